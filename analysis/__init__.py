@@ -1,0 +1,1 @@
+"""From the run store to tables, figures and a report; needs no training code."""

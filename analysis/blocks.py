@@ -1,0 +1,75 @@
+"""What a report is made of; the two templates know how each block looks in HTML and in Markdown."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from analysis.figures import Figure
+
+
+class Code(str):
+    """A piece of text to be shown as typed: a command, a hash, a signature."""
+
+
+@dataclass(frozen=True)
+class Paragraph:
+    text: str
+    kind: str = "paragraph"
+
+
+@dataclass(frozen=True)
+class Notice:
+    """Something the reader must not miss."""
+
+    text: str
+    kind: str = "notice"
+
+
+@dataclass(frozen=True)
+class Listing:
+    """A bulleted list."""
+
+    items: Sequence[str]
+    kind: str = "listing"
+
+
+@dataclass(frozen=True)
+class Heading:
+    """A heading below the section's own."""
+
+    text: str
+    kind: str = "heading"
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table with a caption; the first cell of a row names the row, `left` columns are words, the rest numbers.
+
+    `flagged` holds the numbers of the rows to be marked; their text must say why as well.
+    """
+
+    caption: str
+    header: Sequence[str]
+    rows: Sequence[Sequence[str]]
+    left: int = 1
+    flagged: frozenset[int] = frozenset()
+    kind: str = "table"
+
+
+@dataclass(frozen=True)
+class Figures:
+    """Figures that share one caption, side by side where there is room; a chart may grow and shrink, a map may not."""
+
+    caption: str
+    figures: Sequence[Figure]
+    chart: bool = True
+    kind: str = "figures"
+
+
+Block = Paragraph | Notice | Listing | Heading | Table | Figures
+
+
+@dataclass
+class Section:
+    identifier: str
+    title: str
+    blocks: list[Block] = field(default_factory=list)

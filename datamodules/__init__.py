@@ -1,0 +1,5 @@
+"""What the models are fed: every task, one batch type, shared by all models."""
+
+from datamodules.translation import TranslationData
+
+__all__ = ["TranslationData"]

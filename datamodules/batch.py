@@ -1,0 +1,52 @@
+"""The one batch that every task yields and every model takes."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+PAD, BOS, EOS, UNK = 0, 1, 2, 3  # ids shared by every tokeniser and every synthetic task
+SPECIAL_TOKENS = ("<pad>", "<s>", "</s>", "<unk>")
+IGNORE = -100  # label of a position that is not scored; the default of torch's cross-entropy
+
+
+class Batch(NamedTuple):
+    """Examples padded on the right to one length. B batch, S source length, T target length.
+
+    Attributes:
+        source: (B, S) int64, padded with PAD.
+        decoder_input: (B, T) int64, what the decoder is fed, padded with PAD.
+        labels: (B, T) int64, what it is asked for, IGNORE where nothing is scored. In translation these are the
+            decoder input shifted by one; in associative recall they are answers to the queries fed in.
+        ids: (B,) int64, the example's number in its split, so that results can be gathered and put in order.
+    """
+
+    source: Tensor
+    decoder_input: Tensor
+    labels: Tensor
+    ids: Tensor
+
+
+class Example(NamedTuple):
+    """One unpadded example: three one-dimensional int64 tensors and its number in the split."""
+
+    source: Tensor
+    decoder_input: Tensor
+    labels: Tensor
+    id: int
+
+
+def collate(examples: Sequence[Example]) -> Batch:
+    """Pad examples on the right to the longest of each field."""
+    return Batch(
+        source=pad([e.source for e in examples], PAD),
+        decoder_input=pad([e.decoder_input for e in examples], PAD),
+        labels=pad([e.labels for e in examples], IGNORE),
+        ids=torch.tensor([e.id for e in examples]),
+    )
+
+
+def pad(rows: Sequence[Tensor], value: int) -> Tensor:
+    """Stack one-dimensional tensors into (len(rows), longest), filled up with `value`."""
+    return torch.nn.utils.rnn.pad_sequence(list(rows), batch_first=True, padding_value=value)

@@ -1,0 +1,152 @@
+"""The parallel corpora the models translate: one of our own, two public ones, and the user's files."""
+
+import hashlib
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from datamodules.embedded import embedded_corpus
+from datamodules.text_files import read_aligned, read_tsv
+
+MULTI30K_FILES = {
+    "train": "train",
+    "val": "val",
+    "test2016": "test_2016_flickr",
+    "test2017": "test_2017_flickr",
+    "mscoco": "test_2017_mscoco",
+}
+TATOEBA_HELD_OUT = 1.7  # per cent of the English sentences that go to validation, and as many to the test set
+
+
+@dataclass(frozen=True)
+class ParallelText:
+    """Sentences and their translations, aligned by position."""
+
+    source: list[str]
+    target: list[str]
+
+    def __len__(self) -> int:
+        return len(self.source)
+
+
+@dataclass
+class Corpus:
+    """Which sentence pairs to translate.
+
+    Attributes:
+        name: `embedded` is generated and needs no files, `multi30k` and `tatoeba` are fetched by `make data`,
+            `files` are your own.
+        source_language: Language code of the source; the three corpora with a name hold `en` and `de`.
+        target_language: Language code of the target.
+        files: For `files`: split to [source file, target file] or to [tab-separated file]; `train` and `val` are
+            needed, every other split is a test set.
+        limit: Use only the first `limit` training pairs.
+    """
+
+    name: Literal["embedded", "multi30k", "tatoeba", "files"] = "embedded"
+    source_language: str = "en"
+    target_language: str = "de"
+    files: dict[str, list[str]] | None = None
+    limit: int | None = None
+
+
+def load_corpus(corpus: Corpus, data_dir: Path) -> dict[str, ParallelText]:
+    """Read every split: `train`, `val`, then the test sets in order.
+
+    Raises:
+        FileNotFoundError: a file of the corpus is not in `data_dir`.
+        ValueError: a file or a setting is wrong.
+    """
+    if corpus.name == "files":
+        splits = _load_files(corpus)
+    else:
+        if {corpus.source_language, corpus.target_language} != {"en", "de"}:
+            raise ValueError(
+                f"data.corpus.source_language and target_language are {corpus.source_language!r} and "
+                f"{corpus.target_language!r}: the corpus {corpus.name!r} goes from en to de or from de to en."
+            )
+        match corpus.name:
+            case "embedded":
+                splits = _load_embedded()
+            case "multi30k":
+                splits = _load_multi30k(data_dir)
+            case "tatoeba":
+                splits = split_by_source(*read_tsv(data_dir / "tatoeba" / "deu-eng.zip"))
+        if corpus.source_language == "de":
+            splits = {name: ParallelText(text.target, text.source) for name, text in splits.items()}
+    if corpus.limit is not None:
+        if corpus.limit < 1:
+            raise ValueError(f"data.corpus.limit is {corpus.limit}: it must be at least 1, or null for every pair.")
+        train = splits["train"]
+        splits["train"] = ParallelText(train.source[: corpus.limit], train.target[: corpus.limit])
+    return splits
+
+
+def find_data_dir(data_dir: str | None) -> Path:
+    """The folder of the downloaded corpora: the setting, else the environment's DATA_DIR, else `data`."""
+    return Path(data_dir or os.environ.get("DATA_DIR") or "data")
+
+
+def split_by_source(source: list[str], target: list[str]) -> dict[str, ParallelText]:
+    """Deal pairs into `train`, `val` and `test` by a hash of the source sentence.
+
+    A sentence with several translations stays in one split, and keeps it when the corpus grows. The held-out splits
+    have each source once, with the first translation that no training pair has: neither side was trained on.
+    """
+    pairs = list(zip(source, target, strict=True))
+    train = [(s, t) for s, t in pairs if _hashed_split(s) == "train"]
+    trained = {t for _, t in train}
+    splits = {"train": ParallelText([s for s, _ in train], [t for _, t in train])}
+    for name in ("val", "test"):
+        held_out: dict[str, str] = {}
+        for s, t in pairs:
+            if _hashed_split(s) == name and t not in trained:
+                held_out.setdefault(s, t)
+        splits[name] = ParallelText(list(held_out), list(held_out.values()))
+    return splits
+
+
+def _hashed_split(sentence: str) -> str:
+    place = int.from_bytes(hashlib.sha256(sentence.encode()).digest()[:8]) / 2**64 * 100
+    if place < TATOEBA_HELD_OUT:
+        return "val"
+    return "test" if place < 2 * TATOEBA_HELD_OUT else "train"
+
+
+def _load_embedded() -> dict[str, ParallelText]:
+    splits = {}
+    for name in ("train", "val", "test"):
+        pairs = embedded_corpus(name)
+        splits[name] = ParallelText([p.english for p in pairs], [p.german for p in pairs])
+    return splits
+
+
+def _load_multi30k(data_dir: Path) -> dict[str, ParallelText]:
+    folder = data_dir / "multi30k"
+    return {
+        split: ParallelText(*read_aligned(folder / f"{stem}.en.gz", folder / f"{stem}.de.gz"))
+        for split, stem in MULTI30K_FILES.items()
+    }
+
+
+def _load_files(corpus: Corpus) -> dict[str, ParallelText]:
+    files = corpus.files or {}
+    if missing := [split for split in ("train", "val") if split not in files]:
+        raise ValueError(
+            f"data.corpus.files has no {' and no '.join(missing)}: the corpus 'files' needs train and val, each as "
+            "[source file, target file] or [tab-separated file]."
+        )
+    splits = {}
+    for split in ("train", "val", *(name for name in files if name not in ("train", "val"))):
+        match [Path(name) for name in files[split]]:
+            case [source, target]:
+                splits[split] = ParallelText(*read_aligned(source, target))
+            case [table]:
+                splits[split] = ParallelText(*read_tsv(table))
+            case names:
+                raise ValueError(
+                    f"data.corpus.files.{split} lists {len(names)} files: it takes [source file, target file] or "
+                    "[tab-separated file]."
+                )
+    return splits

@@ -1,0 +1,144 @@
+"""Fetch the public corpora: `python -m datamodules.download [--data-dir data] [multi30k] [tatoeba]`.
+
+Every file is pinned to a commit and checked by its SHA-256. Multi30k (Elliott et al. 2016, 2017) is for
+non-commercial research and education; Tatoeba is CC-BY 2.0, by way of manythings.org/anki.
+"""
+
+import argparse
+import hashlib
+import http
+import http.client
+import os
+import sys
+import time
+import urllib.error
+import urllib.request
+from dataclasses import dataclass
+from pathlib import Path
+
+from datamodules.corpora import find_data_dir
+
+MULTI30K = "https://raw.githubusercontent.com/multi30k/dataset/a3d2e0d26b56f3846f66a952536ffed4e401d05a/data/task1/raw"
+MULTI30K_SHA256 = {
+    "train.en.gz": "d79cfa999dd4c51d2cb42499b6796d5a882c3a8a961923c25a898c90f8bbd56f",
+    "train.de.gz": "726e39b2fa9eb9ffb6dc763fb35a179f80fae06ffc5d28b6ace5faa883de28a6",
+    "val.en.gz": "14f7d25ddd868909a9213e361768460edcacdd6ab9d1e77b92560dc10c10dc28",
+    "val.de.gz": "f0cba2f995189cf5770f29a8a9a537a3ad3f51657ad873405082ff6863a5e75a",
+    "test_2016_flickr.en.gz": "611d361c6334bc7246101d48097c13cf5c4413c5befc793cc629934359d532d9",
+    "test_2016_flickr.de.gz": "9204244e408ccb38d2a55cfcd344df15005fc42a07a6e55ca6c52b6ababb8cc8",
+    "test_2017_flickr.en.gz": "76a444ee25172e72695cddb13ae4a3bda59430617be88e0bb46b60504f054074",
+    "test_2017_flickr.de.gz": "a2c89666db00c495cd8513b9d708d5a3acc205d7de312ef2bf5fb7ebc1540aee",
+    "test_2017_mscoco.en.gz": "aab300bfb4427697987e02cd0aacd44bfe8aa50456231b6474c08038bbed2b58",
+    "test_2017_mscoco.de.gz": "799e4854c25d601cb6cb6be29eabe5667734c61ace2f495e03e429031a0bc338",
+}
+# a copy of the export of 2018-05-13; manythings.org itself keeps only the newest export, which has other sentences
+TATOEBA = "https://raw.githubusercontent.com/rioyshky/translation/de48b7027f7318d77010a6e08ed928c10748c23d/deu-eng.zip"
+TATOEBA_SHA256 = "b7688f84f99fa33c17397c14d8bd9cef1fdeb2ee0bf50074767023aee8926e28"
+
+TRIES = 3
+TIMEOUT = 30  # seconds without a byte
+CHUNK = 1 << 16  # bytes
+
+
+@dataclass(frozen=True)
+class RemoteFile:
+    """A file to fetch: where it lies under the data folder, where it comes from, what it must hash to."""
+
+    path: str
+    url: str
+    sha256: str
+
+
+DATASETS = {
+    "multi30k": [RemoteFile(f"multi30k/{name}", f"{MULTI30K}/{name}", sum_) for name, sum_ in MULTI30K_SHA256.items()],
+    "tatoeba": [RemoteFile("tatoeba/deu-eng.zip", TATOEBA, TATOEBA_SHA256)],
+}
+
+
+def fetch(file: RemoteFile, data_dir: Path, pause: float = 2.0) -> bool:
+    """Make sure that a file is there with the right content; return whether it had to be fetched.
+
+    An interrupted transfer is taken up where it stopped, by the next try or the next call. The file appears under
+    its name only when whole and checked.
+
+    Args:
+        file: What to fetch.
+        data_dir: Folder of all corpora.
+        pause: Seconds before the second try, doubled before each further one.
+
+    Raises:
+        ValueError: another file has this name, which is left alone, or the server sent other content.
+        ConnectionError: the server cannot be reached, or broke off at every try.
+    """
+    path = data_dir / file.path
+    if path.exists():
+        if (found := sha256(path)) != file.sha256:
+            raise ValueError(f"{path} has SHA-256 {found}, not {file.sha256}: move it away to have it fetched anew.")
+        return False
+    partial = path.with_name(path.name + ".partial")
+    partial.parent.mkdir(parents=True, exist_ok=True)
+    for attempt in range(TRIES):
+        try:
+            _transfer(file.url, partial)
+            break
+        except (OSError, http.client.HTTPException) as error:
+            if attempt == TRIES - 1:
+                raise ConnectionError(
+                    f"{file.url} cannot be fetched ({error}): fetch it by other means, save it as {path}, and run "
+                    "this again to check it."
+                ) from error
+            time.sleep(pause * 2**attempt)
+    if (found := sha256(partial)) != file.sha256:
+        partial.unlink()
+        raise ValueError(f"{file.url} sent content with SHA-256 {found}, not {file.sha256}: nothing was saved.")
+    os.replace(partial, path)
+    return True
+
+
+def sha256(path: Path) -> str:
+    """SHA-256 of a file, in hexadecimal."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _transfer(url: str, partial: Path) -> None:
+    have = partial.stat().st_size if partial.exists() else 0
+    request = urllib.request.Request(url, headers={"Range": f"bytes={have}-"} if have else {})
+    try:
+        response = urllib.request.urlopen(request, timeout=TIMEOUT)
+    except urllib.error.HTTPError as error:
+        error.close()
+        if error.code == http.HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE:
+            return  # nothing is left to send: the checksum tells whether the part is the whole
+        raise
+    with response:
+        resumed = response.status == http.HTTPStatus.PARTIAL_CONTENT
+        missing = int(response.headers.get("Content-Length", 0))
+        with partial.open("ab" if resumed else "wb") as file:
+            while chunk := response.read(CHUNK):
+                file.write(chunk)
+                missing -= len(chunk)
+    if missing > 0:  # a response read in chunks ends early without an error
+        raise ConnectionError(f"the server broke off {missing:,} bytes before the end")
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Fetch the corpora named on the command line, or all; return the exit status."""
+    parser = argparse.ArgumentParser(description="Fetch public corpora and check them.")
+    parser.add_argument("corpora", nargs="*", choices=[*DATASETS, "all"], default="all", help="by default all")
+    parser.add_argument("--data-dir", help="folder to keep them in; by default $DATA_DIR, else data")
+    options = parser.parse_args(arguments)
+    data_dir = find_data_dir(options.data_dir)
+    for name in DATASETS if "all" in options.corpora else options.corpora:
+        for file in DATASETS[name]:
+            try:
+                fetched = fetch(file, data_dir)
+            except (ValueError, ConnectionError) as error:
+                print(error, file=sys.stderr)
+                return 1
+            print(f"{data_dir / file.path}: {'fetched' if fetched else 'already there'}, checksum right")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

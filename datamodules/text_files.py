@@ -1,0 +1,94 @@
+"""Sentence pairs read from text files: two aligned files or one tab-separated file, plain, gzip or zip.
+
+Text is kept as it is written. Only a line feed, with or without a carriage return, ends a line: form feeds and
+Unicode line separators are text, and counting them as line ends would shift one side against the other.
+"""
+
+import gzip
+import zipfile
+import zlib
+from pathlib import Path
+
+
+def read_aligned(source: Path, target: Path) -> tuple[list[str], list[str]]:
+    """Read two files whose n-th lines translate each other.
+
+    Raises:
+        FileNotFoundError: a file is missing.
+        ValueError: different numbers of lines, a blank line, text that is not UTF-8, or a broken archive.
+    """
+    source_lines, target_lines = read_lines(source), read_lines(target)
+    if len(source_lines) != len(target_lines):
+        raise ValueError(
+            f"{source} has {len(source_lines)} lines but {target} has {len(target_lines)}: "
+            "aligned files need one line for each sentence pair in both."
+        )
+    for path, lines in ((source, source_lines), (target, target_lines)):
+        for number, line in enumerate(lines, start=1):
+            if not line.strip():
+                raise ValueError(f"{path}, line {number} is blank: remove this line from both files.")
+    return source_lines, target_lines
+
+
+def read_tsv(path: Path) -> tuple[list[str], list[str]]:
+    """Read the first two columns of a tab-separated file: source and target; further columns are ignored.
+
+    Raises:
+        FileNotFoundError: the file is missing.
+        ValueError: fewer than two columns, a blank column, text that is not UTF-8, or a broken archive.
+    """
+    source, target = [], []
+    for number, line in enumerate(read_lines(path), start=1):
+        columns = line.split("\t")
+        if len(columns) < 2:
+            raise ValueError(f"{path}, line {number} has no tab: every line needs source, tab, target.")
+        if not (columns[0].strip() and columns[1].strip()):
+            raise ValueError(f"{path}, line {number} has an empty source or target: remove this line.")
+        source.append(columns[0])
+        target.append(columns[1])
+    return source, target
+
+
+def read_lines(path: Path) -> list[str]:
+    """Read a UTF-8 text file, plain, `.gz`, or the one text inside a `.zip`, as lines without their line ends.
+
+    Raises:
+        FileNotFoundError: the file is missing.
+        ValueError: it is empty, not UTF-8, or a broken archive.
+    """
+    content = _read_bytes(path)
+    try:
+        text = content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = error.object.count(b"\n", 0, error.start) + 1
+        raise ValueError(f"{path}, line {line} is not UTF-8: convert the file with iconv.") from error
+    if not text:
+        raise ValueError(f"{path} is empty: at least one sentence is needed.")
+    return [line.removesuffix("\r") for line in text.removesuffix("\n").split("\n")]
+
+
+def _read_bytes(path: Path) -> bytes:
+    if not path.is_file():
+        raise FileNotFoundError(
+            f"{path} is missing: fetch the data with `make data`, or set DATA_DIR to the folder that holds it."
+        )
+    try:
+        match path.suffix:
+            case ".gz":
+                with gzip.open(path) as file:
+                    return file.read()
+            case ".zip":
+                return _read_zip(path)
+            case _:
+                return path.read_bytes()
+    except (zipfile.BadZipFile, gzip.BadGzipFile, EOFError, zlib.error) as error:
+        raise ValueError(f"{path} is not a whole {path.suffix} file ({error}): fetch it again.") from error
+
+
+def _read_zip(path: Path) -> bytes:
+    with zipfile.ZipFile(path) as archive:
+        # exports of Tatoeba carry a licence text, _about.txt, beside the sentences
+        texts = [n for n in archive.namelist() if n.endswith((".txt", ".tsv")) and not Path(n).name.startswith("_")]
+        if len(texts) != 1:
+            raise ValueError(f"{path} holds {len(texts)} text files ({', '.join(texts)}): it must hold exactly one.")
+        return archive.read(texts[0])

@@ -1,0 +1,180 @@
+"""Translation as a LightningDataModule: sentence pairs, cut into tokens, in batches of a token budget."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import lightning as L
+import numpy as np
+import torch
+from lightning.pytorch.utilities import rank_zero_info
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset
+
+from datamodules.batch import BOS, EOS, Example, collate
+from datamodules.corpora import Corpus, ParallelText, find_data_dir, load_corpus
+from datamodules.sampler import TokenBucketBatchSampler
+from datamodules.tokenizer import Tokenizer, TokenizerSettings, build_tokenizers
+
+
+class TranslationExamples(Dataset[Example]):
+    """Pairs of id sequences: the source ends with EOS, the decoder is fed BOS + target and asked for target + EOS.
+
+    Args:
+        sources: Source ids of each pair, without BOS and EOS.
+        targets: Target ids of each pair, without BOS and EOS.
+    """
+
+    def __init__(self, sources: Sequence[list[int]], targets: Sequence[list[int]]) -> None:
+        self.sources = rows([[*ids, EOS] for ids in sources])
+        self.targets = rows([[BOS, *ids, EOS] for ids in targets])
+        # (N, 2), as the network sees them: S counts EOS, T either BOS or EOS
+        self.lengths = np.array([(len(s), len(t) - 1) for s, t in zip(self.sources, self.targets, strict=True)])
+
+    def __len__(self) -> int:
+        return len(self.sources)
+
+    def __getitem__(self, index: int) -> Example:
+        target = self.targets[index]
+        return Example(self.sources[index], target[:-1], target[1:], index)
+
+
+def rows(sequences: Sequence[list[int]]) -> Sequence[Tensor]:
+    """Views into one tensor: one allocation for all sequences, and cheap to hand to another process."""
+    flat = torch.tensor([i for ids in sequences for i in ids])
+    return flat.split([len(ids) for ids in sequences])
+
+
+class TranslationData(L.LightningDataModule):
+    """Sentence pairs of a corpus as batches; text and tokeniser are read when first needed.
+
+    Args:
+        corpus: Which sentence pairs.
+        tokenizer: How text is cut into tokens.
+        max_tokens: Budget of one training batch on one device: rows x longest row, padding included.
+        max_length: Training pairs with more tokens than this on either side are left out and counted; sentences to
+            be evaluated are always kept whole.
+        seed: Order of the training batches.
+        data_dir: Folder of downloaded corpora; by default the environment's DATA_DIR, else `data`.
+        cache_dir: Folder of trained tokenisers.
+    """
+
+    def __init__(
+        self,
+        corpus: Corpus = Corpus(),  # noqa: B008, the command line shows its fields as defaults
+        tokenizer: TokenizerSettings = TokenizerSettings(),  # noqa: B008
+        max_tokens: int = 2500,
+        max_length: int = 128,
+        seed: int = 0,
+        data_dir: str | None = None,
+        cache_dir: str = ".cache",
+    ) -> None:
+        super().__init__()
+        self.corpus, self.tokenizer = corpus, tokenizer
+        self.max_tokens, self.max_length, self.seed = max_tokens, max_length, seed
+        self.data_dir, self.cache_dir = find_data_dir(data_dir), Path(cache_dir)
+        self._texts: dict[str, ParallelText] = {}
+        self._tokenizers: list[Tokenizer] = []
+        self._examples: dict[str, TranslationExamples] = {}
+
+    def prepare(self) -> None:
+        """Read the corpus and train, or find in the cache, its tokenisers; further calls do nothing.
+
+        Raises:
+            FileNotFoundError: the corpus is not in the data folder.
+            ValueError: a file or a setting is wrong.
+        """
+        if self._tokenizers:
+            return
+        texts = load_corpus(self.corpus, self.data_dir)
+        languages = (self.corpus.source_language, self.corpus.target_language)
+        train = texts["train"]
+        self._tokenizers = build_tokenizers((train.source, train.target), languages, self.tokenizer, self.cache_dir)
+        self._texts = texts
+
+    def setup(self, stage: str) -> None:
+        self.prepare()
+
+    def text(self, split: str) -> ParallelText:
+        """Raw sentences of a split; the n-th is the example with id n, except for `train`, which leaves some out."""
+        self.prepare()
+        return self._texts[split]
+
+    @property
+    def test_sets(self) -> list[str]:
+        """Names of the test sets, in the corpus's order."""
+        self.prepare()
+        return [split for split in self._texts if split not in ("train", "val")]
+
+    @property
+    def source_tokenizer(self) -> Tokenizer:
+        self.prepare()
+        return self._tokenizers[0]
+
+    @property
+    def target_tokenizer(self) -> Tokenizer:
+        self.prepare()
+        return self._tokenizers[1]
+
+    @property
+    def source_vocab_size(self) -> int:
+        return len(self.source_tokenizer)
+
+    @property
+    def target_vocab_size(self) -> int:
+        return len(self.target_tokenizer)
+
+    @property
+    def shared_vocabulary(self) -> bool:
+        """Whether an id means the same token in source and target."""
+        return self.tokenizer.joint
+
+    def examples(self, split: str) -> TranslationExamples:
+        """The encoded pairs of a split; of `train` without the pairs longer than `max_length`.
+
+        Raises:
+            ValueError: no training pair is short enough.
+        """
+        if split not in self._examples:
+            text = self.text(split)
+            sources = [self.source_tokenizer.encode(line) for line in text.source]
+            targets = [self.target_tokenizer.encode(line) for line in text.target]
+            if split == "train":
+                sources, targets = self._leave_out_long(sources, targets)
+            self._examples[split] = TranslationExamples(sources, targets)
+        return self._examples[split]
+
+    def _leave_out_long(
+        self, sources: list[list[int]], targets: list[list[int]]
+    ) -> tuple[list[list[int]], list[list[int]]]:
+        kept = [(s, t) for s, t in zip(sources, targets, strict=True) if max(len(s), len(t)) <= self.max_length]
+        if not kept:
+            raise ValueError(f"data.max_length is {self.max_length} but every training pair is longer: raise it.")
+        if len(kept) < len(sources):
+            rank_zero_info(
+                f"Left out {len(sources) - len(kept):,} of {len(sources):,} training pairs: longer than "
+                f"data.max_length = {self.max_length} tokens."
+            )
+        return [s for s, _ in kept], [t for _, t in kept]
+
+    def loader(self, split: str, max_tokens: int | None = None) -> DataLoader:
+        """Batches of a split: `train` shuffled anew each epoch, others always in one order, shortest first.
+
+        Args:
+            split: `train`, `val` or one of `test_sets`.
+            max_tokens: Budget of a batch if not that of training. A longer sentence to be evaluated gets its own batch.
+
+        Raises:
+            ValueError: a training pair is longer than the budget.
+        """
+        examples = self.examples(split)
+        budget = max_tokens or self.max_tokens
+        if split != "train":
+            budget = max(budget, int(examples.lengths.max()))
+        sampler = TokenBucketBatchSampler(examples.lengths, budget, seed=self.seed, shuffle=split == "train")
+        return DataLoader(examples, batch_sampler=sampler, collate_fn=collate, pin_memory=torch.cuda.is_available())
+
+    def train_dataloader(self) -> DataLoader:
+        return self.loader("train")
+
+    def val_dataloader(self) -> DataLoader:
+        return self.loader("val")

@@ -1,0 +1,69 @@
+"""Word-level tokens: Moses words in a torchtext vocabulary, as most Multi30k tutorials use them."""
+
+from collections import Counter
+from collections.abc import Sequence
+
+from sacremoses import MosesDetokenizer, MosesTokenizer
+from torchtext.vocab import Vocab
+
+from datamodules.batch import SPECIAL_TOKENS, UNK
+from datamodules.tokenizer import UNKNOWN, TokenizerSettings, until_eos
+
+
+class WordTokenizer:
+    """Moses words of one language; decoding puts the punctuation back in its place.
+
+    Args:
+        vocabulary: Words by id, the special tokens first.
+        language: Code of the language whose rules cut and join the words.
+    """
+
+    def __init__(self, vocabulary: Vocab, language: str) -> None:
+        self.vocabulary = vocabulary
+        self.moses = MosesTokenizer(language)
+        self.joiner = MosesDetokenizer(language)
+
+    def __len__(self) -> int:
+        return len(self.vocabulary)
+
+    def encode(self, text: str) -> list[int]:
+        return [self.vocabulary[word] for word in self.moses.tokenize(text, escape=False)]
+
+    def decode(self, ids: Sequence[int]) -> str:
+        words = [UNKNOWN if i == UNK else self.vocabulary.itos[i] for i in until_eos(ids)]
+        return self.joiner.detokenize(words, unescape=False)
+
+    def pieces(self, ids: Sequence[int]) -> list[str]:
+        return [self.vocabulary.itos[int(i)] for i in ids]
+
+
+def build_word_tokenizers(
+    texts: Sequence[Sequence[str]], languages: Sequence[str], settings: TokenizerSettings
+) -> list[WordTokenizer]:
+    """One tokeniser for each language, with one common vocabulary where `settings.joint`.
+
+    Raises:
+        ValueError: no room, or no word frequent enough, for a single word.
+    """
+    counters = []
+    for text, language in zip(texts, languages, strict=True):
+        moses = MosesTokenizer(language)
+        counters.append(Counter(word for line in text for word in moses.tokenize(line, escape=False)))
+    if settings.joint:
+        counters = [sum(counters, Counter())] * len(languages)
+    tokenizers = []
+    for counter, language in zip(counters, languages, strict=True):
+        room = settings.vocab_size - len(SPECIAL_TOKENS)
+        if room < 1:
+            raise ValueError(
+                f"data.tokenizer.vocab_size is {settings.vocab_size}: the {len(SPECIAL_TOKENS)} special tokens leave "
+                "no room for words, ask for more."
+            )
+        if max(counter.values()) < settings.min_frequency:
+            raise ValueError(
+                f"data.tokenizer.min_frequency is {settings.min_frequency} but the most frequent word occurs "
+                f"{max(counter.values())} times: lower it."
+            )
+        vocabulary = Vocab(counter, max_size=room, min_freq=settings.min_frequency, specials=list(SPECIAL_TOKENS))
+        tokenizers.append(WordTokenizer(vocabulary, language))
+    return tokenizers

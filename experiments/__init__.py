@@ -1,0 +1,1 @@
+"""What is asked: configurations, the shared trainer, the run store and the suites."""

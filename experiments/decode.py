@@ -1,0 +1,59 @@
+"""Sentences in, hypotheses out: decoding a split with any network, in the corpus's order."""
+
+from dataclasses import dataclass
+
+import torch
+import torch.distributed as dist
+from torch import Tensor
+
+from datamodules import TranslationData
+from models.network import Network
+from models.search import Decoding, Hypothesis, search
+
+
+@dataclass(frozen=True)
+class Translation:
+    """The best hypothesis of one sentence, as text."""
+
+    id: int
+    hypothesis: str
+    score: float
+    log_prob: float
+    truncated: bool
+    source_tokens: int
+
+
+def translate_batch(
+    network: Network, source: Tensor, ids: Tensor, data: TranslationData, decoding: Decoding
+) -> list[Translation]:
+    """Translate (B, S) token ids; `ids` (B,) say which sentences they are."""
+    found = search(network, source, decoding)
+    lengths = (source != network.pad_id).sum(1).tolist()
+    return [as_text(i, best, n, data) for i, (best, *_), n in zip(ids.tolist(), found, lengths, strict=True)]
+
+
+def as_text(id: int, hypothesis: Hypothesis, source_tokens: int, data: TranslationData) -> Translation:
+    text = data.target_tokenizer.decode(hypothesis.tokens)
+    return Translation(id, text, hypothesis.score, hypothesis.log_prob, hypothesis.truncated, source_tokens)
+
+
+def translate_split(
+    network: Network, data: TranslationData, split: str, decoding: Decoding, device: torch.device
+) -> list[Translation]:
+    """Translate a whole split in single precision, in the corpus's order.
+
+    Every sentence has its own length limit and precision is full, so that batches do not change hypotheses.
+    """
+    translations: list[Translation] = []
+    for batch in data.loader(split, max_tokens=8 * data.max_tokens // decoding.beam_size):
+        translations += translate_batch(network, batch.source.to(device), batch.ids, data, decoding)
+    return sorted(translations, key=lambda t: t.id)
+
+
+def gather(translations: list[Translation]) -> list[Translation]:
+    """The translations of all ranks, each sentence once, in order."""
+    if dist.is_available() and dist.is_initialized():
+        parts: list[list[Translation]] = [[] for _ in range(dist.get_world_size())]
+        dist.all_gather_object(parts, translations)
+        translations = [t for part in parts for t in part]
+    return sorted({t.id: t for t in translations}.values(), key=lambda t: t.id)

@@ -1,0 +1,158 @@
+"""One run: train a model, choose its best checkpoint on validation data, decode the test sets, record the numbers.
+
+python -m experiments.run -c experiments/configs/bleu/quick.yaml -c experiments/configs/bleu/quick-lstm.yaml
+"""
+
+import os
+import sys
+import time
+import traceback
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import lightning as L
+import torch
+import yaml
+from jsonargparse import ArgumentParser, Namespace
+from lightning.pytorch.utilities.exceptions import SIGTERMException
+
+from datamodules import TranslationData
+from experiments.callbacks import Clock, LocalRecord, Progress, ValidationBLEU
+from experiments.evaluate import evaluate_run
+from experiments.quiet import quiet
+from experiments.store import RunKey, config_hash, is_finished, write_atomically, write_failure
+from experiments.tracking import wandb_logger
+from experiments.trainer import TrainerSettings, build_trainer
+from models import Seq2SeqModule
+from models.search import Decoding
+
+# What may change without changing a run's numbers.
+NOT_PART_OF_THE_EXPERIMENT = (
+    "config",
+    "run.root",
+    "run.command",
+    "data.init_args.data_dir",
+    "data.init_args.cache_dir",
+)
+
+
+def build_parser() -> ArgumentParser:
+    """Every key of a configuration is an argument of a class: `--help` shows their docstrings."""
+    parser = ArgumentParser(prog="python -m experiments.run", description=__doc__, exit_on_error=True)
+    parser.add_argument("-c", "--config", action="config", help="YAML file; later files override earlier ones")
+    parser.add_class_arguments(RunKey, "run")
+    parser.add_subclass_arguments(Seq2SeqModule, "model")
+    parser.add_subclass_arguments(TranslationData, "data")
+    parser.add_class_arguments(TrainerSettings, "trainer")
+    parser.add_class_arguments(Decoding, "decoding")
+    parser.add_argument("--validation_sentences", type=int, default=1000, help="decoded greedily at each validation")
+    for vocabulary in ("source_vocabulary", "target_vocabulary", "shared_vocabulary"):
+        attribute = vocabulary.replace("vocabulary", "vocab_size") if vocabulary != "shared_vocabulary" else vocabulary
+        parser.link_arguments(f"data.{attribute}", f"model.init_args.{vocabulary}", apply_on="instantiate")
+    return parser
+
+
+def identity(config: Namespace) -> dict[str, Any]:
+    """The part of a configuration that decides a run's numbers."""
+    kept = config.clone()
+    for name in NOT_PART_OF_THE_EXPERIMENT:
+        kept.pop(name, None)
+    return kept.as_dict()
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run what the arguments describe, unless its result is already there."""
+    quiet()
+    parser = build_parser()
+    config = parser.parse_args(None if arguments is None else list(arguments))
+    key = RunKey(**config.run.as_dict())
+    if is_finished(key.folder, config_hash(identity(config))):
+        print(f"finished already: {key.folder}")
+        return
+    try:
+        run(parser, config, key)
+    except (KeyboardInterrupt, SIGTERMException) as interruption:
+        print(f"interrupted; the same command goes on from {key.folder / 'checkpoints'}", file=sys.stderr)
+        raise SystemExit(143 if isinstance(interruption, SIGTERMException) else 130) from None
+    except Exception as error:
+        write_failure(key, f"{type(error).__name__}: {error}", traceback.format_exc(), key.folder / "log.txt")
+        if isinstance(error, (ValueError, FileNotFoundError)):
+            raise SystemExit(f"error: {error}") from error
+        raise
+
+
+def run(parser: ArgumentParser, config: Namespace, key: RunKey) -> None:
+    """Train, evaluate and record one run."""
+    started = datetime.now(UTC)
+    L.seed_everything(key.seed, workers=True, verbose=False)
+    built = parser.instantiate(config)
+    module, data, settings = built.model, built.data, built.trainer
+    describes = identity(config)
+    _forget_other_configuration(key.folder, config_hash(describes))
+    write_atomically(key.folder / "config.yaml", parser.dump(config, skip_unset=False))
+
+    clock = Clock()
+    loggers = [LocalRecord(key.folder / "metrics.jsonl", clock), wandb_logger(key, describes)]
+    callbacks = [
+        clock,
+        ValidationBLEU(data, built.decoding, config.validation_sentences),
+        Progress(clock, f"{key.task} {key.model} {key.variant} seed {key.seed}"),
+    ]
+    trainer = build_trainer(settings, key.folder, [logger for logger in loggers if logger], callbacks)
+    last = key.folder / "checkpoints" / "last.ckpt"
+    _check_checkpoint(last, module)
+    trainer.fit(module, datamodule=data, ckpt_path=last if last.exists() else None, weights_only=True)
+    if trainer.interrupted:
+        raise KeyboardInterrupt
+    if trainer.is_global_zero:
+        evaluate_run(key, describes, trainer, module, data, built.decoding, clock, started)
+
+
+def load_module(folder: Path) -> tuple[Seq2SeqModule, TranslationData, Decoding]:
+    """The trained model of a run's folder, its data and its search settings.
+
+    Raises:
+        FileNotFoundError: If the folder holds no run or no checkpoint.
+        ValueError: If the checkpoint belongs to another model.
+    """
+    config_file, checkpoint = folder / "config.yaml", folder / "checkpoints" / "best.ckpt"
+    for path in (config_file, checkpoint):
+        if not path.exists():
+            raise FileNotFoundError(f"{path} is not there: train this run first.")
+    parser = build_parser()
+    built = parser.instantiate(parser.parse_object(yaml.safe_load(config_file.read_text())))
+    load_weights(built.model, checkpoint)
+    return built.model.eval(), built.data, built.decoding
+
+
+def load_weights(module: Seq2SeqModule, checkpoint: Path) -> dict[str, Any]:
+    """Load a checkpoint's weights (the average, where there is one); return the whole checkpoint."""
+    _check_checkpoint(checkpoint, module)
+    content: dict[str, Any] = torch.load(checkpoint, map_location="cpu", weights_only=True)
+    module.load_state_dict(content["state_dict"])
+    return content
+
+
+def _check_checkpoint(path: Path, module: Seq2SeqModule) -> None:
+    if not path.exists():
+        return
+    saved = torch.load(path, map_location="cpu", weights_only=True, mmap=True).get("model_class")
+    if saved != type(module).__name__:
+        raise ValueError(f"{path} is a checkpoint of {saved}, not of {type(module).__name__}: remove it or its folder.")
+
+
+def _forget_other_configuration(folder: Path, current: str) -> None:
+    """Move a folder aside whose checkpoints were trained with another configuration; nothing is deleted."""
+    mark = folder / "config_hash"
+    if mark.exists() and mark.read_text() != current:
+        aside = folder.with_name(f"{folder.name}-before-{time.strftime('%Y%m%d-%H%M%S')}")
+        folder.rename(aside)
+        print(f"the configuration changed; the earlier run is now {aside}", file=sys.stderr)
+    write_atomically(mark, current)
+
+
+if __name__ == "__main__":
+    os.environ.setdefault("OMP_NUM_THREADS", str(os.cpu_count()))
+    main()

@@ -1,0 +1,5 @@
+"""What is compared: three networks in plain torch, and the LightningModules around them."""
+
+from models.modules import BahdanauSeq2Seq, LSTMSeq2Seq, Seq2SeqModule, TransformerSeq2Seq
+
+__all__ = ["BahdanauSeq2Seq", "LSTMSeq2Seq", "Seq2SeqModule", "TransformerSeq2Seq"]

@@ -1,0 +1,100 @@
+"""Scaled dot-product attention, as an equation and as the fast kernel, and multi-head attention around it.
+
+Vaswani et al. 2017, "Attention Is All You Need", section 3.2.
+B batch, h heads, T queries, S keys, D model width, d = D / h width of a head.
+"""
+
+import math
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+
+def attention_weights(query: Tensor, key: Tensor, bias: Tensor | None = None, *, scale: float | None = None) -> Tensor:
+    """softmax(Q K^T / sqrt(d) + bias), equation 1 without the values.
+
+    Args:
+        query: (..., T, d).
+        key: (..., S, d).
+        bias: Added to the scores, broadcast to (..., T, S); -inf forbids a position.
+        scale: Instead of 1 / sqrt(d).
+    """
+    scores = query @ key.transpose(-2, -1) * (query.shape[-1] ** -0.5 if scale is None else scale)  # (..., T, S)
+    return torch.softmax(scores if bias is None else scores + bias, dim=-1)
+
+
+def reference_attention(
+    query: Tensor, key: Tensor, value: Tensor, bias: Tensor | None = None, *, scale: float | None = None
+) -> Tensor:
+    """softmax(Q K^T / sqrt(d) + bias) V, equation 1 as it is printed: what the fast kernel is tested against."""
+    return attention_weights(query, key, bias, scale=scale) @ value  # (..., T, d)
+
+
+def causal_bias(queries: int, keys: int, device: torch.device) -> Tensor:
+    """(T, S), 0 where key j is not after query i, -inf elsewhere; the last query stands at the last key."""
+    forbidden = torch.ones(queries, keys, dtype=torch.bool, device=device).triu(keys - queries + 1)
+    return torch.zeros(queries, keys, device=device).masked_fill(forbidden, -torch.inf)
+
+
+class KeyValue(NamedTuple):
+    """Keys and values of one attention, each (B, h, S, d): the cache of incremental decoding."""
+
+    key: Tensor
+    value: Tensor
+
+
+class MultiHeadAttention(nn.Module):
+    """Concat(head_1 .. head_h) W^O with head_i = Attention(Q W_i^Q, K W_i^K, V W_i^V) (section 3.2.2).
+
+    Queries and keys-and-values are projected apart from the attention itself, so that a decoder can keep the keys and
+    values of earlier steps and of the source.
+
+    Args:
+        width: Model width D.
+        heads: Number of heads h; must divide D.
+        scale_scores: Divide scores by sqrt(d) (section 3.2.1); off only to see what the division is for.
+    """
+
+    def __init__(self, width: int, heads: int, *, scale_scores: bool = True) -> None:
+        super().__init__()
+        if width % heads:
+            raise ValueError(f"network.heads is {heads}, which does not divide network.width {width}.")
+        self.heads = heads
+        self.scale = (width // heads) ** -0.5 if scale_scores else 1.0
+        self.W_q = nn.Linear(width, width)
+        self.W_kv = nn.Linear(width, 2 * width)
+        self.W_o = nn.Linear(width, width)
+        for projection in (self.W_q, self.W_kv):
+            # One gain for the three square matrices of a head, as if they were one (3 D, D) matrix.
+            bound = math.sqrt(6 / (4 * width))
+            nn.init.uniform_(projection.weight, -bound, bound)
+            nn.init.zeros_(projection.bias)
+        nn.init.xavier_uniform_(self.W_o.weight)
+        nn.init.zeros_(self.W_o.bias)
+
+    def queries(self, x: Tensor) -> Tensor:
+        """(B, T, D) -> (B, h, T, d)."""
+        return self.W_q(x).unflatten(-1, (self.heads, -1)).transpose(1, 2)
+
+    def keys_values(self, x: Tensor) -> KeyValue:
+        """(B, S, D) -> keys and values, each (B, h, S, d)."""
+        key, value = self.W_kv(x).unflatten(-1, (2, self.heads, -1)).permute(2, 0, 3, 1, 4)
+        return KeyValue(key, value)
+
+    def forward(self, query: Tensor, keys_values: KeyValue, bias: Tensor | None, *, causal: bool = False) -> Tensor:
+        """Queries (B, h, T, d) over keys and values (B, h, S, d) -> (B, T, D).
+
+        Args:
+            query: From `queries`, positions applied.
+            keys_values: From `keys_values`, positions applied.
+            bias: Added to the scores, broadcast to (B, h, T, S), or None.
+            causal: Query i sees keys 0 .. i only. Without a bias this takes the kernel's own causal path.
+        """
+        if causal and bias is not None:
+            bias, causal = bias + causal_bias(query.shape[2], keys_values.key.shape[2], query.device), False
+        if bias is not None:
+            bias = bias.to(query.dtype)
+        heads = F.scaled_dot_product_attention(query, *keys_values, attn_mask=bias, is_causal=causal, scale=self.scale)
+        return self.W_o(heads.transpose(1, 2).flatten(2))  # (B, T, D)

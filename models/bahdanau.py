@@ -1,0 +1,198 @@
+"""LSTM encoder-decoder with additive attention (Bahdanau et al. 2015, "... Jointly Learning to Align and Translate").
+
+The encoder keeps one annotation h_j per source word; at each step the decoder looks at a weighted sum of them.
+B batch, S source length, T target length, E embedding, H hidden, A = H attention width, V target vocabulary.
+"""
+
+from dataclasses import dataclass
+from typing import Literal, NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from models.dropout import Dropout
+from models.network import Network
+from models.recurrent import Bridge, RecurrentEncoder, RecurrentSettings, embeddings, recurrent
+
+
+@dataclass
+class BahdanauSettings(RecurrentSettings):
+    """Settings of the encoder-decoder with additive attention.
+
+    Args:
+        routing: Where the context goes.
+            input_feeding, the paper: c_t is computed from s_{t-1} and enters the cell, so the target must be worked
+            through one step after another in training too.
+            parallel, as in GNMT v2 (Wu et al. 2016, section 3, for its first layer): the query is the first decoder
+            layer's output, the context goes to the layers above and to the output, so a whole target runs at once.
+    """
+
+    routing: Literal["input_feeding", "parallel"] = "input_feeding"
+
+
+class AdditiveAttention(nn.Module):
+    """e_tj = v . tanh(W_a s + U_a h_j), alpha_t = softmax_j(e_tj), c_t = sum_j alpha_tj h_j (section 3.1, A.1.2)."""
+
+    def __init__(self, query: int, annotation: int, width: int) -> None:
+        super().__init__()
+        self.W_a = nn.Linear(query, width)
+        self.U_a = nn.Linear(annotation, width, bias=False)
+        self.v = nn.Parameter(torch.empty(width).uniform_(-(width**-0.5), width**-0.5))
+
+    def keys(self, annotations: Tensor) -> Tensor:
+        """U_a h_j does not depend on the decoder: computed once a source. (B, S, H) -> (B, S, A)."""
+        return self.U_a(annotations)
+
+    def weights(self, query: Tensor, keys: Tensor, mask: Tensor) -> Tensor:
+        """(B, H) or (B, T, H) queries -> (B, S) or (B, T, S) attention weights alpha.
+
+        Args:
+            query: Decoder states.
+            keys: (B, S, A) from `keys`.
+            mask: (B, S), 0 at source tokens and -inf at padding.
+        """
+        if query.dim() == 3:
+            keys, mask = keys.unsqueeze(1), mask.unsqueeze(1)
+        energy = torch.tanh(self.W_a(query).unsqueeze(-2) + keys) @ self.v.to(keys.dtype)  # (B, [T,] S)
+        return torch.softmax(energy.float() + mask, dim=-1)
+
+
+class BahdanauMemory(NamedTuple):
+    """The source as the decoder sees it: annotations (B, S, H), keys (B, S, A), mask (B, S), first state (B, L, H)."""
+
+    annotations: Tensor
+    keys: Tensor
+    mask: Tensor
+    hidden: Tensor
+    cell: Tensor
+
+
+class BahdanauState(NamedTuple):
+    """The decoder's state after a token, hidden and cell, each (B, L, H)."""
+
+    hidden: Tensor
+    cell: Tensor
+
+
+class BahdanauNetwork(Network):
+    """First layer with attention, further layers over its output and the context, readout from state, context, word.
+
+    The readout is tanh(W [s_t; c_t; E y_{t-1}]) where the paper has a maxout of the same three (A.2.2); the cell is an
+    LSTM where the paper has a GRU, so that this network is `LSTMNetwork` plus attention and nothing else.
+
+    Args:
+        source_vocabulary, target_vocabulary: Sizes of the vocabularies.
+        settings: Size, routing and initialisation.
+        shared_vocabulary: Whether source and target tokens have the same ids; one embedding then serves both if tied.
+        pad_id: Token id of padding.
+    """
+
+    def __init__(
+        self,
+        source_vocabulary: int,
+        target_vocabulary: int,
+        settings: BahdanauSettings,
+        *,
+        shared_vocabulary: bool = False,
+        pad_id: int = 0,
+    ) -> None:
+        super().__init__()
+        self.pad_id = pad_id
+        self.settings = settings
+        E, H = settings.embedding, settings.hidden
+        source_embedding, self.embedding = embeddings(
+            source_vocabulary, target_vocabulary, E, pad_id, shared=settings.tied and shared_vocabulary
+        )
+        self.encoder = RecurrentEncoder(source_embedding, "lstm", settings, pad_id)
+        self.bridge = Bridge(H)
+        self.additive = AdditiveAttention(H, H, H)
+        feeds_context = settings.routing == "input_feeding"
+        self.first = recurrent("lstm", E + H if feeds_context else E, settings, 1)
+        self.upper = recurrent("lstm", 2 * H, settings, settings.layers - 1) if settings.layers > 1 else None
+        self.dropout = Dropout(settings.dropout)
+        self.readout = nn.Linear(H + H + E, E)
+        self.output = nn.Linear(E, target_vocabulary)
+        if settings.tied:
+            self.output.weight = self.embedding.weight
+
+    def encode(self, source: Tensor) -> BahdanauMemory:
+        """(B, S) token ids -> annotations, their keys, and the decoder's first state."""
+        annotations, hidden, cell, is_padding = self.encoder(source)
+        mask = torch.zeros_like(is_padding, dtype=torch.float).masked_fill(is_padding, -torch.inf)
+        return BahdanauMemory(annotations, self.additive.keys(annotations), mask, *self.bridge(hidden, cell))
+
+    def decode(self, memory: BahdanauMemory, decoder_input: Tensor) -> Tensor:
+        """(B, T) token ids -> (B, T, E) features."""
+        return self._advance(decoder_input, memory, self.start(memory))[0]
+
+    def start(self, memory: BahdanauMemory) -> BahdanauState:
+        return BahdanauState(memory.hidden, memory.cell)
+
+    def step(self, token: Tensor, memory: BahdanauMemory, state: BahdanauState) -> tuple[Tensor, BahdanauState]:
+        features, state, _ = self._advance(token.unsqueeze(1), memory, state)
+        return features.squeeze(1), state
+
+    def project(self, features: Tensor) -> Tensor:
+        return self.output(features)
+
+    def attention(self, memory: BahdanauMemory, decoder_input: Tensor) -> dict[str, Tensor]:
+        weights = self._advance(decoder_input, memory, self.start(memory))[2]
+        return {"additive": weights.unsqueeze(1)}
+
+    def _advance(
+        self, tokens: Tensor, memory: BahdanauMemory, state: BahdanauState
+    ) -> tuple[Tensor, BahdanauState, Tensor]:
+        """Run (B, T) tokens from a state: (B, T, E) features, the state after the last, (B, T, S) attention."""
+        embedded = self.dropout(self.embedding(tokens))  # (B, T, E)
+        first_state = state.hidden[:, 0].contiguous(), state.cell[:, 0].contiguous()  # (B, H) each
+        attend_first = self._input_feeding if self.settings.routing == "input_feeding" else self._parallel
+        output, context, weights, (hidden, cell) = attend_first(embedded, memory, first_state)
+        hidden, cell = hidden.unsqueeze(1), cell.unsqueeze(1)  # (B, 1, H)
+        if self.upper is not None:
+            upper_state = tuple(s[:, 1:].transpose(0, 1).contiguous() for s in state)  # torch wants (L, B, H)
+            both = self.dropout(torch.cat([output, context], dim=-1))  # (B, T, 2H)
+            output, upper = self.upper(both, upper_state)
+            hidden = torch.cat([hidden, upper[0].transpose(0, 1)], dim=1)  # (B, L, H)
+            cell = torch.cat([cell, upper[1].transpose(0, 1)], dim=1)
+        # Readout after the loop, on all steps at once: nothing here feeds back into the recurrence.
+        together = torch.cat([output, context, embedded], dim=-1)  # (B, T, 2H + E)
+        features = self.dropout(F.tanh(self.readout(self.dropout(together))))  # (B, T, E)
+        return features, BahdanauState(hidden, cell), weights
+
+    def _input_feeding(
+        self, embedded: Tensor, memory: BahdanauMemory, state: tuple[Tensor, Tensor]
+    ) -> tuple[Tensor, Tensor, Tensor, tuple[Tensor, Tensor]]:
+        """c_t from s_{t-1}, then s_t = f([E y_{t-1}; c_t], s_{t-1}): serial in t (section 3.1, equations 4 to 6).
+
+        What does not depend on the state is done before the loop for all t at once: the word's part of the gates.
+        The rest of the gates is one product, [W_ctx | W_hh] [c; s].
+        """
+        E = embedded.shape[-1]
+        W_word, W_context = self.first.weight_ih_l0.split([E, self.first.input_size - E], dim=1)
+        word_gates = F.linear(embedded, W_word, self.first.bias_ih_l0 + self.first.bias_hh_l0)  # (B, T, 4H)
+        W_recurrent = torch.cat([W_context, self.first.weight_hh_l0], dim=1)  # (4H, 2H)
+        s, cell = state
+        outputs, contexts, weights = [], [], []
+        for word_gate in word_gates.unbind(1):
+            alpha = self.additive.weights(s, memory.keys, memory.mask)  # (B, S)
+            context = torch.bmm(alpha.unsqueeze(1).to(memory.annotations.dtype), memory.annotations).squeeze(
+                1
+            )  # (B, H)
+            gates = word_gate + F.linear(torch.cat([context, s], dim=-1), W_recurrent)  # (B, 4H)
+            i, f, g, o = gates.chunk(4, dim=-1)
+            cell = torch.sigmoid(f) * cell + torch.sigmoid(i) * torch.tanh(g)
+            s = torch.sigmoid(o) * torch.tanh(cell)
+            outputs.append(s)
+            contexts.append(context)
+            weights.append(alpha)
+        return torch.stack(outputs, 1), torch.stack(contexts, 1), torch.stack(weights, 1), (s, cell)
+
+    def _parallel(
+        self, embedded: Tensor, memory: BahdanauMemory, state: tuple[Tensor, Tensor]
+    ) -> tuple[Tensor, Tensor, Tensor, tuple[Tensor, Tensor]]:
+        """s_t = f(E y_{t-1}, s_{t-1}) for all t, then c_t from s_t for all t at once; scores take B x T x S x A."""
+        output, (hidden, cell) = self.first(embedded, tuple(s.unsqueeze(0) for s in state))  # (B, T, H)
+        alpha = self.additive.weights(output, memory.keys, memory.mask)  # (B, T, S)
+        context = torch.bmm(alpha.to(memory.annotations.dtype), memory.annotations)  # (B, T, H)
+        return output, context, alpha, (hidden.squeeze(0), cell.squeeze(0))

@@ -1,0 +1,35 @@
+"""Dropout with cheap random bits on a CPU."""
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+
+class Dropout(nn.Module):
+    """Zeroes elements with probability p and scales the rest by 1 / (1 - p) (Srivastava et al. 2014).
+
+    On a CPU torch draws one double a element, which made up a third of a Transformer's step. Eight elements can share
+    one 64-bit draw: p is then rounded to a multiple of 1/256, and the scale follows the rounded value, so that the
+    expectation stays exact. On an accelerator torch's own kernel runs.
+    """
+
+    def __init__(self, p: float) -> None:
+        super().__init__()
+        if not 0 <= p < 1:
+            raise ValueError(f"dropout is {p}; it must be at least 0 and below 1.")
+        self.p = p
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Any shape, returned with the same shape."""
+        if not self.training or self.p == 0:
+            return x
+        if x.device.type != "cpu":
+            return F.dropout(x, self.p)
+        dropped_of_256 = round(self.p * 256)
+        draws = torch.empty((x.numel() + 7) // 8, dtype=torch.int64).random_(-(2**63), None)
+        keep = draws.view(torch.uint8)[: x.numel()].view(x.shape) >= dropped_of_256
+        scale = 256 / (256 - dropped_of_256)
+        return x * (keep * scale).to(x.dtype)
+
+    def extra_repr(self) -> str:
+        return f"p={self.p}"

@@ -1,0 +1,112 @@
+"""LSTM encoder-decoder without attention (Sutskever et al. 2014, "Sequence to Sequence Learning with Neural Networks").
+
+The whole source must pass through one vector per layer: the encoder's last state is the decoder's first.
+B batch, S source length, T target length, E embedding, H hidden, L layers, V target vocabulary.
+"""
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from models.dropout import Dropout
+from models.network import Network
+from models.recurrent import Bridge, Cell, RecurrentEncoder, RecurrentSettings, embeddings, recurrent
+
+
+@dataclass
+class LSTMSettings(RecurrentSettings):
+    """Settings of the encoder-decoder without attention.
+
+    Args:
+        cell: lstm (Hochreiter & Schmidhuber 1997), gru (Cho et al. 2014) or rnn (Elman 1990, tanh).
+        feed_context: Also feed the encoder's last state into the decoder at every step (Cho et al. 2014, section 2.2).
+    """
+
+    cell: Cell = "lstm"
+    feed_context: bool = False
+
+
+class LSTMMemory(NamedTuple):
+    """The source as the decoder sees it: its first state, hidden and cell, each (B, L, H)."""
+
+    hidden: Tensor
+    cell: Tensor
+
+
+class LSTMNetwork(Network):
+    """s_t = f(E y_{t-1}, s_{t-1}), p(y_t) = softmax(W s_t), with s_0 from the encoder's last state.
+
+    Args:
+        source_vocabulary, target_vocabulary: Sizes of the vocabularies.
+        settings: Size and initialisation.
+        shared_vocabulary: Whether source and target tokens have the same ids; one embedding then serves both if tied.
+        pad_id: Token id of padding.
+    """
+
+    def __init__(
+        self,
+        source_vocabulary: int,
+        target_vocabulary: int,
+        settings: LSTMSettings,
+        *,
+        shared_vocabulary: bool = False,
+        pad_id: int = 0,
+    ) -> None:
+        super().__init__()
+        self.pad_id = pad_id
+        self.settings = settings
+        source_embedding, self.embedding = embeddings(
+            source_vocabulary,
+            target_vocabulary,
+            settings.embedding,
+            pad_id,
+            shared=settings.tied and shared_vocabulary,
+        )
+        self.encoder = RecurrentEncoder(source_embedding, settings.cell, settings, pad_id)
+        self.bridge = Bridge(settings.hidden)
+        inputs = settings.embedding + (settings.hidden if settings.feed_context else 0)
+        self.decoder = recurrent(settings.cell, inputs, settings, settings.layers)
+        self.dropout = Dropout(settings.dropout)
+        self.readout = nn.Linear(settings.hidden, settings.embedding)
+        self.output = nn.Linear(settings.embedding, target_vocabulary)
+        if settings.tied:
+            self.output.weight = self.embedding.weight
+
+    def encode(self, source: Tensor) -> LSTMMemory:
+        """(B, S) token ids -> the decoder's first state."""
+        encoded = self.encoder(source)
+        return LSTMMemory(*self.bridge(encoded.hidden, encoded.cell))
+
+    def decode(self, memory: LSTMMemory, decoder_input: Tensor) -> Tensor:
+        """(B, T) token ids -> (B, T, E) features."""
+        return self._advance(decoder_input, memory, memory)[0]
+
+    def start(self, memory: LSTMMemory) -> LSTMMemory:
+        return memory
+
+    def step(self, token: Tensor, memory: LSTMMemory, state: LSTMMemory) -> tuple[Tensor, LSTMMemory]:
+        features, state = self._advance(token.unsqueeze(1), memory, state)
+        return features.squeeze(1), state
+
+    def project(self, features: Tensor) -> Tensor:
+        return self.output(features)
+
+    def attention(self, memory: LSTMMemory, decoder_input: Tensor) -> dict[str, Tensor]:
+        return {}
+
+    def _advance(self, tokens: Tensor, memory: LSTMMemory, state: LSTMMemory) -> tuple[Tensor, LSTMMemory]:
+        """Run (B, T) tokens from a state: (B, T, E) features and the state after the last."""
+        embedded = self.dropout(self.embedding(tokens))  # (B, T, E)
+        if self.settings.feed_context:
+            context = memory.hidden[:, -1:].expand(-1, tokens.shape[1], -1)  # (B, T, H)
+            embedded = torch.cat([embedded, context], dim=-1)  # (B, T, E + H)
+        hidden, cell = (s.transpose(0, 1).contiguous() for s in state)  # torch wants (L, B, H)
+        if self.settings.cell == "lstm":
+            output, (hidden, cell) = self.decoder(embedded, (hidden, cell))  # (B, T, H)
+        else:
+            output, hidden = self.decoder(embedded, hidden)
+        features = self.dropout(F.tanh(self.readout(self.dropout(output))))  # (B, T, E)
+        return features, LSTMMemory(hidden.transpose(0, 1), cell.transpose(0, 1))

@@ -1,0 +1,115 @@
+"""Five ways of telling a Transformer where a token stands: sinusoidal, learned, rotary, ALiBi and none at all.
+
+Each adds to the embeddings, turns queries and keys, or biases scores, and leaves the other two alone.
+B batch, h heads, T queries, S keys, D model width, d width of a head.
+"""
+
+from typing import Literal, get_args
+
+import torch
+from torch import Tensor, nn
+
+PositionKind = Literal["sinusoidal", "learned", "rotary", "alibi", "none"]
+
+
+class Positions(nn.Module):
+    """No positions: without them self-attention sees its input as a set. The other kinds override one method each."""
+
+    def added(self, start: int, length: int, device: torch.device) -> Tensor | None:
+        """(T, D) to add to the embeddings of positions start .. start + length - 1."""
+        return None
+
+    def turned(self, x: Tensor, start: int) -> Tensor:
+        """Queries or keys (B, h, T, d) of positions start .. start + T - 1, turned by their position."""
+        return x
+
+    def bias(self, queries: int, keys: int, device: torch.device) -> Tensor | None:
+        """(h, T, S) to add to self-attention's scores; the last query stands at the last key."""
+        return None
+
+
+class Sinusoidal(Positions):
+    """PE(t, 2i) = sin(t / 10000^(2i / D)), PE(t, 2i + 1) = cos(the same) (Vaswani et al. 2017, section 3.5)."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        if width % 2:
+            raise ValueError(f"network.width is {width}; sinusoidal positions need an even number.")
+        self.width = width
+
+    def added(self, start: int, length: int, device: torch.device) -> Tensor:
+        t = torch.arange(start, start + length, device=device).unsqueeze(1)  # (T, 1)
+        frequency = 10000.0 ** (-torch.arange(0, self.width, 2, device=device) / self.width)  # (D/2,)
+        angle = t * frequency  # (T, D/2)
+        return torch.stack([angle.sin(), angle.cos()], dim=-1).flatten(1)  # (T, D)
+
+
+class Learned(Positions):
+    """One trained vector a position (Gehring et al. 2017, section 3.1); none beyond `max_length`."""
+
+    def __init__(self, width: int, max_length: int) -> None:
+        super().__init__()
+        self.table = nn.Embedding(max_length, width)
+        nn.init.normal_(self.table.weight, std=width**-0.5)
+
+    def added(self, start: int, length: int, device: torch.device) -> Tensor:
+        if start + length > self.table.num_embeddings:
+            raise ValueError(
+                f"A sequence has {start + length} tokens, but network.max_length gives learned positions only up to "
+                f"{self.table.num_embeddings}: raise network.max_length, or choose other network.positions."
+            )
+        return self.table.weight[start : start + length]
+
+
+class Rotary(Positions):
+    """Turns each pair of features by an angle proportional to the position (Su et al. 2021, section 3.2.2).
+
+    The product of a query and a key then depends on their distance alone.
+    """
+
+    def __init__(self, head_width: int) -> None:
+        super().__init__()
+        if head_width % 2:
+            raise ValueError(
+                f"A head is {head_width} wide (network.width / network.heads); rotary needs an even number."
+            )
+        self.head_width = head_width
+
+    def turned(self, x: Tensor, start: int) -> Tensor:
+        t = torch.arange(start, start + x.shape[2], device=x.device).unsqueeze(1)  # (T, 1)
+        frequency = 10000.0 ** (-torch.arange(0, self.head_width, 2, device=x.device) / self.head_width)  # (d/2,)
+        cos, sin = (t * frequency).cos().to(x.dtype), (t * frequency).sin().to(x.dtype)  # (T, d/2)
+        first, second = x.unflatten(-1, (2, -1)).unbind(-2)  # (B, h, T, d/2) each
+        return torch.cat([first * cos - second * sin, first * sin + second * cos], dim=-1)
+
+
+class ALiBi(Positions):
+    """Subtracts slope x distance from the scores, one slope a head: 2^(-8/h), 2^(-16/h) .. (Press et al. 2022).
+
+    The paper's model looks back only; our encoder looks both ways and takes the distance without its sign.
+    """
+
+    def __init__(self, heads: int) -> None:
+        super().__init__()
+        self.slopes = [2 ** (-8 * (i + 1) / heads) for i in range(heads)]
+
+    def bias(self, queries: int, keys: int, device: torch.device) -> Tensor:
+        i = torch.arange(keys - queries, keys, device=device).unsqueeze(1)  # (T, 1)
+        distance = (i - torch.arange(keys, device=device)).abs()  # (T, S)
+        return -torch.tensor(self.slopes, device=device).view(-1, 1, 1) * distance  # (h, T, S)
+
+
+def positions(kind: PositionKind, *, width: int, heads: int, max_length: int) -> Positions:
+    """The position encoding of that name."""
+    match kind:
+        case "sinusoidal":
+            return Sinusoidal(width)
+        case "learned":
+            return Learned(width, max_length)
+        case "rotary":
+            return Rotary(width // heads)
+        case "alibi":
+            return ALiBi(heads)
+        case "none":
+            return Positions()
+    raise ValueError(f"network.positions is {kind!r}; choose one of {', '.join(get_args(PositionKind))}.")

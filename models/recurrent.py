@@ -1,0 +1,167 @@
+"""Recurrent parts that both LSTM networks share: cells, their initialisation, the encoder, the bridge to the decoder.
+
+B batch, S source length, E embedding, H hidden, L layers.
+"""
+
+import math
+from dataclasses import dataclass
+from typing import Literal, NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
+
+from models.dropout import Dropout
+
+CELLS = {"lstm": nn.LSTM, "gru": nn.GRU, "rnn": nn.RNN}
+Cell = Literal["lstm", "gru", "rnn"]
+
+
+@dataclass
+class RecurrentSettings:
+    """Size and initialisation of a recurrent encoder-decoder.
+
+    Args:
+        embedding: Width E of source and target embeddings.
+        hidden: Width H of the decoder's state; a bidirectional encoder has H/2 in each direction.
+        layers: Layers of the encoder and of the decoder.
+        bidirectional: Read the source in both directions. Off where a backward pass that ends at the first token would
+            make a long-range task trivial.
+        dropout: Probability of dropping embeddings, the output of each layer and the readout.
+        forget_bias: Bias of the LSTM's forget gate at the start (Jozefowicz et al. 2015); 1 lets gradients through.
+        chrono_length: Longest dependency expected, in tokens: initialises gate biases so that memory spans are spread
+            over 1 .. chrono_length (Tallec & Ollivier 2018). Replaces `forget_bias`.
+        tied: Share one matrix between target embedding and output projection (Press & Wolf 2017), and with the source
+            embedding too where the vocabulary is joint.
+    """
+
+    embedding: int = 256
+    hidden: int = 256
+    layers: int = 1
+    bidirectional: bool = True
+    dropout: float = 0.2
+    forget_bias: float = 1.0
+    chrono_length: int | None = None
+    tied: bool = True
+
+    def __post_init__(self) -> None:
+        if self.bidirectional and self.hidden % 2:
+            raise ValueError(f"network.hidden is {self.hidden}; a bidirectional encoder needs an even number.")
+
+
+def recurrent(
+    cell: Cell, inputs: int, settings: RecurrentSettings, layers: int, *, encoder: bool = False
+) -> nn.RNNBase:
+    """A recurrent stack (batch first), initialised as `settings` says; `encoder` halves H for two directions."""
+    two = encoder and settings.bidirectional
+    rnn = CELLS[cell](
+        inputs,
+        settings.hidden // 2 if two else settings.hidden,
+        layers,
+        batch_first=True,
+        bidirectional=two,
+        dropout=settings.dropout if layers > 1 else 0.0,
+    )
+    initialise(rnn, settings.forget_bias, settings.chrono_length)
+    return rnn
+
+
+def initialise(rnn: nn.RNNBase, forget_bias: float, chrono_length: int | None) -> None:
+    """Xavier input weights, orthogonal recurrent weights, and the biases that decide how long a cell remembers.
+
+    torch orders the LSTM's gates input, forget, cell, output and has two biases a gate, which add up: the second is
+    set to zero. Chrono (Tallec & Ollivier 2018, section 3): b_f = log U(1, T - 1), b_i = -b_f; a GRU's update gate z
+    keeps the old state, so there b_z = log U(1, T - 1).
+    """
+    for name, parameter in rnn.named_parameters():
+        if "weight_ih" in name:
+            nn.init.xavier_uniform_(parameter)
+        elif "weight_hh" in name:
+            for gate in parameter.chunk(parameter.shape[0] // rnn.hidden_size):
+                nn.init.orthogonal_(gate)
+        else:
+            nn.init.zeros_(parameter)
+            if "bias_ih" in name:
+                _initialise_gates(parameter, rnn, forget_bias, chrono_length)
+
+
+@torch.no_grad()
+def _initialise_gates(bias: Tensor, rnn: nn.RNNBase, forget_bias: float, chrono_length: int | None) -> None:
+    gates = bias.view(-1, rnn.hidden_size)
+    spans = None if chrono_length is None else torch.empty(rnn.hidden_size).uniform_(1, max(2, chrono_length - 1)).log()
+    if isinstance(rnn, nn.LSTM):
+        gates[1] = forget_bias if spans is None else spans
+        if spans is not None:
+            gates[0] = -spans
+    elif isinstance(rnn, nn.GRU) and spans is not None:
+        gates[1] = spans
+
+
+class Encoded(NamedTuple):
+    """What a recurrent encoder leaves: h_j for every source position (B, S, H), and the final states.
+
+    `hidden` and `cell` are (B, L, H), both directions side by side; a GRU or plain RNN has no cell and repeats h.
+    """
+
+    annotations: Tensor
+    hidden: Tensor
+    cell: Tensor
+    is_padding: Tensor  # (B, S)
+
+
+class RecurrentEncoder(nn.Module):
+    """h_j = f(E x_j, h_{j-1}), in both directions or one (Bahdanau et al. 2015, section 3.2; Sutskever et al. 2014)."""
+
+    def __init__(self, embedding: nn.Embedding, cell: Cell, settings: RecurrentSettings, pad_id: int) -> None:
+        super().__init__()
+        self.embedding = embedding
+        self.dropout = Dropout(settings.dropout)
+        self.rnn = recurrent(cell, settings.embedding, settings, settings.layers, encoder=True)
+        self.pad_id = pad_id
+
+    def forward(self, source: Tensor) -> Encoded:
+        """(B, S) token ids, padded on the right, each row with at least one token."""
+        is_padding = source == self.pad_id
+        # Packing stops the recurrence at each source's last token. It wants the lengths on the host.
+        lengths = (source.shape[1] - is_padding.sum(1)).cpu()
+        embedded = self.dropout(self.embedding(source))  # (B, S, E)
+        packed = pack_padded_sequence(embedded, lengths, batch_first=True, enforce_sorted=False)
+        output, state = self.rnn(packed)
+        annotations, _ = pad_packed_sequence(output, batch_first=True, total_length=source.shape[1])  # (B, S, H)
+        hidden, cell = state if isinstance(state, tuple) else (state, state)
+        return Encoded(annotations, self._by_layer(hidden), self._by_layer(cell), is_padding)
+
+    def _by_layer(self, state: Tensor) -> Tensor:
+        """(L * directions, B, H / directions) -> (B, L, H)."""
+        directions = 2 if self.rnn.bidirectional else 1
+        return state.unflatten(0, (-1, directions)).permute(2, 0, 1, 3).flatten(2)
+
+
+class Bridge(nn.Module):
+    """The decoder's first state from the encoder's last: s_0 = tanh(W h), c_0 = W' c (Bahdanau et al. 2015, A.2.2).
+
+    The paper has s_0 alone, from the backward direction; an LSTM has a cell to hand over too, and without attention
+    this is the only way the source reaches the decoder, so each layer of the encoder feeds its layer of the decoder.
+    """
+
+    def __init__(self, hidden: int) -> None:
+        super().__init__()
+        self.to_hidden = nn.Linear(hidden, hidden)
+        self.to_cell = nn.Linear(hidden, hidden)
+
+    def forward(self, hidden: Tensor, cell: Tensor) -> tuple[Tensor, Tensor]:
+        """Two (B, L, H) -> two (B, L, H)."""
+        return torch.tanh(self.to_hidden(hidden)), self.to_cell(cell)
+
+
+def embeddings(
+    source_vocabulary: int, target_vocabulary: int, width: int, pad_id: int, *, shared: bool
+) -> tuple[nn.Embedding, nn.Embedding]:
+    """Source and target embeddings, one and the same where `shared`; N(0, 1/width) so that a tied output is sane."""
+    tables = []
+    for vocabulary in (target_vocabulary,) if shared else (source_vocabulary, target_vocabulary):
+        table = nn.Embedding(vocabulary, width, padding_idx=pad_id)
+        nn.init.normal_(table.weight, std=1 / math.sqrt(width))
+        nn.init.zeros_(table.weight.data[pad_id])
+        tables.append(table)
+    return tables[0], tables[-1]

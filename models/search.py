@@ -1,0 +1,206 @@
+"""Greedy and beam search, written once over the step interface of every network.
+
+n sentences still searched, K beams, V target vocabulary, S source length.
+"""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from models.network import Network, select_rows
+
+
+@dataclass
+class Decoding:
+    """How hypotheses are searched for; the same for every model that is compared.
+
+    Args:
+        beam_size: Hypotheses kept at each step; 1 is greedy search.
+        length_penalty: alpha of GNMT's penalty (Wu et al. 2016, section 7): 0 prefers short hypotheses, 1 is about the
+            mean log-probability of a token.
+        length_factor, length_margin: A hypothesis is cut off at factor x source tokens + margin. The limit is
+            each source's own, so that a sentence does not depend on the batch it is decoded in.
+        bos_id, eos_id: Token ids that begin and end a target.
+    """
+
+    beam_size: int = 5
+    length_penalty: float = 1.0
+    length_factor: float = 2.0
+    length_margin: int = 10
+    bos_id: int = 1
+    eos_id: int = 2
+
+    def __post_init__(self) -> None:
+        if self.beam_size < 1:
+            raise ValueError(f"decoding.beam_size is {self.beam_size}; it must be at least 1.")
+
+    def score(self, log_prob: float, tokens: int) -> float:
+        """log P(Y | X) / lp(Y) with lp(Y) = ((5 + |Y|) / 6)^alpha; |Y| counts the end of the sentence."""
+        return log_prob / ((5 + tokens) / 6) ** self.length_penalty
+
+    def limits(self, source: Tensor, pad_id: int) -> list[int]:
+        """The longest hypothesis of each source (B, S), its end of sentence counted."""
+        return [int(self.length_factor * n) + self.length_margin for n in (source != pad_id).sum(1).tolist()]
+
+
+@dataclass(frozen=True)
+class Hypothesis:
+    """One target found.
+
+    Attributes:
+        tokens: Token ids without begin and end of sentence.
+        log_prob: Sum of the tokens' natural log-probabilities, the end of sentence included.
+        score: `log_prob` after the length penalty; what hypotheses are ranked by.
+        truncated: Whether the length limit cut it off before its end of sentence.
+    """
+
+    tokens: list[int]
+    log_prob: float
+    score: float
+    truncated: bool
+
+
+def search(network: Network, source: Tensor, decoding: Decoding, n_best: int = 1) -> list[list[Hypothesis]]:
+    """Search targets for (B, S) sources: for each the `n_best` hypotheses, best first.
+
+    Raises:
+        ValueError: If more hypotheses are asked for than beams are kept.
+    """
+    if n_best > decoding.beam_size:
+        raise ValueError(f"n_best is {n_best}, but decoding.beam_size keeps only {decoding.beam_size} hypotheses.")
+    if decoding.beam_size == 1:
+        return [[hypothesis] for hypothesis in greedy_search(network, source, decoding)]
+    return beam_search(network, source, decoding, n_best)
+
+
+@torch.no_grad()
+def greedy_search(network: Network, source: Tensor, decoding: Decoding) -> list[Hypothesis]:
+    """The likeliest token at each step, for (B, S) sources; finished sentences leave the batch."""
+    limits = decoding.limits(source, network.pad_id)
+    memory = network.encode(source)
+    state = network.start(memory)
+    token = torch.full((len(source),), decoding.bos_id, device=source.device)
+    alive = list(range(len(source)))  # sentence of each row
+    tokens: list[list[int]] = [[] for _ in alive]
+    log_probs = [0.0 for _ in alive]
+    ended = [False for _ in alive]
+    length = 0
+    while alive:
+        length += 1
+        features, state = network.step(token, memory, state)
+        best, token = _log_probs(network, features, decoding).max(dim=-1)
+        for sentence, log_prob, choice in zip(alive, best.tolist(), token.tolist(), strict=True):
+            log_probs[sentence] += log_prob
+            if choice == decoding.eos_id:
+                ended[sentence] = True
+            else:
+                tokens[sentence].append(choice)
+        rows = [row for row, sentence in enumerate(alive) if not ended[sentence] and length < limits[sentence]]
+        if len(rows) < len(alive):
+            alive = [alive[row] for row in rows]
+            kept = torch.tensor(rows, dtype=torch.long, device=source.device)
+            token, memory, state = select_rows((token, memory, state), kept)
+    return [
+        Hypothesis(t, p, decoding.score(p, len(t) + e), truncated=not e)
+        for t, p, e in zip(tokens, log_probs, ended, strict=True)
+    ]
+
+
+@torch.no_grad()
+def beam_search(network: Network, source: Tensor, decoding: Decoding, n_best: int = 1) -> list[list[Hypothesis]]:
+    """Beam search over (B, S) sources, all beams of all sentences in one batch.
+
+    A hypothesis that ends among the K best candidates is put aside, and K others go on. A sentence leaves the batch
+    once K of its hypotheses have ended, or at its length limit, where hypotheses that have not ended are cut off.
+    """
+    K, device = decoding.beam_size, source.device
+    limits = decoding.limits(source, network.pad_id)
+    memory = select_rows(network.encode(source), torch.arange(len(source), device=device).repeat_interleave(K))
+    state = network.start(memory)
+    found: list[list[Hypothesis]] = [[] for _ in limits]
+    alive = list(range(len(source)))  # sentence of each group of K rows
+    tokens = torch.empty(len(source), K, 0, dtype=torch.long, device=device)  # (n, K, length so far)
+    token = torch.full((len(source) * K,), decoding.bos_id, device=device)
+    # All beams begin alike: only the first may be extended at the first step.
+    log_prob = torch.full((len(source), K), -torch.inf, device=device)  # (n, K)
+    log_prob[:, 0] = 0.0
+    while alive:
+        features, state = network.step(token, memory, state)
+        step_log_probs = _log_probs(network, features, decoding).unflatten(0, (-1, K))  # (n, K, V)
+        V = step_log_probs.shape[-1]
+        candidates = (log_prob.unsqueeze(-1) + step_log_probs).flatten(1)  # (n, K V)
+        # At most one end of sentence a beam: among 2K candidates there are K that go on.
+        best, index = candidates.topk(min(2 * K, K * V), dim=-1)  # (n, 2K)
+        beam, choice = index // V, index % V
+        ends = choice == decoding.eos_id
+        _put_aside(found, alive, tokens, best[:, :K], beam[:, :K], ends[:, :K], decoding)
+
+        log_prob, rank = best.masked_fill(ends, -torch.inf).topk(K, dim=-1)  # (n, K)
+        beam, choice = beam.gather(1, rank), choice.gather(1, rank)
+        tokens = torch.cat(
+            [tokens.gather(1, beam.unsqueeze(-1).expand(-1, -1, tokens.shape[-1])), choice[..., None]], -1
+        )
+        length = tokens.shape[-1]
+        for row, sentence in enumerate(alive):
+            if length == limits[sentence]:
+                _cut_off(found[sentence], tokens[row], log_prob[row], decoding)
+        groups = [row for row, s in enumerate(alive) if len(found[s]) < K and length < limits[s]]
+        kept = torch.tensor(groups, dtype=torch.long, device=device)
+        state_rows = (beam + K * torch.arange(len(alive), device=device).unsqueeze(1))[kept].flatten()
+        state = select_rows(state, state_rows)
+        if len(groups) < len(alive):
+            alive = [alive[row] for row in groups]
+            tokens, choice, log_prob = select_rows((tokens, choice, log_prob), kept)
+            # A beam stays with its source, so memory moves only when sentences leave.
+            memory = select_rows(memory, (K * kept.unsqueeze(1) + torch.arange(K, device=device)).flatten())
+        token = choice.flatten()
+    return [sorted(hypotheses, key=lambda h: -h.score)[:n_best] for hypotheses in found]
+
+
+def _log_probs(network: Network, features: Tensor, decoding: Decoding) -> Tensor:
+    """(rows, V) log-probabilities of the next token; padding and begin of sentence are never chosen."""
+    log_probs = torch.log_softmax(network.project(features).float(), dim=-1)
+    log_probs[:, [network.pad_id, decoding.bos_id]] = -torch.inf
+    return log_probs
+
+
+def _put_aside(
+    found: list[list[Hypothesis]],
+    alive: list[int],
+    tokens: Tensor,
+    log_prob: Tensor,
+    beam: Tensor,
+    ends: Tensor,
+    decoding: Decoding,
+) -> None:
+    """Add to `found` the candidates (n, K) that end here and are possible."""
+    for row, rank in (ends & log_prob.isfinite()).nonzero().tolist():
+        if len(found[alive[row]]) < decoding.beam_size:
+            sequence, p = tokens[row, beam[row, rank]].tolist(), float(log_prob[row, rank])
+            hypothesis = Hypothesis(sequence, p, decoding.score(p, len(sequence) + 1), truncated=False)
+            found[alive[row]].append(hypothesis)
+
+
+def _cut_off(found: list[Hypothesis], tokens: Tensor, log_prob: Tensor, decoding: Decoding) -> None:
+    """Fill `found` up to K with the beams (K, length) that reached the limit without ending."""
+    for sequence, p in zip(tokens.tolist(), log_prob.tolist(), strict=True):
+        if len(found) < decoding.beam_size and p > -torch.inf:
+            found.append(Hypothesis(sequence, p, decoding.score(p, len(sequence)), truncated=True))
+
+
+@torch.no_grad()
+def attention_maps(network: Network, source: Tensor, tokens: list[int], decoding: Decoding) -> dict[str, Tensor]:
+    """Attention from each token of a hypothesis, its end included, to each source token.
+
+    Args:
+        network: Any network; without attention the result is empty.
+        source: (S,) token ids without padding.
+        tokens: A hypothesis, as from `search`, greedy or beam.
+
+    Returns:
+        By layer, (heads, len(tokens) + 1, S), rows adding up to 1.
+    """
+    decoder_input = torch.tensor([[decoding.bos_id, *tokens]], device=source.device)
+    maps = network.attention(network.encode(source.unsqueeze(0)), decoder_input)
+    return {name: weights[0] for name, weights in maps.items()}

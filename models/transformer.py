@@ -1,0 +1,257 @@
+"""The Transformer (Vaswani et al. 2017, "Attention Is All You Need"): attention in place of recurrence.
+
+Any two positions are one step apart, and a whole teacher-forced target is computed at once.
+B batch, S source length, T target length, D model width, h heads, d = D / h, V target vocabulary.
+"""
+
+import math
+from dataclasses import dataclass
+from typing import Literal, NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from models.attention import KeyValue, MultiHeadAttention, attention_weights
+from models.dropout import Dropout
+from models.network import Network
+from models.positions import PositionKind, Positions, positions
+from models.recurrent import embeddings
+
+
+@dataclass
+class TransformerSettings:
+    """Size and variants of the Transformer.
+
+    Args:
+        width: Model width D.
+        heads: Attention heads h.
+        feed_forward: Inner width of the feed-forward layers.
+        encoder_layers: Layers of the encoder.
+        decoder_layers: Layers of the decoder.
+        dropout: Probability of dropping embeddings and the output of every sub-layer (section 5.4).
+        positions: How a token's place is told: sinusoidal, learned, rotary, alibi or none.
+        max_length: Longest sequence that learned positions cover, in tokens.
+        norm: post as in the paper, or pre (Xiong et al. 2020), which trains without warm-up.
+        residual: Add each sub-layer's input to its output; off only to see what that is for.
+        scale_scores: Divide attention scores by sqrt(d); off only to see what that is for.
+        tied: Share one matrix between target embedding and output projection, and with the source embedding too where
+            the vocabulary is joint (section 3.4).
+    """
+
+    width: int = 256
+    heads: int = 4
+    feed_forward: int = 1024
+    encoder_layers: int = 3
+    decoder_layers: int = 3
+    dropout: float = 0.1
+    positions: PositionKind = "sinusoidal"
+    max_length: int = 512
+    norm: Literal["pre", "post"] = "pre"
+    residual: bool = True
+    scale_scores: bool = True
+    tied: bool = True
+
+
+class FeedForward(nn.Module):
+    """FFN(x) = max(0, x W_1 + b_1) W_2 + b_2 (equation 2)."""
+
+    def __init__(self, width: int, inner: int) -> None:
+        super().__init__()
+        self.W_1 = nn.Linear(width, inner)
+        self.W_2 = nn.Linear(inner, width)
+        for layer in (self.W_1, self.W_2):
+            nn.init.xavier_uniform_(layer.weight)
+            nn.init.zeros_(layer.bias)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.W_2(F.relu(self.W_1(x)))
+
+
+class SubLayer(nn.Module):
+    """What surrounds a sub-layer f: LayerNorm(x + f(x)) (section 3.1); with pre-norm x + f(LayerNorm(x))."""
+
+    def __init__(self, settings: TransformerSettings) -> None:
+        super().__init__()
+        self.norm = nn.LayerNorm(settings.width)
+        self.dropout = Dropout(settings.dropout)
+        self.pre = settings.norm == "pre"
+        self.residual = settings.residual
+
+    def before(self, x: Tensor) -> Tensor:
+        """What f is given."""
+        return self.norm(x) if self.pre else x
+
+    def after(self, x: Tensor, output: Tensor) -> Tensor:
+        """What becomes of f's output."""
+        output = self.dropout(output)
+        added = x + output if self.residual else output
+        return added if self.pre else self.norm(added)
+
+
+class EncoderLayer(nn.Module):
+    """Self-attention, then feed-forward (section 3.1)."""
+
+    def __init__(self, settings: TransformerSettings) -> None:
+        super().__init__()
+        self.self_attention = MultiHeadAttention(settings.width, settings.heads, scale_scores=settings.scale_scores)
+        self.feed_forward = FeedForward(settings.width, settings.feed_forward)
+        self.around_attention = SubLayer(settings)
+        self.around_feed_forward = SubLayer(settings)
+
+    def forward(self, x: Tensor, place: Positions, bias: Tensor) -> Tensor:
+        """(B, S, D) and a score bias (B, h or 1, 1 or S, S) -> (B, S, D)."""
+        given = self.around_attention.before(x)
+        query = place.turned(self.self_attention.queries(given), 0)
+        key, value = self.self_attention.keys_values(given)
+        attended = self.self_attention(query, KeyValue(place.turned(key, 0), value), bias)
+        x = self.around_attention.after(x, attended)
+        return self.around_feed_forward.after(x, self.feed_forward(self.around_feed_forward.before(x)))
+
+
+class DecoderLayer(nn.Module):
+    """Causal self-attention, attention to the source, then feed-forward (section 3.1)."""
+
+    def __init__(self, settings: TransformerSettings) -> None:
+        super().__init__()
+        self.self_attention = MultiHeadAttention(settings.width, settings.heads, scale_scores=settings.scale_scores)
+        self.cross_attention = MultiHeadAttention(settings.width, settings.heads, scale_scores=settings.scale_scores)
+        self.feed_forward = FeedForward(settings.width, settings.feed_forward)
+        self.around_self = SubLayer(settings)
+        self.around_cross = SubLayer(settings)
+        self.around_feed_forward = SubLayer(settings)
+
+    def forward(
+        self, x: Tensor, past: KeyValue | None, source: KeyValue, source_bias: Tensor, place: Positions
+    ) -> tuple[Tensor, KeyValue, Tensor]:
+        """Run T positions that follow the past ones.
+
+        Args:
+            x: (B, T, D).
+            past: Self-attention's keys and values of earlier positions, (B, h, t, d) each, or None at the start.
+            source: Cross-attention's keys and values, (B, h, S, d) each.
+            source_bias: (B, 1, 1, S), -inf at padding.
+            place: The position encoding.
+
+        Returns:
+            (B, T, D); keys and values of all t + T positions; cross-attention's queries (B, h, T, d).
+        """
+        start = 0 if past is None else past.key.shape[2]
+        given = self.around_self.before(x)
+        query = place.turned(self.self_attention.queries(given), start)
+        key, value = self.self_attention.keys_values(given)
+        present = KeyValue(place.turned(key, start), value)
+        if past is not None:
+            present = KeyValue(torch.cat([past.key, present.key], 2), torch.cat([past.value, present.value], 2))
+        T, keys = x.shape[1], present.key.shape[2]
+        assert T in (1, keys), "a continued target comes one token at a time"
+        bias = place.bias(T, keys, x.device)
+        attended = self.self_attention(query, present, bias, causal=keys == T and T > 1)
+        x = self.around_self.after(x, attended)
+
+        source_query = self.cross_attention.queries(self.around_cross.before(x))
+        x = self.around_cross.after(x, self.cross_attention(source_query, source, source_bias))
+        x = self.around_feed_forward.after(x, self.feed_forward(self.around_feed_forward.before(x)))
+        return x, present, source_query
+
+
+class TransformerMemory(NamedTuple):
+    """The source as the decoder sees it: keys and values for each decoder layer, and (B, 1, 1, S) -inf at padding."""
+
+    keys_values: tuple[KeyValue, ...]
+    bias: Tensor
+
+
+class TransformerNetwork(Network):
+    """Encoder and decoder stacks between embeddings (figure 1).
+
+    Args:
+        source_vocabulary, target_vocabulary: Sizes of the vocabularies.
+        settings: Size and variants.
+        shared_vocabulary: Whether source and target tokens have the same ids; one embedding then serves both if tied.
+        pad_id: Token id of padding.
+    """
+
+    def __init__(
+        self,
+        source_vocabulary: int,
+        target_vocabulary: int,
+        settings: TransformerSettings,
+        *,
+        shared_vocabulary: bool = False,
+        pad_id: int = 0,
+    ) -> None:
+        super().__init__()
+        self.pad_id = pad_id
+        D = settings.width
+        self.positions = positions(settings.positions, width=D, heads=settings.heads, max_length=settings.max_length)
+        self.source_embedding, self.target_embedding = embeddings(
+            source_vocabulary, target_vocabulary, D, pad_id, shared=settings.tied and shared_vocabulary
+        )
+        self.dropout = Dropout(settings.dropout)
+        self.encoder = nn.ModuleList(EncoderLayer(settings) for _ in range(settings.encoder_layers))
+        self.decoder = nn.ModuleList(DecoderLayer(settings) for _ in range(settings.decoder_layers))
+        # Post-norm has just normalised the last sub-layer's output; pre-norm has not.
+        pre = settings.norm == "pre"
+        self.encoder_norm = nn.LayerNorm(D) if pre else nn.Identity()
+        self.decoder_norm = nn.LayerNorm(D) if pre else nn.Identity()
+        self.output = nn.Linear(D, target_vocabulary)
+        nn.init.zeros_(self.output.bias)
+        if settings.tied:
+            self.output.weight = self.target_embedding.weight
+
+    def encode(self, source: Tensor) -> TransformerMemory:
+        """(B, S) token ids -> keys and values of the source for every decoder layer."""
+        padding = (source == self.pad_id)[:, None, None, :]  # (B, 1, 1, S)
+        source_bias = torch.zeros_like(padding, dtype=torch.float).masked_fill(padding, -torch.inf)
+        relative = self.positions.bias(source.shape[1], source.shape[1], source.device)  # (h, S, S)
+        x = self._embed(self.source_embedding, source, 0)
+        for layer in self.encoder:
+            x = layer(x, self.positions, source_bias if relative is None else source_bias + relative)
+        x = self.encoder_norm(x)  # (B, S, D)
+        return TransformerMemory(tuple(layer.cross_attention.keys_values(x) for layer in self.decoder), source_bias)
+
+    def decode(self, memory: TransformerMemory, decoder_input: Tensor) -> Tensor:
+        """(B, T) token ids -> (B, T, D) features."""
+        return self._advance(decoder_input, memory, ())[0]
+
+    def start(self, memory: TransformerMemory) -> tuple[KeyValue, ...]:
+        return ()
+
+    def step(
+        self, token: Tensor, memory: TransformerMemory, state: tuple[KeyValue, ...]
+    ) -> tuple[Tensor, tuple[KeyValue, ...]]:
+        features, state, _ = self._advance(token.unsqueeze(1), memory, state)
+        return features.squeeze(1), state
+
+    def project(self, features: Tensor) -> Tensor:
+        return self.output(features)
+
+    def attention(self, memory: TransformerMemory, decoder_input: Tensor) -> dict[str, Tensor]:
+        queries = self._advance(decoder_input, memory, ())[2]
+        return {
+            f"cross layer {i + 1}": attention_weights(
+                query, source.key, memory.bias, scale=layer.cross_attention.scale
+            )  # (B, h, T, S)
+            for i, (layer, query, source) in enumerate(zip(self.decoder, queries, memory.keys_values, strict=True))
+        }
+
+    def _advance(
+        self, tokens: Tensor, memory: TransformerMemory, state: tuple[KeyValue, ...]
+    ) -> tuple[Tensor, tuple[KeyValue, ...], list[Tensor]]:
+        """Run (B, T) tokens after a state: (B, T, D) features, the next state, each layer's queries to the source."""
+        x = self._embed(self.target_embedding, tokens, state[0].key.shape[2] if state else 0)
+        presents, queries = [], []
+        for i, layer in enumerate(self.decoder):
+            x, present, query = layer(
+                x, state[i] if state else None, memory.keys_values[i], memory.bias, self.positions
+            )
+            presents.append(present)
+            queries.append(query)
+        return self.decoder_norm(x), tuple(presents), queries
+
+    def _embed(self, table: nn.Embedding, tokens: Tensor, start: int) -> Tensor:
+        """Token embeddings times sqrt(D) (section 3.4) plus positions (section 3.5): (B, T) -> (B, T, D)."""
+        x = table(tokens) * math.sqrt(table.embedding_dim)
+        place = self.positions.added(start, tokens.shape[1], tokens.device)
+        return self.dropout(x if place is None else x + place)

@@ -1,0 +1,41 @@
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from datamodules.batch import BOS, EOS, IGNORE, PAD, SPECIAL_TOKENS, UNK, Example, collate, pad
+
+ids = st.lists(st.integers(4, 99), min_size=1, max_size=9)
+
+
+def example(source: list[int], target: list[int], number: int) -> Example:
+    return Example(torch.tensor(source), torch.tensor(target), torch.tensor(target), number)
+
+
+@given(st.lists(st.tuples(ids, ids), min_size=1, max_size=6))
+def test_collate_loses_nothing_and_adds_only_padding(pairs: list[tuple[list[int], list[int]]]) -> None:
+    batch = collate([example(s, t, n) for n, (s, t) in enumerate(pairs)])
+    assert batch.source.shape == (len(pairs), max(len(s) for s, _ in pairs))
+    assert batch.labels.shape == batch.decoder_input.shape == (len(pairs), max(len(t) for _, t in pairs))
+    for row, (source, target) in enumerate(pairs):
+        assert batch.source[row].tolist() == source + [PAD] * (batch.source.shape[1] - len(source))
+        blank = batch.labels.shape[1] - len(target)
+        assert batch.decoder_input[row].tolist() == target + [PAD] * blank
+        assert batch.labels[row].tolist() == target + [IGNORE] * blank
+    assert batch.ids.tolist() == list(range(len(pairs)))
+
+
+def test_everything_in_a_batch_is_int64() -> None:
+    assert {field.dtype for field in collate([example([4], [5, 6], 0)])} == {torch.int64}
+
+
+def test_special_tokens_stand_at_their_ids() -> None:
+    assert [SPECIAL_TOKENS[i] for i in (PAD, BOS, EOS, UNK)] == ["<pad>", "<s>", "</s>", "<unk>"]
+
+
+def test_ignored_labels_do_not_count_in_the_default_loss() -> None:
+    labels = pad([torch.tensor([1, 2]), torch.tensor([3])], IGNORE)
+    logits = torch.randn(2, 2, 5, generator=torch.Generator().manual_seed(0))
+    loss = torch.nn.functional.cross_entropy(logits.flatten(0, 1), labels.flatten())
+    scored = torch.stack([logits[0, 0], logits[0, 1], logits[1, 0]])
+    assert loss.item() == pytest.approx(torch.nn.functional.cross_entropy(scored, torch.tensor([1, 2, 3])).item())

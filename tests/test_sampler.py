@@ -1,0 +1,148 @@
+from collections.abc import Callable
+
+import lightning as L
+import numpy as np
+import pytest
+import torch
+from hypothesis import assume, given
+from hypothesis import strategies as st
+from torch import Tensor
+from torch.utils.data import DataLoader
+
+from datamodules import sampler as module
+from datamodules.sampler import TokenBucketBatchSampler
+
+MAX = 40
+corpora = st.lists(st.tuples(st.integers(1, MAX), st.integers(1, MAX)), min_size=1, max_size=120).map(np.array)
+
+
+def as_rank(rank: int, world: int) -> Callable[[], tuple[int, int]]:
+    return lambda: (rank, world)
+
+
+def batches_of_ranks(sampler: TokenBucketBatchSampler, world: int) -> list[list[list[int]]]:
+    ranks = []
+    for rank in range(world):
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(module, "rank_and_world", as_rank(rank, world))
+            ranks.append(list(sampler))
+            assert len(sampler) == len(ranks[-1])
+    return ranks
+
+
+def can_be_dealt(sampler: TokenBucketBatchSampler, world: int) -> bool:
+    examples = len(sampler.lengths)
+    return len(sampler.plan(1)) <= examples // world * world
+
+
+@given(corpora, st.integers(MAX, 200), st.integers(1, 5), st.integers(0, 3), st.booleans())
+def test_every_example_once_within_the_budget_and_equal_on_all_ranks(
+    lengths: np.ndarray, max_tokens: int, world: int, epoch: int, shuffle: bool
+) -> None:
+    sampler = TokenBucketBatchSampler(lengths, max_tokens, seed=1, shuffle=shuffle)
+    sampler.set_epoch(epoch)
+    assume(can_be_dealt(sampler, world))
+    ranks = batches_of_ranks(sampler, world)
+    assert len({len(batches) for batches in ranks}) == 1
+    every = [batch for batches in ranks for batch in batches]
+    assert sorted(example for batch in every for example in batch) == list(range(len(lengths)))
+    for batch in every:
+        assert len(batch) * lengths[batch].max() <= max_tokens
+
+
+@given(corpora, st.integers(0, 5), st.integers(1, 3))
+def test_plan_depends_on_seed_and_epoch_alone(lengths: np.ndarray, epoch: int, world: int) -> None:
+    plans = []
+    for earlier in (0, 7):
+        sampler = TokenBucketBatchSampler(lengths, 80, seed=3)
+        for turn in (earlier, epoch):
+            sampler.set_epoch(turn)
+            assume(can_be_dealt(sampler, world))
+            plan = sampler.plan(world)
+        plans.append(plan)
+    assert plans[0] == plans[1]
+
+
+@pytest.fixture
+def lengths() -> np.ndarray:
+    source = np.random.default_rng(0).integers(5, 30, 2000)
+    return np.stack([source, source + np.random.default_rng(1).integers(-3, 4, 2000)], axis=1)
+
+
+def test_epochs_and_seeds_differ_in_batches_and_in_order_but_not_in_number(lengths: np.ndarray) -> None:
+    sampler = TokenBucketBatchSampler(lengths, 500, seed=0)
+    first = list(sampler)
+    sampler.set_epoch(1)
+    second = list(sampler)
+    other = list(TokenBucketBatchSampler(lengths, 500, seed=1))
+    assert len(first) == len(second) == len(other)
+    for changed in (second, other):
+        assert first != changed
+        same = {frozenset(b) for b in first} & {frozenset(b) for b in changed}
+        assert len(same) < len(first) / 10
+
+
+def test_evaluation_order_is_fixed_and_ascending(lengths: np.ndarray) -> None:
+    sampler = TokenBucketBatchSampler(lengths, 500, shuffle=False)
+    longest = [lengths[batch].max() for batch in sampler]
+    assert longest == sorted(longest)
+    first = list(sampler)
+    sampler.set_epoch(1)
+    assert list(sampler) == first
+
+
+def test_little_is_padding(lengths: np.ndarray) -> None:
+    batches = list(TokenBucketBatchSampler(lengths, 500))
+    padded = sum(len(batch) * lengths[batch].max(axis=0) for batch in batches)
+    assert (lengths.sum(axis=0) / padded > 0.9).all()
+    assert len(batches) < 1.1 * lengths.max(axis=1).sum() / 500
+
+
+def test_ranks_of_one_turn_get_like_lengths(lengths: np.ndarray) -> None:
+    ranks = batches_of_ranks(TokenBucketBatchSampler(lengths, 500), 4)
+    for turn in zip(*ranks, strict=True):
+        longest = [lengths[batch].max() for batch in turn]
+        assert max(longest) - min(longest) <= 3
+
+
+def test_example_over_the_budget_is_named() -> None:
+    with pytest.raises(ValueError, match=r"data\.max_tokens is 64 but example 1 alone has 91 tokens"):
+        TokenBucketBatchSampler(np.array([(3, 4), (91, 5)]), 64)
+
+
+@pytest.mark.parametrize("long", [5, 60])
+def test_examples_that_cannot_be_dealt_equally(long: int) -> None:
+    sampler = TokenBucketBatchSampler(np.array([(3, long)] * 3), 64)
+    with pytest.raises(ValueError, match=r"3 examples in batches of one .* 4 devices: raise data\.max_tokens"):
+        sampler.plan(4)
+
+
+class Recorder(L.LightningModule):
+    def __init__(self) -> None:
+        super().__init__()
+        self.weight = torch.nn.Parameter(torch.zeros(()))
+        self.seen: list[list[int]] = [[], []]
+
+    def training_step(self, batch: Tensor) -> Tensor:
+        self.seen[self.current_epoch] += batch.tolist()
+        return self.weight * 1.0
+
+    def configure_optimizers(self) -> torch.optim.Optimizer:
+        return torch.optim.SGD(self.parameters())
+
+
+def test_lightning_asks_for_a_new_order_each_epoch(lengths: np.ndarray) -> None:
+    loader = DataLoader(torch.arange(100), batch_sampler=TokenBucketBatchSampler(lengths[:100], 500))
+    recorder = Recorder()
+    trainer = L.Trainer(
+        max_epochs=2,
+        accelerator="cpu",
+        use_distributed_sampler=False,
+        logger=False,
+        enable_checkpointing=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+    )
+    trainer.fit(recorder, loader)
+    assert sorted(recorder.seen[0]) == sorted(recorder.seen[1]) == list(range(100))
+    assert recorder.seen[0] != recorder.seen[1]

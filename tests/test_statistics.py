@@ -1,0 +1,128 @@
+"""Intervals and tests against their oracles: sacreBLEU, tables of the t distribution, and cases with a known answer."""
+
+import math
+import random
+
+import numpy as np
+import pytest
+from fake_runs import corpus, corrupted
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sacrebleu.metrics import BLEU, CHRF
+from sacrebleu.significance import PairedTest
+
+from analysis.statistics import (
+    SAMPLES,
+    bleu_interval,
+    bleu_of,
+    bootstrap_bleu,
+    compare_bleu,
+    percentile_interval,
+    resampled_counts,
+    sentence_chrf,
+    sentence_statistics,
+    t_interval,
+)
+
+REFERENCES = corpus(80)
+
+
+def system(rate: float, seed: int) -> list[str]:
+    rng = random.Random(seed)
+    return [corrupted(reference, rate, rng) for reference in REFERENCES]
+
+
+BAD, GOOD = system(0.5, 1), system(0.2, 2)
+
+
+def corpus_bleu(hypotheses: list[str], references: list[str]) -> float:
+    return BLEU().corpus_score(hypotheses, [references]).score
+
+
+sentences = st.lists(
+    st.tuples(*[st.text("abcd .,é", max_size=30)] * 2).filter(lambda pair: pair[1].strip()), min_size=1, max_size=6
+)
+
+
+@settings(max_examples=60, deadline=None)
+@given(sentences)
+def test_summed_statistics_give_the_corpus_bleu_of_sacrebleu(pairs: list[tuple[str, str]]) -> None:
+    hypotheses, references = (list(part) for part in zip(*pairs, strict=True))
+    sums = sentence_statistics(tuple(hypotheses), tuple(references)).sum(axis=0)
+    assert bleu_of(sums) == pytest.approx(corpus_bleu(hypotheses, references))
+
+
+def test_a_bootstrap_sample_is_a_corpus_of_the_drawn_sentences() -> None:
+    counts = resampled_counts(len(REFERENCES), samples=3)
+    assert counts.sum(axis=1).tolist() == [len(REFERENCES)] * 3
+    drawn = np.repeat(np.arange(len(REFERENCES)), counts[1].astype(int))
+    expected = corpus_bleu([BAD[i] for i in drawn], [REFERENCES[i] for i in drawn])
+    statistics = sentence_statistics(tuple(BAD), tuple(REFERENCES))
+    assert bootstrap_bleu(statistics, counts)[1] == pytest.approx(expected)
+
+
+def test_samples_are_those_of_the_paired_test() -> None:
+    named = [("a", BAD), ("b", GOOD)]
+    _, scores = PairedTest(named, {"BLEU": BLEU(references=[REFERENCES])}, None, "bs", SAMPLES)()
+    statistics = sentence_statistics(tuple(GOOD), tuple(REFERENCES))
+    samples = bootstrap_bleu(statistics, resampled_counts(len(REFERENCES)))
+    assert samples.mean() == pytest.approx(scores["BLEU"][1].mean, abs=1e-6)
+    assert compare_bleu(BAD, GOOD, REFERENCES).p == scores["BLEU"][1].p_value
+
+
+def test_better_system_is_found_better_and_itself_is_not() -> None:
+    clear = compare_bleu(BAD, GOOD, REFERENCES)
+    assert clear.difference.value == pytest.approx(corpus_bleu(GOOD, REFERENCES) - corpus_bleu(BAD, REFERENCES))
+    assert 0 < clear.difference.low < clear.difference.value < clear.difference.high
+    assert clear.p < 0.01
+    nothing = compare_bleu(GOOD, GOOD, REFERENCES)
+    assert nothing.difference == (0, 0, 0)
+    assert nothing.p == 1  # sacreBLEU's own test says 0.001
+    alike = compare_bleu(GOOD, system(0.2, 3), REFERENCES)
+    assert alike.difference.low < 0 < alike.difference.high
+    assert alike.p > 0.05
+
+
+def test_comparison_turns_round() -> None:
+    there, back = (compare_bleu(a, b, REFERENCES).difference for a, b in ((BAD, GOOD), (GOOD, BAD)))
+    assert (there.value, there.low, there.high) == pytest.approx((-back.value, -back.high, -back.low))
+
+
+def test_interval_shrinks_with_more_sentences_and_covers_the_score() -> None:
+    statistics = sentence_statistics(tuple(BAD), tuple(REFERENCES))
+    few, many = bleu_interval([statistics[:20]]), bleu_interval([np.tile(statistics, (5, 1))])
+    assert many.low < many.value < many.high
+    assert many.high - many.low < (few.high - few.low) / 2
+
+
+def test_interval_of_several_seeds_is_about_their_mean() -> None:
+    seeds = [sentence_statistics(tuple(system(0.3, seed)), tuple(REFERENCES)) for seed in (4, 5)]
+    both = bleu_interval(seeds)
+    each = [bleu_interval([s]) for s in seeds]
+    assert both.value == pytest.approx(np.mean([i.value for i in each]))
+    assert min(i.low for i in each) < both.low < both.value < both.high < max(i.high for i in each)
+
+
+def test_percentiles_hold_95_percent() -> None:
+    interval = percentile_interval(50, np.arange(1001, dtype=float))
+    assert interval == (50, 25, 975)
+
+
+def test_t_interval_of_three_seeds_uses_the_tables_4_303() -> None:
+    interval = t_interval([1.0, 2.0, 3.0])
+    assert interval.value == 2
+    assert interval.high - 2 == pytest.approx(4.3027 / math.sqrt(3), rel=1e-4)
+    assert 2 - interval.low == pytest.approx(interval.high - 2)
+
+
+def test_one_seed_has_no_interval() -> None:
+    interval = t_interval([34.2])
+    assert interval.value == 34.2
+    assert math.isnan(interval.low)
+    assert math.isnan(interval.high)
+
+
+def test_sentence_chrf_is_that_of_sacrebleu() -> None:
+    assert sentence_chrf("ein roter Ball", "ein roter Ball") == pytest.approx(100)
+    assert sentence_chrf("", "ein Ball") == 0
+    assert sentence_chrf(BAD[0], REFERENCES[0]) == CHRF().sentence_score(BAD[0], [REFERENCES[0]]).score

@@ -1,0 +1,164 @@
+import multiprocessing
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from datamodules import tokenizer as module
+from datamodules.batch import BOS, EOS, PAD, SPECIAL_TOKENS, UNK
+from datamodules.tokenizer import (
+    SentencePieceTokenizer,
+    Tokenizer,
+    TokenizerSettings,
+    build_tokenizers,
+    cached_sentencepiece,
+    train_sentencepiece,
+    until_eos,
+)
+
+SENTENCE = "the a man woman dog reads sees buys book red old in house garden when who sleeps and sings loudly"
+WORDS = SENTENCE.split()
+ENGLISH = [" ".join(WORDS[(i * k) % len(WORDS)] for k in range(1, 9)) + "." for i in range(300)]
+GERMAN = [line.translate(str.maketrans("aeo", "äöü")) for line in ENGLISH]
+LANGUAGES = ("en", "de")
+SIZES = {"bpe": 80, "unigram": 38, "word": 80}
+
+
+@pytest.fixture(scope="module")
+def subwords() -> SentencePieceTokenizer:
+    return SentencePieceTokenizer(train_sentencepiece(ENGLISH + GERMAN, "bpe", 120))
+
+
+def every_kind(tmp_path: Path) -> list[Tokenizer]:
+    every = [TokenizerSettings(kind, size) for kind, size in SIZES.items()]
+    return [build_tokenizers((ENGLISH, GERMAN), LANGUAGES, settings, tmp_path)[0] for settings in every]
+
+
+def test_every_kind_keeps_the_contract(tmp_path: Path) -> None:
+    for tokenizer in every_kind(tmp_path):
+        assert tokenizer.pieces(range(4)) == list(SPECIAL_TOKENS)
+        text = "the old man sees a red book."
+        ids = tokenizer.encode(text)
+        assert not {PAD, BOS, EOS, UNK} & set(ids)
+        assert max(ids) < len(tokenizer)
+        assert tokenizer.decode(ids) == text
+        assert len(tokenizer.pieces(ids)) == len(ids)
+        assert tokenizer.decode([BOS, *ids, EOS, ids[0], PAD]) == text
+        assert tokenizer.decode([]) == tokenizer.decode([EOS, *ids]) == ""
+        assert tokenizer.decode([*tokenizer.encode("old"), UNK]) in ("old ⁇", "old⁇")
+
+
+@given(st.lists(st.sampled_from(sorted(set("".join(ENGLISH + GERMAN)))), max_size=60).map("".join))
+def test_subwords_give_back_any_text_in_known_characters(subwords: SentencePieceTokenizer, text: str) -> None:
+    assert subwords.decode(subwords.encode(text)) == " ".join(text.split())
+
+
+unusual = st.characters(exclude_categories=["Cs", "Cc", "Zs", "Zl", "Zp", "Cf"], exclude_characters="▁")
+
+
+@given(st.lists(unusual, min_size=1, max_size=12).map("".join))
+def test_bytes_spell_what_was_never_seen(with_bytes: SentencePieceTokenizer, text: str) -> None:
+    ids = with_bytes.encode(text)
+    assert UNK not in ids
+    assert with_bytes.decode(ids) == text
+
+
+@pytest.fixture(scope="module")
+def with_bytes() -> SentencePieceTokenizer:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(module, "BYTE_FALLBACK_FROM", 0)
+        return SentencePieceTokenizer(train_sentencepiece(ENGLISH, "bpe", 340))
+
+
+def test_small_vocabularies_have_no_bytes_and_show_the_unknown(subwords: SentencePieceTokenizer) -> None:
+    assert not [piece for piece in subwords.pieces(range(len(subwords))) if piece.startswith("<0x")]
+    ids = subwords.encode("the 漢 man")
+    assert UNK in ids
+    assert subwords.decode(ids) == "the ⁇ man"
+
+
+def test_text_is_not_rewritten(subwords: SentencePieceTokenizer) -> None:
+    tokenizer = SentencePieceTokenizer(train_sentencepiece(["½ … ﬁ 3㎏"] * 9, "bpe", 13))
+    assert tokenizer.decode(tokenizer.encode("3㎏ ﬁ ½ …")) == "3㎏ ﬁ ½ …"
+
+
+def test_long_sentences_are_not_left_out() -> None:
+    alphabet = "abcdefghij" * 1000
+    assert len(train_sentencepiece([alphabet, "xyz"], "bpe", 40)) > 0
+    pieces = SentencePieceTokenizer(train_sentencepiece([alphabet, "xyz"], "bpe", 40)).encode("abcdefghij")
+    assert UNK not in pieces
+
+
+@pytest.mark.parametrize(("joint", "same"), [(True, True), (False, False)])
+@pytest.mark.parametrize("kind", ["bpe", "unigram", "word"])
+def test_joint_means_one_vocabulary(tmp_path: Path, kind: str, joint: bool, same: bool) -> None:
+    settings = TokenizerSettings(kind, SIZES[kind], joint)
+    english, german = build_tokenizers((ENGLISH, GERMAN), LANGUAGES, settings, tmp_path)
+    vocabularies = [t.pieces(range(len(t))) for t in (english, german)]
+    assert (vocabularies[0] == vocabularies[1]) is same
+    assert (UNK in english.encode(GERMAN[1])) is not same
+
+
+def test_size_is_exact_for_subwords_and_a_bound_for_words(tmp_path: Path) -> None:
+    words = len(SPECIAL_TOKENS) + len({word for line in ENGLISH + GERMAN for word in line[:-1].split()} | {"."})
+    assert [len(tokenizer) for tokenizer in every_kind(tmp_path)] == [80, 38, words]
+
+
+@pytest.mark.parametrize("kind", ["bpe", "unigram"])
+def test_size_beyond_the_corpus_names_the_largest_which_then_works(kind: str) -> None:
+    with pytest.raises(ValueError, match=r"data\.tokenizer\.vocab_size is 3000 but .* at most \d+ pieces") as error:
+        train_sentencepiece(ENGLISH, kind, 3000)
+    largest = int(str(error.value).split("at most ")[1].split()[0])
+    assert len(SentencePieceTokenizer(train_sentencepiece(ENGLISH, kind, largest))) == largest
+
+
+def test_size_below_the_alphabet() -> None:
+    with pytest.raises(ValueError, match=r"vocab_size is 10 but the characters alone need \d+"):
+        train_sentencepiece(ENGLISH, "bpe", 10)
+
+
+def test_cache_is_used_and_told_apart_by_text_and_settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    trained = []
+
+    def count(sentences: Sequence[str], kind: str, vocab_size: int) -> bytes:
+        trained.append(kind)
+        return train_sentencepiece(sentences, kind, vocab_size)
+
+    monkeypatch.setattr(module, "train_sentencepiece", count)
+    first = cached_sentencepiece(ENGLISH, TokenizerSettings(vocab_size=80), tmp_path)
+    assert cached_sentencepiece(ENGLISH, TokenizerSettings(vocab_size=80, joint=False), tmp_path) == first
+    assert len(trained) == 1
+    cached_sentencepiece(ENGLISH, TokenizerSettings(vocab_size=81), tmp_path)
+    cached_sentencepiece(ENGLISH[:-1], TokenizerSettings(vocab_size=80), tmp_path)
+    cached_sentencepiece(ENGLISH, TokenizerSettings("unigram", vocab_size=38), tmp_path)
+    assert len(trained) == 4
+    assert len(list(tmp_path.rglob("*.model"))) == 4
+    assert not list(tmp_path.rglob("*.partial"))
+
+
+def train_and_tell(folder: str) -> None:
+    cached_sentencepiece(ENGLISH, TokenizerSettings(vocab_size=80), Path(folder))
+
+
+def test_processes_that_start_together_do_not_collide(tmp_path: Path) -> None:
+    context = multiprocessing.get_context("spawn")
+    processes = [context.Process(target=train_and_tell, args=(str(tmp_path),)) for _ in range(2)]
+    for process in processes:
+        process.start()
+    for process in processes:
+        process.join()
+    assert [process.exitcode for process in processes] == [0, 0]
+    assert len(list(tmp_path.rglob("*.model"))) == 1
+
+
+def test_training_twice_gives_the_same_model() -> None:
+    for kind, size in (("bpe", 80), ("unigram", 38)):
+        assert train_sentencepiece(ENGLISH, kind, size) == train_sentencepiece(ENGLISH, kind, size)
+
+
+@given(st.lists(st.integers(0, 9)))
+def test_until_eos(ids: list[int]) -> None:
+    kept = until_eos([*ids, EOS, 5])
+    assert kept == [i for i in ids[: ids.index(EOS) if EOS in ids else None] if i not in (BOS, PAD)]

@@ -1,0 +1,155 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from datamodules import translation as module
+from datamodules.batch import BOS, EOS, IGNORE, PAD, Batch
+from datamodules.corpora import Corpus
+from datamodules.sampler import TokenBucketBatchSampler
+from datamodules.tokenizer import TokenizerSettings
+from datamodules.translation import TranslationData, TranslationExamples
+
+NOUNS = {"dog": "Hund", "man": "Mann", "king": "König", "poet": "Dichter", "baker": "Bäcker"}
+VERBS = {"sees": "sieht", "helps": "hilft", "calls": "ruft", "finds": "findet"}
+
+
+def pair(index: int) -> tuple[str, str]:
+    rng = np.random.default_rng(index)
+    nouns, verbs = rng.choice(list(NOUNS), 9), rng.choice(list(VERBS), 9)
+    words = [word for k in range(1 + index % 9) for word in (nouns[k], verbs[k])]
+    return " ".join(words) + ".", " ".join({**NOUNS, **VERBS}[word] for word in words) + "!"
+
+
+@pytest.fixture
+def corpus(tmp_path: Path) -> Corpus:
+    files = {}
+    for split, numbers in (("train", range(400)), ("val", range(400, 420)), ("news", range(420, 450))):
+        path = tmp_path / f"{split}.tsv"
+        path.write_text("".join("\t".join(pair(i)) + "\n" for i in numbers))
+        files[split] = [str(path)]
+    return Corpus("files", files=files)
+
+
+def build(corpus: Corpus, tmp_path: Path, tokenizer: TokenizerSettings | None = None, **settings: int):
+    tokenizer = tokenizer or TokenizerSettings(vocab_size=60)
+    return TranslationData(corpus, tokenizer, cache_dir=str(tmp_path / "cache"), **{"max_tokens": 300, **settings})
+
+
+@pytest.mark.parametrize("kind", ["bpe", "word"])
+@pytest.mark.parametrize("joint", [True, False])
+def test_batches_hold_the_text(corpus: Corpus, tmp_path: Path, kind: str, joint: bool) -> None:
+    data = build(corpus, tmp_path, TokenizerSettings(kind, 60, joint))
+    assert data.shared_vocabulary is joint
+    for split in ("train", "val", "news"):
+        text, seen = data.text(split), []
+        for batch in data.loader(split):
+            assert isinstance(batch, Batch)
+            assert len(batch.ids) * max(batch.source.shape[1], batch.labels.shape[1]) <= 300
+            assert batch.source.max() < data.source_vocab_size
+            assert batch.labels.max() < data.target_vocab_size
+            for source, fed, labels, example in zip(*batch, strict=True):
+                source, fed, labels = source[source != PAD], fed[fed != PAD], labels[labels != IGNORE]
+                assert source[-1] == EOS
+                assert data.source_tokenizer.decode(source.tolist()) == text.source[example]
+                assert fed[0] == BOS
+                assert labels[-1] == EOS
+                assert fed[1:].tolist() == labels[:-1].tolist()
+                assert data.target_tokenizer.decode(labels.tolist()) == text.target[example]
+            seen += batch.ids.tolist()
+        assert sorted(seen) == list(range(len(text)))
+
+
+def test_nothing_is_read_before_it_is_needed(tmp_path: Path) -> None:
+    data = TranslationData(Corpus("multi30k"), data_dir=str(tmp_path))
+    with pytest.raises(FileNotFoundError, match="make data"):
+        data.prepare()
+
+
+def test_corpus_is_read_and_encoded_once(corpus: Corpus, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    calls = []
+    load = module.load_corpus
+    monkeypatch.setattr(module, "load_corpus", lambda *arguments: calls.append(arguments) or load(*arguments))
+    data = build(corpus, tmp_path)
+    data.prepare()
+    data.setup("fit")
+    assert data.test_sets == ["news"]
+    assert data.examples("train") is data.examples("train")
+    assert len(calls) == 1
+
+
+def test_tokenizer_learns_from_training_text_alone(corpus: Corpus, tmp_path: Path) -> None:
+    first = build(corpus, tmp_path)
+    pieces = first.source_tokenizer.pieces(range(first.source_vocab_size))
+    Path(corpus.files["val"][0]).write_text("zebras zoom\tZebras zoomen\n" * 50)
+    second = build(corpus, tmp_path)
+    assert second.source_tokenizer.pieces(range(second.source_vocab_size)) == pieces
+    assert len(list(tmp_path.rglob("*.model"))) == 1
+
+
+def test_long_training_pairs_are_left_out_and_counted(
+    corpus: Corpus, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[str] = []
+    monkeypatch.setattr(module, "rank_zero_info", told.append)
+    data = build(corpus, tmp_path, TokenizerSettings("word", 60), max_length=9)
+    examples = data.examples("train")
+    # 2, 4, 6, 8 words and a full stop are 9 tokens at most; 5 of 9 lengths are longer
+    short = [i for i in range(400) if i % 9 < 4]
+    assert len(examples) == len(short)
+    assert told == [f"Left out {400 - len(short)} of 400 training pairs: longer than data.max_length = 9 tokens."]
+    assert examples.lengths.max() == 10
+    assert data.examples("news").lengths.max() > 10
+
+
+def test_max_length_below_every_pair(corpus: Corpus, tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"data\.max_length is 1 but every training pair is longer"):
+        build(corpus, tmp_path, max_length=1).train_dataloader()
+
+
+def test_sentences_to_be_evaluated_may_exceed_the_budget(corpus: Corpus, tmp_path: Path) -> None:
+    data = build(corpus, tmp_path, TokenizerSettings("word", 60), max_tokens=12, max_length=11)
+    longest = int(data.examples("news").lengths.max())
+    assert longest > 12
+    assert sum(len(batch.ids) for batch in data.loader("news")) == 30
+    assert all(batch.source.numel() <= longest for batch in data.loader("news"))
+    with pytest.raises(ValueError, match=r"data\.max_tokens is 8"):
+        data.loader("train", max_tokens=8)
+
+
+def test_a_larger_budget_makes_fewer_batches_of_the_same_examples(corpus: Corpus, tmp_path: Path) -> None:
+    data = build(corpus, tmp_path)
+    small, large = list(data.loader("news")), list(data.loader("news", max_tokens=3000))
+    assert len(large) < len(small)
+    assert torch.cat([b.ids for b in large]).sort()[0].equal(torch.cat([b.ids for b in small]).sort()[0])
+
+
+def test_seed_fixes_the_order_of_training_and_none_of_evaluation(corpus: Corpus, tmp_path: Path) -> None:
+    orders = []
+    for seed in (0, 0, 1):
+        data = build(corpus, tmp_path, seed=seed)
+        orders.append([[b.ids.tolist() for b in loader] for loader in (data.train_dataloader(), data.val_dataloader())])
+    assert orders[0] == orders[1]
+    assert orders[0][0] != orders[2][0]
+    assert orders[0][1] == orders[2][1]
+
+
+def test_lengths_are_those_of_the_tensors() -> None:
+    examples = TranslationExamples([[4, 5], []], [[6], [7, 8, 9]])
+    for index, (source, target) in enumerate(examples.lengths.tolist()):
+        example = examples[index]
+        assert (len(example.source), len(example.decoder_input), len(example.labels)) == (source, target, target)
+
+
+def test_multi30k_batches_are_nearly_full(tmp_path: Path) -> None:
+    data = TranslationData(Corpus("multi30k"), cache_dir=str(tmp_path))
+    if not (data.data_dir / "multi30k").is_dir():
+        pytest.skip("needs Multi30k: `make data`, or DATA_DIR")
+    lengths = data.examples("train").lengths
+    sampler = data.train_dataloader().batch_sampler
+    assert isinstance(sampler, TokenBucketBatchSampler)
+    padded = sum(len(batch) * lengths[batch].max(axis=0) for batch in sampler)
+    assert (lengths.sum(axis=0) / padded > 0.93).all()
+    assert data.shared_vocabulary
+    assert data.source_vocab_size == 8000

@@ -1,0 +1,125 @@
+"""Small networks of every kind and variant, and a batch for them.
+
+All weights are drawn at random, biases, norms and padding embeddings included, so that none is zero or one by
+initialisation and a wrong use of any of them shows.
+"""
+
+from collections.abc import Callable
+from itertools import product
+from typing import TypeVar
+
+import torch
+from torch import Tensor
+
+from models.bahdanau import BahdanauNetwork, BahdanauSettings
+from models.lstm import LSTMNetwork, LSTMSettings
+from models.network import Network
+from models.recurrent import Cell
+from models.transformer import TransformerNetwork, TransformerSettings
+
+SOURCE_VOCABULARY, TARGET_VOCABULARY = 11, 13
+PAD, BOS, EOS = 0, 1, 2
+Built = TypeVar("Built", bound=Network)
+
+
+def lstm(*, shared: bool = False, **settings: object) -> LSTMNetwork:
+    chosen = LSTMSettings(**{"embedding": 6, "hidden": 8, "dropout": 0.3, **settings})  # type: ignore[arg-type]
+    source = TARGET_VOCABULARY if shared else SOURCE_VOCABULARY
+    return LSTMNetwork(source, TARGET_VOCABULARY, chosen, shared_vocabulary=shared)
+
+
+def bahdanau(*, shared: bool = False, **settings: object) -> BahdanauNetwork:
+    chosen = BahdanauSettings(**{"embedding": 6, "hidden": 8, "dropout": 0.3, **settings})  # type: ignore[arg-type]
+    source = TARGET_VOCABULARY if shared else SOURCE_VOCABULARY
+    return BahdanauNetwork(source, TARGET_VOCABULARY, chosen, shared_vocabulary=shared)
+
+
+def transformer(*, shared: bool = False, **settings: object) -> TransformerNetwork:
+    size = {"width": 8, "heads": 2, "feed_forward": 12, "encoder_layers": 2, "decoder_layers": 2, "dropout": 0.3}
+    chosen = TransformerSettings(**{**size, "max_length": 64, **settings})  # type: ignore[arg-type]
+    source = TARGET_VOCABULARY if shared else SOURCE_VOCABULARY
+    return TransformerNetwork(source, TARGET_VOCABULARY, chosen, shared_vocabulary=shared)
+
+
+Builder = Callable[[], Network]
+
+
+def _builders() -> dict[str, Builder]:
+    builders: dict[str, Builder] = {}
+
+    def add(name: str, kind: Callable[..., Network], **settings: object) -> None:
+        builders[name] = lambda: kind(**settings)
+
+    cells: tuple[Cell, ...] = ("lstm", "gru", "rnn")
+    for cell, layers, feed in product(cells, (1, 2), (False, True)):
+        name = f"lstm-{cell}-{layers}-layers{'-feed-context' if feed else ''}"
+        add(name, lstm, cell=cell, layers=layers, feed_context=feed)
+    add("lstm-one-way", lstm, bidirectional=False, layers=2)
+    add("lstm-untied", lstm, tied=False)
+    add("lstm-shared", lstm, shared=True)
+    for routing, layers in product(("input_feeding", "parallel"), (1, 2, 3)):
+        add(f"bahdanau-{routing}-{layers}-layers", bahdanau, routing=routing, layers=layers)
+    add("bahdanau-one-way", bahdanau, bidirectional=False, layers=2)
+    add("bahdanau-untied", bahdanau, tied=False)
+    add("bahdanau-shared", bahdanau, shared=True)
+    for kind, norm in product(("sinusoidal", "learned", "rotary", "alibi", "none"), ("pre", "post")):
+        add(f"transformer-{kind}-{norm}", transformer, positions=kind, norm=norm)
+    for norm in ("pre", "post"):
+        # Deeper, hardly anything of a token would be left to compare.
+        add(
+            f"transformer-no-residual-{norm}",
+            transformer,
+            residual=False,
+            norm=norm,
+            encoder_layers=1,
+            decoder_layers=1,
+        )
+    add("transformer-unscaled", transformer, scale_scores=False)
+    add("transformer-one-layer", transformer, encoder_layers=1, decoder_layers=1)
+    add("transformer-uneven-layers", transformer, encoder_layers=1, decoder_layers=3)
+    add("transformer-untied", transformer, tied=False)
+    add("transformer-shared", transformer, shared=True)
+    return builders
+
+
+BUILDERS = _builders()
+ALL = list(BUILDERS)
+ONE_OF_EACH = [
+    "lstm-lstm-2-layers-feed-context",
+    "bahdanau-input_feeding-2-layers",
+    "bahdanau-parallel-2-layers",
+    "transformer-sinusoidal-pre",
+    "transformer-alibi-post",
+]
+
+
+def build(name: str, *, seed: int = 0, dtype: torch.dtype = torch.float64) -> Network:
+    """The network of that name in evaluation mode, with every weight drawn from a seed."""
+    torch.manual_seed(seed)
+    network = BUILDERS[name]().to(dtype).eval()
+    return randomised(network)
+
+
+@torch.no_grad()
+def randomised(network: Built) -> Built:
+    for parameter in network.parameters():
+        parameter.add_(0.4 * torch.randn_like(parameter))
+    return network
+
+
+def sources(lengths: tuple[int, ...] = (7, 4, 1, 6), *, seed: int = 1) -> Tensor:
+    """(B, S) sources of these lengths, padded."""
+    return _padded(lengths, SOURCE_VOCABULARY, seed)
+
+
+def decoder_inputs(lengths: tuple[int, ...] = (3, 6, 5, 1), *, seed: int = 2) -> Tensor:
+    """(B, T) decoder inputs of these lengths, padded, each beginning with BOS."""
+    tokens = _padded(lengths, TARGET_VOCABULARY, seed)
+    tokens[:, 0] = BOS
+    return tokens
+
+
+def _padded(lengths: tuple[int, ...], vocabulary: int, seed: int) -> Tensor:
+    generator = torch.Generator().manual_seed(seed)
+    tokens = torch.randint(3, vocabulary, (len(lengths), max(lengths)), generator=generator)
+    return tokens.masked_fill(torch.arange(max(lengths)) >= torch.tensor(lengths).unsqueeze(1), PAD)
