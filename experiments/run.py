@@ -77,7 +77,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         print(f"interrupted; the same command goes on from {key.folder / 'checkpoints'}", file=sys.stderr)
         raise SystemExit(143 if isinstance(interruption, SIGTERMException) else 130) from None
     except Exception as error:
-        write_failure(key, f"{type(error).__name__}: {error}", traceback.format_exc(), key.folder / "log.txt")
+        write_failure(key, f"{type(error).__name__}: {error}", traceback.format_exc(), key.log)
         if isinstance(error, (ValueError, FileNotFoundError)):
             raise SystemExit(f"error: {error}") from error
         raise

@@ -57,16 +57,16 @@ def score_translations(
         language: Target language, for Moses' rules.
     """
     n = len(hypotheses)
-    at = {"x_name": "test_set", "x": test_set, "n": n}
     logging.getLogger("sacrebleu").setLevel(logging.ERROR)  # it warns that tokenised text looks tokenised
     corpus = BLEU().corpus_score(list(hypotheses), [list(references)])
-    rows = [
-        Measurement("bleu", corpus.score, "BLEU", **at),
-        Measurement("chrf", CHRF().corpus_score(list(hypotheses), [list(references)]).score, "chrF", **at),
-        Measurement("bleu_tokenised", bleu_tokenised(hypotheses, references, language), "BLEU", **at),
-        Measurement("bleu_torchtext", bleu_torchtext(hypotheses, references, language), "BLEU", **at),
-        Measurement("length_ratio", corpus.sys_len / max(1, corpus.ref_len), "ratio", **at),
-    ]
+    values = {
+        ("bleu", "BLEU"): corpus.score,
+        ("chrf", "chrF"): CHRF().corpus_score(list(hypotheses), [list(references)]).score,
+        ("bleu_tokenised", "BLEU"): bleu_tokenised(hypotheses, references, language),
+        ("bleu_torchtext", "BLEU"): bleu_torchtext(hypotheses, references, language),
+        ("length_ratio", "ratio"): corpus.sys_len / max(1, corpus.ref_len),
+    }
+    rows = [Measurement(metric, value, unit, n, "test_set", test_set) for (metric, unit), value in values.items()]
     for low, indices in length_bins(sources).items():
         score = bleu([hypotheses[i] for i in indices], [references[i] for i in indices])
         rows.append(Measurement("bleu_by_length", score, "BLEU", len(indices), f"source words, {test_set}", low))

@@ -47,6 +47,11 @@ class RunKey:
         return Path(self.root, *parts)
 
     @property
+    def log(self) -> Path:
+        """What the run said; beside the folder, because a changed configuration moves the folder aside."""
+        return self.folder.with_suffix(".log")
+
+    @property
     def identity(self) -> dict[str, Any]:
         """The key columns of every measurement."""
         return {name: value for name, value in asdict(self).items() if name not in ("root", "command")}

@@ -169,9 +169,10 @@ class BahdanauNetwork(Network):
         The rest of the gates is one product, [W_ctx | W_hh] [c; s].
         """
         E = embedded.shape[-1]
-        W_word, W_context = self.first.weight_ih_l0.split([E, self.first.input_size - E], dim=1)
-        word_gates = F.linear(embedded, W_word, self.first.bias_ih_l0 + self.first.bias_hh_l0)  # (B, T, 4H)
-        W_recurrent = torch.cat([W_context, self.first.weight_hh_l0], dim=1)  # (4H, 2H)
+        weight_ih, weight_hh, bias_ih, bias_hh = self.first.all_weights[0]
+        W_word, W_context = weight_ih.split([E, self.first.input_size - E], dim=1)
+        word_gates = F.linear(embedded, W_word, bias_ih + bias_hh)  # (B, T, 4H)
+        W_recurrent = torch.cat([W_context, weight_hh], dim=1)  # (4H, 2H)
         s, cell = state
         outputs, contexts, weights = [], [], []
         for word_gate in word_gates.unbind(1):

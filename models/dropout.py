@@ -25,7 +25,7 @@ class Dropout(nn.Module):
             return x
         if x.device.type != "cpu":
             return F.dropout(x, self.p)
-        dropped_of_256 = round(self.p * 256)
+        dropped_of_256 = min(255, round(self.p * 256))
         draws = torch.empty((x.numel() + 7) // 8, dtype=torch.int64).random_(-(2**63), None)
         keep = draws.view(torch.uint8)[: x.numel()].view(x.shape) >= dropped_of_256
         scale = 256 / (256 - dropped_of_256)

@@ -54,7 +54,7 @@ class Network(nn.Module, ABC):
 def select_rows(tree: Tree, rows: Tensor) -> Tree:
     """Pick rows of the first axis of every tensor in a Memory or State; rows (R,) may repeat and reorder."""
     if isinstance(tree, Tensor):
-        return tree.index_select(0, rows)
+        return tree.index_select(0, rows)  # type: ignore[return-value]
     assert isinstance(tree, tuple)
     picked = (select_rows(branch, rows) for branch in tree)
     return type(tree)(*picked) if hasattr(tree, "_fields") else tuple(picked)  # type: ignore[return-value]

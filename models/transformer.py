@@ -6,7 +6,7 @@ B batch, S source length, T target length, D model width, h heads, d = D / h, V 
 
 import math
 from dataclasses import dataclass
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, cast
 
 import torch
 from torch import Tensor, nn
@@ -209,7 +209,7 @@ class TransformerNetwork(Network):
         for layer in self.encoder:
             x = layer(x, self.positions, source_bias if relative is None else source_bias + relative)
         x = self.encoder_norm(x)  # (B, S, D)
-        return TransformerMemory(tuple(layer.cross_attention.keys_values(x) for layer in self.decoder), source_bias)
+        return TransformerMemory(tuple(cross.keys_values(x) for cross in self._cross_attentions()), source_bias)
 
     def decode(self, memory: TransformerMemory, decoder_input: Tensor) -> Tensor:
         """(B, T) token ids -> (B, T, D) features."""
@@ -229,12 +229,14 @@ class TransformerNetwork(Network):
 
     def attention(self, memory: TransformerMemory, decoder_input: Tensor) -> dict[str, Tensor]:
         queries = self._advance(decoder_input, memory, ())[2]
+        layers = zip(self._cross_attentions(), queries, memory.keys_values, strict=True)
         return {
-            f"cross layer {i + 1}": attention_weights(
-                query, source.key, memory.bias, scale=layer.cross_attention.scale
-            )  # (B, h, T, S)
-            for i, (layer, query, source) in enumerate(zip(self.decoder, queries, memory.keys_values, strict=True))
+            f"cross layer {i + 1}": attention_weights(query, source.key, memory.bias, scale=cross.scale)  # (B, h, T, S)
+            for i, (cross, query, source) in enumerate(layers)
         }
+
+    def _cross_attentions(self) -> list[MultiHeadAttention]:
+        return [cast(DecoderLayer, layer).cross_attention for layer in self.decoder]
 
     def _advance(
         self, tokens: Tensor, memory: TransformerMemory, state: tuple[KeyValue, ...]

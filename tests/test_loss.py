@@ -2,10 +2,10 @@ import math
 
 import pytest
 import torch
+from toy_networks import ALL, PAD, TARGET_VOCABULARY, build, decoder_inputs, sources
 
 from datamodules import batch as datamodules_batch
 from models.loss import IGNORE, evaluate, scored_logits, smoothed_cross_entropy
-from toy_networks import ALL, PAD, TARGET_VOCABULARY, build, decoder_inputs, sources
 
 
 def logits_and_labels(n: int = 6, vocabulary: int = 5) -> tuple[torch.Tensor, torch.Tensor]:

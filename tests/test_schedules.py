@@ -1,3 +1,5 @@
+from itertools import pairwise
+
 import pytest
 
 from models.schedules import learning_rate_factor
@@ -37,8 +39,8 @@ def test_noam_is_equation_3() -> None:
 @pytest.mark.parametrize("schedule", ["inverse_square_root", "noam", "linear", "constant"])
 def test_no_schedule_rises_after_the_warm_up_or_is_negative(schedule: str) -> None:
     values = [factor(schedule, step) for step in range(1, 1200)]
-    assert all(a < b for a, b in zip(values[:99], values[1:100], strict=True))
-    assert all(a >= b for a, b in zip(values[99:-1], values[100:], strict=True))
+    assert all(a < b for a, b in pairwise(values[:100]))
+    assert all(a >= b for a, b in pairwise(values[99:]))
     assert min(values) >= 0
 
 

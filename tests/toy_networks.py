@@ -9,7 +9,7 @@ from itertools import product
 from typing import TypeVar
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from models.bahdanau import BahdanauNetwork, BahdanauSettings
 from models.lstm import LSTMNetwork, LSTMSettings
@@ -19,7 +19,7 @@ from models.transformer import TransformerNetwork, TransformerSettings
 
 SOURCE_VOCABULARY, TARGET_VOCABULARY = 11, 13
 PAD, BOS, EOS = 0, 1, 2
-Built = TypeVar("Built", bound=Network)
+Built = TypeVar("Built", bound=nn.Module)
 
 
 def lstm(*, shared: bool = False, **settings: object) -> LSTMNetwork:
@@ -123,3 +123,30 @@ def _padded(lengths: tuple[int, ...], vocabulary: int, seed: int) -> Tensor:
     generator = torch.Generator().manual_seed(seed)
     tokens = torch.randint(3, vocabulary, (len(lengths), max(lengths)), generator=generator)
     return tokens.masked_fill(torch.arange(max(lengths)) >= torch.tensor(lengths).unsqueeze(1), PAD)
+
+
+class Markov(Network):
+    """The next token depends on the last one alone: scores (V, V) by last token and next, and no weights to learn."""
+
+    def __init__(self, scores: Tensor) -> None:
+        super().__init__()
+        self.pad_id = PAD
+        self.scores = scores
+
+    def encode(self, source: Tensor) -> Tensor:
+        return source
+
+    def decode(self, memory: Tensor, decoder_input: Tensor) -> Tensor:
+        return self.scores[decoder_input]
+
+    def start(self, memory: Tensor) -> Tensor:
+        return memory
+
+    def step(self, token: Tensor, memory: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:
+        return self.scores[token], state
+
+    def project(self, features: Tensor) -> Tensor:
+        return features
+
+    def attention(self, memory: Tensor, decoder_input: Tensor) -> dict[str, Tensor]:
+        return {}

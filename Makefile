@@ -1,0 +1,92 @@
+# Every thing a user does is a target here. `make` alone prints help.
+
+SUITE ?= quick
+MODELS ?=
+SEEDS ?=
+DIRECTION ?=
+DEVICES ?=
+NODES ?=
+PRECISION ?=
+DATA_DIR ?= data
+WANDB_MODE ?=
+TEXT ?=
+PYTHON ?= python3
+
+export DATA_DIR
+ifneq ($(WANDB_MODE),)
+export WANDB_MODE
+endif
+
+HELP_VARS := SUITE MODELS SEEDS DIRECTION DEVICES NODES PRECISION DATA_DIR WANDB_MODE
+HELP_SUITE := smoke | quick | full
+HELP_MODELS := lstm bahdanau transformer; empty: those of the suite
+HELP_SEEDS := for example 0 1 2; empty: those of the suite
+HELP_DIRECTION := source-target, for example de-en; empty: that of the suite
+HELP_DEVICES := devices on each node; empty: all GPUs, or the CPU
+HELP_NODES := machines; empty: 1
+HELP_PRECISION := 32-true | bf16-mixed; empty: bf16 where the hardware has it
+HELP_DATA_DIR := folder of downloaded corpora
+HELP_WANDB_MODE := online | offline | disabled; empty: online if logged in
+
+PY := .venv/bin/python
+INSTALLED := .venv/installed
+.DEFAULT_GOAL := help
+.PHONY: help quick setup data bleu report translate sync test test-slow lint check clean-runs
+
+##@ Start here
+help: ## Show this help
+	@if [ -t 1 ] && [ -z "$$NO_COLOR" ]; then b=$$(printf '\033[1m'); c=$$(printf '\033[36m'); r=$$(printf '\033[0m'); fi; \
+	printf 'Usage: make %s<target>%s [NAME=value]\n' "$$c" "$$r"; \
+	awk -v b="$$b" -v c="$$c" -v r="$$r" \
+	  '/^##@ / { printf "\n%s%s%s\n", b, substr($$0, 5), r } \
+	   /^[a-z-]+:.* ## / { name = $$0; sub(/:.*/, "", name); sub(/^.* ## /, ""); printf "  %s%-12s%s %s\n", c, name, r, $$0 }' \
+	  $(firstword $(MAKEFILE_LIST)); \
+	printf '\n%sVariables%s\n' "$$b" "$$r"
+	@$(foreach v,$(HELP_VARS),printf '  %-12s %-14s %s\n' '$(v)' '$(or $($(v)),-)' '$(HELP_$(v))';)
+
+quick: SUITE := quick
+quick: bleu ## Install, train the three models on generated data, compare them: report in results/quick (about 6 min)
+
+setup: $(INSTALLED) ## Install the locked packages into .venv (2 min; skipped when done)
+
+$(INSTALLED): requirements.lock
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "Python 3.11 or newer is needed; '$(PYTHON)' is $$($(PYTHON) --version 2>&1). Name another: make setup PYTHON=python3.12"; exit 1; }
+	@echo "installing the locked packages into .venv, once"
+	@$(PYTHON) -m venv .venv
+	@$(PY) -m pip install --quiet --disable-pip-version-check -r requirements.lock
+	@touch $@
+
+##@ Reproduce
+data: $(INSTALLED) ## Download Multi30k and Tatoeba into DATA_DIR and check them (1 min; skipped when there)
+	@$(PY) -m datamodules.download --data-dir "$(DATA_DIR)"
+
+bleu: $(INSTALLED) ## Translation quality: train, decode, score, report (smoke 1 min, quick 4 min, full 2 h on 2 cores)
+	@$(PY) -m experiments.suite bleu --suite "$(SUITE)" --models "$(MODELS)" --seeds "$(SEEDS)" \
+	  --direction "$(DIRECTION)" --devices "$(DEVICES)" --nodes "$(NODES)" --precision "$(PRECISION)"
+	@$(PY) -m analysis.report --suite "$(SUITE)"
+
+##@ Look
+report: $(INSTALLED) ## Write results/SUITE/report.html from the finished runs (10 s)
+	@$(PY) -m analysis.report --suite "$(SUITE)"
+
+translate: $(INSTALLED) ## Translate TEXT="A man is riding a bike." with every trained model (10 s)
+	@$(PY) -m experiments.translate "$(TEXT)"
+
+sync: $(INSTALLED) ## Upload runs that were kept offline to Weights & Biases
+	@$(PY) -m experiments.sync
+
+##@ Develop
+test: $(INSTALLED) ## The test suite (5 min on 2 cores)
+	@$(PY) -m pytest -q
+
+test-slow: $(INSTALLED) ## The tests that take minutes each
+	@$(PY) -m pytest -q -m slow
+
+lint: $(INSTALLED) ## Format and lint rules, types
+	@$(PY) -m ruff format --check --quiet . && $(PY) -m ruff check --quiet . && $(PY) -m mypy --no-error-summary
+
+check: lint test ## Everything that must pass before a commit
+
+clean-runs: ## Delete runs/SUITE, after asking
+	@printf 'delete runs/%s? [y/N] ' '$(SUITE)'; read answer; [ "$$answer" = y ] && rm -rf -- 'runs/$(SUITE)' || echo kept
