@@ -125,8 +125,12 @@ def _padded(lengths: tuple[int, ...], vocabulary: int, seed: int) -> Tensor:
     return tokens.masked_fill(torch.arange(max(lengths)) >= torch.tensor(lengths).unsqueeze(1), PAD)
 
 
-class Markov(Network):
-    """The next token depends on the last one alone: scores (V, V) by last token and next, and no weights to learn."""
+class Chain(Network):
+    """The next token depends on the step and the last token alone.
+
+    Scores are (steps, V, V) by step, last token and next. Were they the same at every step, hypotheses with the same
+    transitions in another order would tie.
+    """
 
     def __init__(self, scores: Tensor) -> None:
         super().__init__()
@@ -137,13 +141,13 @@ class Markov(Network):
         return source
 
     def decode(self, memory: Tensor, decoder_input: Tensor) -> Tensor:
-        return self.scores[decoder_input]
+        return self.scores[torch.arange(decoder_input.shape[1]), decoder_input]
 
     def start(self, memory: Tensor) -> Tensor:
-        return memory
+        return torch.zeros(len(memory), dtype=torch.long)
 
     def step(self, token: Tensor, memory: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:
-        return self.scores[token], state
+        return self.scores[state, token], state + 1
 
     def project(self, features: Tensor) -> Tensor:
         return features
