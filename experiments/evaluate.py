@@ -28,7 +28,7 @@ def evaluate_run(
     decoding: Decoding,
     clock: Clock,
     started: datetime,
-) -> None:
+) -> list[Measurement]:
     """Measure a trained run and write its result.json, last."""
     best = key.folder / "checkpoints" / "best.ckpt"
     checkpoint: dict[str, Any] = torch.load(best, map_location="cpu", weights_only=True)
@@ -60,6 +60,7 @@ def evaluate_run(
     write_result(key, config, rows, held_equal, signatures(), times)
     scores = "  ".join(f"{m.x} {m.value:.2f}" for m in rows if m.metric == "bleu")
     print(f"{key.folder}: BLEU {scores}")
+    return rows
 
 
 def training_measurements(

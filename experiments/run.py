@@ -15,7 +15,7 @@ from typing import Any
 import lightning as L
 import torch
 import yaml
-from jsonargparse import ArgumentParser, Namespace
+from jsonargparse import ArgumentError, ArgumentParser, Namespace
 from lightning.pytorch.utilities.exceptions import SIGTERMException
 
 from datamodules import TranslationData
@@ -23,7 +23,7 @@ from experiments.callbacks import Clock, LocalRecord, Progress, ValidationBLEU
 from experiments.evaluate import evaluate_run
 from experiments.quiet import quiet
 from experiments.store import RunKey, config_hash, is_finished, write_atomically, write_failure
-from experiments.tracking import wandb_logger
+from experiments.tracking import publish, wandb_logger
 from experiments.trainer import TrainerSettings, build_trainer
 from models import Seq2SeqModule
 from models.search import Decoding
@@ -40,7 +40,7 @@ NOT_PART_OF_THE_EXPERIMENT = (
 
 def build_parser() -> ArgumentParser:
     """Every key of a configuration is an argument of a class: `--help` shows their docstrings."""
-    parser = ArgumentParser(prog="python -m experiments.run", description=__doc__, exit_on_error=True)
+    parser = ArgumentParser(prog="python -m experiments.run", description=__doc__, exit_on_error=False)
     parser.add_argument("-c", "--config", action="config", help="YAML file; later files override earlier ones")
     parser.add_class_arguments(RunKey, "run")
     parser.add_subclass_arguments(Seq2SeqModule, "model")
@@ -66,7 +66,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Run what the arguments describe, unless its result is already there."""
     quiet()
     parser = build_parser()
-    config = parser.parse_args(None if arguments is None else list(arguments))
+    try:
+        config = parser.parse_args(None if arguments is None else list(arguments))
+    except ArgumentError as error:
+        raise SystemExit(f"error: {one_sentence(error)}; see --help") from None
     key = RunKey(**config.run.as_dict())
     if is_finished(key.folder, config_hash(identity(config))):
         print(f"finished already: {key.folder}")
@@ -83,6 +86,20 @@ def main(arguments: Sequence[str] | None = None) -> None:
         raise
 
 
+def one_sentence(error: ArgumentError) -> str:
+    """What is wrong and where, without the parser's account of every alternative it tried."""
+    chatter = (
+        "Does not validate",
+        "Subtypes:",
+        "Errors:",
+        "Expected a <class 'NoneType'>",
+        "Given value",
+        "Problem with",
+    )
+    lines = (line.strip().removeprefix("- ") for line in str(error).split("\n"))
+    return " ".join(line for line in lines if line and not line.startswith(chatter))
+
+
 def run(parser: ArgumentParser, config: Namespace, key: RunKey) -> None:
     """Train, evaluate and record one run."""
     started = datetime.now(UTC)
@@ -94,20 +111,22 @@ def run(parser: ArgumentParser, config: Namespace, key: RunKey) -> None:
     write_atomically(key.folder / "config.yaml", parser.dump(config, skip_unset=False))
 
     clock = Clock()
-    loggers = [LocalRecord(key.folder / "metrics.jsonl", clock), wandb_logger(key, describes)]
+    mirror = wandb_logger(key, describes)
+    loggers = [LocalRecord(key.folder / "metrics.jsonl", clock), *([mirror] if mirror else [])]
     callbacks = [
         clock,
         ValidationBLEU(data, built.decoding, config.validation_sentences),
         Progress(clock, f"{key.task} {key.model} {key.variant} seed {key.seed}"),
     ]
-    trainer = build_trainer(settings, key.folder, [logger for logger in loggers if logger], callbacks)
+    trainer = build_trainer(settings, key.folder, loggers, callbacks)
     last = key.folder / "checkpoints" / "last.ckpt"
     _check_checkpoint(last, module)
     trainer.fit(module, datamodule=data, ckpt_path=last if last.exists() else None, weights_only=True)
     if trainer.interrupted:
         raise KeyboardInterrupt
     if trainer.is_global_zero:
-        evaluate_run(key, describes, trainer, module, data, built.decoding, clock, started)
+        measurements = evaluate_run(key, describes, trainer, module, data, built.decoding, clock, started)
+        publish(mirror, measurements, key.folder / "hypotheses" / f"{data.test_sets[0]}.jsonl")
 
 
 def load_module(folder: Path) -> tuple[Seq2SeqModule, TranslationData, Decoding]:

@@ -1,16 +1,21 @@
 """Weights & Biases: a mirror of the local record that can never stop a run."""
 
 import hashlib
+import json
 import os
 import sys
+from collections.abc import Iterable
 from functools import lru_cache
+from pathlib import Path
 from typing import Any
 
 import wandb
 from lightning.pytorch.loggers import WandbLogger
 
-from experiments.store import RunKey
+from experiments.store import Measurement, RunKey
 
+TABLE_ROWS = 50
+MODES = ("online", "offline", "disabled")
 PROJECT = os.environ.get("WANDB_PROJECT", "recurrence-vs-attention")
 
 
@@ -26,10 +31,12 @@ class RunLogger(WandbLogger):
 def decide_mode() -> str:
     """online, offline or disabled: WANDB_MODE if set, else online only if a login is there. Never asks, never waits."""
     mode = os.environ.get("WANDB_MODE", "")
-    if mode in ("online", "offline", "disabled", "shared", "dryrun"):
-        return mode
-    os.environ["WANDB_MODE"] = "online" if wandb.login(prompt=False, verify=False) else "offline"
-    return os.environ["WANDB_MODE"]
+    if not mode:
+        mode = "online" if wandb.login(prompt=False, verify=False) else "offline"
+        os.environ["WANDB_MODE"] = mode  # processes of other devices inherit it
+    if mode not in MODES:
+        raise ValueError(f"WANDB_MODE is {mode!r}; choose one of {', '.join(MODES)}.")
+    return mode
 
 
 def wandb_logger(key: RunKey, config: dict[str, Any]) -> WandbLogger | None:
@@ -60,15 +67,41 @@ def wandb_logger(key: RunKey, config: dict[str, Any]) -> WandbLogger | None:
 
 def _logger(key: RunKey, config: dict[str, Any]) -> WandbLogger:
     name = "/".join(str(part) for part in key.identity.values())
+    key.folder.mkdir(parents=True, exist_ok=True)
     logger = RunLogger(
         project=PROJECT,
         name=name,
         id=hashlib.sha256(name.encode()).hexdigest()[:12],
         save_dir=str(key.folder),
+        offline=os.environ["WANDB_MODE"] == "offline",
         group=f"{key.suite}/{key.experiment}/{key.task}",
         job_type=key.model,
         tags=[key.suite, key.experiment, key.task, key.model, key.variant],
-        settings=wandb.Settings(init_timeout=30, console="off"),
+        settings=wandb.Settings(init_timeout=30, console="off", silent=True),
     )
     logger.experiment.config.update({"run": key.identity, **config}, allow_val_change=True)
     return logger
+
+
+def publish(logger: WandbLogger | None, measurements: Iterable[Measurement], hypotheses: Path) -> None:
+    """Send a finished run's final numbers and some of its translations, and end the W&B run.
+
+    Args:
+        logger: From `wandb_logger`.
+        measurements: Those of result.json; single numbers become summary values.
+        hypotheses: A file of the run's `hypotheses` folder.
+    """
+    if logger is None:
+        return
+    try:
+        run = logger.experiment
+        for m in measurements:
+            if m.x_name in ("", "test_set"):
+                run.summary["/".join(filter(None, ("final", m.metric, str(m.x or ""))))] = m.value
+        columns: list[str | int] = ["id", "source", "reference", "hypothesis", "score"]
+        lines = hypotheses.read_text(encoding="utf-8").split("\n")[:TABLE_ROWS]
+        rows: list[Any] = [[json.loads(line)[column] for column in columns] for line in lines if line]
+        run.log({"translations": wandb.Table(columns=columns, data=rows)})
+        wandb.finish()
+    except Exception as error:  # a mirror must never cost the run it mirrors
+        print(f"W&B did not take the results ({type(error).__name__}); the local record is complete.", file=sys.stderr)
