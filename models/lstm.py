@@ -66,7 +66,7 @@ class LSTMNetwork(Network):
             shared=settings.tied and shared_vocabulary,
         )
         self.encoder = RecurrentEncoder(source_embedding, settings.cell, settings, pad_id)
-        self.bridge = Bridge(settings.hidden)
+        self.bridge = Bridge(settings.hidden, settings.cell)
         inputs = settings.embedding + (settings.hidden if settings.feed_context else 0)
         self.decoder = recurrent(settings.cell, inputs, settings, settings.layers)
         self.dropout = Dropout(settings.dropout)

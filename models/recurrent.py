@@ -142,12 +142,13 @@ class Bridge(nn.Module):
 
     The paper has s_0 alone, from the backward direction; an LSTM has a cell to hand over too, and without attention
     this is the only way the source reaches the decoder, so each layer of the encoder feeds its layer of the decoder.
+    A GRU or plain RNN has no cell: no weight is spent on one.
     """
 
-    def __init__(self, hidden: int) -> None:
+    def __init__(self, hidden: int, cell: Cell = "lstm") -> None:
         super().__init__()
         self.to_hidden = nn.Linear(hidden, hidden)
-        self.to_cell = nn.Linear(hidden, hidden)
+        self.to_cell = nn.Linear(hidden, hidden) if cell == "lstm" else nn.Identity()
 
     def forward(self, hidden: Tensor, cell: Tensor) -> tuple[Tensor, Tensor]:
         """Two (B, L, H) -> two (B, L, H)."""

@@ -65,7 +65,7 @@ def fit(
     resume: Path | None = None,
     **rest: Any,
 ) -> None:
-    run = trainer(tmp_path, limit_val_batches=0, max_steps=epochs * len(batches), **rest)
+    run = trainer(tmp_path, limit_val_batches=0, max_epochs=epochs, **rest)
     run.fit(model, loader(batches), loader(batches[:1]), ckpt_path=resume, weights_only=True if resume else None)
 
 

@@ -1,0 +1,179 @@
+"""Every suite and every configuration is read, built and trained for a step; mistakes are errors that name the key."""
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from jsonargparse import Namespace
+from readme import ROOT, files_to_write
+
+from datamodules import embedded
+from experiments import suite
+from experiments.run import build_parser
+from experiments.suite import Planned, plan, read_suite
+from experiments.trainer import TrainerSettings, build_trainer
+
+EXPERIMENTS = ROOT / "experiments"
+SUITES = sorted(path.stem for path in (EXPERIMENTS / "suites").glob("*.yaml"))
+CONFIGS = sorted((EXPERIMENTS / "configs").rglob("*.yaml"))
+MODEL_CONFIGS = [path for path in CONFIGS if path.stem != "common"]
+EQUAL_IN_OPTIMISATION = ("schedule", "warmup_steps", "betas", "eps", "weight_decay", "label_smoothing")
+
+
+def place(path: Path) -> str:
+    return str(path.relative_to(EXPERIMENTS))
+
+
+def planned(path: Path, settings: list[str] | None = None) -> Planned:
+    """The run that a model's configuration stands for."""
+    experiment, suite_name = path.parent.parent.name, path.parent.name
+    return next(plan(experiment, suite_name, [path.stem], [0], "", "runs", settings or []))
+
+
+def parse(path: Path) -> Namespace:
+    return build_parser().parse_args(planned(path).arguments)
+
+
+@pytest.fixture
+def small_corpus(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(embedded, "SIZES", {"train": 300, "val": 20, "test": 20})
+
+
+@pytest.mark.parametrize("name", SUITES)
+def test_a_suite_plans_each_model_and_seed_once(name: str) -> None:
+    for experiment, row in read_suite(name).items():
+        runs = list(plan(experiment, name, [], [], "", "runs", []))
+        assert len(runs) == len({run.key.folder for run in runs}) == len(row["models"]) * len(row["seeds"])
+        assert all(path.exists() for run in runs for path in run.configs)
+
+
+@pytest.mark.parametrize("name", SUITES)
+def test_a_suite_names_the_corpus_that_its_configuration_reads(name: str) -> None:
+    for experiment, row in read_suite(name).items():
+        common = yaml.safe_load((EXPERIMENTS / "configs" / experiment / name / "common.yaml").read_text())
+        assert common["data"]["init_args"]["corpus"]["name"] == row["corpus"]
+
+
+@pytest.mark.parametrize("path", MODEL_CONFIGS, ids=place)
+def test_a_configuration_parses_and_survives_being_written_and_read(path: Path) -> None:
+    parser = build_parser()
+    config = parser.parse_args(planned(path).arguments)
+    again = parser.parse_object(yaml.safe_load(parser.dump(config, skip_unset=False)))
+    config.pop("config"), again.pop("config", None)
+    assert again.as_dict() == config.as_dict()
+
+
+@pytest.mark.parametrize("name", SUITES)
+def test_the_models_of_a_suite_differ_by_size_and_learning_rate_alone(name: str) -> None:
+    folder = EXPERIMENTS / "configs" / "bleu" / name
+    parsed = [parse(folder / f"{model}.yaml").as_dict() for model in read_suite(name)["bleu"]["models"]]
+    for part in ("data", "trainer", "decoding", "validation_sentences"):
+        assert all(config[part] == parsed[0][part] for config in parsed), part
+    optimisations = [config["model"]["init_args"]["optimisation"] for config in parsed]
+    for key in EQUAL_IN_OPTIMISATION:
+        assert all(o[key] == optimisations[0][key] for o in optimisations), key
+
+
+@pytest.mark.parametrize("path", MODEL_CONFIGS, ids=place)
+def test_a_configuration_builds_and_trains_a_step(path: Path, small_corpus: None, tmp_path: Path) -> None:
+    small = ["--data.init_args.corpus.name=embedded", "--data.init_args.tokenizer.vocab_size=300"]
+    small += ["--data.init_args.max_tokens=150", f"--data.init_args.cache_dir={tmp_path}"]
+    parser = build_parser()
+    built = parser.instantiate(parser.parse_args(planned(path, small).arguments))
+    settings = TrainerSettings(1, 1, "val/loss", "min", accelerator="cpu", precision="32-true")
+    before = [p.detach().clone() for p in built.model.parameters()]
+    trainer = build_trainer(settings, tmp_path, [], [])
+    trainer.fit(built.model, datamodule=built.data)
+    assert trainer.global_step == 1
+    assert any((old != new).any() for old, new in zip(before, built.model.parameters(), strict=True))
+
+
+@pytest.mark.parametrize("path", CONFIGS, ids=place)
+def test_the_head_comment_is_the_command_that_runs_the_file(path: Path) -> None:
+    experiment, name = path.parent.parent.name, path.parent.name
+    models = "" if path.stem == "common" else f" MODELS={path.stem}"
+    first = path.read_text().split("\n")[0]
+    assert re.fullmatch(rf"# make {experiment} SUITE={name}{models}( DATA_DIR=\.\.\.)?", first), first
+
+
+@pytest.mark.parametrize("name", SUITES)
+def test_the_head_comment_of_a_suite_is_the_command_that_runs_it(name: str) -> None:
+    text = (EXPERIMENTS / "suites" / f"{name}.yaml").read_text()
+    assert text.startswith(tuple(f"# make {experiment} SUITE={name}" for experiment in read_suite(name)))
+
+
+@pytest.mark.parametrize(
+    ("setting", "key"),
+    [
+        ("--trainer.max_stepz=3", "max_stepz"),
+        ("--trainer.max_steps=many", "trainer.max_steps"),
+        ("--trainer.precision=16", "trainer.precision"),
+        ("--decoding.beam=2", "decoding.beam"),
+        ("--model.init_args.network.hiden=8", "hiden"),
+        ("--model.init_args.network.hidden=wide", "hidden"),
+        ("--model.init_args.optimisation.schedule=cosine", "schedule"),
+        ("--data.init_args.max_token=9", "max_token"),
+        ("--data.init_args.corpus.name=wmt", "name"),
+        ("--data.init_args.tokenizer.kind=spaces", "kind"),
+    ],
+)
+def test_a_mistake_on_the_command_line_names_its_key(
+    setting: str, key: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as stopped:
+        build_parser().parse_args([*planned(EXPERIMENTS / "configs/bleu/smoke/lstm.yaml").arguments, setting])
+    assert stopped.value.code == 2
+    assert key in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("mistake", "key"),
+    [
+        ({"trainer": {"max_stepz": 3}}, "max_stepz"),
+        ({"trainer": {"max_steps": "many"}}, "trainer.max_steps"),
+        ({"trainers": {"max_steps": 3}}, "trainers"),
+        ({"data": {"init_args": {"corpus": {"limits": 3}}}}, "limits"),
+        ({"model": {"init_args": {"network": {"layers": "two"}}}}, "layers"),
+        ({"model": {"class_path": "models.GPTSeq2Seq"}}, "models.GPTSeq2Seq"),
+    ],
+)
+def test_a_mistake_in_a_file_names_its_key(
+    mistake: dict[str, Any], key: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    wrong = tmp_path / "wrong.yaml"
+    wrong.write_text(yaml.safe_dump(mistake))
+    with pytest.raises(SystemExit) as stopped:
+        build_parser().parse_args([*planned(EXPERIMENTS / "configs/bleu/smoke/lstm.yaml").arguments, "-c", str(wrong)])
+    assert stopped.value.code == 2
+    assert key in capsys.readouterr().err
+
+
+def test_the_readmes_suite_for_an_own_corpus_trains(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a reader would write, with two aligned files for training and tab-separated ones for the rest."""
+    for path, text in files_to_write().items():
+        if "mine" in path:
+            file = tmp_path / Path(path).relative_to("experiments")
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_text(text)
+    folder = tmp_path / "configs" / "bleu" / "mine"
+    for model in ("lstm", "bahdanau", "transformer"):
+        (folder / f"{model}.yaml").write_text((EXPERIMENTS / f"configs/bleu/full/{model}.yaml").read_text())
+    monkeypatch.setattr(suite, "HERE", tmp_path)
+    monkeypatch.chdir(tmp_path)
+    pairs = embedded.embedded_corpus("train", size=60)
+    Path("corpus").mkdir()
+    Path("corpus/train.fr").write_text("".join(f"{p.german}\n" for p in pairs))
+    Path("corpus/train.en").write_text("".join(f"{p.english}\n" for p in pairs))
+    for name in ("val", "test"):
+        Path(f"corpus/{name}.tsv").write_text("".join(f"{p.german}\t{p.english}\n" for p in pairs[:9]))
+    runs = list(plan("bleu", "mine", [], [], "", "runs", ["--data.init_args.tokenizer.vocab_size=200"]))
+    assert [run.key.model for run in runs] == ["lstm", "bahdanau", "transformer"]
+    assert {run.key.task for run in runs} == {"mine-fr-en"}
+    parser = build_parser()
+    for run in runs:
+        data = parser.instantiate(parser.parse_args(run.arguments)).data
+        assert data.test_sets == ["test"]
+        assert data.text("val").source[0] == pairs[0].german
+        assert len(next(iter(data.loader("train"))).source)
