@@ -12,8 +12,9 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from models.dropout import Dropout
+from models.embedding import embeddings
 from models.network import Network
-from models.recurrent import Bridge, Cell, RecurrentEncoder, RecurrentSettings, embeddings, recurrent
+from models.recurrent import Bridge, Cell, RecurrentEncoder, RecurrentSettings, recurrent
 
 
 @dataclass

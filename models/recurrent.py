@@ -3,7 +3,6 @@
 B batch, S source length, E embedding, H hidden, L layers.
 """
 
-import math
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
@@ -12,6 +11,7 @@ from torch import Tensor, nn
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 from models.dropout import Dropout
+from models.embedding import Embedding
 
 CELLS = {"lstm": nn.LSTM, "gru": nn.GRU, "rnn": nn.RNN}
 Cell = Literal["lstm", "gru", "rnn"]
@@ -112,7 +112,7 @@ class Encoded(NamedTuple):
 class RecurrentEncoder(nn.Module):
     """h_j = f(E x_j, h_{j-1}), in both directions or one (Bahdanau et al. 2015, section 3.2; Sutskever et al. 2014)."""
 
-    def __init__(self, embedding: nn.Embedding, cell: Cell, settings: RecurrentSettings, pad_id: int) -> None:
+    def __init__(self, embedding: Embedding, cell: Cell, settings: RecurrentSettings, pad_id: int) -> None:
         super().__init__()
         self.embedding = embedding
         self.dropout = Dropout(settings.dropout)
@@ -153,16 +153,3 @@ class Bridge(nn.Module):
     def forward(self, hidden: Tensor, cell: Tensor) -> tuple[Tensor, Tensor]:
         """Two (B, L, H) -> two (B, L, H)."""
         return torch.tanh(self.to_hidden(hidden)), self.to_cell(cell)
-
-
-def embeddings(
-    source_vocabulary: int, target_vocabulary: int, width: int, pad_id: int, *, shared: bool
-) -> tuple[nn.Embedding, nn.Embedding]:
-    """Source and target embeddings, one and the same where `shared`; N(0, 1/width) so that a tied output is sane."""
-    tables = []
-    for vocabulary in (target_vocabulary,) if shared else (source_vocabulary, target_vocabulary):
-        table = nn.Embedding(vocabulary, width, padding_idx=pad_id)
-        nn.init.normal_(table.weight, std=1 / math.sqrt(width))
-        nn.init.zeros_(table.weight.data[pad_id])
-        tables.append(table)
-    return tables[0], tables[-1]

@@ -4,7 +4,6 @@ Any two positions are one step apart, and a whole teacher-forced target is compu
 B batch, S source length, T target length, D model width, h heads, d = D / h, V target vocabulary.
 """
 
-import math
 from dataclasses import dataclass
 from typing import Literal, NamedTuple, cast
 
@@ -14,9 +13,9 @@ from torch.nn import functional as F
 
 from models.attention import KeyValue, MultiHeadAttention, attention_weights
 from models.dropout import Dropout
+from models.embedding import Embedding, embeddings
 from models.network import Network
 from models.positions import PositionKind, Positions, positions
-from models.recurrent import embeddings
 
 
 @dataclass
@@ -252,8 +251,8 @@ class TransformerNetwork(Network):
             queries.append(query)
         return self.decoder_norm(x), tuple(presents), queries
 
-    def _embed(self, table: nn.Embedding, tokens: Tensor, start: int) -> Tensor:
-        """Token embeddings times sqrt(D) (section 3.4) plus positions (section 3.5): (B, T) -> (B, T, D)."""
-        x = table(tokens) * math.sqrt(table.embedding_dim)
+    def _embed(self, table: Embedding, tokens: Tensor, start: int) -> Tensor:
+        """Token embeddings (section 3.4) plus positions (section 3.5): (B, T) -> (B, T, D)."""
+        x = table(tokens)
         place = self.positions.added(start, tokens.shape[1], tokens.device)
         return self.dropout(x if place is None else x + place)
