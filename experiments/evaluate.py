@@ -14,6 +14,7 @@ from experiments.decode import Translation, translate_split
 from experiments.scoring import bleu, score_translations, signatures
 from experiments.store import Measurement, RunKey, write_atomically, write_result, write_rows
 from models import Seq2SeqModule
+from models.loss import scored_logits, smoothed_cross_entropy
 from models.search import Decoding, attention_maps, search
 
 ATTENTION_SENTENCES = 4  # per run, from the first test set
@@ -87,7 +88,7 @@ def validation_measurements(
 ) -> list[Measurement]:
     """Validation BLEU of the chosen checkpoint with beam search, with averaged weights and with the last raw ones."""
     references = data.text("val").target
-    rows = []
+    rows = [validation_loss(module, checkpoint, data)]
     weights = {"val_bleu": checkpoint["state_dict"]}
     if "current_model_state" in checkpoint:
         raw = checkpoint["current_model_state"]
@@ -99,6 +100,20 @@ def validation_measurements(
         score = bleu([t.hypothesis for t in translations], references)
         rows.append(Measurement(metric, score, "BLEU", len(references)))
     return rows
+
+
+@torch.no_grad()
+def validation_loss(module: Seq2SeqModule, checkpoint: dict[str, Any], data: TranslationData) -> Measurement:
+    """Mean -log p of a validation token under the chosen checkpoint, in nats."""
+    module.load_state_dict(checkpoint["state_dict"])
+    module.eval()
+    total, tokens = 0.0, 0
+    for batch in data.loader("val"):
+        source, decoder_input, labels = (t.to(module.device) for t in (batch.source, batch.decoder_input, batch.labels))
+        logits, scored = scored_logits(module.network, source, decoder_input, labels)
+        total += float(smoothed_cross_entropy(logits, scored, 0.0)) * len(scored)
+        tokens += len(scored)
+    return Measurement("val_loss", total / tokens, "nats", tokens)
 
 
 def _evaluate_test_set(

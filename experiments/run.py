@@ -19,7 +19,7 @@ from jsonargparse import ArgumentError, ArgumentParser, Namespace
 from lightning.pytorch.utilities.exceptions import SIGTERMException
 
 from datamodules import TranslationData
-from experiments.callbacks import Clock, LocalRecord, Progress, ValidationBLEU
+from experiments.callbacks import Clock, LocalRecord, Progress, ReturnMemory, ValidationBLEU
 from experiments.evaluate import evaluate_run
 from experiments.quiet import quiet
 from experiments.store import RunKey, config_hash, is_finished, write_atomically, write_failure
@@ -76,7 +76,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         return
     try:
         run(parser, config, key)
-    except (KeyboardInterrupt, SIGTERMException) as interruption:
+    except (KeyboardInterrupt, SystemExit, SIGTERMException) as interruption:  # Lightning makes an exit of Ctrl-C
         print(f"interrupted; the same command goes on from {key.folder / 'checkpoints'}", file=sys.stderr)
         raise SystemExit(143 if isinstance(interruption, SIGTERMException) else 130) from None
     except Exception as error:
@@ -115,6 +115,7 @@ def run(parser: ArgumentParser, config: Namespace, key: RunKey) -> None:
     loggers = [LocalRecord(key.folder / "metrics.jsonl", clock), *([mirror] if mirror else [])]
     callbacks = [
         clock,
+        ReturnMemory(),
         ValidationBLEU(data, built.decoding, config.validation_sentences),
         Progress(clock, f"{key.task} {key.model} {key.variant} seed {key.seed}"),
     ]
@@ -122,8 +123,6 @@ def run(parser: ArgumentParser, config: Namespace, key: RunKey) -> None:
     last = key.folder / "checkpoints" / "last.ckpt"
     _check_checkpoint(last, module)
     trainer.fit(module, datamodule=data, ckpt_path=last if last.exists() else None, weights_only=True)
-    if trainer.interrupted:
-        raise KeyboardInterrupt
     if trainer.is_global_zero:
         measurements = evaluate_run(key, describes, trainer, module, data, built.decoding, clock, started)
         publish(mirror, measurements, key.folder / "hypotheses" / f"{data.test_sets[0]}.jsonl")

@@ -171,7 +171,13 @@ def run_one(planned: Planned) -> int:
     with (
         planned.key.log.open("a", encoding="utf-8") as file,
         subprocess.Popen(
-            command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, encoding="utf-8"
+            command,
+            env=environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            encoding="utf-8",
+            start_new_session=True,  # Ctrl-C reaches the suite alone, which lets the run finish its step
         ) as process,
     ):
         assert process.stdout is not None

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Iterable
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, cast, get_args
 
 import wandb
 from lightning.pytorch.loggers import WandbLogger
@@ -15,7 +15,7 @@ from lightning.pytorch.loggers import WandbLogger
 from experiments.store import Measurement, RunKey
 
 TABLE_ROWS = 50
-MODES = ("online", "offline", "disabled")
+Mode = Literal["online", "offline", "disabled"]
 PROJECT = os.environ.get("WANDB_PROJECT", "recurrence-vs-attention")
 
 
@@ -28,15 +28,16 @@ class RunLogger(WandbLogger):
 
 
 @lru_cache
-def decide_mode() -> str:
+def decide_mode() -> Mode:
     """online, offline or disabled: WANDB_MODE if set, else online only if a login is there. Never asks, never waits."""
-    mode = os.environ.get("WANDB_MODE", "")
-    if not mode:
-        mode = "online" if wandb.login(prompt=False, verify=False) else "offline"
-        os.environ["WANDB_MODE"] = mode  # processes of other devices inherit it
-    if mode not in MODES:
-        raise ValueError(f"WANDB_MODE is {mode!r}; choose one of {', '.join(MODES)}.")
-    return mode
+    asked = os.environ.get("WANDB_MODE")
+    if not asked:
+        os.environ.pop("WANDB_MODE", None)  # wandb itself fails on a variable that is set to nothing
+        asked = "online" if wandb.login(prompt=False, verify=False) else "offline"
+    if asked not in get_args(Mode):
+        raise ValueError(f"WANDB_MODE is {asked!r}; choose one of {', '.join(get_args(Mode))}.")
+    os.environ["WANDB_MODE"] = asked  # processes of other devices inherit it
+    return cast(Mode, asked)
 
 
 def wandb_logger(key: RunKey, config: dict[str, Any]) -> WandbLogger | None:
@@ -50,7 +51,7 @@ def wandb_logger(key: RunKey, config: dict[str, Any]) -> WandbLogger | None:
     if mode == "disabled":
         return None
     try:
-        return _logger(key, config)
+        return _logger(key, config, mode)
     except Exception as error:
         print(
             f"W&B does not answer ({type(error).__name__}): this run is kept offline; `make sync` uploads it later.",
@@ -59,13 +60,13 @@ def wandb_logger(key: RunKey, config: dict[str, Any]) -> WandbLogger | None:
         wandb.teardown()
         os.environ["WANDB_MODE"] = "offline"
     try:
-        return _logger(key, config)
+        return _logger(key, config, "offline")
     except Exception as error:
         print(f"W&B is off for this run ({type(error).__name__}: {error}).", file=sys.stderr)
         return None
 
 
-def _logger(key: RunKey, config: dict[str, Any]) -> WandbLogger:
+def _logger(key: RunKey, config: dict[str, Any], mode: Mode) -> WandbLogger:
     name = "/".join(str(part) for part in key.identity.values())
     key.folder.mkdir(parents=True, exist_ok=True)
     logger = RunLogger(
@@ -73,11 +74,10 @@ def _logger(key: RunKey, config: dict[str, Any]) -> WandbLogger:
         name=name,
         id=hashlib.sha256(name.encode()).hexdigest()[:12],
         save_dir=str(key.folder),
-        offline=os.environ["WANDB_MODE"] == "offline",
         group=f"{key.suite}/{key.experiment}/{key.task}",
         job_type=key.model,
         tags=[key.suite, key.experiment, key.task, key.model, key.variant],
-        settings=wandb.Settings(init_timeout=30, console="off", silent=True),
+        settings=wandb.Settings(mode=mode, init_timeout=30, console="off", silent=True),
     )
     logger.experiment.config.update({"run": key.identity, **config}, allow_val_change=True)
     return logger

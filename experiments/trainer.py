@@ -9,6 +9,7 @@ import lightning as L
 import torch
 from lightning.pytorch.callbacks import Callback, EarlyStopping, ModelCheckpoint, WeightAveraging
 from lightning.pytorch.loggers import Logger
+from lightning.pytorch.utilities.exceptions import SIGTERMException
 from torch import Tensor
 
 
@@ -77,7 +78,7 @@ def build_trainer(
     devices = settings.devices
     if devices == "auto" and accelerator == "cpu":
         devices = 1  # one process already uses every core
-    training: list[Callback] = [*callbacks, best_and_last(settings, folder)]
+    training: list[Callback] = [*callbacks, *best_and_last(settings, folder)]
     if settings.ema_decay:
         training.append(WeightAveraging(multi_avg_fn=moving_average(settings.ema_decay)))
     if settings.patience is not None:
@@ -106,19 +107,27 @@ def build_trainer(
     )
 
 
-def best_and_last(settings: TrainerSettings, folder: Path) -> ModelCheckpoint:
-    """Keeps the best checkpoint on validation, and the last for resuming, also when interrupted."""
-    return ModelCheckpoint(
-        dirpath=folder / "checkpoints",
-        filename="best",
-        monitor=settings.monitor,
-        mode=settings.monitor_mode,
-        save_top_k=1,
-        save_last=True,
-        save_on_exception=True,
-        auto_insert_metric_name=False,
-        enable_version_counter=False,
-    )
+def best_and_last(settings: TrainerSettings, folder: Path) -> list[Callback]:
+    """Keep the best checkpoint on validation, and the last for resuming, also when interrupted.
+
+    One callback each: a single one would put the interrupted weights over the best, and renew the last only when
+    there is a new best.
+    """
+    common: dict[str, Any] = {"dirpath": folder / "checkpoints", "enable_version_counter": False}
+    best = ModelCheckpoint(filename="best", monitor=settings.monitor, mode=settings.monitor_mode, **common)
+    return [best, LastCheckpoint(filename="last", save_on_exception=True, **common)]
+
+
+class LastCheckpoint(ModelCheckpoint):
+    """Saved at each validation and, when training is terminated, after the step that is being taken.
+
+    Other exceptions come in the middle of a step, and in a validation the module holds the averaged weights: neither
+    state could be gone on from.
+    """
+
+    def on_exception(self, trainer: L.Trainer, pl_module: L.LightningModule, exception: BaseException) -> None:
+        if isinstance(exception, SIGTERMException) and not trainer.validating:
+            super().on_exception(trainer, pl_module, exception)
 
 
 def moving_average(decay: float) -> Callable[[Sequence[Tensor], Sequence[Tensor], Tensor | int], None]:

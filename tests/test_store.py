@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from experiments import store
@@ -88,7 +88,12 @@ def test_a_failure_is_not_a_result_and_goes_when_the_run_finishes(tmp_path: Path
     named = key(tmp_path)
     write_failure(named, "ValueError: too wide", "Traceback ...", named.log)
     failure = json.loads((named.folder / "failure.json").read_text())
-    assert failure == {**named.identity, "error": "ValueError: too wide", "traceback": "Traceback ...", "log": str(named.log)}
+    assert failure == {
+        **named.identity,
+        "error": "ValueError: too wide",
+        "traceback": "Traceback ...",
+        "log": str(named.log),
+    }
     assert not is_finished(named.folder, config_hash(CONFIG))
     record(tmp_path)
     assert not (named.folder / "failure.json").exists()
@@ -125,6 +130,7 @@ def test_others_may_read_what_was_written(tmp_path: Path) -> None:
     assert (tmp_path / "result.json").stat().st_mode & 0o777 == 0o644
 
 
+@settings(max_examples=30, deadline=None)
 @given(st.lists(st.dictionaries(st.text(), st.text() | st.integers() | st.booleans(), max_size=3), max_size=5))
 def test_rows_come_back_one_a_line(tmp_path_factory: pytest.TempPathFactory, rows: list[dict[str, Any]]) -> None:
     path = tmp_path_factory.mktemp("rows") / "rows.jsonl"
