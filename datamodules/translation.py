@@ -1,7 +1,9 @@
 """Translation as a LightningDataModule: sentence pairs, cut into tokens, in batches of a token budget."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from itertools import islice
 from pathlib import Path
+from typing import Any
 
 import lightning as L
 import numpy as np
@@ -10,7 +12,7 @@ from lightning.pytorch.utilities import rank_zero_info
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
-from datamodules.batch import BOS, EOS, Example, collate
+from datamodules.batch import BOS, EOS, Batch, Example, collate
 from datamodules.corpora import Corpus, ParallelText, find_data_dir, load_corpus
 from datamodules.sampler import TokenBucketBatchSampler
 from datamodules.tokenizer import Tokenizer, TokenizerSettings, build_tokenizers
@@ -36,6 +38,29 @@ class TranslationExamples(Dataset[Example]):
     def __getitem__(self, index: int) -> Example:
         target = self.targets[index]
         return Example(self.sources[index], target[:-1], target[1:], index)
+
+
+class ResumableLoader(DataLoader):
+    """Goes on with the next batch where a checkpoint was taken within an epoch.
+
+    Lightning keeps this state in its checkpoints; without it a resumed run would train on the epoch's first batches
+    again and never on its last.
+    """
+
+    taken = 0
+    skipped = 0
+
+    def __iter__(self) -> Iterator[Batch]:  # type: ignore[override]
+        self.taken, self.skipped = self.skipped, 0
+        for batch in islice(super().__iter__(), self.taken, None):
+            self.taken += 1
+            yield batch
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"taken": self.taken % len(self)}  # after a whole epoch the next begins at its start
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        self.skipped = state_dict["taken"]
 
 
 def rows(sequences: Sequence[list[int]]) -> Sequence[Tensor]:
@@ -171,7 +196,9 @@ class TranslationData(L.LightningDataModule):
         if split != "train":
             budget = max(budget, int(examples.lengths.max()))
         sampler = TokenBucketBatchSampler(examples.lengths, budget, seed=self.seed, shuffle=split == "train")
-        return DataLoader(examples, batch_sampler=sampler, collate_fn=collate, pin_memory=torch.cuda.is_available())
+        return ResumableLoader(
+            examples, batch_sampler=sampler, collate_fn=collate, pin_memory=torch.cuda.is_available()
+        )
 
     def train_dataloader(self) -> DataLoader:
         return self.loader("train")

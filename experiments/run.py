@@ -48,6 +48,7 @@ def build_parser() -> ArgumentParser:
     parser.add_class_arguments(TrainerSettings, "trainer")
     parser.add_class_arguments(Decoding, "decoding")
     parser.add_argument("--validation_sentences", type=int, default=1000, help="decoded greedily at each validation")
+    parser.link_arguments("run.seed", "data.init_args.seed")
     for vocabulary in ("source_vocabulary", "target_vocabulary", "shared_vocabulary"):
         attribute = vocabulary.replace("vocabulary", "vocab_size") if vocabulary != "shared_vocabulary" else vocabulary
         parser.link_arguments(f"data.{attribute}", f"model.init_args.{vocabulary}", apply_on="instantiate")

@@ -69,6 +69,7 @@ def plan(
         raise ValueError(f"SUITE={suite} has no experiment {experiment!r}; it has {', '.join(grid)}.")
     row = grid[experiment]
     folder = HERE / "configs" / experiment / suite
+    known = sorted(path.stem for path in folder.glob("*.yaml") if path.stem != "common")
     direction = direction or row["direction"]
     source, dash, target = direction.partition("-")
     if not (source and dash and target):
@@ -80,9 +81,10 @@ def plan(
     for seed in seeds or row["seeds"]:
         for name in models or row["models"]:
             config = folder / f"{name}.yaml"
-            if not config.exists():
-                known = ", ".join(sorted(p.stem for p in folder.glob("*.yaml") if p.stem != "common"))
-                raise ValueError(f"MODELS names {name!r}, but {config} does not exist; choose from {known}.")
+            if name not in known:
+                raise ValueError(
+                    f"MODELS names {name!r}, which SUITE={suite} does not have; it has {', '.join(known)}."
+                )
             model, _, variant = name.partition("-")
             command = f"make {experiment} SUITE={suite} MODELS={name} SEEDS={seed} DIRECTION={direction}"
             task = f"{row['corpus']}-{direction}"

@@ -39,7 +39,8 @@ def find_runs(root: Path, suite: str) -> list[Path]:
         FileNotFoundError: If there are none.
     """
     for name in [suite] if suite else ["full", "quick"]:
-        found = sorted(result.parent for result in (root / name / "bleu").glob("*/*/*/seed*/result.json"))
+        folders = (result.parent for result in (root / name / "bleu").glob("*/*/*/seed*/result.json"))
+        found = sorted(folder for folder in folders if "-" not in folder.name)  # not those that were moved aside
         if found:
             return found
     raise FileNotFoundError(
@@ -61,10 +62,13 @@ def translations(text: str, runs: list[Path], n_best: int) -> list[str]:
         source = torch.tensor([[*data.source_tokenizer.encode(text), EOS]])
         task, model, variant, seed = folder.parts[-4:]
         name = f"{task} {model}" + ("" if variant == "base" else f" {variant}") + f" {seed}"
-        print(f"{name} ...", end="\r", file=sys.stderr)
+        if sys.stderr.isatty():
+            print(f"\r\033[K{name} ...\r", end="", file=sys.stderr, flush=True)
         for found in search(module.network, source, decoding, n_best)[0]:
             hypothesis = data.target_tokenizer.decode(found.tokens)
             lines.append(f"{name}  {hypothesis}  (score {found.score:.3f}, log P {found.log_prob:.2f})")
+    if sys.stderr.isatty():
+        print("\033[K", end="", file=sys.stderr)
     return lines
 
 

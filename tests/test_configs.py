@@ -20,7 +20,6 @@ SUITES = sorted(path.stem for path in (EXPERIMENTS / "suites").glob("*.yaml"))
 CONFIGS = sorted((EXPERIMENTS / "configs").rglob("*.yaml"))
 SMOKE_LSTM = EXPERIMENTS / "configs" / "bleu" / "smoke" / "lstm.yaml"
 MODEL_CONFIGS = [path for path in CONFIGS if path.stem != "common"]
-EQUAL_IN_OPTIMISATION = ("schedule", "warmup_steps", "betas", "eps", "weight_decay", "label_smoothing")
 
 
 def place(path: Path) -> str:
@@ -53,21 +52,6 @@ def small_corpus(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(embedded, "SIZES", {"train": 300, "val": 20, "test": 20})
 
 
-@pytest.mark.parametrize("name", SUITES)
-def test_a_suite_plans_each_model_and_seed_once(name: str) -> None:
-    for experiment, row in read_suite(name).items():
-        runs = list(plan(experiment, name, [], [], "", "runs", []))
-        assert len(runs) == len({run.key.folder for run in runs}) == len(row["models"]) * len(row["seeds"])
-        assert all(path.exists() for run in runs for path in run.configs)
-
-
-@pytest.mark.parametrize("name", SUITES)
-def test_a_suite_names_the_corpus_that_its_configuration_reads(name: str) -> None:
-    for experiment, row in read_suite(name).items():
-        common = yaml.safe_load((EXPERIMENTS / "configs" / experiment / name / "common.yaml").read_text())
-        assert common["data"]["init_args"]["corpus"]["name"] == row["corpus"]
-
-
 @pytest.mark.parametrize("path", MODEL_CONFIGS, ids=place)
 def test_a_configuration_parses_and_survives_being_written_and_read(path: Path) -> None:
     parser = build_parser()
@@ -78,14 +62,13 @@ def test_a_configuration_parses_and_survives_being_written_and_read(path: Path) 
 
 
 @pytest.mark.parametrize("name", SUITES)
-def test_the_models_of_a_suite_differ_by_size_and_learning_rate_alone(name: str) -> None:
+def test_the_models_of_a_suite_are_optimised_alike_but_for_the_learning_rate(name: str) -> None:
     folder = EXPERIMENTS / "configs" / "bleu" / name
-    parsed = [parse(folder / f"{model}.yaml").as_dict() for model in read_suite(name)["bleu"]["models"]]
-    for part in ("data", "trainer", "decoding", "validation_sentences"):
-        assert all(config[part] == parsed[0][part] for config in parsed), part
-    optimisations = [config["model"]["init_args"]["optimisation"] for config in parsed]
-    for key in EQUAL_IN_OPTIMISATION:
-        assert all(o[key] == optimisations[0][key] for o in optimisations), key
+    configs = [parse(folder / f"{model}.yaml") for model in read_suite(name)["bleu"]["models"]]
+    optimisations = [config.as_dict()["model"]["init_args"]["optimisation"] for config in configs]
+    for optimisation in optimisations:
+        optimisation.pop("learning_rate")
+        assert optimisation == optimisations[0]
 
 
 @pytest.mark.parametrize("path", MODEL_CONFIGS, ids=place)

@@ -160,7 +160,7 @@ def test_a_model_that_says_nothing_scores_0() -> None:
 
 
 def test_texts_of_different_lengths_are_refused() -> None:
-    with pytest.raises(ValueError, match="zip|argument"):
+    with pytest.raises(ValueError, match="longer"):
         bleu_torchtext(["a b c d"], ["a b c d", "e"], "de")
 
 

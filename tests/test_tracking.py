@@ -124,8 +124,8 @@ def test_the_id_follows_from_the_key_and_nothing_else(tmp_path: Path, monkeypatc
     assert "anonymous" not in made
     elsewhere = made_with(monkeypatch, key(tmp_path / "elsewhere", command="make bleu"))
     assert elsewhere["id"] == made["id"]
-    others = {made_with(monkeypatch, key(tmp_path, **change))["id"]
-              for change in ({"seed": 1}, {"model": "gru"}, {"variant": "v"}, {"task": "u"}, {"suite": "full"})}  # fmt: skip
+    changes: list[dict[str, Any]] = [{"seed": 1}, {"model": "gru"}, {"variant": "v"}, {"task": "u"}, {"suite": "full"}]
+    others = {made_with(monkeypatch, key(tmp_path, **change))["id"] for change in changes}
     assert len(others | {made["id"]}) == 6
 
 
