@@ -89,4 +89,5 @@ lint: $(INSTALLED) ## Format and lint rules, types
 check: lint test ## Everything that must pass before a commit
 
 clean-runs: ## Delete runs/SUITE, after asking
-	@printf 'delete runs/%s? [y/N] ' '$(SUITE)'; read answer; [ "$$answer" = y ] && rm -rf -- 'runs/$(SUITE)' || echo kept
+	@[ -n '$(SUITE)' ] || { echo 'name one: make clean-runs SUITE=quick'; exit 1; }; \
+	printf 'delete runs/%s? [y/N] ' '$(SUITE)'; read answer; [ "$$answer" = y ] && rm -rf -- 'runs/$(SUITE)' || echo kept

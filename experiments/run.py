@@ -1,6 +1,7 @@
 """One run: train a model, choose its best checkpoint on validation data, decode the test sets, record the numbers.
 
-python -m experiments.run -c experiments/configs/bleu/quick.yaml -c experiments/configs/bleu/quick-lstm.yaml
+    python -m experiments.run -c experiments/configs/bleu/quick/common.yaml -c experiments/configs/bleu/quick/lstm.yaml \\
+        --run.suite quick --run.experiment bleu --run.task embedded-en-de --run.model lstm
 """
 
 import os
@@ -40,7 +41,9 @@ NOT_PART_OF_THE_EXPERIMENT = (
 
 def build_parser() -> ArgumentParser:
     """Every key of a configuration is an argument of a class: `--help` shows their docstrings."""
-    parser = ArgumentParser(prog="python -m experiments.run", description=__doc__, exit_on_error=False)
+    parser = ArgumentParser(
+        prog="python -m experiments.run", description=__doc__, exit_on_error=False, allow_abbrev=False
+    )
     parser.add_argument("-c", "--config", action="config", help="YAML file; later files override earlier ones")
     parser.add_class_arguments(RunKey, "run")
     parser.add_subclass_arguments(Seq2SeqModule, "model")
@@ -166,7 +169,7 @@ def _forget_other_configuration(folder: Path, current: str) -> None:
     """Move a folder aside whose checkpoints were trained with another configuration; nothing is deleted."""
     mark = folder / "config_hash"
     if mark.exists() and mark.read_text() != current:
-        aside = folder.with_name(f"{folder.name}-before-{time.strftime('%Y%m%d-%H%M%S')}")
+        aside = folder.with_name(f"until-{time.strftime('%Y%m%d-%H%M%S')}-{folder.name}")
         folder.rename(aside)
         print(f"the configuration changed; the earlier run is now {aside}", file=sys.stderr)
     write_atomically(mark, current)

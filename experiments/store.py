@@ -49,7 +49,7 @@ class RunKey:
     @property
     def log(self) -> Path:
         """What the run said; beside the folder, because a changed configuration moves the folder aside."""
-        return self.folder.with_suffix(".log")
+        return self.folder.with_name(f"log-{self.folder.name}.txt")
 
     @property
     def identity(self) -> dict[str, Any]:

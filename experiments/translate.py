@@ -39,8 +39,7 @@ def find_runs(root: Path, suite: str) -> list[Path]:
         FileNotFoundError: If there are none.
     """
     for name in [suite] if suite else ["full", "quick"]:
-        folders = (result.parent for result in (root / name / "bleu").glob("*/*/*/seed*/result.json"))
-        found = sorted(folder for folder in folders if "-" not in folder.name)  # not those that were moved aside
+        found = sorted(result.parent for result in (root / name / "bleu").glob("*/*/*/seed*/result.json"))
         if found:
             return found
     raise FileNotFoundError(

@@ -86,7 +86,8 @@ class Rotary(Positions):
 class ALiBi(Positions):
     """Subtracts slope x distance from the scores, one slope a head: 2^(-8/h), 2^(-16/h) .. (Press et al. 2022).
 
-    The paper's model looks back only; our encoder looks both ways and takes the distance without its sign.
+    The paper's model looks back only; our encoder looks both ways and takes the distance without its sign, so it alone
+    cannot tell a source from its reverse.
     """
 
     def __init__(self, heads: int) -> None:

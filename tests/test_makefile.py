@@ -150,7 +150,7 @@ def test_a_run_that_fails_makes_make_fail_and_leaves_its_log(checkout: Path) -> 
     done = make(checkout, "bleu", "SUITE=smoke", "MODELS=lstm", "PRECISION=7-bit")
     assert done.returncode != 0
     assert "1 of 1 runs failed" in done.stderr
-    (log,) = (checkout / "runs").rglob("*.log")
+    (log,) = (checkout / "runs").rglob("log-seed*.txt")
     assert "trainer.precision" in log.read_text()
     assert str(log.relative_to(checkout)) in done.stderr
     assert not (checkout / "results").exists()

@@ -139,7 +139,7 @@ def test_a_changed_configuration_moves_the_earlier_run_aside(
     kept = {path.relative_to(folder): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
     tiny_run(tmp_path, "--model.init_args.optimisation.learning_rate=0.01")
     (aside,) = (path for path in folder.parent.iterdir() if path.is_dir() and path != folder)
-    assert aside.name.startswith("seed0-before-")
+    assert aside.name.startswith("until-")
     assert {path.relative_to(aside): path.read_bytes() for path in aside.rglob("*") if path.is_file()} == kept
     assert str(aside) in capsys.readouterr().err
     assert read_json(folder / "result.json")["config_hash"] != read_json(aside / "result.json")["config_hash"]
@@ -153,6 +153,7 @@ NOT_IN_THE_HASH = [
 ]
 IN_THE_HASH = [
     "run.seed=1", "run.variant=gru", "model.init_args.optimisation.learning_rate=0.5",
+    "model.init_args.network.hidden=64", "trainer.max_steps=7", "trainer.ema_decay=0",
     "data.init_args.max_tokens=90", "data.init_args.corpus.limit=9", "decoding.beam_size=4", "validation_sentences=3",
 ]  # fmt: skip
 

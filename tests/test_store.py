@@ -41,7 +41,7 @@ def record(root: Path, config: dict[str, Any] = CONFIG) -> dict[str, Any]:
 def test_a_run_has_the_folder_that_its_key_names(tmp_path: Path) -> None:
     named = key(tmp_path, variant="gru", seed=3)
     assert named.folder == tmp_path / "quick" / "bleu" / "embedded-en-de" / "lstm" / "gru" / "seed3"
-    assert named.log == named.folder.parent / "seed3.log"
+    assert named.log == named.folder.parent / "log-seed3.txt"
     assert list(named.identity) == ["suite", "experiment", "task", "model", "variant", "seed"]
 
 

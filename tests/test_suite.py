@@ -108,7 +108,7 @@ def test_a_failure_is_listed_and_the_others_go_on(
     assert ran == ["lstm", "transformer", "lstm", "transformer"]
     said = capsys.readouterr()
     assert "2 of 4 runs failed" in said.err
-    assert str(tmp_path / "smoke" / "bleu" / "embedded-en-de" / "lstm" / "base" / "seed1.log") in said.err
+    assert str(tmp_path / "smoke" / "bleu" / "embedded-en-de" / "lstm" / "base" / "log-seed1.txt") in said.err
     assert "transformer" not in said.err
     assert "[4/4] embedded-en-de transformer base seed 1" in said.out
 

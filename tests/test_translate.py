@@ -90,7 +90,7 @@ def test_only_finished_runs_are_found_and_full_ones_first(tmp_path: Path) -> Non
 
 def test_runs_that_were_moved_aside_are_not_asked(tmp_path: Path) -> None:
     base = tmp_path / "quick" / "bleu" / "embedded-en-de" / "lstm" / "base"
-    for name in ("seed0", "seed0-before-20260101-000000"):
+    for name in ("seed0", "until-20260101-000000-seed0"):
         (base / name).mkdir(parents=True)
         (base / name / "result.json").write_text("{}")
     assert find_runs(tmp_path, "") == [base / "seed0"]
