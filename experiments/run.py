@@ -1,6 +1,7 @@
 """One run: train a model, choose its best checkpoint on validation data, decode the test sets, record the numbers.
 
-    python -m experiments.run -c experiments/configs/bleu/quick/common.yaml -c experiments/configs/bleu/quick/lstm.yaml \\
+    C=experiments/configs/bleu/quick
+    python -m experiments.run -c $C/common.yaml -c $C/lstm.yaml \\
         --run.suite quick --run.experiment bleu --run.task embedded-en-de --run.model lstm
 """
 
