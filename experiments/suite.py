@@ -82,9 +82,7 @@ def plan(
         for name in models or row["models"]:
             config = folder / f"{name}.yaml"
             if name not in known:
-                raise ValueError(
-                    f"MODELS names {name!r}, which SUITE={suite} does not have; it has {', '.join(known)}."
-                )
+                raise ValueError(f"MODELS names {name!r}, not in SUITE={suite}: choose from {', '.join(known)}.")
             model, _, variant = name.partition("-")
             command = f"make {experiment} SUITE={suite} MODELS={name} SEEDS={seed} DIRECTION={direction}"
             task = f"{row['corpus']}-{direction}"

@@ -38,7 +38,7 @@ def by_hand(ours: BahdanauNetwork, memory: BahdanauMemory, row: int, tokens: lis
     states = [(memory.hidden[row, n], memory.cell[row, n]) for n in range(ours.settings.layers)]
     logits, weights = [], []
     for token in tokens:
-        word = ours.embedding.weight[token]
+        word = ours.embedding.weight[token] * ours.settings.embedding**0.5
         if ours.settings.routing == "input_feeding":
             context, alpha = context_by_hand(ours, states[0][0], annotations)
             states[0] = first(torch.cat([word, context]), states[0])

@@ -30,7 +30,7 @@ def logits_by_hand(ours: LSTMNetwork, first: LSTMMemory, row: int, tokens: list[
     states = [(first.hidden[row : row + 1, n], first.cell[row : row + 1, n]) for n in range(len(cells))]
     logits = []
     for token in tokens:
-        x = ours.embedding.weight[token].unsqueeze(0)
+        x = (ours.embedding.weight[token] * ours.settings.embedding**0.5).unsqueeze(0)
         if ours.settings.feed_context:
             x = torch.cat([x, context.unsqueeze(0)], -1)
         for n, cell in enumerate(cells):

@@ -10,7 +10,6 @@ from models.recurrent import (
     Cell,
     RecurrentEncoder,
     RecurrentSettings,
-    embeddings,
     recurrent,
 )
 
@@ -137,15 +136,3 @@ def test_the_bridge_bounds_the_hidden_state_only() -> None:
     s, c = bridge(hidden, cell)
     torch.testing.assert_close(s, torch.tanh(hidden @ bridge.to_hidden.weight.T + bridge.to_hidden.bias))
     torch.testing.assert_close(c, cell @ bridge.to_cell.weight.T + bridge.to_cell.bias)
-
-
-def test_embeddings() -> None:
-    torch.manual_seed(0)
-    source, target = embeddings(300, 500, 64, PAD, shared=False)
-    assert source.weight.shape == (300, 64)
-    assert target.weight.shape == (500, 64)
-    for table in (source, target):
-        assert (table.weight[PAD] == 0).all()
-        assert table.weight[1:].std().item() == pytest.approx(1 / 8, rel=0.05)
-    one, other = embeddings(500, 500, 64, PAD, shared=True)
-    assert one is other

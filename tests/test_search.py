@@ -185,7 +185,7 @@ def test_the_score_is_gnmts() -> None:
 @pytest.mark.parametrize("beam_size", [1, 4])
 @pytest.mark.parametrize("name", ONE_OF_EACH)
 def test_a_sentence_alone_is_decoded_as_in_a_batch_of_64(name: str, beam_size: int) -> None:
-    network = eager(build(name))
+    network = eager(build(name), 0.5)
     source = sources(tuple(1 + n * 5 % 9 for n in range(64)))
     decoding = short(beam_size)
     together = search(network, source, decoding, n_best=beam_size)
