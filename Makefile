@@ -45,7 +45,7 @@ help: ## Show this help
 	@$(foreach v,$(HELP_VARS),printf '  %-12s %-14s %s\n' '$(v)' '$(or $($(v)),-)' '$(HELP_$(v))';)
 
 quick: SUITE := quick
-quick: bleu ## Install, train the three models on generated data, compare them: report in results/quick (about 6 min)
+quick: bleu ## Install, train the three models on generated data, compare them: report in results/quick (4 min)
 
 setup: $(INSTALLED) ## Install the locked packages into .venv (2 min; skipped when done)
 
@@ -77,7 +77,7 @@ sync: $(INSTALLED) ## Upload runs that were kept offline to Weights & Biases
 	@$(PY) -m experiments.sync
 
 ##@ Develop
-test: $(INSTALLED) ## The test suite (5 min on 2 cores)
+test: $(INSTALLED) ## The test suite (2 min on 2 cores)
 	@$(PY) -m pytest -q
 
 test-slow: $(INSTALLED) ## The tests that take minutes each

@@ -9,8 +9,9 @@ from torch import Tensor, nn
 class Embedding(nn.Embedding):
     """A table of N(0, 1/D) vectors, multiplied by sqrt(D) when read (Vaswani et al. 2017, section 3.4).
 
-    The table is then a sane output projection, and what the network reads has unit variance: without the factor the
-    recurrent networks needed three times the steps to find what the source is for.
+    The table is then a sane output projection, and what the network reads has unit variance: on the embedded corpus
+    (one trial each) Bahdanau's network had a training loss of 2.3 after 800 small steps without the factor and of 0.5
+    with it.
     """
 
     def __init__(self, vocabulary: int, width: int, pad_id: int) -> None:

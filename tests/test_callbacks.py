@@ -1,6 +1,5 @@
 import json
 import os
-from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -19,18 +18,11 @@ from experiments.callbacks import Clock, LocalRecord, Progress, ValidationBLEU
 from experiments.decode import Translation
 from experiments.run import build_parser
 from experiments.scoring import bleu
-from experiments.tracking import decide_mode
 from experiments.trainer import TrainerSettings, build_trainer
 from models import Seq2SeqModule
 from models.search import Decoding
 
-
-@pytest.fixture(autouse=True)
-def no_tracking(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    monkeypatch.setenv("WANDB_MODE", "disabled")
-    decide_mode.cache_clear()
-    yield
-    decide_mode.cache_clear()
+pytestmark = pytest.mark.usefixtures("no_tracking")
 
 
 def batch() -> Batch:

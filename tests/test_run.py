@@ -24,12 +24,12 @@ PER_RUN = {
 }  # fmt: skip
 
 
+pytestmark = pytest.mark.usefixtures("no_tracking")
+
+
 @pytest.fixture(autouse=True)
-def no_tracking(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    monkeypatch.setenv("WANDB_MODE", "disabled")
-    decide_mode.cache_clear()
+def ctrl_c_interrupts() -> Iterator[None]:
     yield
-    decide_mode.cache_clear()
     signal.signal(signal.SIGINT, signal.default_int_handler)  # Lightning ignores Ctrl-C once it has seen one
 
 

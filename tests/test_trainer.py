@@ -1,4 +1,3 @@
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,17 +12,10 @@ from torch import Tensor
 
 from experiments.callbacks import Clock
 from experiments.run import load_module
-from experiments.tracking import decide_mode
 from experiments.trainer import TrainerSettings, build_trainer, moving_average, resolve_precision
 from models.loss import evaluate, scored_logits
 
-
-@pytest.fixture(autouse=True)
-def no_tracking(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    monkeypatch.setenv("WANDB_MODE", "disabled")
-    decide_mode.cache_clear()
-    yield
-    decide_mode.cache_clear()
+pytestmark = pytest.mark.usefixtures("no_tracking")
 
 
 def built(tmp_path: Path, callbacks: list[Callback] | None = None, **settings: Any) -> L.Trainer:
