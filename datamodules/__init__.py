@@ -1,5 +1,6 @@
 """What the models are fed: every task, one batch type, shared by all models."""
 
+from datamodules.synthetic import SyntheticData
 from datamodules.translation import TranslationData
 
-__all__ = ["TranslationData"]
+__all__ = ["SyntheticData", "TranslationData"]

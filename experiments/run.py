@@ -1,4 +1,4 @@
-"""One run: train a model, choose its best checkpoint on validation data, decode the test sets, record the numbers.
+"""One run: train a model, choose its best checkpoint on validation data, measure that one, record the numbers.
 
     C=experiments/configs/bleu/quick
     python -m experiments.run -c $C/common.yaml -c $C/lstm.yaml \\
@@ -20,12 +20,13 @@ import yaml
 from jsonargparse import ArgumentError, ArgumentParser, Namespace
 from lightning.pytorch.utilities.exceptions import SIGTERMException
 
-from datamodules import TranslationData
-from experiments.callbacks import Clock, LocalRecord, Progress, ReturnMemory, ValidationBLEU
-from experiments.evaluate import evaluate_run
+from datamodules import SyntheticData, TranslationData
+from experiments import bleu, long_range
+from experiments.callbacks import Clock, LocalRecord, Progress, ReturnMemory
 from experiments.quiet import quiet
-from experiments.store import RunKey, config_hash, is_finished, write_atomically, write_failure
+from experiments.store import Measurement, RunKey, config_hash, is_finished, write_atomically, write_failure
 from experiments.tracking import publish, wandb_logger
+from experiments.trained import Trained
 from experiments.trainer import TrainerSettings, build_trainer
 from models import Seq2SeqModule
 from models.search import Decoding
@@ -48,10 +49,13 @@ def build_parser() -> ArgumentParser:
     parser.add_argument("-c", "--config", action="config", help="YAML file; later files override earlier ones")
     parser.add_class_arguments(RunKey, "run")
     parser.add_subclass_arguments(Seq2SeqModule, "model")
-    parser.add_subclass_arguments(TranslationData, "data")
+    parser.add_subclass_arguments((TranslationData, SyntheticData), "data")
     parser.add_class_arguments(TrainerSettings, "trainer")
     parser.add_class_arguments(Decoding, "decoding")
     parser.add_argument("--validation_sentences", type=int, default=1000, help="decoded greedily at each validation")
+    parser.add_argument(
+        "--evaluate_tests", type=bool, default=True, help="false: train and validate only, as trials of tuning do"
+    )
     parser.link_arguments("run.seed", "data.init_args.seed")
     for vocabulary in ("source_vocabulary", "target_vocabulary", "shared_vocabulary"):
         attribute = vocabulary.replace("vocabulary", "vocab_size") if vocabulary != "shared_vocabulary" else vocabulary
@@ -91,6 +95,15 @@ def main(arguments: Sequence[str] | None = None) -> None:
         raise
 
 
+def finished(arguments: Sequence[str]) -> bool:
+    """Whether the run that these arguments describe has its result; a description with mistakes has none."""
+    try:
+        config = build_parser().parse_args(list(arguments))
+    except ArgumentError:
+        return False
+    return is_finished(RunKey(**config.run.as_dict()).folder, config_hash(identity(config)))
+
+
 def one_sentence(error: ArgumentError) -> str:
     """What is wrong and where, without the parser's account of every alternative it tried."""
     chatter = (
@@ -118,19 +131,30 @@ def run(parser: ArgumentParser, config: Namespace, key: RunKey) -> None:
     clock = Clock()
     mirror = wandb_logger(key, describes)
     loggers = [LocalRecord(key.folder / "metrics.jsonl", clock), *([mirror] if mirror else [])]
-    callbacks = [
-        clock,
-        ReturnMemory(),
-        ValidationBLEU(data, built.decoding, config.validation_sentences),
-        Progress(clock, f"{key.task} {key.model} {key.variant} seed {key.seed}"),
-    ]
-    trainer = build_trainer(settings, key.folder, loggers, callbacks)
+    if isinstance(data, TranslationData):
+        watching = bleu.callbacks(data, built.decoding, config.validation_sentences)
+    else:
+        watching = long_range.callbacks(data)
+    progress = Progress(clock, f"{key.task} {key.model} {key.variant} seed {key.seed}")
+    trainer = build_trainer(settings, key.folder, loggers, [clock, ReturnMemory(), *watching, progress])
     last = key.folder / "checkpoints" / "last.ckpt"
     _check_checkpoint(last, module)
     trainer.fit(module, datamodule=data, ckpt_path=last if last.exists() else None, weights_only=True)
     if trainer.is_global_zero:
-        measurements = evaluate_run(key, describes, trainer, module, data, built.decoding, clock, started)
-        publish(mirror, measurements, key.folder / "hypotheses" / f"{data.test_sets[0]}.jsonl")
+        trained: Trained[Any] = Trained(key, describes, trainer, module, data, built.decoding, clock, started)
+        rows = measure(trained, built.evaluate_tests)
+        translated = isinstance(data, TranslationData) and built.evaluate_tests
+        publish(mirror, rows, key.folder / "hypotheses" / f"{data.test_sets[0]}.jsonl" if translated else None)
+
+
+def measure(trained: Trained[Any], evaluate_tests: bool) -> list[Measurement]:
+    """Measure what the run's experiment asks for and write its record."""
+    if not evaluate_tests:
+        trained.use(trained.checkpoint["state_dict"])
+        rows = [*trained.cost(), trained.validation_loss()]
+        trained.record(rows, {}, {})
+        return rows
+    return (bleu if isinstance(trained.data, TranslationData) else long_range).evaluate_run(trained)
 
 
 def load_module(folder: Path) -> tuple[Seq2SeqModule, TranslationData, Decoding]:

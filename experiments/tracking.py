@@ -15,6 +15,7 @@ from lightning.pytorch.loggers import WandbLogger
 from experiments.store import Measurement, RunKey
 
 TABLE_ROWS = 50
+CURVES = ("token_accuracy", "exact_match")
 Mode = Literal["online", "offline", "disabled"]
 PROJECT = os.environ.get("WANDB_PROJECT", "recurrence-vs-attention")
 
@@ -83,13 +84,13 @@ def _logger(key: RunKey, config: dict[str, Any], mode: Mode) -> WandbLogger:
     return logger
 
 
-def publish(logger: WandbLogger | None, measurements: Iterable[Measurement], hypotheses: Path) -> None:
+def publish(logger: WandbLogger | None, measurements: Iterable[Measurement], hypotheses: Path | None) -> None:
     """Send a finished run's final numbers and some of its translations, and end the W&B run.
 
     Args:
         logger: From `wandb_logger`.
         measurements: Those of result.json; single numbers become summary values.
-        hypotheses: A file of the run's `hypotheses` folder.
+        hypotheses: A file of the run's `hypotheses` folder; none where nothing was translated.
     """
     if logger is None:
         return
@@ -98,10 +99,13 @@ def publish(logger: WandbLogger | None, measurements: Iterable[Measurement], hyp
         for m in measurements:
             if m.x_name in ("", "test_set"):
                 run.summary["/".join(filter(None, ("final", m.metric, str(m.x or ""))))] = m.value
-        columns: list[str | int] = ["id", "source", "reference", "hypothesis", "score"]
-        lines = hypotheses.read_text(encoding="utf-8").split("\n")[:TABLE_ROWS]
-        rows: list[Any] = [[json.loads(line)[column] for column in columns] for line in lines if line]
-        run.log({"translations": wandb.Table(columns=columns, data=rows)})
+            elif isinstance(m.x, int | float) and m.metric in CURVES:
+                run.summary[f"{m.metric}/{m.x_name}/{m.x}"] = m.value
+        if hypotheses is not None:
+            columns: list[str | int] = ["id", "source", "reference", "hypothesis", "score"]
+            lines = hypotheses.read_text(encoding="utf-8").split("\n")[:TABLE_ROWS]
+            rows: list[Any] = [[json.loads(line)[column] for column in columns] for line in lines if line]
+            run.log({"translations": wandb.Table(columns=columns, data=rows)})
         wandb.finish()
     except Exception as error:  # a mirror must never cost the run it mirrors
         print(f"W&B did not take the results ({type(error).__name__}); the local record is complete.", file=sys.stderr)

@@ -36,6 +36,7 @@ class Optimisation:
         eps: Adam's denominator offset.
         weight_decay: Decoupled weight decay.
         label_smoothing: Probability mass spread over the vocabulary (Vaswani et al. 2017, section 5.4).
+        initialisation_scale: Factor on every weight matrix and embedding at the start; biases and gains are left alone.
     """
 
     learning_rate: float = 1e-3
@@ -45,6 +46,11 @@ class Optimisation:
     eps: float = 1e-9
     weight_decay: float = 0.0
     label_smoothing: float = 0.1
+    initialisation_scale: float = 1.0
+
+    def __post_init__(self) -> None:
+        if self.initialisation_scale <= 0:
+            raise ValueError(f"optimisation.initialisation_scale is {self.initialisation_scale}; it must be above 0.")
 
 
 class Seq2SeqModule(L.LightningModule):
@@ -61,6 +67,9 @@ class Seq2SeqModule(L.LightningModule):
         self.network = network
         self.optimisation = optimisation
         self.width = width
+        with torch.no_grad():
+            for weights in (p for p in network.parameters() if p.dim() > 1):
+                weights.mul_(optimisation.initialisation_scale)
 
     def forward(self, source: Tensor, decoder_input: Tensor) -> Tensor:
         """(B, S) and (B, T) token ids -> (B, T, V) logits."""

@@ -86,8 +86,8 @@ class Rotary(Positions):
 class ALiBi(Positions):
     """Subtracts slope x distance from the scores, one slope a head: 2^(-8/h), 2^(-16/h) .. (Press et al. 2022).
 
-    The paper's model looks back only; our encoder looks both ways and takes the distance without its sign, so it alone
-    cannot tell a source from its reverse.
+    The paper's model looks back only. Our encoder looks both ways, and were both alike, it could not tell a source from
+    its reverse: slopes to the right are 1 / sqrt(2) of those to the left, so no head is the mirror of any head.
     """
 
     def __init__(self, heads: int) -> None:
@@ -96,7 +96,8 @@ class ALiBi(Positions):
 
     def bias(self, queries: int, keys: int, device: torch.device) -> Tensor:
         i = torch.arange(keys - queries, keys, device=device).unsqueeze(1)  # (T, 1)
-        distance = (i - torch.arange(keys, device=device)).abs()  # (T, S)
+        back = i - torch.arange(keys, device=device)  # (T, S), negative where the key is to the right
+        distance = torch.where(back < 0, -back * 0.5**0.5, back)
         return -torch.tensor(self.slopes, device=device).view(-1, 1, 1) * distance  # (h, T, S)
 
 

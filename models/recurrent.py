@@ -122,12 +122,15 @@ class RecurrentEncoder(nn.Module):
     def forward(self, source: Tensor) -> Encoded:
         """(B, S) token ids, padded on the right, each row with at least one token."""
         is_padding = source == self.pad_id
-        # Packing stops the recurrence at each source's last token. It wants the lengths on the host.
         lengths = (source.shape[1] - is_padding.sum(1)).cpu()
         embedded = self.dropout(self.embedding(source))  # (B, S, E)
-        packed = pack_padded_sequence(embedded, lengths, batch_first=True, enforce_sorted=False)
-        output, state = self.rnn(packed)
-        annotations, _ = pad_packed_sequence(output, batch_first=True, total_length=source.shape[1])  # (B, S, H)
+        if int(lengths.min()) == source.shape[1]:  # nothing to stop at: plain tensors are faster
+            annotations, state = self.rnn(embedded)
+        else:
+            # Packing stops the recurrence at each source's last token. It wants the lengths on the host.
+            packed = pack_padded_sequence(embedded, lengths, batch_first=True, enforce_sorted=False)
+            output, state = self.rnn(packed)
+            annotations, _ = pad_packed_sequence(output, batch_first=True, total_length=source.shape[1])  # (B, S, H)
         hidden, cell = state if isinstance(state, tuple) else (state, state)
         return Encoded(annotations, self._by_layer(hidden), self._by_layer(cell), is_padding)
 

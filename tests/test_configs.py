@@ -5,21 +5,24 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 import yaml
 from jsonargparse import Namespace
 from readme import ROOT, files_to_write
 
 from datamodules import embedded
 from experiments import suite
+from experiments.long_range import right_share
 from experiments.run import build_parser, main
-from experiments.suite import Planned, plan, read_suite
+from experiments.suite import Planned, plan_bleu, plan_long_range, read_suite
 from experiments.trainer import TrainerSettings, build_trainer
 
 EXPERIMENTS = ROOT / "experiments"
 SUITES = sorted(path.stem for path in (EXPERIMENTS / "suites").glob("*.yaml"))
 CONFIGS = sorted((EXPERIMENTS / "configs").rglob("*.yaml"))
 SMOKE_LSTM = EXPERIMENTS / "configs" / "bleu" / "smoke" / "lstm.yaml"
-MODEL_CONFIGS = [path for path in CONFIGS if path.stem != "common"]
+MODEL_CONFIGS = [path for path in CONFIGS if path.stem != "common" and path.parts[-3] == "bleu"]
+LONG_RANGE = [run for name in SUITES for run in plan_long_range(name, [], [], [0], "runs", [])]
 
 
 def place(path: Path) -> str:
@@ -28,8 +31,7 @@ def place(path: Path) -> str:
 
 def planned(path: Path, settings: list[str] | None = None) -> Planned:
     """The run that a model's configuration stands for."""
-    experiment, suite_name = path.parent.parent.name, path.parent.name
-    return next(plan(experiment, suite_name, [path.stem], [0], "", "runs", settings or []))
+    return next(plan_bleu(path.parent.name, [path.stem], [0], "", "runs", settings or []))
 
 
 def parse(path: Path) -> Namespace:
@@ -86,18 +88,46 @@ def test_a_configuration_builds_and_trains_a_step(path: Path, small_corpus: None
     assert any((old != new).any() for old, new in zip(before, built.model.parameters(), strict=True))
 
 
+@pytest.mark.parametrize("planned", LONG_RANGE, ids=lambda planned: f"{planned.key.suite} {planned.label}")
+def test_a_long_range_configuration_builds_and_measures(planned: Planned, tmp_path: Path) -> None:
+    """Without training: every point of every axis can be drawn, and the network takes what is drawn."""
+    parser = build_parser()
+    config = parser.parse_args([*planned.arguments, "--data.init_args.test_examples=2"])
+    built = parser.instantiate(config)
+    data, network = built.data, built.model.network.eval()
+    for point in [*data.points, data.control]:
+        assert data.in_distribution(point)
+    longest = {axis.name: list(axis.points().values())[-1] for axis in data.test}
+    for axis in data.test:
+        for point in axis.points().values():
+            drawn = data.examples("test", point, 2)
+            assert set(data.task.chance(point))
+            if point == longest[axis.name]:
+                share = right_share(network, drawn, data.task, torch.device("cpu"))
+                assert ((share >= 0) & (share <= 1)).all()
+
+
+def test_every_long_range_file_is_part_of_a_run() -> None:
+    used = {path for run in LONG_RANGE for path in run.configs}
+    assert used == {path for path in CONFIGS if "long_range" in path.parts}
+
+
 @pytest.mark.parametrize("path", CONFIGS, ids=place)
 def test_the_head_comment_is_the_command_that_runs_the_file(path: Path) -> None:
-    experiment, name = path.parent.parent.name, path.parent.name
-    models = "" if path.stem == "common" else f" MODELS={path.stem}"
+    *_, experiment, name = (part for part in path.relative_to(EXPERIMENTS / "configs").parent.parts[:2])
+    kinds = {"tasks": f" TASKS={path.stem}", "tuned": f" TASKS={path.parent.name} MODELS={path.stem}"}
+    part = path.relative_to(EXPERIMENTS / "configs" / experiment / name).parts[0]
+    what = "" if path.stem == "common" else kinds.get(part, f" MODELS={path.stem}")
+    target = "tune" if part == "tuned" else experiment.replace("_", "-")
     first = path.read_text().split("\n")[0]
-    assert re.fullmatch(rf"# make {experiment} SUITE={name}{models}( DATA_DIR=\.\.\.)?", first), first
+    assert re.fullmatch(rf"# make {target} SUITE={name}{what}( DATA_DIR=\.\.\.)?( TRIALS=\d+)?", first), first
 
 
 @pytest.mark.parametrize("name", SUITES)
 def test_the_head_comment_of_a_suite_is_the_command_that_runs_it(name: str) -> None:
     text = (EXPERIMENTS / "suites" / f"{name}.yaml").read_text()
-    assert text.startswith(tuple(f"# make {experiment} SUITE={name}" for experiment in read_suite(name)))
+    known = [f"# make {experiment} SUITE={name}" for experiment in read_suite(name)]
+    assert text.startswith((f"# make {name}", *known))
 
 
 @pytest.mark.parametrize(
@@ -154,7 +184,7 @@ def test_the_readmes_suite_reads_an_own_corpus(tmp_path: Path, monkeypatch: pyte
     Path("corpus/train.en").write_text("".join(f"{p.english}\n" for p in pairs))
     for name in ("val", "test"):
         Path(f"corpus/{name}.tsv").write_text("".join(f"{p.german}\t{p.english}\n" for p in pairs[:9]))
-    runs = list(plan("bleu", "mine", [], [], "", "runs", ["--data.init_args.tokenizer.vocab_size=200"]))
+    runs = list(plan_bleu("mine", [], [], "", "runs", ["--data.init_args.tokenizer.vocab_size=200"]))
     assert [run.key.model for run in runs] == ["lstm", "bahdanau", "transformer"]
     assert {run.key.task for run in runs} == {"mine-fr-en"}
     parser = build_parser()

@@ -106,12 +106,31 @@ def test_alibi_slopes_of_eight_heads() -> None:
 
 
 @pytest.mark.parametrize(("queries", "keys"), [(6, 6), (1, 6)])
-def test_alibi_is_slope_times_distance(queries: int, keys: int) -> None:
+def test_alibi_is_slope_times_distance_and_flatter_to_the_right(queries: int, keys: int) -> None:
     bias = ALiBi(4).bias(queries, keys, CPU)
     for head, slope in enumerate((1 / 4, 1 / 16, 1 / 64, 1 / 256)):
         for i in range(queries):
             for j in range(keys):
-                assert bias[head, i, j].item() == pytest.approx(-slope * abs(keys - queries + i - j))
+                back = keys - queries + i - j
+                expected = -slope * back if back >= 0 else slope * back / math.sqrt(2)
+                assert bias[head, i, j].item() == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("heads", [1, 2, 8, 16])
+def test_no_head_of_alibi_is_the_mirror_of_any_head(heads: int) -> None:
+    """With 16 heads a slope to the right equals the next head's slope to the left: the pair still tells them apart."""
+    bias = ALiBi(heads).bias(5, 5, CPU)
+    for mirrored in bias.flip(1, 2):
+        assert not any(torch.allclose(mirrored, head) for head in bias)
+
+
+def test_looking_back_alibi_is_as_in_the_paper() -> None:
+    """A decoder sees nothing to the right, and one query at the end has the last row of all."""
+    whole = ALiBi(8).bias(7, 7, CPU)
+    distance = torch.arange(7).view(7, 1) - torch.arange(7)
+    for n, head in enumerate(whole, start=1):
+        assert torch.equal(head.tril(), (-distance / 2**n).tril())
+    torch.testing.assert_close(ALiBi(8).bias(1, 7, CPU), whole[:, -1:], rtol=0, atol=0)
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,303 @@
+"""Contrast pairs: a German reference and the same sentence with one verb in the wrong number.
+
+A model that kept the subject in mind until the verb finds the reference likelier (Sennrich 2017,
+https://arxiv.org/abs/1612.04629). Pairs of the embedded corpus come from its grammar. In other text the rules below
+take a sentence only where its first words fix the number of a verb from a list and no reading of the contrast is
+grammatical; they were written for descriptions of pictures and leave out most other sentences.
+"""
+
+import re
+from functools import cache
+from typing import Literal, NamedTuple, TypeAlias
+
+from datamodules.embedded import embedded_corpus
+from datamodules.german_words import (
+    ADVERBS,
+    COLLECTIVE,
+    CONJUNCTIONS,
+    COPULAS,
+    DETERMINERS,
+    MASCULINE,
+    NEVER_SUBJECT,
+    NUMBER,
+    PLURAL_DETERMINERS,
+    PLURAL_NOUNS,
+    PLURAL_OF,
+    PREPOSITIONS,
+    PRONOUNS,
+    RELATIVE,
+    SINGULAR_OF,
+    UNCOUNTED,
+)
+from datamodules.translation import TranslationData
+
+Number: TypeAlias = Literal["singular", "plural"]
+EMBEDDED_SENTENCES = 3000  # the corpus's own 500 test sentences first: few sentences part subject and verb by much
+WORD_OR_MARK = re.compile(r"[^\W_]+(?:[-'’./][^\W_]+)*|\S")
+
+
+class ContrastPair(NamedTuple):
+    """A source sentence, its reference and the reference with one verb in the wrong number.
+
+    Attributes:
+        distance: German words between the subject's head noun and the verb; 0 if the verb comes first.
+        attractors: nouns between them whose number is not the subject's; None where that is unknown.
+        id: test set and the number of the sentence in it.
+    """
+
+    source: str
+    reference: str
+    contrast: str
+    distance: int
+    attractors: int | None
+    id: str
+
+
+class Contrast(NamedTuple):
+    """A sentence with its verb in the wrong number, and how many words part that verb from its subject."""
+
+    text: str
+    distance: int
+
+
+class Subject(NamedTuple):
+    """The noun phrase that a sentence begins with.
+
+    Attributes:
+        head: position of its noun among the tokens.
+        number: None where only the verb tells.
+        nominative: whether it can be nothing but the subject.
+        pronouns: relative pronouns that may stand for it as a subject.
+    """
+
+    head: int
+    number: Number | None
+    nominative: bool
+    pronouns: frozenset[str]
+
+
+def contrast_pairs(data: TranslationData) -> list[ContrastPair]:
+    """Contrast pairs of all test sets of a corpus, in order.
+
+    Raises:
+        ValueError: the target language is not German, or no sentence of the test sets makes a pair.
+    """
+    if data.corpus.target_language != "de":
+        raise ValueError(
+            f"data.corpus.target_language is {data.corpus.target_language!r}, but contrast pairs are made of German "
+            "references: train with DIRECTION=en-de, or any other source and target de."
+        )
+    if data.corpus.name == "embedded":
+        return list(_embedded_pairs())
+    pairs = []
+    for test_set in data.test_sets:
+        text = data.text(test_set)
+        for number, (source, reference) in enumerate(zip(text.source, text.target, strict=True)):
+            if contrast := wrong_number(reference):
+                pairs.append(
+                    ContrastPair(source, reference, contrast.text, contrast.distance, None, f"{test_set} {number}")
+                )
+    if not pairs:
+        raise ValueError(
+            f"no sentence of the test sets {', '.join(data.test_sets)} makes a contrast pair: use test sets with "
+            "German sentences such as 'Ein Mann mit Hut steht vor einem Haus.'"
+        )
+    return pairs
+
+
+@cache
+def _embedded_pairs() -> tuple[ContrastPair, ...]:
+    return tuple(
+        ContrastPair(pair.english, pair.german, pair.german_contrast, pair.distance, pair.attractors, f"test {number}")
+        for number, pair in enumerate(embedded_corpus("test", size=EMBEDDED_SENTENCES))
+        if pair.german_contrast is not None
+    )
+
+
+def wrong_number(sentence: str) -> Contrast | None:
+    """The German sentence with a verb of its first noun phrase in the wrong number; None unless surely wrong.
+
+    That verb is the one of the main clause or, in a mere noun phrase, the one of the relative clause right behind its
+    noun: "Ein Hund, der im Schnee spielt."
+    """
+    matches = list(WORD_OR_MARK.finditer(sentence))
+    tokens = [match.group() for match in matches]
+    if not (subject := _subject(tokens)):
+        return None
+    verb_at = _main_verb(tokens, subject)
+    if verb_at is None:
+        verb_at = _relative_verb(tokens, subject)
+    if verb_at is None:
+        return None
+    verb = tokens[verb_at]
+    swapped = PLURAL_OF.get(verb) or SINGULAR_OF[verb]
+    start, end = matches[verb_at].span()
+    between = [token for token in tokens[subject.head + 1 : verb_at] if token[0].isalnum()]
+    return Contrast(sentence[:start] + swapped + sentence[end:], len(between))
+
+
+def _subject(tokens: list[str]) -> Subject | None:
+    if tokens and tokens[0] in PLURAL_NOUNS:
+        return Subject(0, "plural", nominative=False, pronouns=frozenset(["die"]))
+    if not tokens or tokens[0].lower() not in DETERMINERS:
+        return None
+    determiner, at = tokens[0].lower(), 1
+    if determiner == "ein" and tokens[1:2] == ["paar"]:
+        determiner, at = "ein paar", 2
+    if determiner not in NUMBER:
+        return None
+    head = _noun_at(tokens, at)
+    if head is None or _is_noun(tokens, head + 1):
+        return None  # "Eine Tasse Kaffee", "Ein Dutzend Eier": which noun is the head?
+    number, noun = NUMBER[determiner], tokens[head].lower()
+    if number != "plural" and noun.endswith(COLLECTIVE):
+        return None
+    masculine = determiner in ("der", "dieser", "jeder") or (
+        determiner == "ein" and (noun.endswith(MASCULINE) or (head > at and tokens[head - 1].endswith("er")))
+    )
+    pronouns = PRONOUNS.get(determiner, frozenset(["die"]))
+    return Subject(head, number, masculine, pronouns)
+
+
+def _main_verb(tokens: list[str], subject: Subject) -> int | None:
+    """The verb right behind the subject and what belongs to it: prepositional phrases, genitives, relative clauses."""
+    at = subject.head + 1
+    while at < len(tokens) and not _is_verb(tokens, at):
+        token, after_noun = tokens[at], _is_noun(tokens, at - 1)
+        beyond = None
+        if token == ",":
+            beyond = _after_relative_clause(tokens, at)
+        elif token in PREPOSITIONS:
+            beyond = _after_prepositional_phrase(tokens, at)
+        elif token in ("der", "des", "eines", "einer") and after_noun:
+            beyond = _after_noun_phrase(tokens, at)
+        elif token in ADVERBS:
+            beyond = at + 1
+        elif token in ("und", "oder") and subject.number == "singular" and at > subject.head + 1 and after_noun:
+            beyond = _after_noun_phrase(tokens, at + 1)  # a second subject would make the verb plural
+        if beyond is None:
+            return None
+        at = beyond
+    if at == len(tokens) or not _agrees(tokens[at], subject):
+        return None
+    plural = tokens[at] in SINGULAR_OF
+    decided = subject.nominative and tokens[at] not in COPULAS  # "Ein Problem sind die Autos."
+    return at if decided or not _other_subject(tokens[at + 1 :], singular=plural, plural=not plural) else None
+
+
+def _relative_verb(tokens: list[str], subject: Subject) -> int | None:
+    """The last word of a relative clause right behind the head noun, whose pronoun is the subject."""
+    begin = subject.head + 2
+    if tokens[subject.head + 1 : begin] != [","] or begin == len(tokens) or tokens[begin] not in subject.pronouns:
+        return None
+    marks = [i for i, token in enumerate(tokens) if i > begin and token in (",", ".", "und", "während")]
+    for end in [*marks, len(tokens)]:
+        verb = end - 1
+        if _is_verb(tokens, verb) and verb > begin and tokens[verb - 1] != "zu":
+            clause = tokens[begin + 1 : verb]
+            other_verb = any(word == "und" and clause[i - 1].islower() for i, word in enumerate(clause))
+            if "," in clause or other_verb or not _agrees(tokens[verb], subject):
+                return None
+            safe = tokens[begin] == "der" or not _other_subject(clause, singular=True, plural=True)
+            return verb if safe else None
+    return None
+
+
+def _other_subject(tokens: list[str], singular: bool, plural: bool) -> bool:
+    """Whether a clause has, outside prepositional phrases, what may be a subject of one of these numbers."""
+    at, noun_phrase_before = 0, False
+    while at < len(tokens) and tokens[at] not in (",", ".", ";", ":", "während", "weil"):
+        token = tokens[at]
+        if token in ("und", "oder"):
+            if noun_phrase_before and plural:
+                return True
+            if _is_verb(tokens, at + 1):
+                return False
+            at = _after_noun_phrase(tokens, at + 1, nouns=1) or at + 1
+        elif token in PREPOSITIONS:
+            at, noun_phrase_before = _after_prepositional_phrase(tokens, at, nouns=1) or at + 1, False
+        elif token in NEVER_SUBJECT:
+            at = _after_noun_phrase(tokens, at, nouns=1) or at + 1
+        elif token in DETERMINERS or _is_noun(tokens, at):
+            number = _number_of(tokens, at)
+            if (singular and number != "plural") or (plural and number != "singular"):
+                return True
+            at, noun_phrase_before = _after_noun_phrase(tokens, at, nouns=1) or at + 1, True
+        elif token in ("es", "sie", "man", "beide", "alle", "jemand"):
+            return True
+        else:
+            at += 1
+    return False
+
+
+def _number_of(tokens: list[str], at: int) -> Number | None:
+    """Number of the noun phrase that begins here, where its first word tells."""
+    token = tokens[at]
+    if token == "ein" and tokens[at + 1 : at + 2] == ["paar"]:
+        return "plural"
+    if token in ("ein", "eine", "das") or token in UNCOUNTED:
+        return "singular"
+    return "plural" if token in PLURAL_DETERMINERS else None
+
+
+def _after_relative_clause(tokens: list[str], comma: int) -> int | None:
+    """The position behind a relative clause that a verb follows, "..., der dort sitzt, liest"; None if it is none."""
+    first = comma + 1
+    if first < len(tokens) and tokens[first] in PREPOSITIONS:
+        first += 1
+    if first >= len(tokens) or tokens[first] not in RELATIVE:
+        return None
+    for end in range(first + 1, len(tokens) - 1):
+        if tokens[end] == "," and _is_verb(tokens, end + 1):
+            return end + 1 if tokens[end - 1].islower() else None
+    return None
+
+
+def _after_prepositional_phrase(tokens: list[str], at: int, nouns: int = 3) -> int | None:
+    """The position behind a preposition with its noun phrase or adverb; None if neither follows."""
+    at += 1
+    if at < len(tokens) and tokens[at] in ADVERBS:  # "von hinten"
+        return at + 1
+    if at < len(tokens) and tokens[at] in PREPOSITIONS:  # "bis zum Strand"
+        at += 1
+    return _after_noun_phrase(tokens, at, nouns)
+
+
+def _after_noun_phrase(tokens: list[str], at: int, nouns: int = 3) -> int | None:
+    """The position behind a noun phrase of up to so many nouns, "eine Tasse Kaffee"; None if none begins here."""
+    if at < len(tokens) and tokens[at] in DETERMINERS:
+        at += 1
+    noun = _noun_at(tokens, at)
+    if noun is None:
+        return None
+    end = noun + 1
+    while end < noun + nouns and _is_noun(tokens, end):
+        end += 1
+    return end
+
+
+def _noun_at(tokens: list[str], at: int) -> int | None:
+    """The position of the noun that adjectives from here on belong to; None if another word comes before it."""
+    while at < len(tokens) and not _is_noun(tokens, at):
+        token = tokens[at]
+        between_adjectives = token in (",", "und") and tokens[at - 1].endswith(("e", "er", "es", "en", "em"))
+        adjective = (token.islower() or token.isdigit()) and not (
+            token in PREPOSITIONS or token in DETERMINERS - PLURAL_DETERMINERS or token in CONJUNCTIONS
+        )
+        if not (between_adjectives or adjective) or _is_verb(tokens, at):
+            return None
+        at += 1
+    return at if at < len(tokens) else None
+
+
+def _is_noun(tokens: list[str], at: int) -> bool:
+    """Whether a word is written with a capital, as German nouns are."""
+    return 0 <= at < len(tokens) and tokens[at][0].isupper()
+
+
+def _is_verb(tokens: list[str], at: int) -> bool:
+    return at < len(tokens) and (tokens[at] in PLURAL_OF or tokens[at] in SINGULAR_OF)
+
+
+def _agrees(verb: str, subject: Subject) -> bool:
+    return subject.number is None or subject.number == ("singular" if verb in PLURAL_OF else "plural")

@@ -1,0 +1,166 @@
+"""Long-range tasks as a LightningDataModule: fresh training batches at every step, fixed examples to evaluate on."""
+
+import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from itertools import product
+
+import lightning as L
+import numpy as np
+import torch
+from torch.utils.data import DataLoader
+
+from datamodules.batch import Batch
+from datamodules.sampler import rank_and_world
+from datamodules.task import Point, Split, Task
+
+
+@dataclass
+class Axis:
+    """One parameter varied in evaluation while the others stay where they are.
+
+    Args:
+        vary: Name of the parameter.
+        values: Its values, those beyond the trained ones included.
+        at: Values of the task's other parameters.
+    """
+
+    vary: str
+    values: list[int]
+    at: dict[str, int] = field(default_factory=dict)
+
+    @property
+    def name(self) -> str:
+        """For example "gap, symbols 4"."""
+        return ", ".join([self.vary, *(f"{name} {value}" for name, value in self.at.items())])
+
+    def points(self) -> dict[int, Point]:
+        return {value: {self.vary: value, **self.at} for value in self.values}
+
+
+class SyntheticData(L.LightningDataModule):
+    """Examples of a task, drawn as they are needed: nothing is stored, no training example is planned to recur.
+
+    Args:
+        task: What is asked.
+        train: Grids of values of the task's parameters, easiest first; every batch takes one combination at random.
+        control: The easiest point: a model that has not mastered it is under-trained, and nothing is said of it.
+        test: What is varied in evaluation.
+        rows: Examples in a training batch on one device.
+        curriculum_steps: Batches until all combinations of `train` are in use, beginning with the first alone; within
+            a grid the last name varies fastest.
+        validation_examples: Examples to validate on, spread evenly over the combinations of `train`.
+        test_examples: Examples for each value of each axis, and for the control.
+        seed: Order and content of the training batches; those to be evaluated do not depend on it.
+
+    Raises:
+        ValueError: A setting names a parameter that the task does not have, or leaves one out.
+    """
+
+    def __init__(
+        self,
+        task: Task,
+        train: list[dict[str, list[int]]],
+        control: dict[str, int],
+        test: list[Axis],
+        rows: int = 64,
+        curriculum_steps: int = 0,
+        validation_examples: int = 512,
+        test_examples: int = 500,
+        seed: int = 0,
+    ) -> None:
+        super().__init__()
+        self.task, self.control, self.test = task, control, test
+        self.rows, self.curriculum_steps = rows, curriculum_steps
+        self.validation_examples, self.test_examples, self.seed = validation_examples, test_examples, seed
+        self.points: list[Point] = [
+            dict(zip(grid, values, strict=True)) for grid in train for values in product(*grid.values())
+        ]
+        self._check_names(train)
+
+    def _check_names(self, train: list[dict[str, list[int]]]) -> None:
+        wanted = set(self.task.parameters)
+        given = {f"data.train[{i}]": set(grid) for i, grid in enumerate(train)}
+        given["data.control"] = set(self.control)
+        given |= {f"data.test[{i}]": {axis.vary, *axis.at} for i, axis in enumerate(self.test)}
+        for key, names in given.items():
+            if names != wanted:
+                raise ValueError(
+                    f"{key} gives {', '.join(sorted(names)) or 'nothing'}, but {type(self.task).__name__} needs a "
+                    f"value for each of {', '.join(sorted(wanted))} and for nothing else."
+                )
+
+    @property
+    def source_vocab_size(self) -> int:
+        return self.task.source_vocab_size
+
+    @property
+    def target_vocab_size(self) -> int:
+        return self.task.target_vocab_size
+
+    @property
+    def shared_vocabulary(self) -> bool:
+        """Whether an id means the same token in source and target."""
+        return self.task.shared_vocabulary
+
+    def in_distribution(self, point: Point) -> bool:
+        """Whether every parameter lies within what it is trained on."""
+        trained = {name: [known[name] for known in self.points] for name in point}
+        return all(min(trained[name]) <= value <= max(trained[name]) for name, value in point.items())
+
+    def training_batch(self, index: int) -> Batch:
+        """The batch of that number: it follows from task, seed and number alone."""
+        rng = self._generator("train", self.seed, index)
+        known = len(self.points)
+        if index < self.curriculum_steps:
+            known = 1 + index * len(self.points) // self.curriculum_steps
+        point = self.points[rng.integers(known)]
+        return self._draw(rng, self.rows, point, "train", index * self.rows)
+
+    def examples(self, split: Split, point: Point, count: int) -> Batch:
+        """`count` examples of a point, always the same ones, ids 0 .. count - 1."""
+        names = ",".join(f"{name}={point[name]}" for name in sorted(point))
+        return self._draw(self._generator(split, zlib.crc32(names.encode())), count, point, split, 0)
+
+    def _generator(self, split: Split, *numbers: int) -> np.random.Generator:
+        return np.random.default_rng([zlib.crc32(f"{type(self.task).__name__} {split}".encode()), *numbers])
+
+    def _draw(self, rng: np.random.Generator, rows: int, point: Point, split: Split, first_id: int) -> Batch:
+        drawn = self.task.draw(rng, rows, point, split)
+        source, decoder_input, labels = (torch.from_numpy(array) for array in drawn)
+        return Batch(source, decoder_input, labels, torch.arange(first_id, first_id + rows))
+
+    def train_dataloader(self) -> "FreshBatches":
+        return FreshBatches(self)
+
+    def val_dataloader(self) -> DataLoader[Batch]:
+        """One batch for each point of the training mixture, dealt out to the devices."""
+        rank, world = rank_and_world()
+        count = max(1, self.validation_examples // len(self.points))
+        batches = [self.examples("val", point, count) for point in self.points[rank::world]]
+        return DataLoader(batches, batch_size=None)  # type: ignore[arg-type]
+
+
+class FreshBatches:
+    """Training batches without end; Lightning keeps in its checkpoints how many were taken."""
+
+    def __init__(self, data: SyntheticData) -> None:
+        self.data = data
+        self.taken = 0
+        self._first = 0
+
+    def __len__(self) -> int:
+        return 2**40
+
+    def __iter__(self) -> Iterator[Batch]:
+        rank, world = rank_and_world()
+        self.taken, self._first = self._first, 0
+        while True:
+            self.taken += 1
+            yield self.data.training_batch((self.taken - 1) * world + rank)
+
+    def state_dict(self) -> dict[str, int]:
+        return {"taken": self.taken}
+
+    def load_state_dict(self, state_dict: dict[str, int]) -> None:
+        self._first = state_dict["taken"]
