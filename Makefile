@@ -1,12 +1,16 @@
 # Every thing a user does is a target here. `make` alone prints help.
 
 SUITE ?= quick
+TASKS ?=
 MODELS ?=
 SEEDS ?=
 DIRECTION ?=
 DEVICES ?=
 NODES ?=
 PRECISION ?=
+JOBS ?=
+TRIALS ?= 4
+SWEEP ?=
 DATA_DIR ?= data
 WANDB_MODE ?=
 TEXT ?=
@@ -17,21 +21,33 @@ ifneq ($(WANDB_MODE),)
 export WANDB_MODE
 endif
 
-HELP_VARS := SUITE MODELS SEEDS DIRECTION DEVICES NODES PRECISION DATA_DIR WANDB_MODE
+HELP_VARS := SUITE TASKS MODELS SEEDS DIRECTION DEVICES NODES PRECISION JOBS TRIALS SWEEP DATA_DIR WANDB_MODE
 HELP_SUITE := smoke | quick | full
-HELP_MODELS := lstm bahdanau transformer; empty: those of the suite
+HELP_TASKS := of long-range, for example copy recall; empty: those of the suite
+HELP_MODELS := rnn gru lstm bahdanau transformer, or variants; empty: those of the suite
 HELP_SEEDS := for example 0 1 2; empty: those of the suite
 HELP_DIRECTION := source-target, for example de-en; empty: that of the suite
 HELP_DEVICES := devices on each node; empty: all GPUs, or the CPU
 HELP_NODES := machines; empty: 1
 HELP_PRECISION := 32-true | bf16-mixed; empty: bf16 where the hardware has it
+HELP_JOBS := runs at once; empty: bleu one, long-range one a core
+HELP_TRIALS := settings to try for each model on each task
+HELP_SWEEP := file for a W&B sweep definition, in place of tuning
 HELP_DATA_DIR := folder of downloaded corpora
 HELP_WANDB_MODE := online | offline | disabled; empty: online if logged in
 
 PY := .venv/bin/python
 INSTALLED := .venv/installed
 .DEFAULT_GOAL := help
-.PHONY: help quick setup data bleu report translate sync test test-slow lint check clean-runs
+.PHONY: help quick full setup data bleu long-range contrastive tune report translate sync test test-slow lint check clean-runs
+
+RUN_BLEU = $(PY) -m experiments.suite bleu --suite "$(SUITE)" --models "$(MODELS)" --seeds "$(SEEDS)" \
+  --direction "$(DIRECTION)" --devices "$(DEVICES)" --nodes "$(NODES)" --precision "$(PRECISION)" --jobs "$(JOBS)"
+RUN_LONG_RANGE = $(PY) -m experiments.suite long-range --suite "$(SUITE)" --tasks "$(TASKS)" --models "$(MODELS)" \
+  --seeds "$(SEEDS)" --devices "$(DEVICES)" --precision "$(PRECISION)" --jobs "$(JOBS)"
+CONTRASTIVE = if [ -d "runs/$(SUITE)/bleu" ]; then $(PY) -m experiments.contrastive --suite "$(SUITE)"; else \
+  echo "contrastive translation needs trained translation models: make bleu SUITE=$(SUITE), then make contrastive SUITE=$(SUITE)"; fi
+REPORT = $(PY) -m analysis.report --suite "$(SUITE)"
 
 ##@ Start here
 help: ## Show this help
@@ -45,7 +61,11 @@ help: ## Show this help
 	@$(foreach v,$(HELP_VARS),printf '  %-12s %-14s %s\n' '$(v)' '$(or $($(v)),-)' '$(HELP_$(v))';)
 
 quick: SUITE := quick
-quick: bleu ## Install, train the three models on generated data, compare them: report in results/quick (4 min)
+quick: $(INSTALLED) ## Install, train on generated data, compare BLEU and long range: report in results/quick (8 min)
+	@$(RUN_BLEU)
+	@$(RUN_LONG_RANGE)
+	@$(CONTRASTIVE)
+	@$(REPORT)
 
 setup: $(INSTALLED) ## Install the locked packages into .venv (2 min; skipped when done)
 
@@ -61,14 +81,33 @@ $(INSTALLED): requirements.lock
 data: $(INSTALLED) ## Download Multi30k and Tatoeba into DATA_DIR and check them (1 min; skipped when there)
 	@$(PY) -m datamodules.download --data-dir "$(DATA_DIR)"
 
+full: SUITE := full
+full: $(INSTALLED) ## Every experiment of the reference comparison (overnight on 2 cores)
+	@$(RUN_BLEU)
+	@$(RUN_LONG_RANGE)
+	@$(CONTRASTIVE)
+	@$(REPORT)
+
 bleu: $(INSTALLED) ## Translation quality: train, decode, score, report (smoke 1 min, quick 4 min, full 2 h on 2 cores)
-	@$(PY) -m experiments.suite bleu --suite "$(SUITE)" --models "$(MODELS)" --seeds "$(SEEDS)" \
-	  --direction "$(DIRECTION)" --devices "$(DEVICES)" --nodes "$(NODES)" --precision "$(PRECISION)"
-	@$(PY) -m analysis.report --suite "$(SUITE)"
+	@$(RUN_BLEU)
+	@$(REPORT)
+
+long-range: $(INSTALLED) ## What each model remembers, over what gap, how much (smoke 1 min, quick 3 min, full 2 h on 2 cores)
+	@$(RUN_LONG_RANGE)
+	@$(CONTRASTIVE)
+	@$(REPORT)
+
+contrastive: $(INSTALLED) ## Score right against wrong verb numbers with the trained translation models (1 min)
+	@$(PY) -m experiments.contrastive --suite "$(SUITE)"
+	@$(REPORT)
+
+tune: $(INSTALLED) ## As many trials for every model of long-range, or SWEEP=file.yaml (quick 5 min, full 40 min on 2 cores)
+	@$(PY) -m experiments.tune --suite "$(SUITE)" --tasks "$(TASKS)" --models "$(MODELS)" --trials "$(TRIALS)" \
+	  --devices "$(DEVICES)" --precision "$(PRECISION)" --jobs "$(JOBS)" --sweep "$(SWEEP)"
 
 ##@ Look
 report: $(INSTALLED) ## Write results/SUITE/report.html from the finished runs (10 s)
-	@$(PY) -m analysis.report --suite "$(SUITE)"
+	@$(REPORT)
 
 translate: $(INSTALLED) ## Translate TEXT="A man is riding a bike." with every trained model (10 s)
 	@$(PY) -m experiments.translate "$(TEXT)"

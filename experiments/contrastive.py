@@ -75,14 +75,17 @@ def main(suite: str = "quick", root: str = "runs") -> None:
     folders = sorted(path for path in Path(root, suite, "bleu").glob("*/*/*/seed*") if path.is_dir())
     if not folders:
         raise SystemExit(f"error: no translation run under {Path(root, suite)}: run `make bleu SUITE={suite}` first.")
-    done = 0
+    done = unfit = 0
     for folder in folders:
         try:
             print(score_run(folder))
             done += 1
-        except (FileNotFoundError, ValueError) as error:
+        except ValueError as error:  # of another target language, for example: nothing to score, and nothing wrong
+            print(f"skipped {folder}: {error}")
+            unfit += 1
+        except FileNotFoundError as error:
             print(f"skipped {folder}: {error}", file=sys.stderr)
-    if not done:
+    if not done and not unfit:
         raise SystemExit(f"error: no run of {Path(root, suite, 'bleu')} could be scored, for the reasons above.")
 
 

@@ -6,6 +6,7 @@ finds the whole answer if and only if every token is the likeliest one after the
 
 import math
 from dataclasses import asdict
+from itertools import product
 from typing import Any, TypeVar
 
 import lightning as L
@@ -17,7 +18,14 @@ from datamodules.agreement import Agreement
 from datamodules.batch import IGNORE, Batch
 from datamodules.synthetic import Axis, SyntheticData
 from datamodules.task import Point, Task
-from experiments.memory import attention_on_answer, gradient_reach, permutation_difference, probe
+from experiments.memory import (
+    KEYS,
+    attention_on_answer,
+    gradient_reach,
+    permutation_difference,
+    probe,
+    score_statistics,
+)
 from experiments.store import Measurement
 from experiments.trained import Trained
 from models import Seq2SeqModule
@@ -28,6 +36,8 @@ MASTERED = 0.99  # a control below this is under-trained
 ROWS = 100  # examples evaluated at once
 PROBED = 800  # sentences, half of them to fit the probe
 DISTANCES = {round(2 ** (half / 2)) for half in range(21)}  # 1, 1.4, 2 .. 1024, rounded: enough for a curve
+
+HEAD_WIDTHS = (4, 8, 16, 32, 64, 128, 256)
 
 Watcher = TypeVar("Watcher", bound=Callback)
 
@@ -83,7 +93,7 @@ def evaluate_run(run: Trained[SyntheticData]) -> list[Measurement]:
     run.use(run.checkpoint["state_dict"])
     rows = [*run.cost(), run.validation_loss(), *control(run), *watched(run, MemoryAtInitialisation).rows]
     rows += memory(run.module.network, run.data, run.module.device, "trained")
-    rows += order(run)
+    rows += [*order(run), *saturation(run)]
     for axis in run.data.test:
         for value, point in axis.points().items():
             rows += at_point(run, axis, value, point)
@@ -136,8 +146,37 @@ def memory(network: Network, data: SyntheticData, device: torch.device, when: st
     kept = {d: norm for d, norm in reach.items() if d in DISTANCES or d == len(reach)}
     name = f"distance, {when}"
     rows = [Measurement("gradient_reach", norm, "norm", ROWS, name, d) for d, norm in kept.items()]
+    rows += attention_entropy(network, batch, device, when)
     if isinstance(data.task, Agreement):
         rows += subject_survival(network, data.task, data.examples("test", point, PROBED), device, when)
+    return rows
+
+
+@torch.no_grad()
+def attention_entropy(network: Network, batch: Batch, device: torch.device, when: str) -> list[Measurement]:
+    """Mean entropy of each layer's attention to the source, in nats: log S where even, 0 where saturated."""
+    was_training = network.training
+    network.eval()
+    maps = network.attention(network.encode(batch.source.to(device)), batch.decoder_input.to(device))
+    network.train(was_training)
+    scored = (batch.labels != IGNORE).to(device)
+    rows = []
+    for layer, weights in maps.items():  # (B, h, T, S)
+        entropy = torch.special.entr(weights.double()).sum(-1).transpose(1, 2)[scored].mean()
+        rows.append(Measurement("attention_entropy", float(entropy), "nats", ROWS, f"layer, {when}", layer))
+    return rows
+
+
+def saturation(run: Trained[SyntheticData]) -> list[Measurement]:
+    """Entropy and gradient of a softmax over random scores by head size, with 1 / sqrt(d) and without."""
+    if not isinstance(run.module.network, TransformerNetwork):
+        return []
+    rows = []
+    for scaled, width in product((True, False), HEAD_WIDTHS):
+        found = score_statistics(width, scaled, torch.Generator().manual_seed(0))
+        name = f"head size, {'scaled' if scaled else 'unscaled'}"
+        rows.append(Measurement("score_entropy", found.entropy, "nats", KEYS, name, width))
+        rows.append(Measurement("score_gradient", found.gradient_norm, "norm", KEYS, name, width))
     return rows
 
 

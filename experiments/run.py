@@ -127,6 +127,7 @@ def run(parser: ArgumentParser, config: Namespace, key: RunKey) -> None:
     describes = identity(config)
     _forget_other_configuration(key.folder, config_hash(describes))
     write_atomically(key.folder / "config.yaml", parser.dump(config, skip_unset=False))
+    _keep_trials(key.folder, [Path(str(path)) for path in config.config or []])
 
     clock = Clock()
     mirror = wandb_logger(key, describes)
@@ -180,6 +181,13 @@ def load_weights(module: Seq2SeqModule, checkpoint: Path) -> dict[str, Any]:
     content: dict[str, Any] = torch.load(checkpoint, map_location="cpu", weights_only=True)
     module.load_state_dict(content["state_dict"])
     return content
+
+
+def _keep_trials(folder: Path, configs: Sequence[Path]) -> None:
+    """Put the trials that the configuration's values were chosen from beside what they led to."""
+    for trials in (path.with_suffix(".trials.json") for path in configs):
+        if trials.exists():
+            write_atomically(folder / "trials.json", trials.read_text(encoding="utf-8"))
 
 
 def _check_checkpoint(path: Path, module: Seq2SeqModule) -> None:

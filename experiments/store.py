@@ -116,6 +116,7 @@ def write_result(
         "versions": versions(),
         "machine": machine(),
         **times,
+        "model_settings": config.get("model", {}),
         "held_equal": dict(held_equal),
         "signatures": dict(signatures),
         "measurements": [asdict(m) for m in measurements],

@@ -26,7 +26,8 @@ from experiments.search_space import SEED, SHARED_POINTS, distributions, overrid
 from experiments.store import git_state, machine
 from experiments.suite import HERE, KEEP_MEMORY, Planned
 
-SHARE = 0.25  # of the published run's steps: eight trials cost two runs
+SHARE = 0.25  # of the published run's steps
+FEWEST = 600  # steps of a trial, where the published run has as many: fewer end on the plateau of most tasks
 REPORTS = 10  # validations of a trial
 # Some tasks are learnt suddenly, after a long plateau: no trial ends in its first half, nor before three are complete.
 COMPLETE_FIRST = 3
@@ -71,13 +72,17 @@ class Subject:
         return f"{self.base.key.task} {self.base.key.model}"
 
     @property
+    def budget(self) -> int:
+        return min(self.max_steps, max(FEWEST, round(SHARE * self.max_steps)))
+
+    @property
     def report_every(self) -> int:
-        return max(1, round(SHARE * self.max_steps) // REPORTS)
+        return max(1, self.budget // REPORTS)
 
     @property
     def steps(self) -> int:
         """Steps of a trial; the last of them is validated."""
-        return max(1, round(SHARE * self.max_steps) // self.report_every) * self.report_every
+        return max(1, self.budget // self.report_every) * self.report_every
 
     def command(self, trials: int) -> str:
         key = self.base.key

@@ -29,7 +29,7 @@ from experiments.run import build_parser, identity, one_sentence
 from experiments.search_space import OPTIMISATION, SEED, SHARED_POINTS, SPACE, sweep_definition
 from experiments.store import config_hash, write_atomically
 from experiments.suite import MOST_JOBS, Planned, plan_long_range
-from experiments.trials import COMPLETE_FIRST, NEVER_BEFORE, REPORTS, SHARE, Runner, Search, Subject, run_trial
+from experiments.trials import COMPLETE_FIRST, FEWEST, NEVER_BEFORE, REPORTS, SHARE, Runner, Search, Subject, run_trial
 
 
 def subjects(
@@ -58,7 +58,14 @@ def subject(planned: Planned) -> Subject:
     del common["run"]
     for name in SPACE:
         del common["model"]["init_args"]["optimisation"][name]
-    trained = {"config": common, "space": repr(SPACE), "seed": SEED, "share": SHARE, "reports": REPORTS}
+    trained = {
+        "config": common,
+        "space": repr(SPACE),
+        "seed": SEED,
+        "share": SHARE,
+        "fewest": FEWEST,
+        "reports": REPORTS,
+    }
     curriculum = config.data.init_args.curriculum_steps
     return Subject(base, config.trainer.max_steps, curriculum, config_hash(trained))
 

@@ -6,8 +6,8 @@ import pytest
 import torch
 from tiny_runs import read_json, read_lines, tiny_run
 
-from experiments.decode import translate_split
 from experiments.bleu import ATTENTION_SENTENCES
+from experiments.decode import translate_split
 from experiments.run import load_module
 from experiments.scoring import bleu
 from experiments.tracking import decide_mode

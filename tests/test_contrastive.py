@@ -258,10 +258,9 @@ def test_a_model_into_another_language_is_skipped(store: Path, capsys: pytest.Ca
     config = yaml.safe_load(original)
     config["data"]["init_args"]["corpus"]["target_language"] = "fr"
     path.write_text(yaml.safe_dump(config))
-    with pytest.raises(SystemExit):
-        score(store)
+    score(store)
     path.write_text(original)
-    assert "target_language is 'fr', but contrast pairs are made of German references" in capsys.readouterr().err
+    assert "target_language is 'fr', but contrast pairs are made of German references" in capsys.readouterr().out
 
 
 def test_a_suite_without_runs(tmp_path: Path) -> None:

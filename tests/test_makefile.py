@@ -13,10 +13,21 @@ from readme import ROOT
 
 MAKEFILE = (ROOT / "Makefile").read_text()
 # Read, not imported: importing them would bring torch.
-SUITE = (ROOT / "experiments" / "suite.py").read_text()
 REPORT = (ROOT / "analysis" / "report.py").read_text()
 TARGETS = re.findall(r"^([a-z-]+):.*## ", MAKEFILE, re.MULTILINE)
-VARIABLES = {"SUITE", "MODELS", "SEEDS", "DEVICES", "NODES", "PRECISION", "DATA_DIR", "WANDB_MODE"}
+VARIABLES = {
+    "SUITE",
+    "TASKS",
+    "MODELS",
+    "SEEDS",
+    "DEVICES",
+    "JOBS",
+    "TRIALS",
+    "NODES",
+    "PRECISION",
+    "DATA_DIR",
+    "WANDB_MODE",
+}
 SHARED = ("Makefile", "requirements.lock", "pyproject.toml", "analysis", "datamodules", "experiments", "models")
 
 
@@ -89,27 +100,52 @@ def test_every_target_has_a_recipe_whose_modules_exist(target: str, checkout: Pa
         assert (ROOT / f"{module.replace('.', '/')}.py").exists() if ours else find_spec(module), module
 
 
-def test_options_passed_on_are_options_of_the_scripts(checkout: Path) -> None:
-    training, reporting = (
-        line for line in dry_run(checkout, "bleu").replace("\\\n", " ").splitlines() if " -m " in line
-    )
-    functions = [f for f in ast.parse(SUITE).body if isinstance(f, ast.FunctionDef) and f.name == "main"]
+def commands(printed: str) -> list[str]:
+    return [line for line in printed.replace("\\\n", " ").splitlines() if " -m " in line]
+
+
+@pytest.mark.parametrize(("target", "script"), [("bleu", "suite"), ("long-range", "suite"), ("tune", "tune")])
+def test_options_passed_on_are_options_of_the_scripts(target: str, script: str, checkout: Path) -> None:
+    training, *others = commands(dry_run(checkout, target))
+    code = ast.parse((ROOT / "experiments" / f"{script}.py").read_text())
+    functions = [f for f in code.body if isinstance(f, ast.FunctionDef) and f.name == "main"]
     known = {argument.arg for argument in functions[0].args.args}
     assert known >= {name.replace("-", "_") for name in re.findall(r" --([a-z][a-z-]+) ", training)} != set()
-    for name in re.findall(r" --([a-z][a-z-]+) ", reporting):
-        assert f'"--{name}"' in REPORT
+    if target != "tune":
+        assert set(re.findall(r" --([a-z][a-z-]+) ", others[-1])) == {"suite"}
+        assert '"--suite"' in REPORT
 
 
-def test_settings_reach_the_command(checkout: Path) -> None:
-    given = {"SUITE": "full", "MODELS": "lstm transformer", "SEEDS": "0 1", "DIRECTION": "de-en", "DEVICES": "4"}
-    given |= {"NODES": "2", "PRECISION": "bf16-mixed"}
-    printed = dry_run(checkout, "bleu", *(f"{name}={value}" for name, value in given.items()))
+GIVEN = {
+    "bleu": {"SUITE": "full", "MODELS": "lstm transformer", "SEEDS": "0 1", "DIRECTION": "de-en", "DEVICES": "4"}
+    | {"NODES": "2", "PRECISION": "bf16-mixed", "JOBS": "3"},
+    "long-range": {"SUITE": "full", "TASKS": "copy recall", "MODELS": "lstm", "SEEDS": "0 1", "JOBS": "3"},
+    "tune": {"SUITE": "full", "TASKS": "copy", "MODELS": "lstm gru", "TRIALS": "9", "JOBS": "3", "SWEEP": "s.yaml"},
+    "contrastive": {"SUITE": "smoke"},
+}
+
+
+@pytest.mark.parametrize("target", GIVEN)
+def test_settings_reach_the_command(target: str, checkout: Path) -> None:
+    given = GIVEN[target]
+    printed = dry_run(checkout, target, *(f"{name}={value}" for name, value in given.items()))
     for name, value in given.items():
         assert f'--{name.lower()} "{value}"' in printed
 
 
+@pytest.mark.parametrize("trained", [False, True])
+def test_translations_are_contrasted_where_there_are_any(trained: bool, checkout: Path) -> None:
+    if trained:
+        (checkout / "runs" / "smoke" / "bleu").mkdir(parents=True)
+    done = make(checkout, "long-range", "SUITE=smoke", "PY=echo ran:")
+    assert done.returncode == 0
+    assert ("ran: -m experiments.contrastive" in done.stdout) is trained
+    assert ("make bleu SUITE=smoke, then make contrastive SUITE=smoke" in done.stdout) is not trained
+
+
 def test_quick_is_the_quick_suite_whatever_the_default(checkout: Path) -> None:
-    assert dry_run(checkout, "quick").count('--suite "quick"') == 2
+    suites = re.findall(r'--suite "(\w+)"', dry_run(checkout, "quick"))
+    assert suites == ["quick"] * 4  # two experiments, contrasts and a report
 
 
 def test_a_changed_lock_file_is_installed_anew_before_anything_runs(checkout: Path) -> None:

@@ -55,7 +55,15 @@ def test_every_part_of_the_key_makes_another_folder_and_another_log(part: str, t
 def test_a_result_has_every_field_of_the_record(tmp_path: Path) -> None:
     result = record(tmp_path)
     named = {"suite", "experiment", "task", "model", "variant", "seed", "config_hash", "command", "git", "versions"}
-    assert set(result) == named | {"machine", "started", "finished", "held_equal", "signatures", "measurements"}
+    assert set(result) == named | {
+        "machine",
+        "model_settings",
+        "started",
+        "finished",
+        "held_equal",
+        "signatures",
+        "measurements",
+    }
     assert result["config_hash"] == config_hash(CONFIG)
     assert result["command"] == "make bleu"
     expected = {"metric": "bleu", "value": 12.5, "unit": "BLEU", "n": 7, "x_name": "test_set", "x": "test"}

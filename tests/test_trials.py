@@ -18,6 +18,12 @@ from experiments.suite import Planned
 from experiments.trials import Search, end, run_trial, validation_losses, why_it_failed
 
 
+@pytest.fixture(autouse=True)
+def short(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A quarter of 400 steps is enough for a made-up run."""
+    monkeypatch.setattr(trials, "FEWEST", 1)
+
+
 def run_all(search: Search, run: FakeRunner) -> list[dict[str, Any]]:
     return [search.attempt(number, run) for number in search.missing]
 
@@ -46,6 +52,14 @@ def test_the_last_step_of_a_trial_is_validated(tmp_path: Path, max_steps: int) -
     assert one.steps % one.report_every == 0
     assert 1 <= one.steps <= max_steps
     assert one.steps == pytest.approx(max_steps / 4, rel=0.1, abs=1)
+
+
+@pytest.mark.parametrize(("max_steps", "steps"), [(100, 100), (800, 600), (4000, 1000)])
+def test_a_trial_has_steps_enough_to_leave_a_plateau(
+    max_steps: int, steps: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(trials, "FEWEST", 600)
+    assert trials.Subject(subject(tmp_path).base, max_steps, 0, "").steps == steps
 
 
 def test_models_are_given_the_same_first_points_and_as_many_trials(tmp_path: Path) -> None:

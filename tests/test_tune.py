@@ -18,6 +18,12 @@ from experiments.tune import alone, main, subjects, unequal, write_sweep, write_
 
 
 @pytest.fixture(autouse=True)
+def short(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A quarter of 400 steps is enough for a made-up run."""
+    monkeypatch.setattr(trials, "FEWEST", 1)
+
+
+@pytest.fixture(autouse=True)
 def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The tuned configurations of the project are out of reach."""
     monkeypatch.setattr(trials, "HERE", tmp_path / "here")
