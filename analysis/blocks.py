@@ -10,6 +10,10 @@ class Code(str):
     """A piece of text to be shown as typed: a command, a hash, a signature."""
 
 
+class FigureLink(str):
+    """The file name of a figure of the report, shown as a link to it."""
+
+
 @dataclass(frozen=True)
 class Paragraph:
     text: str
@@ -44,7 +48,8 @@ class Heading:
 class Table:
     """A table with a caption; the first cell of a row names the row, `left` columns are words, the rest numbers.
 
-    `flagged` holds the numbers of the rows to be marked; their text must say why as well.
+    `flagged` holds the numbers of the rows to be marked; their text must say why as well. A table of sentences has
+    `wrap`, so that they break into lines.
     """
 
     caption: str
@@ -52,6 +57,7 @@ class Table:
     rows: Sequence[Sequence[str]]
     left: int = 1
     flagged: frozenset[int] = frozenset()
+    wrap: bool = False
     kind: str = "table"
 
 

@@ -15,9 +15,10 @@ from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure as Canvas
-from matplotlib.ticker import EngFormatter, MaxNLocator
+from matplotlib.ticker import EngFormatter, FuncFormatter, LogLocator, MaxNLocator, NullFormatter
 from numpy.typing import NDArray
 
+from analysis.accuracy import Point
 from analysis.labels import Look, label
 from analysis.records import System
 from analysis.statistics import Interval
@@ -48,6 +49,10 @@ STYLE: dict[Any, Any] = {
     "lines.markersize": 4,
 }
 PANEL = (4.3, 3.1)  # inches; one panel fills a phone's width at a readable size
+
+TALL_PANEL = (4.3, 3.6)  # for a legend of many systems and chance lines
+CHANCE_COLOUR = "#8A8A8A"
+CHANCE_DASHES: tuple[Any, ...] = ((0, (5, 2)), (0, (2, 2)), (0, (6, 2, 1, 2)))
 
 
 @dataclass(frozen=True)
@@ -105,12 +110,137 @@ def learning_curve(name: str, title: str, look: Look, lines: Sequence[Line], x_l
             marker = look.marker(line.system) if len(line.x) <= 25 else ""
             plot(axes, look, line.system, line.x, line.y, marker=marker)
         axes.set(xlabel=x_label, ylabel=y_label, title=title)
-        axes.xaxis.set_major_locator(MaxNLocator(6))
+        axes.xaxis.set_major_locator(MaxNLocator(6, integer=True))
         axes.xaxis.set_major_formatter(EngFormatter(sep=""))
         axes.set_xlim(left=0)
         canvas.legend(*unique_legend(axes), loc="outside upper left", ncols=3, columnspacing=1.2, handlelength=3)
         ends = [f"{label(line.system)} ends at {line.y[-1]:.3g}" for line in lines]
         return finish(canvas, name, title, f"{y_label} over {x_label}. " + "; ".join(ends) + ".")
+
+
+def by_x(
+    name: str,
+    title: str,
+    look: Look,
+    curves: Mapping[System, Sequence[Point]],
+    chance: Mapping[str, Sequence[tuple[float, float]]],
+    x_label: str,
+    y_label: str,
+    *,
+    share: bool = True,
+    log_y: bool = False,
+) -> Figure:
+    """A quantity along an axis of a task: mean over seeds, its interval as a band, each seed a small dot.
+
+    The range of training is shaded; points beyond it are hollow. A share has its axis from 0 to 1.
+    """
+    points = [point for curve in curves.values() for point in curve]
+    with panel(TALL_PANEL) as (canvas, axes):
+        scale_x(axes, sorted({point.x for point in points}))
+        if log_y:
+            axes.set_yscale("log")
+            levels = [y for line in chance.values() for _, y in line]
+            mark_decades(axes, [*(point.value for point in points), *levels])
+        for system, curve in curves.items():
+            draw_curve(axes, look, system, curve)
+        for index, (strategy, values) in enumerate(chance.items()):
+            x, y = zip(*values, strict=True)
+            dash = CHANCE_DASHES[index % len(CHANCE_DASHES)]
+            axes.plot(x, y, color=CHANCE_COLOUR, linestyle=dash, linewidth=1.2, zorder=1, label=f"chance: {strategy}")
+        handles, labels = unique_legend(axes)
+        shade = shade_trained(axes, points)
+        if shade:
+            handles, labels = [*handles, shade], [*labels, "trained range"]
+        axes.set(xlabel=x_label, ylabel=y_label, title=title)
+        if share:
+            axes.set_ylim(0, 1.04)
+        columns = legend_columns(labels)
+        canvas.legend(handles, labels, loc="outside upper left", ncols=columns, columnspacing=1.2, handlelength=3)
+        return finish(canvas, name, title, described(curves, chance, x_label, y_label))
+
+
+def draw_curve(axes: Axes, look: Look, system: System, curve: Sequence[Point]) -> None:
+    x, colour = [point.x for point in curve], look.colour(system)
+    low, high = [point.interval.low for point in curve], [point.interval.high for point in curve]
+    axes.fill_between(x, low, high, color=colour, alpha=0.15, lw=0)
+    plot(axes, look, system, x, [point.value for point in curve], marker=look.marker(system))
+    beyond = [point for point in curve if point.trained is False]
+    hollow: dict[str, Any] = {
+        "marker": look.marker(system),
+        "markeredgecolor": colour,
+        "markerfacecolor": "#FFFFFF",
+        "linestyle": "",
+    }
+    axes.plot([point.x for point in beyond], [point.value for point in beyond], zorder=3, **hollow)
+    dots = [(point.x, value) for point in curve if len(point.seeds) > 1 for value in point.seeds.values()]
+    if dots:
+        axes.plot(*zip(*dots, strict=True), color=colour, marker=".", markersize=3, alpha=0.6, linestyle="")
+
+
+def scale_x(axes: Axes, xs: Sequence[float]) -> None:
+    """Marks at the values measured; a logarithmic axis where they grow by factors."""
+    doubling = len(xs) > 2 and xs[0] > 0 and xs[-1] >= 8 * xs[0]
+    if doubling:
+        axes.set_xscale("log", base=2)
+    at = [float(np.log2(x)) if doubling else x for x in xs]
+    kept = [len(xs) - 1]
+    for index in range(len(xs) - 2, -1, -1):
+        if at[kept[-1]] - at[index] >= 0.07 * (at[-1] - at[0]):
+            kept.append(index)
+    axes.set_xticks([xs[i] for i in kept], [f"{xs[i]:g}" for i in kept], fontsize=7.5)
+    axes.set_xticks([], minor=True)
+
+
+def legend_columns(labels: Sequence[str]) -> int:
+    """As many as fit the width of a panel, which holds about 70 characters; a line sample takes the room of 9."""
+    for columns in (3, 2):
+        widths = [max(map(len, column)) for column in np.array_split(labels, columns) if len(column)]
+        if sum(widths) + 9 * columns <= 70:
+            return columns
+    return 1
+
+
+def mark_decades(axes: Axes, values: Sequence[float]) -> None:
+    """A logarithmic axis over a few decades needs marks between them."""
+    if min(values) * 1000 > max(values):
+        axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        axes.yaxis.set_major_formatter(FuncFormatter(lambda y, _: f"{y:g}"))
+        axes.yaxis.set_minor_formatter(NullFormatter())
+
+
+def shade_trained(axes: Axes, points: Sequence[Point]) -> Artist | None:
+    """Shade the range of training, up to half-way to the first value beyond it, where there is one."""
+    inside = {point.x for point in points if point.trained}
+    beyond = sorted({point.x for point in points if point.trained is False} - inside)
+    if not inside or not beyond:
+        return None
+    below, above = [x for x in beyond if x < min(inside)], [x for x in beyond if x > max(inside)]
+    logarithmic = axes.get_xscale() == "log"
+
+    def between(a: float, b: float) -> float:
+        return float(np.sqrt(a * b)) if logarithmic else (a + b) / 2
+
+    left = between(below[-1], min(inside)) if below else min(inside)
+    right = between(max(inside), above[0]) if above else max(inside)
+    shade = axes.axvspan(left, right, color=INK, alpha=0.07, lw=0)
+    for edge in ([left] if below else []) + ([right] if above else []):
+        axes.axvline(edge, color=INK, alpha=0.5, linewidth=0.8, linestyle=(0, (1, 2)))
+    return shade
+
+
+def described(
+    curves: Mapping[System, Sequence[Point]],
+    chance: Mapping[str, Sequence[tuple[float, float]]],
+    x_label: str,
+    y_label: str,
+) -> str:
+    parts = []
+    for system, curve in curves.items():
+        values = [f"{p.value:.3g} at {p.x:g}{' (extrapolation)' if p.trained is False else ''}" for p in curve]
+        parts.append(f"{label(system)}: {', '.join(values)}")
+    for strategy, line in chance.items():
+        parts.append(f"chance, {strategy}: {', '.join(f'{y:.3g} at {x:g}' for x, y in line)}")
+    return f"{y_label} over {x_label}. {'; '.join(parts)}."
 
 
 def attention_map(

@@ -1,28 +1,42 @@
 """How systems and numbers are shown, the same in every table and figure."""
 
 import math
+import re
 from collections.abc import Iterable
 
 from analysis.records import System
 from analysis.statistics import Interval
 
-NAMES = {"lstm": "LSTM", "bahdanau": "LSTM + attention", "transformer": "Transformer"}
+NAMES = {
+    "rnn": "plain RNN",
+    "gru": "GRU",
+    "lstm": "LSTM",
+    "bahdanau": "LSTM + attention",
+    "transformer": "Transformer",
+}
 # Okabe and Ito's palette: told apart with any colour vision, and readable on white and on near-black
-COLOURS = {"lstm": "#D55E00", "bahdanau": "#009E73", "transformer": "#0072B2"}
-FURTHER_COLOURS = ("#CC79A7", "#B8860B", "#56B4E9", "#7F7F7F")
-MARKERS = {"lstm": "o", "bahdanau": "s", "transformer": "^"}
-FURTHER_MARKERS = ("D", "v", "P", "X")
+COLOURS = {"rnn": "#CC79A7", "gru": "#56B4E9", "lstm": "#D55E00", "bahdanau": "#009E73", "transformer": "#0072B2"}
+FURTHER_COLOURS = ("#B8860B", "#7F7F7F", "#AA4499", "#44AA99", "#999933", "#8C6BB1")
+MARKERS = {"rnn": "D", "gru": "v", "lstm": "o", "bahdanau": "s", "transformer": "^"}
+FURTHER_MARKERS = ("P", "X", "*", "h", "<", ">")
 DASHES = ("-", "--", ":", "-.")
 NONE = "–"
 
 
 def ordered(systems: Iterable[System]) -> list[System]:
-    """The three models first, in the order of their invention, then others; the base variant before the rest."""
+    """Known models first, from plain RNN to Transformer, then others; the base variant before the rest."""
     known = list(NAMES)
-    return sorted(
-        set(systems),
-        key=lambda s: (known.index(s.model) if s.model in known else len(known), s.model, s.variant != "base", s),
-    )
+
+    def place(system: System) -> tuple[object, ...]:
+        rank = known.index(system.model) if system.model in known else len(known)
+        return rank, system.model, system.variant != "base", natural(system.variant)
+
+    return sorted(set(systems), key=place)
+
+
+def natural(text: str) -> list[str | int]:
+    """A sorting key by which heads8 comes before heads16."""
+    return [int(part) if part.isdigit() else part for part in re.split(r"(\d+)", text)]
 
 
 def label(system: System) -> str:
@@ -50,6 +64,23 @@ class Look:
         return DASHES[variants.index(system) % len(DASHES)]
 
 
+class VariantLook(Look):
+    """Variants of one model in one figure: the base keeps the model's colour, each other has one of its own."""
+
+    def _variant(self, system: System) -> int:
+        return [s for s in self.systems if s.variant != "base"].index(system)
+
+    def colour(self, system: System) -> str:
+        if system.variant == "base":
+            return super().colour(system)
+        return FURTHER_COLOURS[self._variant(system) % len(FURTHER_COLOURS)]
+
+    def marker(self, system: System) -> str:
+        if system.variant == "base":
+            return super().marker(system)
+        return FURTHER_MARKERS[self._variant(system) % len(FURTHER_MARKERS)]
+
+
 def decimal(value: float, digits: int = 1) -> str:
     return NONE if math.isnan(value) else f"{value:.{digits}f}".replace("-", "−")
 
@@ -62,8 +93,16 @@ def whole(value: float) -> str:
     return NONE if math.isnan(value) else f"{value:,.0f}"
 
 
-def span(interval: Interval) -> str:
-    return NONE if math.isnan(interval.low) else f"{decimal(interval.low)} to {decimal(interval.high)}"
+def span(interval: Interval, digits: int = 1) -> str:
+    if math.isnan(interval.low):
+        return NONE
+    return f"{decimal(interval.low, digits)} to {decimal(interval.high, digits)}"
+
+
+def with_span(interval: Interval, digits: int) -> str:
+    """value (low to high)"""
+    value = decimal(interval.value, digits)
+    return value if math.isnan(interval.low) else f"{value} ({span(interval, digits)})"
 
 
 def probability(p: float) -> str:
@@ -80,6 +119,16 @@ def duration(seconds: float) -> str:
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours} h {minutes:02d} min" if hours else f"{minutes} min {rest:02d} s"
+
+
+def together(text: str) -> str:
+    """Words between which no line breaks."""
+    return text.replace(" ", "\N{NO-BREAK SPACE}")
+
+
+def counted(n: float, one: str, many: str) -> str:
+    """1 layer, 2 layers"""
+    return f"{f'{n:g}' if isinstance(n, float) else n} {one if n == 1 else many}"
 
 
 def listing(parts: list[str]) -> str:

@@ -28,6 +28,8 @@ RECORD = {
 HISTORY = ("step", "seconds", "target_tokens", "metric", "value")
 TRANSLATION = ("id", "source", "reference", "hypothesis", "score", "log_prob", "source_tokens", "truncated")
 ATTENTION = ("test_set", "id", "source_tokens", "target_tokens", "maps")
+TRIALS = ("chosen", "chosen_by", "space", "sampler", "pruner", "seed", "steps", "share_of_steps", "trials")
+TRIAL = ("number", "learning_rate", "initialisation_scale", "outcome", "validation_loss", "steps")
 
 
 class System(NamedTuple):
@@ -94,6 +96,11 @@ class Store:
         path = run.folder / "attention.json"
         sentences = self._attempt(path, lambda text: checked(json.loads(text), list))
         return [s for s in sentences or [] if self._fits(path, s)]
+
+    def trials(self, run: Run) -> dict[str, Any] | None:
+        """The trials that the run's settings were chosen from; None if there were none, or they cannot be read."""
+        path = run.folder / "trials.json"
+        return self._attempt(path, parsed_trials) if path.is_file() else None
 
     def _fits(self, path: Path, sentence: Any) -> bool:
         complaint = fields_missing(sentence, ATTENTION)
@@ -177,12 +184,56 @@ def check_result(record: dict[str, Any]) -> None:
     for name, kind in RECORD.items():
         if not isinstance(record.get(name), kind):
             raise ValueError(f"{name!r} is missing or is not a {kind.__name__}")
+    check_settings(record.get("model_settings", {}))
     for number, row in enumerate(record["measurements"]):
         complaint = fields_missing(row, MEASUREMENT)
         if complaint:
             raise ValueError(f"measurement {number}: {complaint}")
-        if isinstance(row["value"], bool) or not isinstance(row["value"], int | float):
+        if not is_number(row["value"]):
             raise ValueError(f"measurement {number} ({row['metric']}): its value is {row['value']!r}, not a number")
+
+
+def check_settings(settings: Any) -> None:
+    """Results made before settings were recorded have none; those that have them hold objects."""
+    arguments = settings.get("init_args", {}) if isinstance(settings, dict) else None
+    parts = [arguments.get(name, {}) for name in ("network", "optimisation")] if isinstance(arguments, dict) else [None]
+    if not all(isinstance(part, dict) for part in parts):
+        raise ValueError("'model_settings' is not an object with objects init_args, network and optimisation")
+
+
+def parsed_trials(text: str) -> dict[str, Any]:
+    """Trials as recorded, if they are whole and the chosen one is among those that finished."""
+    record: dict[str, Any] = checked(json.loads(text), dict)
+    complaint = fields_missing(record, TRIALS)
+    if complaint:
+        raise ValueError(complaint)
+    for name, values in checked(record["space"], dict).items():
+        complaint = fields_missing(values, ("low", "high", "distribution"))
+        if complaint:
+            raise ValueError(f"space of {name}: {complaint}")
+    for number, trial in enumerate(checked(record["trials"], list)):
+        complaint = fields_missing(trial, TRIAL) or not_numbers(trial)
+        if complaint:
+            raise ValueError(f"trial {number}: {complaint}")
+    if not is_number(record["share_of_steps"]):
+        raise ValueError(f"its share_of_steps is {record['share_of_steps']!r}, not a number")
+    chosen = [t for t in record["trials"] if t["number"] == record["chosen"] and t["outcome"] == "finished"]
+    if not chosen:
+        raise ValueError(f"trial {record['chosen']!r}, the chosen one, is not among those that finished")
+    return record
+
+
+def not_numbers(trial: dict[str, Any]) -> str:
+    """Only a trial that did not finish may be without a loss."""
+    wanted = ["learning_rate", "initialisation_scale", "steps"]
+    if trial["outcome"] == "finished" or trial["validation_loss"] is not None:
+        wanted.append("validation_loss")
+    wrong = next((name for name in wanted if not is_number(trial[name])), "")
+    return f"its {wrong} is {trial[wrong]!r}, not a number" if wrong else ""
+
+
+def is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def checked(value: Any, kind: type) -> Any:

@@ -10,9 +10,20 @@ from pathlib import Path
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 from markupsafe import Markup
 
-from analysis import bleu_section, curves_section, examples_section, provenance_section
-from analysis.blocks import Code, Figures, Notice, Section
-from analysis.labels import Look
+from analysis import (
+    accuracy,
+    bleu_section,
+    claims,
+    claims_section,
+    curves_section,
+    examples_section,
+    long_range_section,
+    memory_section,
+    provenance_section,
+    tuning_section,
+)
+from analysis.blocks import Code, FigureLink, Figures, Notice, Section
+from analysis.labels import Look, listing
 from analysis.records import Store, read_store
 
 TITLE = "Recurrence against attention"
@@ -53,16 +64,26 @@ def write_report(store: Store, folder: Path) -> list[Path]:
 
 
 def build(store: Store) -> tuple[str, list[Section]]:
-    """The summary sentence and all sections; provenance comes last because reading files may find problems."""
+    """The summary and all sections; provenance comes last because reading files may find problems."""
     look = Look(run.system for run in store.runs)
-    results = bleu_section.measure(store)
-    sections = [bleu_section.build(store, look, results), curves_section.build(store, look)]
-    sections += examples_section.build(store, look)
+    experiments = {run.experiment for run in store.runs}
+    summaries: list[str] = []
+    sections: list[Section] = []
+    if bleu_section.EXPERIMENT in experiments:
+        results = bleu_section.measure(store)
+        summaries.append(bleu_section.summary(store, results))
+        sections += [bleu_section.build(store, look, results), curves_section.build(store, look)]
+        sections += examples_section.build(store, look)
+    if accuracy.EXPERIMENT in experiments:
+        verdicts = claims.verdicts(store)
+        summaries.append(long_range_section.summary(store, verdicts))
+        found = [*long_range_section.build(store, look, verdicts), *memory_section.build(store, look)]
+        sections += [*found, claims_section.build(store, verdicts, found), *tuning_section.build(store)]
     sections += provenance_section.build(store)
     unfinished = provenance_section.incomplete(store)
     if unfinished:
         sections[0].blocks.insert(0, Notice(f"{unfinished} The section Runs names them."))
-    summary = bleu_section.summary(store, results)
+    summary = " ".join(summaries) or f"The suite {store.suite} holds runs of {listing(sorted(experiments))} only."
     if store.suite == "smoke":
         summary = f"No meaningful numbers, this only shows that everything runs. {summary}"
         warning = (
@@ -84,11 +105,14 @@ def environment() -> Environment:
     made.filters["markdown"] = markdown
     made.filters["inline"] = Markup
     made.tests["code"] = lambda text: isinstance(text, Code)
+    made.tests["figure_link"] = lambda text: isinstance(text, FigureLink)
     return made
 
 
 def markdown(text: str) -> str:
     """Text as Markdown that reads as the same text, also inside a table cell."""
+    if isinstance(text, FigureLink):
+        return f"[figure](figures/{text}.svg)"
     if isinstance(text, Code):
         return f"`{text}`".replace("|", r"\|")
     escaped = re.sub(r"([\\`*_\[\]|~$#])", r"\\\1", text)

@@ -101,12 +101,16 @@ def evaluate_run(run: Trained[SyntheticData]) -> list[Measurement]:
     held_equal = {
         "data order seed": data.seed,
         "examples per batch": data.rows,
-        "trained on": "; ".join(described(point) for point in data.points),
+        "trained on": "; ".join(grid_text(grid) for grid in run.config["data"]["init_args"]["train"]),
         "curriculum": f"{data.curriculum_steps} batches" if data.curriculum_steps else "none",
     }
     run.record(rows, held_equal, {})
     print(f"{run.key.folder}: " + "; ".join(shown(rows, axis) for axis in data.test))
     return rows
+
+
+def grid_text(grid: dict[str, list[int]]) -> str:
+    return ", ".join(f"{name} {' '.join(map(str, values))}" for name, values in grid.items())
 
 
 def described(point: Point) -> str:

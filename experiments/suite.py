@@ -8,7 +8,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 from pathlib import Path
@@ -97,24 +97,31 @@ def plan_long_range(
     tuning chose for this task and model. A variant shares the values of its model, so that it differs by itself alone.
 
     Raises:
-        ValueError: If a task is not in this suite, or a model has no configuration.
+        ValueError: If a task or a model has no configuration in this suite.
     """
     row = row_of(suite, "long-range")
     folder = HERE / "configs" / "long_range" / suite
+    known = sorted(path.stem for path in (folder / "tasks").glob("*.yaml"))
     for task in tasks:
-        if task not in row["tasks"]:
-            raise ValueError(f"TASKS names {task!r}, not in SUITE={suite}: choose from {', '.join(row['tasks'])}.")
+        if task not in known:
+            raise ValueError(f"TASKS names {task!r}, not in SUITE={suite}: choose from {', '.join(known)}.")
+    usual = next(iter(row["tasks"].values()))  # for a task of one's own, which the suite does not list
     for seed in seeds or row["seeds"]:
         for task in tasks or row["tasks"]:
-            for name in models or row["tasks"][task]:
+            for name in models or row["tasks"].get(task, usual):
                 model, _, variant = name.partition("-")
                 configs = [folder / "common.yaml", folder / "tasks" / f"{task}.yaml"]
                 configs += [model_file(folder / "models", each, suite) for each in dict.fromkeys((model, name))]
-                tuned = folder / "tuned" / task / f"{model}.yaml"
+                tuned = folder / "tuned" / tuned_as(row, task) / f"{model}.yaml"
                 configs += [tuned] if tuned.exists() else []
                 command = f"make long-range SUITE={suite} TASKS={task} MODELS={name} SEEDS={seed}"
                 key = RunKey(suite, "long-range", task, model, variant or "base", int(seed), root, command)
                 yield Planned(key, tuple(configs), tuple(settings))
+
+
+def tuned_as(row: Mapping[str, Any], task: str) -> str:
+    """The task whose trials choose this task's values: its own, unless the suite names a shorter one of its kind."""
+    return str(row.get("tuned_as", {}).get(task, task))
 
 
 def row_of(suite: str, experiment: str) -> dict[str, Any]:

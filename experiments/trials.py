@@ -195,7 +195,8 @@ def open_study(subject: Subject) -> optuna.Study:
     if subject.folder.exists():
         mark = None
         if journal.exists():
-            mark = optuna.load_study(study_name=None, storage=_storage(journal)).user_attrs.get("fingerprint")
+            begun = optuna.get_all_study_summaries(_storage(journal))  # none if the process died at once
+            mark = begun[0].user_attrs.get("fingerprint") if begun else subject.fingerprint
         if mark != subject.fingerprint:
             aside = subject.folder.with_name(f"until-{time.strftime('%Y%m%d-%H%M%S')}-{subject.folder.name}")
             subject.folder.rename(aside)

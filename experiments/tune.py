@@ -28,7 +28,7 @@ from jsonargparse import ArgumentError, auto_cli
 from experiments.run import build_parser, identity, one_sentence
 from experiments.search_space import OPTIMISATION, SEED, SHARED_POINTS, SPACE, sweep_definition
 from experiments.store import config_hash, write_atomically
-from experiments.suite import MOST_JOBS, Planned, plan_long_range
+from experiments.suite import MOST_JOBS, Planned, plan_long_range, row_of, tuned_as
 from experiments.trials import COMPLETE_FIRST, FEWEST, NEVER_BEFORE, REPORTS, SHARE, Runner, Search, Subject, run_trial
 
 
@@ -43,8 +43,13 @@ def subjects(
     for name in models:
         if "-" in name:
             raise ValueError(f"MODELS names {name!r}, a variant, which takes its model's values: name the model alone.")
+    row = row_of(suite, "long-range")
+    for task in tasks:
+        if tuned_as(row, task) != task:
+            raise ValueError(f"TASKS names {task!r}, which takes its values from {tuned_as(row, task)}: name that.")
     planned = plan_long_range(suite, list(tasks), list(models), [SEED], root, list(settings))
-    return [subject(one) for one in planned if one.key.variant == "base"]
+    base = [one for one in planned if one.key.variant == "base"]
+    return [subject(one) for one in base if tuned_as(row, one.key.task) == one.key.task]
 
 
 def subject(planned: Planned) -> Subject:

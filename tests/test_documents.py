@@ -104,7 +104,7 @@ def test_modules_and_settings_of_python_commands_exist() -> None:
 
 
 def test_files_that_a_reader_is_asked_to_write_are_not_there_yet() -> None:
-    assert len(files_to_write()) == 5
+    assert len(files_to_write()) == 6
     for path in files_to_write():
         assert not (ROOT / path).exists(), path
 

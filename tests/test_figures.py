@@ -6,7 +6,17 @@ import xml.etree.ElementTree as ET
 import numpy as np
 import pytest
 
-from analysis.figures import Figure, Line, attention_map, bin_names, bleu_by_length, learning_curve
+from analysis.accuracy import Point
+from analysis.figures import (
+    Figure,
+    Line,
+    attention_map,
+    bin_names,
+    bleu_by_length,
+    by_x,
+    learning_curve,
+    legend_columns,
+)
 from analysis.labels import COLOURS, Look, label, ordered
 from analysis.records import System
 from analysis.statistics import Interval
@@ -99,3 +109,27 @@ def test_any_token_is_shown_as_written(token: str) -> None:
 def test_intervals_may_be_missing() -> None:
     curves = {SYSTEMS[0]: {1: Interval(30, float("nan"), float("nan"))}}
     assert "nan" not in bleu_by_length("length", "t", Look(SYSTEMS), curves, {1: 4}).svg.lower()
+
+
+@pytest.mark.parametrize(("low", "marks"), [(0.002, {"0.002", "0.01", "0.05", "0.2"}), (1e-7, set())])
+def test_logarithmic_axes_of_few_decades_have_marks_between_them(low: float, marks: set[str]) -> None:
+    points = [Point(x, Interval(y, y, y), {0: y}, 8) for x, y in ((1, 0.2), (8, low))]
+    figure = by_x(
+        "errors", "Errors", Look(SYSTEMS), {SYSTEMS[0]: points}, {}, "length", "error", share=False, log_y=True
+    )
+    found = {text for text in texts(figure) if text.startswith("0.")}
+    assert found >= marks
+    assert bool(found) == bool(marks)
+
+
+@pytest.mark.parametrize(
+    ("labels", "columns"),
+    [
+        (["plain RNN", "GRU", "LSTM", "LSTM + attention", "Transformer", "chance: guessing", "trained range"], 3),
+        (["Transformer", "Transformer, sinusoidal", "chance: guessing", "trained range"], 2),
+        (["LSTM", "chance: agrees with the nearest noun", "chance: agrees with most nouns", "trained range"], 1),
+        (["LSTM"], 3),
+    ],
+)
+def test_legends_are_as_wide_as_their_panel_and_no_wider(labels: list[str], columns: int) -> None:
+    assert legend_columns(labels) == columns

@@ -74,6 +74,9 @@ def test_status_follows_the_files_of_the_folder(tmp_path: Path) -> None:
         (lambda r: r["measurements"][2].pop("unit"), "measurement 2: it has no unit"),
         (lambda r: r["measurements"][0].update(value="34.2"), "its value is '34.2', not a number"),
         (lambda r: r["measurements"].append(7), "it is a int, not an object"),
+        (lambda r: r.update(model_settings=[]), "'model_settings' is not an object"),
+        (lambda r: r.update(model_settings={"init_args": None}), "'model_settings' is not an object"),
+        (lambda r: r.update(model_settings={"init_args": {"network": 3}}), "'model_settings' is not an object"),
     ],
 )
 def test_a_wrong_result_is_a_problem_with_its_path(
@@ -119,6 +122,19 @@ def test_attention_that_does_not_fit_its_tokens_is_left_out(tmp_path: Path) -> N
     store = read_store(tmp_path, "quick")
     assert [s["id"] for s in store.attention(store.runs[0])] == [0, 3, 4]
     assert len(store.problems) == 2
+
+
+@pytest.mark.parametrize("settings", [{}, {"class_path": "x"}, {"init_args": {"network": {"hidden": 8}}}])
+def test_settings_of_the_model_may_be_few(tmp_path: Path, settings: dict[str, Any]) -> None:
+    change_result(write_run(tmp_path, "lstm", sentences=5), lambda r: r.update(model_settings=settings))
+    assert read_store(tmp_path, "quick").problems == []
+
+
+def test_a_run_without_trials_is_no_problem(tmp_path: Path) -> None:
+    write_run(tmp_path, "lstm", sentences=5)
+    store = read_store(tmp_path, "quick")
+    assert store.trials(store.runs[0]) is None
+    assert store.problems == []
 
 
 def test_no_runs_is_one_sentence_naming_the_suites_there(tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from fake_long_range import axis_rows, write_long_range, write_pairs, write_task
 from fake_runs import folder_of, write_json, write_lines, write_run, write_suite
 
 from analysis import provenance_section
@@ -223,6 +224,67 @@ def test_what_differs_between_runs_is_flagged(tmp_path: Path) -> None:
     assert "The runs come from different commits" in shown
     assert "uncommitted changes, so no commit holds their code: LSTM seed 1." in shown
     assert "another CPU" in shown
+
+
+@pytest.fixture(scope="module")
+def both(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str, str]:
+    """Translation and long-range runs in one suite."""
+    path = tmp_path_factory.mktemp("both")
+    write_run(path / "runs", "lstm", sentences=10, test_sets=("test",))
+    for task in ("copy", "recall"):
+        write_task(path / "runs", task)
+    write_pairs(path / "runs")
+    write_long_range(path / "runs", "a-new-task", "lstm", axis_rows({4: 0.5}, "depth"))
+    return (path, *report(path))
+
+
+def test_long_range_follows_translation_and_claims_follow_both(both: tuple[Path, str, str]) -> None:
+    page = Page(both[1])
+    order = ["results", "learning", "translations", "task-copy", "task-recall", "task-a-new-task", "memory", "claims"]
+    order.append("tuning")
+    found = [a["id"] for tag, a in page.tags if tag == "section"]
+    assert [identifier for identifier in found if identifier in order] == order
+    assert "BLEU on multi30k test: LSTM" in page.text
+    assert "Long range: on copy, accuracy stays at 0.9 or above to length 24" in page.text
+    assert "Accuracy of a strategy that remembers nothing" in page.text
+
+
+def test_links_to_figures_lead_somewhere(both: tuple[Path, str, str]) -> None:
+    path, html, text = both
+    page = Page(html)
+    ids = [a["id"] for _, a in page.tags if "id" in a]
+    assert len(ids) == len(set(ids))
+    links = [a["href"] for tag, a in page.tags if tag == "a"]
+    assert {f"#{i}" for i in ids} >= set(links)
+    assert "#figure-token_accuracy-copy-length" in links
+    assert "#figure-gradient_reach-recall-distance-at-initialisation" in links
+    images = re.findall(r"\]\((figures/[^)]+)\)", text)
+    assert all((path / "results" / "quick" / image).is_file() for image in images)
+
+
+def test_every_claim_stands_in_both_reports_with_its_rule(both: tuple[Path, str, str]) -> None:
+    _, html, text = both
+    fixed = "The rules for the synthetic tasks were fixed before their runs; the margin for contrastive translation was"
+    assert fixed in Page(html).text
+    assert fixed in text
+    for words in ("A gap alone does not break the LSTM", "No model copies far beyond its training length"):
+        assert Page(html).text.count(words) >= 2
+        assert text.count(words) >= 2
+    assert "64 (extrapolation)" in Page(html).text
+
+
+def test_without_translation_runs_there_is_no_word_of_bleu_results(tmp_path: Path) -> None:
+    write_long_range(tmp_path / "runs", "copy", "lstm", axis_rows({4: 1.0, 8: 0.5}, "length"))
+    summary, sections = build(read_store(tmp_path / "runs", "quick"))
+    assert summary.startswith("Long range: ")
+    assert not {"results", "learning", "translations"} & {section.identifier for section in sections}
+
+
+def test_a_suite_of_other_runs_says_what_it_holds(tmp_path: Path) -> None:
+    folder = tmp_path / "runs" / "quick" / "speed" / "forward" / "lstm" / "base" / "seed0"
+    folder.mkdir(parents=True)
+    summary, _ = build(read_store(tmp_path / "runs", "quick"))
+    assert summary == "The suite quick holds runs of speed only."
 
 
 def test_smoke_says_that_its_numbers_mean_nothing(tmp_path: Path) -> None:

@@ -147,13 +147,17 @@ def test_a_variant_is_its_model_with_something_changed_and_tuned_values_are_read
         path.parent.mkdir(parents=True, exist_ok=True)
         path.touch()
     (tmp_path / "suites").mkdir()
-    grid = "long-range: {seeds: [0], tasks: {recall: [lstm, lstm-wide], copy: [lstm]}}"
+    tasks = "{recall: [lstm, lstm-wide], copy: [lstm], far: [lstm]}"
+    grid = f"long-range: {{seeds: [0], tuned_as: {{far: recall}}, tasks: {tasks}}}"
     (tmp_path / "suites" / "mine.yaml").write_text(grid)
     monkeypatch.setattr(suite, "HERE", tmp_path)
-    base, wide, untuned = planned_long_range("mine")
+    for task in ("copy", "far"):
+        (folder / "tasks" / f"{task}.yaml").touch()
+    base, wide, untuned, far = planned_long_range("mine")
     assert [path.relative_to(folder).with_suffix("").as_posix() for path in wide.configs] == files
     assert [path.stem for path in base.configs] == ["common", "recall", "lstm", "lstm"]
     assert [path.stem for path in untuned.configs] == ["common", "copy", "lstm"]
+    assert far.configs[-1] == base.configs[-1] == folder / "tuned" / "recall" / "lstm.yaml"
     assert (wide.key.model, wide.key.variant) == ("lstm", "wide")
 
 

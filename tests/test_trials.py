@@ -312,3 +312,13 @@ def test_a_run_that_does_not_end_is_killed_with_its_children(monkeypatch: pytest
         process.stdout.readline()
         end(process)
     assert process.returncode == -signal.SIGKILL
+
+
+def test_a_search_that_died_before_its_first_entry_begins_again(tmp_path: Path) -> None:
+    one = subject(tmp_path)
+    one.folder.mkdir(parents=True)
+    (one.folder / "study.journal").touch()
+    search = Search(one, 2)
+    run_all(search, FakeRunner())
+    assert search.missing == []
+    assert len(list(one.folder.parent.iterdir())) == 1

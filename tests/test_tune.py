@@ -157,6 +157,14 @@ def test_a_tuned_configuration_is_read_by_the_published_run_of_the_model(tmp_pat
     assert untuned == config.model
 
 
+def test_a_task_that_takes_anothers_values_has_no_trials_of_its_own(tmp_path: Path) -> None:
+    named = {one.base.key.task for one in subjects("full", [], ["lstm"], str(tmp_path), [])}
+    assert "associative-recall-16-keys" in named
+    assert "associative-recall" not in named
+    with pytest.raises(ValueError, match="takes its values from associative-recall-16-keys: name that"):
+        subjects("full", ["associative-recall"], ["lstm"], str(tmp_path), [])
+
+
 def test_subjects_are_the_models_of_the_suite_without_variants_and_without_tuned_values(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

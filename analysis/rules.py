@@ -1,0 +1,226 @@
+"""The decision rules of the claims about memory: each makes a judge that looks at the evidence."""
+
+import re
+from collections.abc import Callable
+
+from analysis.accuracy import HELD, Axis, Point, by_seed, of_system, rows_of, spread, tasks_of
+from analysis.axis_words import at
+from analysis.evidence import (
+    ATTENTION,
+    CONTRADICTED,
+    LSTM,
+    MARGIN,
+    NOT_DECIDED,
+    SUPPORTED,
+    TRANSFORMER,
+    Evidence,
+    Undecided,
+    Verdict,
+    above,
+    below,
+    change,
+    loss,
+    within,
+)
+from analysis.labels import decimal, label, listing, whole
+from analysis.records import System
+from analysis.statistics import Interval
+
+Judge = Callable[[Evidence], Verdict]
+ROUNDING, VISIBLE = 0.001, 0.01  # changes of a probability
+FADED, KEPT = 0.01, 0.1  # gradient norm relative to that of the last source token
+FAR_BACK = 32  # tokens; over a few of them no gradient has had the distance to fade
+COPIED = 0.5  # exact match above which a model is said to copy
+FAR = 1.5  # times the longest trained length
+
+
+def not_run(what: str) -> Judge:
+    def judge(evidence: Evidence) -> Verdict:
+        raise Undecided(f"not run: {what}")
+
+    return judge
+
+
+def said(axis: Axis, system: System, *points: Point) -> str:
+    values = [f"{decimal(point.value, 3)} {at(axis.vary, point.x)}" for point in points]
+    return f"{label(system)}: {', '.join(values)}"
+
+
+def loses_with_gap(system: System) -> Judge:
+    def judge(evidence: Evidence) -> Verdict:
+        axis = evidence.axis("recall", "gap")
+        near, far = evidence.ends(axis, system)
+        evidence.require_mastered("recall", system)
+        return above(loss(near, far), MARGIN, said(axis, system, near, far))
+
+    return judge
+
+
+def keeps_over_gap(system: System) -> Judge:
+    def judge(evidence: Evidence) -> Verdict:
+        axis = evidence.axis("recall", "gap")
+        near, far = evidence.ends(axis, system)
+        evidence.require_mastered("recall", system)
+        return below(loss(near, far), MARGIN, said(axis, system, near, far))
+
+    return judge
+
+
+def loses_beyond(system: System) -> Judge:
+    def judge(evidence: Evidence) -> Verdict:
+        axis = evidence.axis("recall", "gap")
+        last, beyond = evidence.farthest(axis, system)
+        evidence.require_mastered("recall", system)
+        return above(loss(last, beyond), MARGIN, said(axis, system, last, beyond))
+
+    return judge
+
+
+def gradient_fades(system: System) -> Judge:
+    def judge(evidence: Evidence) -> Verdict:
+        rows = of_system(rows_of(evidence.store, "recall", "gradient_reach"), system)
+        rows = rows[rows["x_name"] == "distance, at initialisation"]
+        if not len(rows):
+            raise Undecided(f"not run: no gradient reach of the {label(system)} on recall")
+        nearest, farthest = min(rows["x"]), max(rows["x"])
+        near, far = by_seed(rows[rows["x"] == nearest]), by_seed(rows[rows["x"] == farthest])
+        effect = spread([far[seed] / near[seed] for seed in far])
+        reason = f"gradient at distance {farthest:g} relative to distance {nearest:g}: {effect.value:.2g}"
+        if farthest < FAR_BACK:
+            return Verdict(NOT_DECIDED, f"{reason}; not measured as far as {FAR_BACK} tokens", effect)
+        if effect.high < FADED:
+            return Verdict(SUPPORTED, reason, effect)
+        if effect.low >= KEPT:
+            return Verdict(CONTRADICTED, reason, effect)
+        return Verdict(NOT_DECIDED, f"{reason}; not below {FADED} nor above {KEPT} for every seed", effect)
+
+    return judge
+
+
+def one_vector(task: str) -> Judge:
+    def judge(evidence: Evidence) -> Verdict:
+        axis = evidence.axis(task)
+        lstm, attention = evidence.ends(axis, LSTM), evidence.ends(axis, ATTENTION)
+        evidence.require_mastered(task, LSTM, ATTENTION)
+        reason = f"{said(axis, LSTM, *lstm)}; {said(axis, ATTENTION, *attention)}"
+        return above(apart(loss(*lstm), loss(*attention)), MARGIN, reason)
+
+    return judge
+
+
+def apart(first: Interval, second: Interval) -> Interval:
+    """first − second of two independent differences, by square-and-add."""
+    value = first.value - second.value
+    low = ((first.value - first.low) ** 2 + (second.high - second.value) ** 2) ** 0.5
+    high = ((first.high - first.value) ** 2 + (second.value - second.low) ** 2) ** 0.5
+    return Interval(value, value - low, value + high)
+
+
+def attention_fixes(task: str) -> Judge:
+    def judge(evidence: Evidence) -> Verdict:
+        axis = evidence.axis(task)
+        lstm, fixed = evidence.trained(axis, LSTM)[-1], evidence.trained(axis, ATTENTION)[-1]
+        evidence.require_mastered(task, LSTM, ATTENTION)
+        reason = f"{said(axis, LSTM, lstm)}; {said(axis, ATTENTION, fixed)}"
+        broken = over_seeds(lstm)
+        if not broken.high < HELD:
+            return Verdict(NOT_DECIDED, f"nothing to fix, the LSTM is not surely below {HELD} there: {reason}")
+        return above(over_seeds(fixed), HELD, reason)
+
+    return judge
+
+
+def over_seeds(point: Point) -> Interval:
+    """The interval of an accuracy, widened until it holds every seed."""
+    return Interval(
+        point.value, min(point.interval.low, *point.seeds.values()), max(point.interval.high, *point.seeds.values())
+    )
+
+
+def shuffling(evidence: Evidence) -> Verdict:
+    changes: dict[str, list[float]] = {"none": [], "base": []}
+    for task in tasks_of(evidence.store):
+        rows = rows_of(evidence.store, task, "permutation_difference")
+        for variant, values in changes.items():
+            values += by_seed(of_system(rows, System("transformer", variant))).values()
+    without, with_positions = changes["none"], changes["base"]
+    if not without or not with_positions:
+        which = listing([f"with variant {name}" for name, values in changes.items() if not values])
+        raise Undecided(f"not run: no source was shuffled for a Transformer {which}")
+    effect = spread(without)
+    reason = f"largest change without positions {max(without):.2g}, with positions at least {min(with_positions):.2g}"
+    if effect.high < ROUNDING and min(with_positions) > VISIBLE:
+        return Verdict(SUPPORTED, reason, effect)
+    if effect.low > VISIBLE:
+        return Verdict(CONTRADICTED, reason, effect)
+    return Verdict(NOT_DECIDED, reason, effect)
+
+
+def part_matters(task: str, without: System, strict: bool) -> Judge:
+    """With a part against without it; `strict` if both must have mastered the control."""
+
+    def judge(evidence: Evidence) -> Verdict:
+        axis = evidence.axis(task)
+        systems = evidence.variants(task, without.model)
+        complete = next((s for s in counterparts(without) if s in systems), TRANSFORMER)
+        evidence.require_mastered(task, *([complete, without] if strict else [complete]))
+        having, lacking = (evidence.trained(axis, system)[-1] for system in (complete, without))
+        reason = f"{said(axis, complete, having)}; {said(axis, without, lacking)}"
+        return above(change(having, lacking), MARGIN, reason)
+
+    return judge
+
+
+def counterparts(without: System) -> list[System]:
+    """Names under which the same Transformer with the part may have been run: scaled-d64 or d64 for unscaled-d64."""
+    with_part = re.sub(r"^(un|no-)", "", without.variant)
+    bare = re.sub(r"^(scaled|residual)-", "", with_part)
+    return [System(without.model, variant) for variant in (with_part, bare) if variant != without.variant]
+
+
+def parity_beyond(evidence: Evidence) -> Verdict:
+    axis = evidence.axis("parity")
+    pair = [evidence.farthest(axis, system)[1] for system in (LSTM, TRANSFORMER)]
+    evidence.require_mastered("parity", LSTM, TRANSFORMER)
+    reason = f"{said(axis, LSTM, pair[0])}; {said(axis, TRANSFORMER, pair[1])}"
+    ahead, lstm = change(*pair), over_seeds(pair[0])
+    if ahead.low > MARGIN and lstm.low > HELD:
+        return Verdict(SUPPORTED, reason, ahead)
+    if ahead.high < MARGIN or lstm.high < HELD:
+        return Verdict(CONTRADICTED, reason, ahead)
+    return Verdict(NOT_DECIDED, f"{reason}; an interval crosses {MARGIN} or {HELD}", ahead)
+
+
+def nobody_copies_far(evidence: Evidence) -> Verdict:
+    axis = evidence.axis("copy", metric="exact_match")
+    systems = [system for system in axis.curves if system.variant == "base"]
+    mastered = [system for system in systems if evidence.can("copy", system)]
+    if not mastered:
+        evidence.require_mastered("copy", *systems)
+    far = {system: evidence.farthest(axis, system, times=FAR)[1] for system in mastered}
+    best = max(far, key=lambda system: far[system].value)
+    verdict = below(over_seeds(far[best]), COPIED, f"best of {len(far)} models: {said(axis, best, far[best])}")
+    if verdict.outcome == SUPPORTED:
+        evidence.require_mastered("copy", *systems)
+    return verdict
+
+
+def close_on_agreement(evidence: Evidence) -> Verdict:
+    axis = evidence.axis("agreement", "distance")
+    transformer, lstm = (evidence.trained(axis, system)[-1] for system in (TRANSFORMER, LSTM))
+    evidence.require_mastered("agreement", TRANSFORMER, LSTM)
+    reason = f"{said(axis, TRANSFORMER, transformer)}; {said(axis, LSTM, lstm)}"
+    return within(change(transformer, lstm), MARGIN, reason)
+
+
+def close_in_translation(task: str) -> Judge:
+    def judge(evidence: Evidence) -> Verdict:
+        over_all = evidence.overall(task)
+        missing = [label(system) for system in (TRANSFORMER, ATTENTION) if system not in over_all]
+        if missing:
+            raise Undecided(f"not run: {listing(missing)} on {task}")
+        transformer, attention = over_all[TRANSFORMER], over_all[ATTENTION]
+        reason = "; ".join(f"{label(s)}: {decimal(over_all[s].value, 3)}" for s in (TRANSFORMER, ATTENTION))
+        return within(change(transformer, attention), MARGIN, f"{reason}; {whole(transformer.n)} pairs")
+
+    return judge
