@@ -200,6 +200,18 @@ def axes(store: Store, task: str, metric: str = "token_accuracy") -> list[Axis]:
     return found
 
 
+def random_scores(store: Store, metric: str) -> dict[str, Sequence[Point]]:
+    """A measure of a softmax over random scores by head size: "scaled" and "unscaled", empty if nothing recorded it.
+
+    Every run of a Transformer records the same, since neither training nor seed changes it; it is taken from one.
+    """
+    for task in tasks_of(store):
+        found = {axis.name.partition(", ")[2]: next(iter(axis.curves.values())) for axis in axes(store, task, metric)}
+        if found:
+            return found
+    return {}
+
+
 def one_answer(store: Store, task: str) -> bool:
     """Whether an answer is one token, as far as numbers tell: exact match is the accuracy, in every run everywhere."""
     exact, tokens = (cells(rows_of(store, task, metric)) for metric in ("exact_match", "token_accuracy"))

@@ -68,6 +68,14 @@ CLOSE_IN_TRANSLATION = (
 )
 
 
+SATURATES = (
+    "Effect: entropy of a softmax over scores of random queries and keys at head size 64 without scaling, divided by "
+    "that with it; nothing is learned, and the gradient, shown beside it, is not judged. Supported if below 0.5, "
+    "contradicted if above 0.9. That the entropy falls without scaling was known when these margins were fixed."
+)
+SCALING = "scaling by head size"
+
+
 class Part(NamedTuple):
     """A claim about a part of the Transformer: `without` matches the variants that lack it."""
 
@@ -89,7 +97,7 @@ PARTS = (
         MAY_FAIL,
         tasks=("copy", "reverse", "recall", "selective-copy"),
     ),
-    Part("1/√d keeps softmax from saturating", f"{VASWANI}, 3.2.1", "unscaled-.*", "scaling by head size", MAY_FAIL),
+    Part("1/√d matters for what is learned", f"{VASWANI}, 3.2.1", "unscaled-.*", SCALING, MAY_FAIL),
     Part("Several heads see several relations", f"{VASWANI}, 3.2.2", "heads1", "number of heads", BOTH_MASTER, True),
     Part(
         "Residual connections are a safety net",
@@ -145,22 +153,32 @@ def attention(pairs: list[str]) -> list[Claim]:
 
 
 def parts(store: Store) -> list[Claim]:
-    """With a part of the Transformer against without it, on every task that was run both ways."""
+    """What the parts of the Transformer are for: with each against without it, on every task that was run both ways."""
     text = "Without positions, “dog bites man” equals “man bites dog”"
     shuffled = first_with(store, "permutation_difference")
     claims = [
         Claim(text, f"{VASWANI}, section 3.5", SHUFFLED, rules.shuffling, shuffled, metric="permutation_difference")
     ]
+    softmax = "1/√d keeps the softmax from saturating (random queries and keys)"
     for part in PARTS:
-        tasks = [task for task in tasks_of(store) if not part.tasks or task in part.tasks]
-        found = [(task, system) for task in tasks for system in without_part(store, task, part.without)]
-        for task, system in found:
-            judge = rules.part_matters(task, system, part.both_master)
-            name = f"{part.text} ({task}, variant {system.variant})"
-            claims.append(Claim(name, part.section, part.rule, judge, task, group=part.group))
-        if not found:
-            judge = rules.not_run(f"no Transformer without it (ablation of {part.group})")
-            claims.append(Claim(part.text, part.section, part.rule, judge, "", group=part.group))
+        if part.group == SCALING:
+            source = f"{VASWANI}, section 3.2.1"
+            claims.append(Claim(softmax, source, SATURATES, rules.saturation, "", metric="score_entropy"))
+        claims += of_part(store, part)
+    return claims
+
+
+def of_part(store: Store, part: Part) -> list[Claim]:
+    tasks = [task for task in tasks_of(store) if not part.tasks or task in part.tasks]
+    found = [(task, system) for task in tasks for system in without_part(store, task, part.without)]
+    if not found:
+        judge = rules.not_run(f"no Transformer without it (ablation of {part.group})")
+        return [Claim(part.text, part.section, part.rule, judge, "", group=part.group)]
+    claims = []
+    for task, system in found:
+        judge = rules.part_matters(task, system, part.both_master)
+        name = f"{part.text} ({task}, variant {system.variant})"
+        claims.append(Claim(name, part.section, part.rule, judge, task, group=part.group))
     return claims
 
 

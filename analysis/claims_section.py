@@ -26,7 +26,9 @@ def build(store: Store, verdicts: Verdicts, before: Sequence[Section]) -> Sectio
             Paragraph(
                 f"Of {len(verdicts)} claims: {numbers}. The rules for the synthetic tasks were fixed before "
                 "their runs; the margin for contrastive translation was fixed after a first look at the scores of one "
-                "suite. A claim is decided by an interval, never by a mean: not decided means that a run is missing, "
+                "suite, those for the softmax of random scores when it was known that its entropy falls. A claim is "
+                "decided by an interval, never by a mean (the softmax of random scores, which no training changes, has "
+                "one value): not decided means that a run is missing, "
                 "that a model was under-trained (below 0.99 at the easiest setting), that the interval crosses the "
                 "line, or what else the reason names. The intervals cover the "
                 "choice of test examples and are widened until they hold every seed; with one seed, what another "

@@ -16,6 +16,7 @@ from analysis.accuracy import (
     main_axis,
     of_system,
     pooled,
+    random_scores,
     rows_of,
     systems_of,
 )
@@ -97,6 +98,15 @@ class Evidence:
                 seeds, n = by_seed(mine), int(mine["n"].min())
                 found[system] = Point(0, pooled(list(seeds.values()), [], n), seeds, n)
         return found
+
+    def random_scores(self, metric: str, width: float) -> tuple[float, float]:
+        """A measure of a softmax over random scores at one head size, with and without scaling."""
+        curves = random_scores(self.store, metric)
+        values = {which: {point.x: point.value for point in curve} for which, curve in curves.items()}
+        scaled, unscaled = (values.get(which, {}).get(width) for which in ("scaled", "unscaled"))
+        if scaled is None or unscaled is None:
+            raise Undecided(f"not run: no {metric.replace('_', ' ')} with and without scaling at head size {width:g}")
+        return scaled, unscaled
 
     def require_mastered(self, task: str, *systems: System) -> None:
         """A model below 0.99 at the easiest setting was not trained enough for its failures to mean anything."""

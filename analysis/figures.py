@@ -129,10 +129,12 @@ def by_x(
     *,
     share: bool = True,
     log_y: bool = False,
+    level: str = "chance",
 ) -> Figure:
     """A quantity along an axis of a task: mean over seeds, its interval as a band, each seed a small dot.
 
-    The range of training is shaded; points beyond it are hollow. A share has its axis from 0 to 1.
+    The range of training is shaded; points beyond it are hollow. A share has its axis from 0 to 1. `level` says what
+    the dashed lines are.
     """
     points = [point for curve in curves.values() for point in curve]
     with panel(TALL_PANEL) as (canvas, axes):
@@ -146,7 +148,7 @@ def by_x(
         for index, (strategy, values) in enumerate(chance.items()):
             x, y = zip(*values, strict=True)
             dash = CHANCE_DASHES[index % len(CHANCE_DASHES)]
-            axes.plot(x, y, color=CHANCE_COLOUR, linestyle=dash, linewidth=1.2, zorder=1, label=f"chance: {strategy}")
+            axes.plot(x, y, color=CHANCE_COLOUR, linestyle=dash, linewidth=1.2, zorder=1, label=f"{level}: {strategy}")
         handles, labels = unique_legend(axes)
         shade = shade_trained(axes, points)
         if shade:
@@ -156,7 +158,7 @@ def by_x(
             axes.set_ylim(0, 1.04)
         columns = legend_columns(labels)
         canvas.legend(handles, labels, loc="outside upper left", ncols=columns, columnspacing=1.2, handlelength=3)
-        return finish(canvas, name, title, described(curves, chance, x_label, y_label))
+        return finish(canvas, name, title, described(curves, chance, x_label, y_label, level))
 
 
 def draw_curve(axes: Axes, look: Look, system: System, curve: Sequence[Point]) -> None:
@@ -233,13 +235,14 @@ def described(
     chance: Mapping[str, Sequence[tuple[float, float]]],
     x_label: str,
     y_label: str,
+    level: str,
 ) -> str:
     parts = []
     for system, curve in curves.items():
         values = [f"{p.value:.3g} at {p.x:g}{' (extrapolation)' if p.trained is False else ''}" for p in curve]
         parts.append(f"{label(system)}: {', '.join(values)}")
     for strategy, line in chance.items():
-        parts.append(f"chance, {strategy}: {', '.join(f'{y:.3g} at {x:g}' for x, y in line)}")
+        parts.append(f"{level}, {strategy}: {', '.join(f'{y:.3g} at {x:g}' for x, y in line)}")
     return f"{y_label} over {x_label}. {'; '.join(parts)}."
 
 

@@ -16,7 +16,7 @@ NAMES = {
 }
 # Okabe and Ito's palette: told apart with any colour vision, and readable on white and on near-black
 COLOURS = {"rnn": "#CC79A7", "gru": "#56B4E9", "lstm": "#D55E00", "bahdanau": "#009E73", "transformer": "#0072B2"}
-FURTHER_COLOURS = ("#B8860B", "#7F7F7F", "#AA4499", "#44AA99", "#999933", "#8C6BB1")
+FURTHER_COLOURS = ("#B8860B", "#AA4499", "#44AA99", "#999933", "#8C6BB1", "#7F7F7F")  # grey last: chance is grey
 MARKERS = {"rnn": "D", "gru": "v", "lstm": "o", "bahdanau": "s", "transformer": "^"}
 FURTHER_MARKERS = ("P", "X", "*", "h", "<", ">")
 DASHES = ("-", "--", ":", "-.")

@@ -105,7 +105,7 @@ def figure_of(store: Store, claim: Claim, drawn: set[str]) -> str:
     """The name of the figure that shows a claim's evidence, empty if none was drawn."""
     found = axes(store, claim.task, claim.metric)
     if not found:
-        return ""
+        return claim.metric if claim.metric in drawn else ""
     name = main_axis(found, claim.vary).name
     if claim.metric == "gradient_reach":
         name = "distance, at initialisation"

@@ -1,4 +1,4 @@
-"""What carries the memory: gradients by distance, a probe of the encoder, attention on the answer, shuffled sources."""
+"""What carries the memory: gradients, a probe of the encoder, attention on the answer, word order, scaled scores."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -22,6 +22,7 @@ from analysis.labels import NONE, Look, label
 from analysis.long_range_tables import at_points
 from analysis.long_range_words import title
 from analysis.records import Store, System
+from analysis.scaling import scaling
 
 Curves = dict[System, list[Point]]
 
@@ -32,12 +33,12 @@ def build(store: Store, look: Look) -> list[Section]:
         found = [*gradients(store, look, task), *probe(store, look, task), *attention(store, look, task)]
         if found:
             blocks += [Heading(title(task)), *found]
-    shuffled = shuffling(store)
-    if not blocks and not shuffled:
+    rest = [*shuffling(store), *scaling(store)]
+    if not blocks and not rest:
         present = any(run.experiment == EXPERIMENT for run in store.runs)
         blocks = [Paragraph("No finished run measured gradients, probed a state or recorded attention on the answer.")]
         return [Section("memory", "What carries the memory", blocks)] if present else []
-    return [Section("memory", "What carries the memory", [*blocks, *shuffled])]
+    return [Section("memory", "What carries the memory", [*blocks, *rest])]
 
 
 def gradients(store: Store, look: Look, task: str) -> list[Block]:

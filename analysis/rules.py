@@ -1,5 +1,6 @@
 """The decision rules of the claims about memory: each makes a judge that looks at the evidence."""
 
+import math
 import re
 from collections.abc import Callable
 
@@ -31,6 +32,8 @@ ROUNDING, VISIBLE = 0.001, 0.01  # changes of a probability
 FADED, KEPT = 0.01, 0.1  # gradient norm relative to that of the last source token
 FAR_BACK = 32  # tokens; over a few of them no gradient has had the distance to fade
 COPIED = 0.5  # exact match above which a model is said to copy
+SATURATED, EVEN = 0.5, 0.9  # entropy without scaling relative to that with it
+HEAD_SIZE = 64  # Vaswani et al. 2017
 FAR = 1.5  # times the longest trained length
 
 
@@ -154,6 +157,19 @@ def shuffling(evidence: Evidence) -> Verdict:
     if effect.low > VISIBLE:
         return Verdict(CONTRADICTED, reason, effect)
     return Verdict(NOT_DECIDED, reason, effect)
+
+
+def saturation(evidence: Evidence) -> Verdict:
+    """A single value without an interval: it depends on no training and no test example."""
+    scaled, unscaled = evidence.random_scores("score_entropy", HEAD_SIZE)
+    ratio = unscaled / scaled
+    effect = Interval(ratio, math.nan, math.nan)
+    reason = f"{decimal(unscaled, 2)} nats without scaling against {decimal(scaled, 2)} with it at d = {HEAD_SIZE}"
+    if ratio < SATURATED:
+        return Verdict(SUPPORTED, reason, effect)
+    if ratio > EVEN:
+        return Verdict(CONTRADICTED, reason, effect)
+    return Verdict(NOT_DECIDED, f"{reason}; the ratio lies between {SATURATED} and {EVEN}", effect)
 
 
 def part_matters(task: str, without: System, strict: bool) -> Judge:

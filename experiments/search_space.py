@@ -8,7 +8,7 @@ from typing import Any
 from optuna.distributions import BaseDistribution, FloatDistribution
 from scipy.stats.qmc import Sobol
 
-from experiments.suite import HERE, Planned
+from experiments.plan import HERE, Planned
 from experiments.tracking import PROJECT
 
 SEED = 100  # of the trials' runs and of the sampler; the published runs have others

@@ -22,9 +22,10 @@ from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
 from optuna.trial import FrozenTrial, Trial, TrialState
 
+from experiments.launch import environment
+from experiments.plan import HERE, Planned
 from experiments.search_space import SEED, SHARED_POINTS, distributions, overrides, rounded, shared_point
 from experiments.store import git_state, machine
-from experiments.suite import HERE, KEEP_MEMORY, Planned
 
 SHARE = 0.25  # of the published run's steps
 FEWEST = 600  # steps of a trial, where the published run has as many: fewer end on the plateau of most tasks
@@ -244,9 +245,7 @@ def run_trial(planned: Planned, report: Report, threads: int, stopped: threading
     """
     key = planned.key
     key.log.parent.mkdir(parents=True, exist_ok=True)
-    tunables = ":".join(filter(None, (os.environ.get("GLIBC_TUNABLES"), KEEP_MEMORY)))
-    defaults = {"OMP_NUM_THREADS": str(threads), "WANDB_MODE": "disabled"}  # a hundred short runs are no dashboard
-    environment = {**defaults, **os.environ, "GLIBC_TUNABLES": tunables, "PYTHONUNBUFFERED": "1"}
+    variables = environment(threads, WANDB_MODE="disabled")  # a hundred short runs are no dashboard
     command = [sys.executable, "-m", "experiments.run", *planned.arguments]
     told: set[int] = set()
 
@@ -258,7 +257,7 @@ def run_trial(planned: Planned, report: Report, threads: int, stopped: threading
     with (
         key.log.open("a", encoding="utf-8") as log,
         subprocess.Popen(
-            command, env=environment, stdout=log, stderr=subprocess.STDOUT, start_new_session=True
+            command, env=variables, stdout=log, stderr=subprocess.STDOUT, start_new_session=True
         ) as process,
     ):
         try:

@@ -25,10 +25,11 @@ import yaml
 from filelock import FileLock, Timeout
 from jsonargparse import ArgumentError, auto_cli
 
+from experiments.launch import MOST_JOBS
+from experiments.plan import Planned, plan_long_range, row_of, tuned_as
 from experiments.run import build_parser, identity, one_sentence
 from experiments.search_space import OPTIMISATION, SEED, SHARED_POINTS, SPACE, sweep_definition
 from experiments.store import config_hash, write_atomically
-from experiments.suite import MOST_JOBS, Planned, plan_long_range, row_of, tuned_as
 from experiments.trials import COMPLETE_FIRST, FEWEST, NEVER_BEFORE, REPORTS, SHARE, Runner, Search, Subject, run_trial
 
 

@@ -75,6 +75,32 @@ def attention_rows(name: str, curve: Curve) -> list[dict[str, Any]]:
     return [row("attention_on_answer", 0.8, "share", N, name, x) for x in curve]
 
 
+SCORES = {  # by head size, of the scaled and of the unscaled
+    "score_entropy": ({4: 4.0, 16: 4.0, 64: 4.0, 256: 4.0}, {4: 3.5, 16: 2.5, 64: 1.0, 256: 0.5}),
+    "score_gradient": ({4: 0.2, 16: 0.2, 64: 0.2, 256: 0.2}, {4: 0.25, 16: 0.5, 64: 0.4, 256: 0.1}),
+}
+
+
+def score_rows() -> list[dict[str, Any]]:
+    """A softmax over random scores of 64 keys: at head size 64 its entropy without scaling is a quarter."""
+    rows = []
+    for metric, curves in SCORES.items():
+        for name, curve in zip(("scaled", "unscaled"), curves, strict=True):
+            unit = "nats" if metric == "score_entropy" else "norm"
+            rows += [row(metric, value, unit, 64, f"head size, {name}", d) for d, value in curve.items()]
+    return rows
+
+
+def entropy_rows(before: Mapping[str, float], after: Mapping[str, float]) -> list[dict[str, Any]]:
+    """Entropy of attention by layer."""
+    moments = {"at initialisation": before, "trained": after}
+    return [
+        row("attention_entropy", value, "nats", 100, f"layer, {when}", layer)
+        for when, layers in moments.items()
+        for layer, value in layers.items()
+    ]
+
+
 def pair_rows(values: Curve, over_all: float, pairs: int = 1000) -> list[dict[str, Any]]:
     rows = [row("contrastive_accuracy", value, "share", 100, "distance", x) for x, value in values.items()]
     for metric in ("contrastive_accuracy", "contrastive_accuracy_mean"):
@@ -270,6 +296,8 @@ def write_ablations(root: Path, *, seed: int = 0) -> None:
         rows = axis_rows(dict.fromkeys(FLAT, 0.2) if broken else FLAT, "length")
         rows.append(row("permutation_difference", 1e-16 if variant == "none" else 0.4, "probability", 64))
         control = 0.3 if broken else 1.0
+        if variant.endswith("scaled-d64"):
+            rows += [*score_rows(), *entropy_rows({"cross layer 1": 3.0}, {"cross layer 1": 0.5 if broken else 1.5})]
         settings = settings_of("transformer", variant)
         write_long_range(
             root, "copy", "transformer", rows, variant=variant, seed=seed, control=control, settings=settings

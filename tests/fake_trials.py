@@ -4,9 +4,9 @@ import math
 from collections.abc import Callable
 from pathlib import Path
 
+from experiments.plan import Planned
 from experiments.search_space import OPTIMISATION
 from experiments.store import RunKey
-from experiments.suite import Planned
 from experiments.trials import Report, Subject
 
 MAX_STEPS = 400  # so that a trial has 100 steps, validated at every tenth

@@ -12,6 +12,7 @@ from fake_long_range import (
     axis_rows,
     gradient_rows,
     pair_rows,
+    score_rows,
     write_ablations,
     write_everything,
     write_long_range,
@@ -36,6 +37,7 @@ from analysis.evidence import (
     within,
 )
 from analysis.long_range_section import GROUPS
+from analysis.long_range_tables import effect_text
 from analysis.records import read_store
 from analysis.statistics import Interval
 
@@ -45,6 +47,7 @@ GAP = "RNNs forget: the first words fade with the gap (plain RNN)"
 GRADIENT = "RNNs forget: the gradient of the first words fades (plain RNN)"
 DIRECT = "The Transformer relates any two positions directly, distance is irrelevant"
 SHUFFLED = "Without positions, “dog bites man” equals “man bites dog”"
+SOFTMAX = "1/√d keeps the softmax from saturating (random queries and keys)"
 PARITY = "LSTMs generalise on parity where Transformers do not"
 COPIES = "No model copies far beyond its training length"
 LSTM_GAP = "A gap alone does not break the LSTM"
@@ -75,7 +78,8 @@ def everything(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Verdict]:
         (DIRECT, SUPPORTED),
         (SHUFFLED, SUPPORTED),
         ("Without positions, order is lost (copy, variant none)", SUPPORTED),
-        ("1/√d keeps softmax from saturating (copy, variant unscaled-d64)", SUPPORTED),
+        (SOFTMAX, SUPPORTED),  # 1 nat against 4
+        ("1/√d matters for what is learned (copy, variant unscaled-d64)", SUPPORTED),
         ("Several heads see several relations (copy, variant heads1)", CONTRADICTED),
         ("Residual connections are a safety net", NOT_DECIDED),  # not run
         (PARITY, SUPPORTED),
@@ -231,9 +235,50 @@ def test_failing_without_a_part_is_evidence_only_if_the_whole_was_trained_enough
 def test_the_scaled_network_of_the_same_size_is_the_counterpart(tmp_path: Path) -> None:
     write_task(tmp_path, "copy")
     write_ablations(tmp_path)
-    reason = decided(tmp_path)["1/√d keeps softmax from saturating (copy, variant unscaled-d64)"].reason
+    reason = decided(tmp_path)["1/√d matters for what is learned (copy, variant unscaled-d64)"].reason
     assert reason.startswith("Transformer, scaled-d64: ")
     assert "scaled-d64" in ABLATIONS
+
+
+@pytest.mark.parametrize(
+    ("unscaled", "outcome"),
+    [
+        (1.99, SUPPORTED),
+        (2.0, NOT_DECIDED),  # half of 4 is not below half
+        (3.6, NOT_DECIDED),
+        (3.61, CONTRADICTED),
+    ],
+)
+def test_the_softmax_saturates_below_half_and_stays_even_above_nine_tenths(
+    tmp_path: Path, unscaled: float, outcome: str
+) -> None:
+    rows = [row("score_entropy", 4.0, "nats", 64, "head size, scaled", d) for d in (16, 64, 256)]
+    for d, value in ((16, 4.0), (64, unscaled), (256, 0.0)):  # only head size 64 counts
+        rows.append(row("score_entropy", value, "nats", 64, "head size, unscaled", d))
+    write_long_range(tmp_path, "recall", "transformer", rows, control=None)
+    verdict = decided(tmp_path)[SOFTMAX]
+    assert verdict.outcome == outcome
+    assert verdict.effect is not None
+    assert verdict.effect.value == pytest.approx(unscaled / 4)
+    assert effect_text(verdict.effect) == f"{unscaled / 4:.3f}"  # one value, no interval
+    assert verdict.reason.startswith(f"{unscaled:.2f} nats without scaling against 4.00 with it at d = 64")
+    assert ("between 0.5 and 0.9" in verdict.reason) == (outcome == NOT_DECIDED)
+
+
+@pytest.mark.parametrize("lost", ["head size, scaled", "head size, unscaled", 64])
+def test_a_softmax_measured_in_part_decides_nothing(tmp_path: Path, lost: str | int) -> None:
+    rows = [r for r in score_rows() if lost not in (r["x_name"], r["x"])]
+    write_long_range(tmp_path, "recall", "transformer", rows)
+    verdict = decided(tmp_path)[SOFTMAX]
+    assert verdict.outcome == NOT_DECIDED
+    assert verdict.reason == "not run: no score entropy with and without scaling at head size 64"
+
+
+def test_what_scaling_does_and_whether_it_matters_stand_side_by_side(tmp_path: Path) -> None:
+    write_task(tmp_path, "copy")
+    write_ablations(tmp_path)
+    texts = [claim.text for claim in all_claims(read_store(tmp_path, "quick"))]
+    assert texts[texts.index(SOFTMAX) + 1] == "1/√d matters for what is learned (copy, variant unscaled-d64)"
 
 
 def test_pairs_of_translations_decide_over_all_of_them(tmp_path: Path) -> None:

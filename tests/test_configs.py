@@ -11,10 +11,10 @@ from jsonargparse import Namespace
 from readme import ROOT, files_to_write
 
 from datamodules import embedded
-from experiments import suite
+from experiments import plan
 from experiments.long_range import right_share
+from experiments.plan import Planned, plan_bleu, plan_long_range, read_suite
 from experiments.run import build_parser, main
-from experiments.suite import Planned, plan_bleu, plan_long_range, read_suite
 from experiments.trainer import TrainerSettings, build_trainer
 
 EXPERIMENTS = ROOT / "experiments"
@@ -176,7 +176,7 @@ def test_the_readmes_suite_reads_an_own_corpus(tmp_path: Path, monkeypatch: pyte
     folder = tmp_path / "configs" / "bleu" / "mine"
     for model in ("lstm", "bahdanau", "transformer"):
         (folder / f"{model}.yaml").write_text((EXPERIMENTS / f"configs/bleu/full/{model}.yaml").read_text())
-    monkeypatch.setattr(suite, "HERE", tmp_path)
+    monkeypatch.setattr(plan, "HERE", tmp_path)
     monkeypatch.chdir(tmp_path)
     pairs = embedded.embedded_corpus("train", size=60)
     Path("corpus").mkdir()

@@ -16,7 +16,7 @@ from analysis import report
 from datamodules import embedded
 from datamodules.batch import BOS, EOS, PAD
 from datamodules.synthetic import Axis, SyntheticData
-from experiments import run, suite
+from experiments import plan, run
 from experiments.long_range import right_share
 from experiments.trainer import TrainerSettings, build_trainer
 from models.modules import Optimisation
@@ -104,12 +104,12 @@ def test_the_new_task_yields_the_common_batch(written: Path) -> None:
 def test_the_new_task_goes_from_its_yaml_to_the_report(written: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     mine = written / "experiments" / "configs" / "long_range" / "quick"
     for folder in ("models", "common.yaml"):
-        (mine / folder).symlink_to(suite.HERE / "configs" / "long_range" / "quick" / folder)
-    (written / "experiments" / "suites" / "quick.yaml").symlink_to(suite.HERE / "suites" / "quick.yaml")
-    monkeypatch.setattr(suite, "HERE", written / "experiments")
+        (mine / folder).symlink_to(plan.HERE / "configs" / "long_range" / "quick" / folder)
+    (written / "experiments" / "suites" / "quick.yaml").symlink_to(plan.HERE / "suites" / "quick.yaml")
+    monkeypatch.setattr(plan, "HERE", written / "experiments")
     tiny = ["--trainer.max_steps=2", "--trainer.validate_every=1", "--trainer.accelerator=cpu"]
     tiny += ["--data.init_args.test_examples=10", "--data.init_args.validation_examples=9"]
-    planned = list(suite.plan_long_range("quick", ["sorting"], [], [], "runs", tiny))
+    planned = list(plan.plan_long_range("quick", ["sorting"], [], [], "runs", tiny))
     assert [one.key.model for one in planned] == ["rnn", "gru", "lstm", "bahdanau", "transformer"]
     run.main(planned[2].arguments)
     report.main(["--suite", "quick"])

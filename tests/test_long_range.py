@@ -28,8 +28,8 @@ from experiments.long_range import (
     subject_survival,
     variance,
 )
+from experiments.plan import Planned, plan_long_range
 from experiments.run import main
-from experiments.suite import Planned, plan_long_range
 from experiments.tracking import decide_mode
 from models import LSTMSeq2Seq
 from models.lstm import LSTMSettings

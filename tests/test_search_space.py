@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from optuna.distributions import FloatDistribution
 from wandb.sdk.launch.sweeps.utils import create_sweep_command, create_sweep_command_args
 
+from experiments.plan import plan_long_range
 from experiments.run import build_parser
 from experiments.search_space import (
     OPTIMISATION,
@@ -22,7 +23,6 @@ from experiments.search_space import (
     shared_point,
     sweep_definition,
 )
-from experiments.suite import plan_long_range
 
 
 def test_the_shared_points_lie_within_the_space_and_every_quarter_of_it_has_one() -> None:

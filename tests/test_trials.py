@@ -13,8 +13,8 @@ from fake_trials import FakeRunner, bowl, setting, subject
 from optuna.trial import TrialState
 
 from experiments import trials
+from experiments.plan import Planned
 from experiments.search_space import SEED, SHARED_POINTS, rounded, shared_point
-from experiments.suite import Planned
 from experiments.trials import Search, end, run_trial, validation_losses, why_it_failed
 
 

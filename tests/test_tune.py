@@ -10,9 +10,9 @@ import yaml
 from fake_trials import FakeRunner, subject
 
 from experiments import trials, tune
+from experiments.plan import Planned, plan_long_range
 from experiments.run import build_parser
 from experiments.search_space import SEED, SPACE
-from experiments.suite import Planned, plan_long_range
 from experiments.trials import Report, Search, Subject
 from experiments.tune import alone, main, subjects, unequal, write_sweep, write_tuned
 
