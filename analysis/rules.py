@@ -106,7 +106,10 @@ def one_vector(task: str) -> Judge:
         lstm, attention = evidence.ends(axis, LSTM), evidence.ends(axis, ATTENTION)
         evidence.require_mastered(task, LSTM, ATTENTION)
         reason = f"{said(axis, LSTM, *lstm)}; {said(axis, ATTENTION, *attention)}"
-        return above(apart(loss(*lstm), loss(*attention)), MARGIN, reason)
+        verdict = above(apart(loss(*lstm), loss(*attention)), MARGIN, reason)
+        if verdict.outcome != NOT_DECIDED:
+            evidence.require_settled(task, LSTM if verdict.outcome == SUPPORTED else ATTENTION)
+        return verdict
 
     return judge
 
@@ -128,7 +131,10 @@ def attention_fixes(task: str) -> Judge:
         broken = over_seeds(lstm)
         if not broken.high < HELD:
             return Verdict(NOT_DECIDED, f"nothing to fix, the LSTM is not surely below {HELD} there: {reason}")
-        return above(over_seeds(fixed), HELD, reason)
+        verdict = above(over_seeds(fixed), HELD, reason)
+        if verdict.outcome == CONTRADICTED:
+            evidence.require_settled(task, ATTENTION)
+        return verdict
 
     return judge
 

@@ -122,6 +122,24 @@ def test_no_claim_rests_on_an_under_trained_model(tmp_path: Path, model: str) ->
         assert "(control 0.970)" in verdict.reason
 
 
+@pytest.mark.parametrize(("rise", "settled"), [(0.0, True), (0.009, True), (0.02, False)])
+@pytest.mark.parametrize("model", ["lstm", "bahdanau"])
+def test_what_was_still_learning_is_not_called_unable(model: str, rise: float, settled: bool, tmp_path: Path) -> None:
+    """The LSTM loses more, which supports one claim; attention is below 0.9 at the end, which contradicts the other."""
+    for name, curve in (("lstm", {4: 1.0, 8: 0.2}), ("bahdanau", {4: 1.0, 8: 0.6})):
+        rows = axis_rows(curve, "length", trained_to=8)
+        write_long_range(tmp_path, "copy", name, rows, rise=rise if name == model else 0.0)
+    found = decided(tmp_path)
+    concerned, other = (VECTOR, FIXES) if model == "lstm" else (FIXES, VECTOR)
+    assert found[other].outcome == {VECTOR: SUPPORTED, FIXES: CONTRADICTED}[other]
+    if settled:
+        assert found[concerned].outcome == {VECTOR: SUPPORTED, FIXES: CONTRADICTED}[concerned]
+    else:
+        assert found[concerned].outcome == NOT_DECIDED
+        assert "still learning on copy when the budget ended" in found[concerned].reason
+        assert "0.880 to 0.900 on validation" in found[concerned].reason
+
+
 def test_without_a_control_nothing_is_decided(tmp_path: Path) -> None:
     write_task(tmp_path, "copy")
     write_long_range(tmp_path, "copy", "lstm", axis_rows(FALLING, "length"), control=None)
