@@ -32,13 +32,13 @@ FADES = (
 )
 VECTOR = (
     "Effect: what the LSTM loses from the smallest to the largest trained value, minus what the LSTM + attention "
-    "loses. Supported if its interval lies above 0.05, contradicted if below; not decided while the model that loses "
-    "more was still gaining over 0.01 on validation in the last fifth of its training."
+    "loses. Supported if its interval lies above 0.05, contradicted if below; not decided if as much training again, "
+    "at the pace of its last fifth, could bring the LSTM up that far."
 )
 FIXES = (
     "Effect: accuracy of the LSTM + attention at the largest trained value, provided that the LSTM's interval lies "
-    "below 0.9 there. Supported if its interval lies above 0.9, contradicted if below, unless it was still gaining "
-    "over 0.01 on validation in the last fifth of its training."
+    "below 0.9 there. Supported if its interval lies above 0.9, contradicted if below, unless as much training "
+    "again, at the pace of its last fifth, could bring it there."
 )
 SHUFFLED = (
     "Effect: largest change of an output probability when the source is shuffled, without position encodings. "

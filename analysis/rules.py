@@ -106,10 +106,10 @@ def one_vector(task: str) -> Judge:
         lstm, attention = evidence.ends(axis, LSTM), evidence.ends(axis, ATTENTION)
         evidence.require_mastered(task, LSTM, ATTENTION)
         reason = f"{said(axis, LSTM, *lstm)}; {said(axis, ATTENTION, *attention)}"
-        verdict = above(apart(loss(*lstm), loss(*attention)), MARGIN, reason)
-        if verdict.outcome != NOT_DECIDED:
-            evidence.require_settled(task, LSTM if verdict.outcome == SUPPORTED else ATTENTION)
-        return verdict
+        effect = apart(loss(*lstm), loss(*attention))
+        if effect.low > MARGIN:
+            evidence.require_settled(task, LSTM, effect.low - MARGIN)
+        return above(effect, MARGIN, reason)
 
     return judge
 
@@ -133,7 +133,7 @@ def attention_fixes(task: str) -> Judge:
             return Verdict(NOT_DECIDED, f"nothing to fix, the LSTM is not surely below {HELD} there: {reason}")
         verdict = above(over_seeds(fixed), HELD, reason)
         if verdict.outcome == CONTRADICTED:
-            evidence.require_settled(task, ATTENTION)
+            evidence.require_settled(task, ATTENTION, HELD - over_seeds(fixed).high)
         return verdict
 
     return judge

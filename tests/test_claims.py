@@ -122,22 +122,23 @@ def test_no_claim_rests_on_an_under_trained_model(tmp_path: Path, model: str) ->
         assert "(control 0.970)" in verdict.reason
 
 
-@pytest.mark.parametrize(("rise", "settled"), [(0.0, True), (0.009, True), (0.02, False)])
-@pytest.mark.parametrize("model", ["lstm", "bahdanau"])
+@pytest.mark.parametrize(
+    ("model", "rise", "settled"),
+    [("lstm", 0.05, True), ("lstm", 0.08, False), ("bahdanau", 0.04, True), ("bahdanau", 0.06, False)],
+)
 def test_what_was_still_learning_is_not_called_unable(model: str, rise: float, settled: bool, tmp_path: Path) -> None:
-    """The LSTM loses more, which supports one claim; attention is below 0.9 at the end, which contradicts the other."""
+    """The LSTM loses 0.4 more, which supports one claim; attention is 0.3 below 0.9, which contradicts the other."""
     for name, curve in (("lstm", {4: 1.0, 8: 0.2}), ("bahdanau", {4: 1.0, 8: 0.6})):
         rows = axis_rows(curve, "length", trained_to=8)
         write_long_range(tmp_path, "copy", name, rows, rise=rise if name == model else 0.0)
     found = decided(tmp_path)
+    outcomes = {VECTOR: SUPPORTED, FIXES: CONTRADICTED}
     concerned, other = (VECTOR, FIXES) if model == "lstm" else (FIXES, VECTOR)
-    assert found[other].outcome == {VECTOR: SUPPORTED, FIXES: CONTRADICTED}[other]
-    if settled:
-        assert found[concerned].outcome == {VECTOR: SUPPORTED, FIXES: CONTRADICTED}[concerned]
-    else:
-        assert found[concerned].outcome == NOT_DECIDED
+    assert found[other].outcome == outcomes[other]
+    assert found[concerned].outcome == (outcomes[concerned] if settled else NOT_DECIDED)
+    if not settled:
         assert "still learning on copy when the budget ended" in found[concerned].reason
-        assert "0.880 to 0.900 on validation" in found[concerned].reason
+        assert f"{0.9 - rise:.3f} to 0.900 on validation" in found[concerned].reason
 
 
 def test_without_a_control_nothing_is_decided(tmp_path: Path) -> None:
