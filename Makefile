@@ -61,7 +61,7 @@ help: ## Show this help
 	@$(foreach v,$(HELP_VARS),printf '  %-12s %-14s %s\n' '$(v)' '$(or $($(v)),-)' '$(HELP_$(v))';)
 
 quick: SUITE := quick
-quick: $(INSTALLED) ## Install, train on generated data, compare BLEU and long range: report in results/quick (8 min)
+quick: $(INSTALLED) ## Install, train on generated data, compare BLEU and long range: report in results/quick (7 min)
 	@$(RUN_BLEU)
 	@$(RUN_LONG_RANGE)
 	@$(CONTRASTIVE)

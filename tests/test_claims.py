@@ -338,3 +338,12 @@ def test_every_claim_has_a_rule_a_source_and_margins_in_words(tmp_path: Path) ->
         assert claim.source
         assert all(word in claim.rule for word in ("Effect:", "Supported if", "contradicted if"))
         assert judged(claim, Evidence(store)).reason
+
+
+def test_tasks_without_a_variant_to_compare_with_say_nothing_about_shuffling(tmp_path: Path) -> None:
+    """To parity the order of the bits does not matter, whatever the positions."""
+    write_long_range(tmp_path, "parity", "transformer", [row("permutation_difference", 1e-5, "probability", 100)])
+    for variant, shift in (("none", 0.0), ("base", 0.9)):
+        rows = [row("permutation_difference", shift, "probability", 100)]
+        write_long_range(tmp_path, "reverse", "transformer", rows, variant=variant)
+    assert decided(tmp_path)[SHUFFLED].outcome == SUPPORTED
