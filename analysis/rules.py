@@ -50,21 +50,21 @@ def said(axis: Axis, system: System, *points: Point) -> str:
 
 
 def loses_with_gap(system: System) -> Judge:
-    def judge(evidence: Evidence) -> Verdict:
-        axis = evidence.axis("recall", "gap")
-        near, far = evidence.ends(axis, system)
-        evidence.require_mastered("recall", system)
-        return above(loss(near, far), MARGIN, said(axis, system, near, far))
-
-    return judge
+    return over_gap(system, above)
 
 
 def keeps_over_gap(system: System) -> Judge:
+    return over_gap(system, below)
+
+
+def over_gap(system: System, decide: Callable[[Interval, float, str], Verdict]) -> Judge:
+    """What a system loses from the smallest to the largest gap of training, put to `decide`."""
+
     def judge(evidence: Evidence) -> Verdict:
         axis = evidence.axis("recall", "gap")
         near, far = evidence.ends(axis, system)
         evidence.require_mastered("recall", system)
-        return below(loss(near, far), MARGIN, said(axis, system, near, far))
+        return decide(loss(near, far), MARGIN, said(axis, system, near, far))
 
     return judge
 

@@ -21,6 +21,7 @@ from datamodules.task import Point, Task
 from experiments.memory import (
     KEYS,
     attention_on_answer,
+    evaluating,
     gradient_reach,
     permutation_difference,
     probe,
@@ -159,10 +160,8 @@ def memory(network: Network, data: SyntheticData, device: torch.device, when: st
 @torch.no_grad()
 def attention_entropy(network: Network, batch: Batch, device: torch.device, when: str) -> list[Measurement]:
     """Mean entropy of each layer's attention to the source, in nats: log S where even, 0 where saturated."""
-    was_training = network.training
-    network.eval()
-    maps = network.attention(network.encode(batch.source.to(device)), batch.decoder_input.to(device))
-    network.train(was_training)
+    with evaluating(network):
+        maps = network.attention(network.encode(batch.source.to(device)), batch.decoder_input.to(device))
     scored = (batch.labels != IGNORE).to(device)
     rows = []
     for layer, weights in maps.items():  # (B, h, T, S)

@@ -25,7 +25,7 @@ import yaml
 from filelock import FileLock, Timeout
 from jsonargparse import ArgumentError, auto_cli
 
-from experiments.launch import MOST_JOBS
+from experiments.launch import jobs_at_once
 from experiments.plan import Planned, plan_long_range, row_of, tuned_as
 from experiments.run import build_parser, identity, one_sentence
 from experiments.search_space import OPTIMISATION, SEED, SHARED_POINTS, SPACE, sweep_definition
@@ -194,7 +194,7 @@ def main(
     suite: str = "quick",
     tasks: str = "",
     models: str = "",
-    trials: int = 8,
+    trials: int = 4,
     devices: str = "",
     precision: str = "",
     jobs: str = "",
@@ -225,7 +225,7 @@ def main(
         if sweep:
             write_sweep(found, trials, Path(sweep))
             return
-        at_once = min(int(jobs or MOST_JOBS), cores, len(found))
+        at_once = min(jobs_at_once(jobs, "long-range"), max(1, len(found)))
         with ExitStack() as locks:
             for one in found:
                 locks.enter_context(alone(one))

@@ -268,3 +268,9 @@ def test_a_sweep_is_written_instead_of_trials(tmp_path: Path, monkeypatch: pytes
 def test_subjects_do_not_depend_on_the_published_seeds(tmp_path: Path) -> None:
     one: Subject = subjects("quick", ["copy"], ["lstm"], str(tmp_path), [])[0]
     assert one.trial("trial0", (), 1).key.seed == SEED
+
+
+def test_a_mistyped_number_of_jobs_is_one_sentence(tmp_path: Path) -> None:
+    with pytest.raises(SystemExit, match="error: JOBS is 'many'; write a whole number above 0"):
+        main("quick", "copy", "lstm", jobs="many", root=str(tmp_path))
+    assert not list(tmp_path.iterdir())
