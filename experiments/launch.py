@@ -7,24 +7,10 @@ import threading
 import time
 from concurrent.futures import ThreadPoolExecutor, as_completed
 
+from experiments.environment import environment
 from experiments.plan import Planned
 
 MOST_JOBS = 8  # long-range runs at once on a machine with many cores, where one accelerator may serve them all
-# glibc gives freed memory back to the kernel and takes page faults to get it again at every step: without this a
-# step of the attention decoder took 351 ms, with it 233 ms (once each, on a noisy two-core machine).
-KEEP_MEMORY = "glibc.malloc.mmap_max=0:glibc.malloc.trim_threshold=17179869184:glibc.malloc.top_pad=67108864"
-
-
-def environment(threads: int, **defaults: str) -> dict[str, str]:
-    """The environment of a run's process; what is set already outweighs `threads` and the other defaults."""
-    tunables = [os.environ.get("GLIBC_TUNABLES", ""), KEEP_MEMORY]
-    return {
-        "OMP_NUM_THREADS": str(threads),
-        **defaults,
-        **os.environ,
-        "GLIBC_TUNABLES": ":".join(filter(None, tunables)),
-        "PYTHONUNBUFFERED": "1",
-    }
 
 
 def jobs_at_once(text: str, experiment: str) -> int:

@@ -22,7 +22,7 @@ from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
 from optuna.trial import FrozenTrial, Trial, TrialState
 
-from experiments.launch import environment
+from experiments.environment import environment
 from experiments.plan import HERE, Planned
 from experiments.search_space import SEED, SHARED_POINTS, distributions, overrides, rounded, shared_point
 from experiments.store import git_state, machine

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from models.attention_loop import AttentionLoop, Weights
 from models.dropout import Dropout
 from models.embedding import embeddings
 from models.network import Network
@@ -170,25 +171,23 @@ class BahdanauNetwork(Network):
         The rest of the gates is one product, [W_ctx | W_hh] [c; s].
         """
         E = embedded.shape[-1]
-        weight_ih, weight_hh, bias_ih, bias_hh = self.first.all_weights[0]
+        weight_ih, weight_hh, bias_ih, bias_hh = (_output_before_cell(p) for p in self.first.all_weights[0])
         W_word, W_context = weight_ih.split([E, self.first.input_size - E], dim=1)
         word_gates = F.linear(embedded, W_word, bias_ih + bias_hh)  # (B, T, 4H)
-        W_recurrent = torch.cat([W_context, weight_hh], dim=1)  # (4H, 2H)
+        dtype, attend = word_gates.dtype, self.additive.W_a
+        weights = Weights(attend.weight, attend.bias, self.additive.v, torch.cat([W_context, weight_hh], dim=1))
         s, cell = state
-        outputs, contexts, weights = [], [], []
-        for word_gate in word_gates.unbind(1):
-            alpha = self.additive.weights(s, memory.keys, memory.mask)  # (B, S)
-            context = torch.bmm(alpha.unsqueeze(1).to(memory.annotations.dtype), memory.annotations).squeeze(
-                1
-            )  # (B, H)
-            gates = word_gate + F.linear(torch.cat([context, s], dim=-1), W_recurrent)  # (B, 4H)
-            i, f, g, o = gates.chunk(4, dim=-1)
-            cell = torch.sigmoid(f) * cell + torch.sigmoid(i) * torch.tanh(g)
-            s = torch.sigmoid(o) * torch.tanh(cell)
-            outputs.append(s)
-            contexts.append(context)
-            weights.append(alpha)
-        return torch.stack(outputs, 1), torch.stack(contexts, 1), torch.stack(weights, 1), (s, cell)
+        with torch.autocast(embedded.device.type, enabled=False):
+            outputs, contexts, alpha, s, cell = AttentionLoop.apply(
+                word_gates,
+                memory.annotations.to(dtype),
+                memory.keys.to(dtype),
+                memory.mask,
+                s.to(dtype),
+                cell.to(torch.promote_types(dtype, torch.float)),  # it adds up over steps: never in bf16
+                *(w.to(dtype) for w in weights),
+            )
+        return outputs, contexts, alpha, (s, cell)
 
     def _parallel(
         self, embedded: Tensor, memory: BahdanauMemory, state: tuple[Tensor, Tensor]
@@ -198,3 +197,9 @@ class BahdanauNetwork(Network):
         alpha = self.additive.weights(output, memory.keys, memory.mask)  # (B, T, S)
         context = torch.bmm(alpha.to(memory.annotations.dtype), memory.annotations)  # (B, T, H)
         return output, context, alpha, (hidden.squeeze(0), cell.squeeze(0))
+
+
+def _output_before_cell(parameter: Tensor) -> Tensor:
+    """An LSTM's gates from torch's order, input, forget, cell, output, to one with the three sigmoids side by side."""
+    i, f, g, o = parameter.chunk(4)
+    return torch.cat([i, f, o, g])

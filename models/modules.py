@@ -18,10 +18,14 @@ from models.transformer import TransformerNetwork, TransformerSettings
 class Batch(Protocol):
     """What a task yields: see the datamodules. Shapes (B, S), (B, T), (B, T), (B,)."""
 
-    source: Tensor
-    decoder_input: Tensor
-    labels: Tensor
-    ids: Tensor
+    @property
+    def source(self) -> Tensor: ...
+    @property
+    def decoder_input(self) -> Tensor: ...
+    @property
+    def labels(self) -> Tensor: ...
+    @property
+    def ids(self) -> Tensor: ...
 
 
 @dataclass
@@ -75,10 +79,14 @@ class Seq2SeqModule(L.LightningModule):
         """(B, S) and (B, T) token ids -> (B, T, V) logits."""
         return self.network(source, decoder_input)
 
-    def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
+    def loss(self, batch: Batch) -> tuple[Tensor, int]:
+        """What a training step minimises, a mean over scored positions, and how many these are."""
         logits, labels = scored_logits(self.network, batch.source, batch.decoder_input, batch.labels)
-        loss = smoothed_cross_entropy(logits, labels, self.optimisation.label_smoothing)
-        self.log("train/loss", loss, batch_size=len(labels))
+        return smoothed_cross_entropy(logits, labels, self.optimisation.label_smoothing), len(labels)
+
+    def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
+        loss, scored = self.loss(batch)
+        self.log("train/loss", loss, batch_size=scored)
         return loss
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
@@ -95,11 +103,16 @@ class Seq2SeqModule(L.LightningModule):
         metrics[f"{stage}/token_accuracy"] = loss.accuracy
         self.log_dict(metrics, batch_size=loss.tokens, on_epoch=True, sync_dist=True)
 
-    def configure_optimizers(self) -> Any:
+    def optimiser(self) -> torch.optim.Optimizer:
+        """AdamW with one kernel for all parameters."""
         o = self.optimisation
-        optimiser = torch.optim.AdamW(
+        return torch.optim.AdamW(
             self.parameters(), lr=o.learning_rate, betas=o.betas, eps=o.eps, weight_decay=o.weight_decay, fused=True
         )
+
+    def configure_optimizers(self) -> Any:
+        o = self.optimisation
+        optimiser = self.optimiser()
         max_steps = int(self.trainer.estimated_stepping_batches)
 
         def factor(completed: int) -> float:

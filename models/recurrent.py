@@ -12,6 +12,7 @@ from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 from models.dropout import Dropout
 from models.embedding import Embedding
+from models.ragged import run_ragged
 
 CELLS = {"lstm": nn.LSTM, "gru": nn.GRU, "rnn": nn.RNN}
 Cell = Literal["lstm", "gru", "rnn"]
@@ -126,12 +127,14 @@ class RecurrentEncoder(nn.Module):
         embedded = self.dropout(self.embedding(source))  # (B, S, E)
         if int(lengths.min()) == source.shape[1]:  # nothing to stop at: plain tensors are faster
             annotations, state = self.rnn(embedded)
+        elif source.device.type == "cpu":
+            annotations, state = run_ragged(self.rnn, embedded, lengths, self.dropout)
         else:
             # Packing stops the recurrence at each source's last token. It wants the lengths on the host.
             packed = pack_padded_sequence(embedded, lengths, batch_first=True, enforce_sorted=False)
             output, state = self.rnn(packed)
             annotations, _ = pad_packed_sequence(output, batch_first=True, total_length=source.shape[1])  # (B, S, H)
-        hidden, cell = state if isinstance(state, tuple) else (state, state)
+        hidden, cell = (state[0], state[-1]) if isinstance(state, tuple) else (state, state)
         return Encoded(annotations, self._by_layer(hidden), self._by_layer(cell), is_padding)
 
     def _by_layer(self, state: Tensor) -> Tensor:

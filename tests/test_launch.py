@@ -8,23 +8,13 @@ from pathlib import Path
 import pytest
 
 from experiments import launch
-from experiments.launch import KEEP_MEMORY, Running, environment, jobs_at_once, run_all, run_one
+from experiments.environment import KEEP_MEMORY
+from experiments.launch import Running, jobs_at_once, run_all, run_one
 from experiments.plan import Planned, plan_bleu
 
 
 def planned(root: str | Path = "runs", seeds: tuple[int, ...] = (0,)) -> list[Planned]:
     return list(plan_bleu("smoke", [], list(seeds), "", str(root), []))
-
-
-def test_a_runs_environment_is_the_callers_with_defaults_for_what_is_not_set(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(os, "environ", {"HOME": "/home/me"})
-    own = {"GLIBC_TUNABLES": KEEP_MEMORY, "PYTHONUNBUFFERED": "1"}
-    assert environment(3) == {"HOME": "/home/me", "OMP_NUM_THREADS": "3", **own}
-    assert environment(3, WANDB_MODE="disabled") == {**environment(3), "WANDB_MODE": "disabled"}
-    given = {"OMP_NUM_THREADS": "1", "WANDB_MODE": "online", "PYTHONUNBUFFERED": ""}
-    monkeypatch.setattr(os, "environ", {**given, "GLIBC_TUNABLES": "glibc.malloc.check=1"})
-    tunables = f"glibc.malloc.check=1:{KEEP_MEMORY}"
-    assert environment(3, WANDB_MODE="disabled") == {**given, "GLIBC_TUNABLES": tunables, "PYTHONUNBUFFERED": "1"}
 
 
 def test_small_runs_take_a_core_each_and_others_the_whole_machine(monkeypatch: pytest.MonkeyPatch) -> None:

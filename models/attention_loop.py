@@ -1,0 +1,157 @@
+"""The serial part of Bahdanau's decoder, with its gradient written out.
+
+c_t needs s_{t-1}, so the target is worked through one token after another (Bahdanau et al. 2015, section 3.1, equations
+4 to 6; A.1.2). Left to autograd, each step keeps some thirty small operations and adds its part to every weight's
+gradient. Written out, a step's backward pass is a dozen operations, and the weights' gradients are one product over all
+steps at the end.
+B batch, S source length, T target length, H hidden, A attention width.
+"""
+
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+from torch.autograd.function import once_differentiable
+
+
+class Weights(NamedTuple):
+    """What the loop reads at every step.
+
+    `attend` (A, H), `attend_bias` (A,) and `score` (A,) are W_a, its bias and v; `recurrent` (4H, 2H) multiplies
+    [c_t; s_{t-1}], its rows in the order input, forget, output, cell.
+    """
+
+    attend: Tensor
+    attend_bias: Tensor
+    score: Tensor
+    recurrent: Tensor
+
+
+class Step(NamedTuple):
+    """What one step leaves behind for the next, and for its gradient; (B, H) where not said otherwise."""
+
+    energy: Tensor  # (B, S, A)
+    alpha: Tensor  # (B, S) attention weights
+    joined: Tensor  # (B, 2H) [c_t; s_{t-1}]
+    gates: Tensor  # (B, 4H) input, forget, output, cell after their nonlinearities
+    cell: Tensor
+    tanh_cell: Tensor
+    state: Tensor
+
+
+def energies(keys: Tensor, state: Tensor, weights: Weights) -> Tensor:
+    """tanh(W_a s_{t-1} + U_a h_j): (B, S, A)."""
+    query = torch.addmm(weights.attend_bias, state, weights.attend.t())  # (B, A)
+    return torch.add(keys, query.unsqueeze(1)).tanh_()
+
+
+def advance(
+    word_gates: Tensor, annotations: Tensor, keys: Tensor, mask: Tensor, state: Tensor, cell: Tensor, weights: Weights
+) -> Step:
+    """One target token: look at the source from s_{t-1}, then update the cell with what was seen.
+
+    Args:
+        word_gates: (B, 4H), the word's part of the gates, biases included.
+        annotations: (B, S, H).
+        keys: (B, S, A), U_a h_j.
+        mask: (B, S), 0 at source tokens and -inf at padding, in single precision.
+        state: (B, H), s_{t-1}.
+        cell: (B, H), in single precision whatever the products are in.
+        weights: In the precision of the products.
+    """
+    H = state.shape[-1]
+    energy = energies(keys, state, weights)
+    alpha = torch.softmax(energy @ weights.score + mask, dim=-1)  # (B, S)
+    context = torch.bmm(alpha.to(annotations.dtype).unsqueeze(1), annotations).squeeze(1)
+    joined = torch.cat([context, state], dim=-1)
+    gates = torch.addmm(word_gates, joined, weights.recurrent.t()).to(cell.dtype)
+    gates[:, : 3 * H].sigmoid_()
+    gates[:, 3 * H :].tanh_()
+    i, f, o, g = gates.split(H, dim=-1)
+    cell = torch.addcmul(f * cell, i, g)
+    tanh_cell = torch.tanh(cell)
+    return Step(energy, alpha, joined, gates, cell, tanh_cell, (o * tanh_cell).to(state.dtype))
+
+
+class AttentionLoop(torch.autograd.Function):
+    """All target tokens in turn: states and contexts (B, T, H), attention (B, T, S), the last state and cell (B, H).
+
+    Energies, B x T x S x A numbers, are kept, as autograd would: to compute them again took longer than autograd on a
+    CPU, where tanh is slow.
+    """
+
+    @staticmethod
+    def forward(
+        ctx: Any,
+        word_gates: Tensor,
+        annotations: Tensor,
+        keys: Tensor,
+        mask: Tensor,
+        state: Tensor,
+        cell: Tensor,
+        *weights: Tensor,
+    ) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
+        """word_gates (B, T, 4H), the others as `advance` takes them; `weights` are the fields of `Weights`."""
+        steps = []
+        before, H = (state, cell), state.shape[-1]
+        for gates in word_gates.unbind(1):
+            steps.append(advance(gates, annotations, keys, mask, *before, Weights(*weights)))
+            before = steps[-1].state, steps[-1].cell
+        energy, alpha, joined, activated, cells, tanh_cells, states = zip(*steps, strict=True)
+        joined_all, alpha_all = torch.stack(joined), torch.stack(alpha, 1)
+        ctx.save_for_backward(annotations, cell, *weights, joined_all, alpha_all)
+        ctx.kept = energy, alpha, activated, cells, tanh_cells
+        ctx.mark_non_differentiable(alpha_all)
+        return torch.stack(states, 1), joined_all[..., :H].transpose(0, 1), alpha_all, before[0], before[1]
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
+        d_states, d_contexts, _, d_state, d_cell = gradients
+        annotations, first_cell, *weights, joined, alpha_all = ctx.saved_tensors
+        energies, alpha, gates, cells, tanh_cells = ctx.kept
+        w = Weights(*weights)
+        T, B, H, dtype = len(joined), len(first_cell), first_cell.shape[-1], joined.dtype
+        d_gates, d_queries = first_cell.new_empty(T, B, 4 * H), joined.new_empty(T, B, len(w.score))
+        d_context = joined.new_empty(T, B, H)
+        d_keys, d_score = torch.zeros_like(energies[0]), torch.zeros_like(w.score, dtype=first_cell.dtype)
+        d_states, d_contexts = d_states.transpose(0, 1).contiguous(), d_contexts.transpose(0, 1).contiguous()
+        d_state, d_cell = d_state + d_states[-1], d_cell.clone()
+        for t in reversed(range(T)):
+            cell_before = cells[t - 1] if t else first_cell
+            d_gate, d_cell = _cell_backward(d_state, d_cell, gates[t], cell_before, tanh_cells[t], d_gates[t])
+            d_joined = d_gate.to(dtype) @ w.recurrent  # (B, 2H)
+            torch.add(d_joined[:, :H], d_contexts[t], out=d_context[t])
+            d_alpha = torch.bmm(annotations, d_context[t].unsqueeze(-1)).squeeze(-1)
+            d_scores = torch._softmax_backward_data(d_alpha.to(alpha[t].dtype), alpha[t], -1, alpha[t].dtype).to(dtype)
+            d_score += d_scores.flatten() @ energies[t].flatten(0, 1)
+            d_energy = torch.ops.aten.tanh_backward(d_scores.unsqueeze(-1) * w.score, energies[t])  # (B, S, A)
+            d_keys += d_energy
+            torch.sum(d_energy, 1, out=d_queries[t])
+            d_state = torch.addmm(d_joined[:, H:], d_queries[t], w.attend)
+            if t:
+                d_state += d_states[t - 1]
+        flat_gates, flat_joined = d_gates.flatten(0, 1).to(dtype), joined.flatten(0, 1)
+        flat_queries = d_queries.flatten(0, 1)
+        d_weights = Weights(
+            attend=flat_queries.t() @ flat_joined[:, H:],
+            attend_bias=flat_queries.sum(0),
+            score=d_score.to(dtype),
+            recurrent=flat_gates.t() @ flat_joined,
+        )
+        d_annotations = torch.bmm(alpha_all.to(dtype).transpose(1, 2), d_context.transpose(0, 1))
+        return d_gates.transpose(0, 1).to(dtype), d_annotations, d_keys, None, d_state, d_cell, *d_weights
+
+
+def _cell_backward(
+    d_state: Tensor, d_cell: Tensor, gates: Tensor, cell_before: Tensor, tanh_cell: Tensor, out: Tensor
+) -> tuple[Tensor, Tensor]:
+    """Gradients (B, 4H) of the gates before their nonlinearities, written to `out`, and (B, H) of the cell before."""
+    H = tanh_cell.shape[-1]
+    i, f, o, g = gates.split(H, dim=-1)
+    d_state = d_state.to(tanh_cell.dtype)
+    d_cell = d_cell + torch.ops.aten.tanh_backward(d_state * o, tanh_cell)
+    activated = torch.cat([d_cell * g, d_cell * cell_before, d_state * tanh_cell, d_cell * i], dim=-1)
+    out[:, : 3 * H] = torch.ops.aten.sigmoid_backward(activated[:, : 3 * H], gates[:, : 3 * H])
+    out[:, 3 * H :] = torch.ops.aten.tanh_backward(activated[:, 3 * H :], g)
+    return out, d_cell * f

@@ -1,0 +1,111 @@
+"""The gradient written by hand against the difference quotient, and against autograd through the same equations."""
+
+import pytest
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from models.attention_loop import AttentionLoop
+
+B, T, S, H, A = 3, 4, 5, 2, 3
+SHAPES = {
+    "word_gates": (B, T, 4 * H),
+    "annotations": (B, S, H),
+    "keys": (B, S, A),
+    "mask": (B, S),
+    "state": (B, H),
+    "cell": (B, H),
+    "attend": (A, H),
+    "attend_bias": (A,),
+    "score": (A,),
+    "recurrent": (4 * H, 2 * H),
+}
+
+
+def arguments(seed: int = 0, *, dtype: torch.dtype = torch.double) -> list[Tensor]:
+    torch.manual_seed(seed)
+    made = {name: torch.randn(shape, dtype=dtype) for name, shape in SHAPES.items()}
+    made["mask"] = torch.zeros(B, S, dtype=dtype)
+    made["mask"][1, 3:] = -torch.inf
+    return [value.requires_grad_(name != "mask") for name, value in made.items()]
+
+
+def textbook(
+    word_gates: Tensor,
+    annotations: Tensor,
+    keys: Tensor,
+    mask: Tensor,
+    s: Tensor,
+    c: Tensor,
+    attend: Tensor,
+    attend_bias: Tensor,
+    score: Tensor,
+    recurrent: Tensor,
+) -> tuple[Tensor, ...]:
+    """The equations of the paper with an LSTM cell, one line each, differentiated by autograd."""
+    states, contexts, alphas = [], [], []
+    for gates in word_gates.unbind(1):
+        e = torch.tanh(F.linear(s, attend, attend_bias).unsqueeze(1) + keys) @ score
+        alpha = torch.softmax(e + mask, dim=-1)
+        context = (alpha.unsqueeze(-1) * annotations).sum(1)
+        i, f, o, g = (gates + torch.cat([context, s], -1) @ recurrent.t()).chunk(4, dim=-1)
+        c = torch.sigmoid(f) * c + torch.sigmoid(i) * torch.tanh(g)
+        s = torch.sigmoid(o) * torch.tanh(c)
+        states.append(s)
+        contexts.append(context)
+        alphas.append(alpha)
+    return torch.stack(states, 1), torch.stack(contexts, 1), torch.stack(alphas, 1), s, c
+
+
+def test_it_computes_the_papers_equations_from_any_state() -> None:
+    given = arguments()
+    for ours, theirs in zip(AttentionLoop.apply(*given), textbook(*given), strict=True):
+        torch.testing.assert_close(ours, theirs)
+
+
+def test_its_gradient_is_the_difference_quotient() -> None:
+    assert torch.autograd.gradcheck(AttentionLoop.apply, arguments())
+
+
+@pytest.mark.parametrize("length", [1, 2, 4])
+def test_its_gradient_is_autograds_whatever_depends_on_the_outputs(length: int) -> None:
+    ours, theirs = arguments(1), arguments(1)
+    ours[0], theirs[0] = (a[0].detach()[:, :length].contiguous().requires_grad_() for a in (ours, theirs))
+    for given, loop in ((ours, AttentionLoop.apply), (theirs, textbook)):
+        states, contexts, _, s, c = loop(*given)
+        weights = [torch.randn(x.shape, generator=torch.Generator().manual_seed(i)) for i, x in enumerate((states, s))]
+        (((states * weights[0]) ** 2).sum() + contexts.sin().sum() + (s * weights[1]).sum() + c.exp().sum()).backward()
+    for name, a, b in zip(SHAPES, ours, theirs, strict=True):
+        if name == "mask":
+            continue
+        assert a.grad is not None, name
+        torch.testing.assert_close(a.grad, b.grad)
+
+
+def test_padding_has_no_attention_and_gives_no_gradient() -> None:
+    given = arguments(2)
+    states, contexts, alpha, _, _ = AttentionLoop.apply(*given)
+    (states.sum() + contexts.sum()).backward()
+    assert not alpha.requires_grad
+    assert alpha[1, :, 3:].eq(0).all()
+    for name, tensor in (("annotations", given[1]), ("keys", given[2])):
+        assert tensor.grad is not None
+        assert tensor.grad[1, 3:].eq(0).all(), name
+
+
+def test_low_precision_products_come_close_and_the_cell_stays_in_single_precision() -> None:
+    single = arguments(3, dtype=torch.float)
+    low = [
+        x.detach().to(x.dtype if n in ("mask", "cell") else torch.bfloat16) for n, x in zip(SHAPES, single, strict=True)
+    ]
+    low = [x.requires_grad_(name != "mask") for name, x in zip(SHAPES, low, strict=True)]
+    expected, found = AttentionLoop.apply(*single), AttentionLoop.apply(*low)
+    assert found[0].dtype == torch.bfloat16
+    assert found[4].dtype == torch.float
+    torch.testing.assert_close(found[0].float(), expected[0], atol=0.03, rtol=0.03)
+    expected[0].sum().backward()
+    found[0].float().sum().backward()
+    for a, b in zip(single, low, strict=True):
+        if b.grad is not None:
+            assert b.grad.dtype == b.dtype
+            torch.testing.assert_close(b.grad.float(), a.grad, atol=0.15, rtol=0.1)
