@@ -13,6 +13,8 @@ TRIALS ?= 4
 SWEEP ?=
 DATA_DIR ?= data
 WANDB_MODE ?=
+PRICE ?=
+PEAK ?=
 TEXT ?=
 PYTHON ?= python3
 
@@ -21,9 +23,9 @@ ifneq ($(WANDB_MODE),)
 export WANDB_MODE
 endif
 
-HELP_VARS := SUITE TASKS MODELS SEEDS DIRECTION DEVICES NODES PRECISION JOBS TRIALS SWEEP DATA_DIR WANDB_MODE
+HELP_VARS := SUITE TASKS MODELS SEEDS DIRECTION DEVICES NODES PRECISION JOBS TRIALS SWEEP PRICE PEAK DATA_DIR WANDB_MODE
 HELP_SUITE := smoke | quick | full
-HELP_TASKS := of long-range, for example copy recall; empty: those of the suite
+HELP_TASKS := of long-range or speed, for example copy recall; empty: those of the suite
 HELP_MODELS := rnn gru lstm bahdanau transformer, or variants; empty: those of the suite
 HELP_SEEDS := for example 0 1 2; empty: those of the suite
 HELP_DIRECTION := source-target, for example de-en; empty: that of the suite
@@ -33,13 +35,15 @@ HELP_PRECISION := 32-true | bf16-mixed; empty: bf16 where the hardware has it
 HELP_JOBS := runs at once; empty: bleu one, long-range one a core
 HELP_TRIALS := settings to try for each model on each task
 HELP_SWEEP := file for a W&B sweep definition, in place of tuning
+HELP_PRICE := of plan: what a device costs an hour; empty: hours alone
+HELP_PEAK := of plan: TFLOP/s in the data sheet of a device that was not measured
 HELP_DATA_DIR := folder of downloaded corpora
 HELP_WANDB_MODE := online | offline | disabled; empty: online if logged in
 
 PY := .venv/bin/python
 INSTALLED := .venv/installed
 .DEFAULT_GOAL := help
-.PHONY: help quick full setup data bleu long-range contrastive tune report translate sync test test-slow lint check clean-runs
+.PHONY: help quick full setup data bleu long-range contrastive tune speed plan speed-peers benchmark report translate sync test test-slow lint check clean-runs
 
 RUN_BLEU = $(PY) -m experiments.suite bleu --suite "$(SUITE)" --models "$(MODELS)" --seeds "$(SEEDS)" \
   --direction "$(DIRECTION)" --devices "$(DEVICES)" --nodes "$(NODES)" --precision "$(PRECISION)" --jobs "$(JOBS)"
@@ -47,6 +51,7 @@ RUN_LONG_RANGE = $(PY) -m experiments.suite long-range --suite "$(SUITE)" --task
   --seeds "$(SEEDS)" --devices "$(DEVICES)" --precision "$(PRECISION)" --jobs "$(JOBS)"
 CONTRASTIVE = if [ -d "runs/$(SUITE)/bleu" ]; then $(PY) -m experiments.contrastive --suite "$(SUITE)"; else \
   echo "contrastive translation needs trained translation models: make bleu SUITE=$(SUITE), then make contrastive SUITE=$(SUITE)"; fi
+SPEED = $(PY) -m experiments.speed --suite "$(SUITE)" --tasks "$(TASKS)"
 REPORT = $(PY) -m analysis.report --suite "$(SUITE)"
 
 ##@ Start here
@@ -61,10 +66,11 @@ help: ## Show this help
 	@$(foreach v,$(HELP_VARS),printf '  %-12s %-14s %s\n' '$(v)' '$(or $($(v)),-)' '$(HELP_$(v))';)
 
 quick: SUITE := quick
-quick: $(INSTALLED) ## Install, train on generated data, compare BLEU and long range: report in results/quick (7 min)
+quick: $(INSTALLED) ## Install, train on generated data, compare BLEU, long range, speed: report in results/quick (8 min)
 	@$(RUN_BLEU)
 	@$(RUN_LONG_RANGE)
 	@$(CONTRASTIVE)
+	@$(SPEED)
 	@$(REPORT)
 
 setup: $(INSTALLED) ## Install the locked packages into .venv (2 min; skipped when done)
@@ -86,6 +92,7 @@ full: $(INSTALLED) ## Every experiment of the reference comparison (overnight on
 	@$(RUN_BLEU)
 	@$(RUN_LONG_RANGE)
 	@$(CONTRASTIVE)
+	@$(SPEED)
 	@$(REPORT)
 
 bleu: $(INSTALLED) ## Translation quality: train, decode, score, report (smoke 1 min, quick 4 min, full 2 h on 2 cores)
@@ -104,6 +111,23 @@ contrastive: $(INSTALLED) ## Score right against wrong verb numbers with the tra
 tune: $(INSTALLED) ## As many trials for every model of long-range, or SWEEP=file.yaml (quick 5 min, full 40 min on 2 cores)
 	@$(PY) -m experiments.tune --suite "$(SUITE)" --tasks "$(TASKS)" --models "$(MODELS)" --trials "$(TRIALS)" \
 	  --devices "$(DEVICES)" --precision "$(PRECISION)" --jobs "$(JOBS)" --sweep "$(SWEEP)"
+
+speed: $(INSTALLED) ## Step time by length, memory, decoding, processes, the Trainer's cost (quick 1 min, full 20 min)
+	@$(SPEED)
+	@$(REPORT)
+
+speed-peers: SUITE := full
+speed-peers: $(INSTALLED) ## Train and decode beside JoeyNMT, torch.nn.Transformer and a textbook loop (40 min on 2 cores)
+	@$(PY) -m experiments.peers.compare --suite "$(SUITE)" --models "$(MODELS)"
+
+benchmark: SUITE := full
+benchmark: $(INSTALLED) ## The speed bars as ratios: met or missed, by how much (5 min after speed-peers)
+	@$(PY) -m experiments.benchmark --suite "$(SUITE)"
+
+plan: SUITE := paper
+plan: $(INSTALLED) ## Hours, memory and cost of WMT14 on DEVICES x NODES, from measured speed (1 min)
+	@$(PY) -m experiments.cost --suite "$(SUITE)" --models "$(MODELS)" --devices "$(DEVICES)" --nodes "$(NODES)" \
+	  --price "$(PRICE)" --peak "$(PEAK)"
 
 ##@ Look
 report: $(INSTALLED) ## Write results/SUITE/report.html from the finished runs (10 s)

@@ -14,15 +14,20 @@ from datamodules import embedded
 from experiments import plan
 from experiments.long_range import right_share
 from experiments.plan import Planned, plan_bleu, plan_long_range, read_suite
+from experiments.requirements import build
 from experiments.run import build_parser, main
 from experiments.trainer import TrainerSettings, build_trainer
+from models.schedules import learning_rate_factor
 
 EXPERIMENTS = ROOT / "experiments"
 SUITES = sorted(path.stem for path in (EXPERIMENTS / "suites").glob("*.yaml"))
 CONFIGS = sorted((EXPERIMENTS / "configs").rglob("*.yaml"))
 SMOKE_LSTM = EXPERIMENTS / "configs" / "bleu" / "smoke" / "lstm.yaml"
 MODEL_CONFIGS = [path for path in CONFIGS if path.stem != "common" and path.parts[-3] == "bleu"]
-LONG_RANGE = [run for name in SUITES for run in plan_long_range(name, [], [], [0], "runs", [])]
+PAPER_CONFIGS = [path for path in MODEL_CONFIGS if path.parent.name == "paper"]
+LONG_RANGE = [
+    run for name in SUITES if "long-range" in read_suite(name) for run in plan_long_range(name, [], [], [0], "runs", [])
+]
 
 
 def place(path: Path) -> str:
@@ -73,7 +78,7 @@ def test_the_models_of_a_suite_are_optimised_alike_but_for_the_learning_rate(nam
         assert optimisation == optimisations[0]
 
 
-@pytest.mark.parametrize("path", MODEL_CONFIGS, ids=place)
+@pytest.mark.parametrize("path", [path for path in MODEL_CONFIGS if path not in PAPER_CONFIGS], ids=place)
 def test_a_configuration_builds_and_trains_a_step(path: Path, small_corpus: None, tmp_path: Path) -> None:
     small = ["--data.init_args.corpus.name=embedded", "--data.init_args.tokenizer.vocab_size=300"]
     small += ["--data.init_args.max_tokens=150", f"--data.init_args.cache_dir={tmp_path}"]
@@ -86,6 +91,36 @@ def test_a_configuration_builds_and_trains_a_step(path: Path, small_corpus: None
     trainer.fit(built.model, datamodule=built.data)
     assert trainer.global_step == 1
     assert any((old != new).any() for old, new in zip(before, built.model.parameters(), strict=True))
+
+
+@pytest.mark.parametrize("path", PAPER_CONFIGS, ids=place)
+def test_a_recipe_for_wmt14_builds_with_its_whole_vocabulary(path: Path) -> None:
+    """Without memory for its weights: these networks are too large for a test to train."""
+    config = parse(path)
+    network = build(config).network
+    assert all(weights.is_meta for weights in network.parameters())
+    logits = network.get_submodule("output")
+    assert isinstance(logits, torch.nn.Linear)
+    assert logits.out_features == 37_000
+
+
+@pytest.mark.parametrize("path", PAPER_CONFIGS, ids=place)
+def test_a_recipe_for_wmt14_takes_25_000_tokens_a_step_and_peaks_where_its_paper_does(path: Path) -> None:
+    config = parse(path)
+    trainer, optimisation = config.trainer, config.model.init_args.optimisation
+    assert trainer.devices * trainer.num_nodes * trainer.accumulate * config.data.init_args.max_tokens == 25_000
+    if path.stem.startswith("transformer"):
+        width = config.model.init_args.network.width
+        noam = learning_rate_factor("noam", 4000, 4000, width=width, max_steps=trainer.max_steps)
+        assert optimisation.learning_rate == pytest.approx(noam, rel=1e-3)
+        assert optimisation.warmup_steps == 4000
+
+
+def test_wmt14_is_missing_until_its_files_are_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    parser = build_parser()
+    with pytest.raises(FileNotFoundError, match=r"data/wmt14/train\.en\.gz is missing"):
+        parser.instantiate(parser.parse_args(planned(PAPER_CONFIGS[0]).arguments))
 
 
 @pytest.mark.parametrize("planned", LONG_RANGE, ids=lambda planned: f"{planned.key.suite} {planned.label}")
@@ -114,11 +149,11 @@ def test_every_long_range_file_is_part_of_a_run() -> None:
 
 @pytest.mark.parametrize("path", CONFIGS, ids=place)
 def test_the_head_comment_is_the_command_that_runs_the_file(path: Path) -> None:
-    *_, experiment, name = (part for part in path.relative_to(EXPERIMENTS / "configs").parent.parts[:2])
+    experiment, name = path.relative_to(EXPERIMENTS / "configs").with_suffix("").parts[:2]
     kinds = {"tasks": f" TASKS={path.stem}", "tuned": f" TASKS={path.parent.name} MODELS={path.stem}"}
-    part = path.relative_to(EXPERIMENTS / "configs" / experiment / name).parts[0]
-    what = "" if path.stem == "common" else kinds.get(part, f" MODELS={path.stem}")
-    target = "tune" if part == "tuned" else experiment.replace("_", "-")
+    part = path.relative_to(EXPERIMENTS / "configs" / experiment).parts[1:2]
+    what = "" if path.stem in ("common", name) else kinds.get(part[0], f" MODELS={path.stem}")
+    target = "tune" if part == ("tuned",) else experiment.replace("_", "-")
     first = path.read_text().split("\n")[0]
     assert re.fullmatch(rf"# make {target} SUITE={name}{what}( DATA_DIR=\.\.\.)?( TRIALS=\d+)?", first), first
 

@@ -1,0 +1,1 @@
+"""How fast the models train and decode: measured in alternation, in one process, against the machine's own peak."""

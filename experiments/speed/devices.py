@@ -1,0 +1,163 @@
+"""The same step in one process and in several that exchange gradients: weak and strong scaling, in turns."""
+
+import os
+import socket
+import time
+from collections.abc import Callable
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import torch
+import torch.distributed as dist
+import torch.multiprocessing as mp
+from torch import Tensor, nn
+from torch.nn.parallel import DistributedDataParallel
+
+from datamodules.batch import Batch
+from experiments.speed.record import Rows
+from experiments.speed.settings import Devices, Settings
+from experiments.speed.systems import CLIP, System, build, random_batch
+from experiments.speed.timing import spread
+from models import Seq2SeqModule
+
+Say = Callable[[str], None]
+WARM_UPS = 2
+KINDS = ("weak", "strong")
+
+
+class Loss(nn.Module):
+    """The loss of a batch as a forward pass, which is where gradient exchange is hooked in."""
+
+    def __init__(self, module: Seq2SeqModule) -> None:
+        super().__init__()
+        self.module = module
+
+    def forward(self, batch: Batch) -> Tensor:
+        return self.module.loss(batch)[0]
+
+
+def run_devices(
+    asked: Devices, settings: Settings, device: torch.device, say: Say
+) -> tuple[dict[str, Rows], dict[str, Any]]:
+    """Global tokens/s and efficiency for every system and number of processes; rows by system, what was held equal.
+
+    As many processes as are ever needed are started once; where fewer are asked for, the others wait, so that all
+    numbers take turns under the same conditions.
+    """
+    most = max(asked.processes)
+    threads = max(1, (os.cpu_count() or 1) // most)
+    say(f"{most} processes of {threads} threads: {', '.join(asked.systems)}")
+    with TemporaryDirectory() as folder, socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+        free.close()
+        out = Path(folder, "seconds.pt")
+        mp.spawn(work, args=(most, port, threads, asked, settings, device.type, out), nprocs=most)
+        seconds: dict[tuple[str, str, int], list[float]] = torch.load(out, weights_only=True)
+    found = {name: rows_of(name, asked, seconds, threads, device) for name in asked.systems}
+    held_equal = {
+        "threads of a process": threads,
+        "length": asked.length,
+        "target tokens": f"{asked.tokens} on each process (weak) or on all together (strong)",
+        "vocabulary": settings.vocabulary,
+    }
+    return found, held_equal
+
+
+def rows_of(
+    name: str,
+    asked: Devices,
+    seconds: dict[tuple[str, str, int], list[float]],
+    threads: int,
+    device: torch.device,
+) -> Rows:
+    rows = Rows()
+    for kind in KINDS:
+        rates = {n: [tokens_of(kind, n, asked) / s for s in seconds[name, kind, n]] for n in asked.processes}
+        alone = spread(rates[1]).median if 1 in rates else None
+        for n, values in rates.items():
+            rows.add_spread(f"{kind}_tokens_per_second", values, "tokens/s", "processes", n)
+            if alone is not None:
+                rows.add(f"{kind}_efficiency", spread(values).median / (n * alone), "share", "processes", n)
+    rows.add("threads_per_process", threads, "threads")
+    backend = "NCCL" if device.type == "cuda" else "gloo"
+    rows.kernels |= {"precision": System(name).precision, "mode": "eager", "gradient exchange": f"DDP, {backend}"}
+    return rows
+
+
+def rows_on_each(kind: str, processes: int, asked: Devices) -> int:
+    tokens = asked.tokens if kind == "weak" else asked.tokens // processes
+    return max(1, tokens // asked.length)
+
+
+def tokens_of(kind: str, processes: int, asked: Devices) -> int:
+    """Target tokens of one step, all processes together."""
+    return rows_on_each(kind, processes, asked) * processes * asked.length
+
+
+def work(
+    rank: int, world: int, port: int, threads: int, asked: Devices, settings: Settings, kind: str, out: Path
+) -> None:
+    """One process: takes part where its rank is below the number asked for, and waits where it is not."""
+    torch.set_num_threads(threads)
+    device = torch.device(kind, rank) if kind == "cuda" else torch.device("cpu")
+    if kind == "cuda":
+        torch.cuda.set_device(device)
+    backend = "nccl" if kind == "cuda" else "gloo"
+    dist.init_process_group(backend, init_method=f"tcp://127.0.0.1:{port}", rank=rank, world_size=world)
+    groups = {n: dist.new_group(list(range(n))) for n in asked.processes}
+    seconds: dict[tuple[str, str, int], list[float]] = {}
+    for name in asked.systems:
+        steps = {
+            (part, n): take_step(name, rows_on_each(part, n, asked), asked.length, n, groups[n], settings, device)
+            for n in asked.processes
+            if rank < n
+            for part in KINDS
+        }
+        for number in range(WARM_UPS + settings.clock.rounds):
+            for part in KINDS:
+                for n in asked.processes:
+                    taken = timed(steps.get((part, n)), device)
+                    if rank == 0 and number >= WARM_UPS:
+                        seconds.setdefault((name, part, n), []).append(taken)
+    if rank == 0:
+        torch.save(seconds, out)
+    dist.barrier()
+    dist.destroy_process_group()
+
+
+def timed(step: Callable[[], None] | None, device: torch.device) -> float:
+    """Seconds of one step among those that take it; everybody begins together."""
+    dist.barrier()
+    begun = time.perf_counter()
+    if step is not None:
+        step()
+        if device.type == "cuda":
+            torch.cuda.synchronize(device)
+    return time.perf_counter() - begun
+
+
+def take_step(
+    name: str, rows: int, length: int, processes: int, group: Any, settings: Settings, device: torch.device
+) -> Callable[[], None]:
+    """A training step of a system in a group of processes, each on a batch of its own."""
+    system = System(name)
+    torch.manual_seed(0)
+    module = build(settings.models[system.network], settings.vocabulary).to(device).train()
+    batch = random_batch(rows, length, length, settings.vocabulary, device)
+    loss: nn.Module = Loss(module)
+    if processes > 1:
+        loss = DistributedDataParallel(loss, process_group=group)
+    optimiser = module.optimiser()
+    autocast = torch.autocast(device.type, torch.bfloat16, enabled=system.precision == "bf16-mixed")
+
+    def step() -> None:
+        optimiser.zero_grad()
+        with autocast:
+            value = loss(batch)
+        value.backward()
+        torch.nn.utils.clip_grad_norm_(module.parameters(), CLIP)
+        optimiser.step()
+
+    return step

@@ -1,0 +1,133 @@
+"""What the Trainer costs: the same batches through `Trainer.fit` and through a bare loop, in turns."""
+
+import tempfile
+import time
+from collections.abc import Callable
+from copy import deepcopy
+from pathlib import Path
+from typing import Any
+
+import lightning as L
+import torch
+
+from datamodules.batch import IGNORE, PAD, Batch
+from experiments.callbacks import Clock, LocalRecord, ReturnMemory
+from experiments.plan import HERE
+from experiments.run import build_parser
+from experiments.speed.profiling import kernels
+from experiments.speed.record import Rows
+from experiments.speed.settings import Loops, Settings
+from experiments.speed.systems import Step, System
+from experiments.trainer import build_trainer
+
+Say = Callable[[str], None]
+WARM_UP_BLOCKS = 1  # of both loops: every length of sentence brings shapes that are new to the kernels
+
+
+def run_loops(
+    loops: Loops, settings: Settings, device: torch.device, data_dir: str, say: Say
+) -> tuple[dict[str, Rows], dict[str, Any]]:
+    """Both loops for every system; rows by system, and what was held equal."""
+    found = {}
+    for name in loops.systems:
+        say(f"{loops.corpus} {loops.direction}: {name}, bare and through the Trainer")
+        found[name] = one_system(System(name), loops, settings.clock.rounds, device, data_dir)
+    held_equal = {"batches": "the same for both loops and all models", "steps of a block": loops.steps}
+    return found, held_equal
+
+
+def one_system(system: System, loops: Loops, rounds: int, device: torch.device, data_dir: str) -> Rows:
+    """Module, data and Trainer as the suite's own translation configuration builds them."""
+    configs = HERE / "configs" / "bleu" / loops.configs
+    source, _, target = loops.direction.partition("-")
+    steps = loops.steps * (rounds + WARM_UP_BLOCKS)
+    given = {
+        "data.init_args.corpus.name": loops.corpus,
+        "data.init_args.corpus.source_language": source,
+        "data.init_args.corpus.target_language": target,
+        "trainer.max_steps": steps,
+        "trainer.validate_every": steps,
+        "trainer.precision": system.precision,
+        **{f"run.{name}": "speed" for name in ("suite", "experiment", "task", "model")},
+        **({"data.init_args.data_dir": data_dir} if data_dir else {}),
+    }
+    files = (configs / "common.yaml", configs / f"{system.network}.yaml")
+    parser = build_parser()
+    L.seed_everything(0, verbose=False)
+    words = [word for path in files for word in ("-c", str(path))]
+    built = parser.instantiate(parser.parse_args([*words, *(f"--{name}={value}" for name, value in given.items())]))
+    turns = Turns(Step(deepcopy(built.model), system, device), loops.steps, rounds)
+    clock = Clock()
+    with tempfile.TemporaryDirectory() as folder:
+        record = LocalRecord(Path(folder, "metrics.jsonl"), clock)
+        trainer = build_trainer(built.trainer, Path(folder), [record], [clock, ReturnMemory(), turns])
+        trainer.limit_val_batches = 0  # no validation, and no checkpoint to choose
+        trainer.fit(built.model, datamodule=built.data)
+    return rows_of(turns)
+
+
+class Turns(L.Callback):
+    """After each block of the Trainer's steps, the same batches through a bare loop; the Trainer's clock stands still.
+
+    Args:
+        step: A second copy of the model with its optimiser.
+        steps: Of a block.
+        rounds: Blocks to keep; one before them warms up.
+    """
+
+    def __init__(self, step: Step, steps: int, rounds: int) -> None:
+        self.step, self.steps, self.rounds = step, steps, rounds
+        self.seconds: dict[str, list[float]] = {"trainer": [], "bare": []}
+        self.tokens: list[tuple[int, int, int]] = []  # target, source, padded positions of each block
+        self._batches: list[Batch] = []
+        self._begun = 0.0
+
+    def on_train_start(self, trainer: L.Trainer, module: L.LightningModule) -> None:
+        self._begun = self._now()
+
+    def on_train_batch_end(
+        self, trainer: L.Trainer, module: L.LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        self._batches.append(batch)
+        if len(self._batches) < self.steps:
+            return
+        self.seconds["trainer"].append(self._now() - self._begun)
+        begun = self._now()
+        for each in self._batches:
+            self.step.batch = each
+            self.step.step()
+        self.seconds["bare"].append(self._now() - begun)
+        self.tokens.append(counted(self._batches))
+        self._batches = []
+        self._begun = self._now()
+
+    def _now(self) -> float:
+        if self.step.device.type == "cuda":
+            torch.cuda.synchronize(self.step.device)
+        return time.perf_counter()
+
+
+def counted(batches: list[Batch]) -> tuple[int, int, int]:
+    """Target tokens, source tokens and padded positions."""
+    target = sum(int((batch.labels != IGNORE).sum()) for batch in batches)
+    source = sum(int((batch.source != PAD).sum()) for batch in batches)
+    return target, source, sum(batch.source.numel() + batch.labels.numel() for batch in batches)
+
+
+def rows_of(turns: Turns) -> Rows:
+    rows = Rows()
+    for loop, seconds in turns.seconds.items():
+        measured = list(zip(seconds, turns.tokens, strict=True))[WARM_UP_BLOCKS:]
+        per_second = {
+            "target_tokens_per_second": [target / s for s, (target, _, _) in measured],
+            "source_and_target_tokens_per_second": [(target + source) / s for s, (target, source, _) in measured],
+            "positions_per_second": [positions / s for s, (_, _, positions) in measured],
+        }
+        for metric, values in per_second.items():
+            rows.add_spread(metric, values, "tokens/s", "loop", loop)
+        rows.add_spread("step_seconds", [s / turns.steps for s, _ in measured], "s", "loop", loop)
+        target, source, positions = (sum(column) for column in zip(*(t for _, t in measured), strict=True))
+        rows.add("padding_share", 1 - (target + source) / positions, "share", "loop", loop)
+    rows.kernels.update(kernels(turns.step.step))
+    rows.kernels |= {"precision": turns.step.system.precision, "mode": "eager"}
+    return rows

@@ -1,0 +1,51 @@
+"""Operations that the translation runs of a suite spent for each target token, for time and FLOPs to quality."""
+
+from collections.abc import Callable, Iterator
+from itertools import islice
+from pathlib import Path
+
+import yaml
+
+from datamodules import TranslationData
+from datamodules.batch import IGNORE, Batch
+from experiments.run import build_parser
+from experiments.speed.flops import count
+from experiments.speed.record import Rows
+from experiments.speed.systems import System
+from models import Seq2SeqModule
+
+BATCHES = 24  # of the first pass over the data: they stand for all
+Say = Callable[[str], None]
+
+
+def translation_runs(root: Path, suite: str) -> Iterator[tuple[str, System, Path]]:
+    """Task, system and folder of the first seed of every finished translation run."""
+    seen = set()
+    for result in sorted((root / suite / "bleu").glob("*/*/*/seed*/result.json")):
+        task, model, variant = result.parts[-5:-2]
+        if (task, model, variant) not in seen:
+            seen.add((task, model, variant))
+            yield task, System(model if variant == "base" else f"{model}-{variant}"), result.parent
+
+
+def operations(folder: Path, say: Say) -> Rows:
+    """FLOPs per scored target token of a run, padding included as it was trained."""
+    say(f"operations of {folder}")
+    parser = build_parser()
+    described = yaml.safe_load((folder / "config.yaml").read_text(encoding="utf-8"))
+    built = parser.instantiate(parser.parse_object(described))
+    module, data = built.model, built.data
+    assert isinstance(module, Seq2SeqModule)
+    assert isinstance(data, TranslationData)
+    network, vocabulary, tokens = 0, 0, 0
+    batches: list[Batch] = list(islice(data.train_dataloader(), BATCHES))
+    for batch in batches:
+        (rows, length), scored = batch.labels.shape, int((batch.labels != IGNORE).sum())
+        one = count(module.network, batch.source.shape[1], length)
+        network += rows * (one.forward_backward - one.vocabulary)
+        vocabulary += one.vocabulary * scored // length  # padding is dropped before the projection
+        tokens += scored
+    found = Rows()
+    found.add("flops_per_target_token", (network + vocabulary) / tokens, "FLOP", n=tokens)
+    found.add("flops_per_target_token_without_vocabulary", network / tokens, "FLOP", n=tokens)
+    return found

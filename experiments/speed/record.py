@@ -1,0 +1,87 @@
+"""Speed measurements on their way into the run store: rows and raw blocks of each system, written at the end."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from experiments.speed.systems import System
+from experiments.speed.timing import spread
+from experiments.store import (
+    Measurement,
+    RunKey,
+    config_hash,
+    is_finished,
+    machine,
+    versions,
+    write_atomically,
+    write_result,
+)
+
+MODELS = Path(__file__).parents[2] / "models"
+
+
+@dataclass
+class Rows:
+    """Everything measured of one system in one task."""
+
+    measurements: list[Measurement] = field(default_factory=list)
+    blocks: list[dict[str, Any]] = field(default_factory=list)
+    kernels: dict[str, str] = field(default_factory=dict)
+
+    def add(self, metric: str, value: float, unit: str, x_name: str = "", x: Any = None, n: int = 1) -> None:
+        self.measurements.append(Measurement(metric, value, unit, n, x_name, x))
+
+    def add_spread(self, metric: str, values: Sequence[float], unit: str, x_name: str = "", x: Any = None) -> None:
+        """Median and quartiles over rounds, and every round."""
+        found = spread(values)
+        for name, value in (("", found.median), ("_q25", found.q25), ("_q75", found.q75)):
+            self.add(f"{metric}{name}", value, unit, x_name, x, found.rounds)
+        for number, value in enumerate(values):
+            self.blocks.append({"metric": metric, "x_name": x_name, "x": x, "round": number, "value": value})
+
+
+@dataclass
+class Task:
+    """One speed task of a suite: what names its records and decides whether they are there already.
+
+    Args:
+        suite, name: Of the task.
+        root: Folder of the run store.
+        settings: Everything that was asked for; with the machine, the versions and the networks' code it makes the
+            fingerprint of the records, because each of these can change a speed.
+        systems: What is timed.
+    """
+
+    suite: str
+    name: str
+    root: str
+    settings: Mapping[str, Any]
+    systems: Sequence[System]
+    started: datetime = field(default_factory=lambda: datetime.now(UTC))
+
+    def key(self, system: System) -> RunKey:
+        command = f"make speed SUITE={self.suite} TASKS={self.name}"
+        return RunKey(self.suite, "speed", self.name, system.model, system.variant, 0, self.root, command)
+
+    @property
+    def config(self) -> dict[str, Any]:
+        code = {path.name: path.read_text(encoding="utf-8") for path in sorted(MODELS.glob("*.py"))}
+        where = {"machine": machine(), "versions": versions(), "networks": config_hash(code)}
+        return {"task": self.name, "settings": dict(self.settings), **where}
+
+    def finished(self) -> bool:
+        expected = config_hash(self.config)
+        return all(is_finished(self.key(system).folder, expected) for system in self.systems)
+
+    def write(self, found: Mapping[str, Rows], held_equal: Mapping[str, Any]) -> None:
+        """Write each system's record; `found` is by the system's name."""
+        times = {"started": self.started, "finished": datetime.now(UTC)}
+        texts = {name: when.isoformat(timespec="seconds") for name, when in times.items()}
+        for system in self.systems:
+            rows, key = found[system.name], self.key(system)
+            lines = "".join(json.dumps(block) + "\n" for block in rows.blocks)
+            write_atomically(key.folder / "blocks.jsonl", lines)
+            write_result(key, self.config, rows.measurements, held_equal, rows.kernels, texts)

@@ -1,0 +1,124 @@
+"""What `make speed` is asked to measure, as read from experiments/configs/speed."""
+
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+
+@dataclass
+class Clock:
+    """How long is measured.
+
+    Args:
+        rounds: Blocks of each system, taken in turns.
+        seconds: Least length of a block.
+    """
+
+    rounds: int = 5
+    seconds: float = 0.1
+
+    def __post_init__(self) -> None:
+        if self.rounds < 1 or self.seconds <= 0:
+            raise ValueError(f"clock: rounds {self.rounds} and seconds {self.seconds} must be above 0.")
+
+
+@dataclass
+class Sweep:
+    """Steps at several lengths, widths or batch sizes.
+
+    Args:
+        systems: What is timed.
+        values: Lengths in tokens of source and target, widths, or rows.
+        tokens: Target tokens of a batch, so that a longer length has fewer rows.
+        length: Of source and target, where it is not what varies.
+        only: Values for some systems, where not all.
+    """
+
+    systems: list[str]
+    values: list[int]
+    tokens: int = 2048
+    length: int = 32
+    only: dict[str, list[int]] = field(default_factory=dict)
+
+
+@dataclass
+class Loops:
+    """Bare steps against the Trainer on real text, with the models of the translation experiment.
+
+    Args:
+        systems: What is timed; the models' files are those of the suite's translation runs.
+        corpus, direction: The text.
+        configs: Suite whose translation configurations are used.
+        steps: Steps of a block.
+    """
+
+    systems: list[str]
+    corpus: str
+    direction: str
+    configs: str
+    steps: int = 10
+
+
+@dataclass
+class Decode:
+    """Greedy and beam search that never ends early.
+
+    Args:
+        systems: What is timed.
+        lengths: Source and target lengths, at `batch` sentences.
+        batches: Sentences at once, at `length` tokens.
+    """
+
+    systems: list[str]
+    lengths: list[int]
+    batches: list[int]
+    length: int = 32
+    batch: int = 16
+
+
+@dataclass
+class Devices:
+    """The same step in several processes.
+
+    Args:
+        systems: What is timed.
+        processes: Numbers of processes, one a device; on a CPU they share the cores evenly, whatever their number.
+        tokens: Target tokens of a batch on one device (weak), or on all together (strong).
+        length: Of source and target.
+    """
+
+    systems: list[str]
+    processes: list[int]
+    tokens: int = 2048
+    length: int = 32
+
+
+@dataclass
+class Settings:
+    """Everything one suite measures; a task that is not named is not run.
+
+    Args:
+        models: Configuration of each network that a sweep names (class_path and init_args).
+        width: The width that those configurations have, which a sweep of the width starts from.
+        vocabulary: Size of both vocabularies; small, so that the networks and not the projection are compared.
+        clock: How long is measured.
+        length, width_sweep, batch: Sweeps.
+        text: Bare steps against the Trainer.
+        decoding: Greedy and beam search.
+        devices: Several processes.
+        quality: Whether to count the operations of the suite's translation runs, for time and FLOPs to quality.
+    """
+
+    models: dict[str, dict[str, Any]]
+    width: int = 256
+    vocabulary: int = 1000
+    clock: Clock = field(default_factory=Clock)
+    length: Sweep | None = None
+    width_sweep: Sweep | None = None
+    batch: Sweep | None = None
+    text: Loops | None = None
+    decoding: Decode | None = None
+    devices: Devices | None = None
+    quality: bool = True
+
+
+Axis = Literal["length", "width", "batch"]

@@ -1,0 +1,116 @@
+"""Step time, rate, memory and operations by length, width or number of rows, on batches without padding."""
+
+import time
+from collections.abc import Callable
+from dataclasses import asdict
+from typing import Any
+
+import torch
+
+from experiments.speed.flops import count
+from experiments.speed.peak import matmul_peak
+from experiments.speed.profiling import kernels, peak_memory
+from experiments.speed.record import Rows
+from experiments.speed.settings import Axis, Settings, Sweep
+from experiments.speed.systems import Step, System, build, random_batch, sequential_steps
+from experiments.speed.timing import alternate, fits, spread
+from models.bahdanau import BahdanauNetwork
+
+Say = Callable[[str], None]
+
+
+def run_sweep(
+    axis: Axis, sweep: Sweep, settings: Settings, device: torch.device, say: Say
+) -> tuple[dict[str, Rows], dict[str, Any]]:
+    """Time every system at every value; rows by system, and what was held equal."""
+    systems = [System(name) for name in sweep.systems]
+    found = {system.name: Rows() for system in systems}
+    for precision in dict.fromkeys(system.precision for system in systems):
+        peak = matmul_peak(precision, device)
+        for system in systems:
+            if system.precision == precision:
+                found[system.name].add("matmul_peak", peak, "FLOP/s")
+    for value in sweep.values:
+        chosen = [s for s in systems if value in sweep.only.get(s.name, sweep.values)]
+        say(f"{axis} {value}: {', '.join(s.name for s in chosen)}")
+        at_value(axis, value, chosen, sweep, settings, found, device)
+    held_equal: dict[str, Any] = {
+        "target tokens per batch": sweep.tokens if axis != "batch" else "rows x length",
+        "length": "varies" if axis == "length" else sweep.length,
+        "width": "varies" if axis == "width" else settings.width,
+        "vocabulary": settings.vocabulary,
+        "padding": "none",
+        **{f"clock: {name}": value for name, value in asdict(settings.clock).items()},
+    }
+    return found, held_equal
+
+
+def at_value(
+    axis: Axis,
+    value: int,
+    systems: list[System],
+    sweep: Sweep,
+    settings: Settings,
+    found: dict[str, Rows],
+    device: torch.device,
+) -> None:
+    """All systems at one value, in turns."""
+    length = value if axis == "length" else sweep.length
+    rows = value if axis == "batch" else max(1, sweep.tokens // length)
+    scale = value / settings.width if axis == "width" else 1.0
+    batch = random_batch(rows, length, length, settings.vocabulary, device)
+    steps: dict[str, Step] = {}
+    for system in systems:
+        step = Step(build(settings.models[system.network], settings.vocabulary, scale), system, device)
+        step.batch = batch
+        begun = time.perf_counter()
+        if not fits(step.step):
+            found[system.name].add("out_of_memory", 1, "", axis, value)
+            continue
+        if system.compiled:
+            found[system.name].add("compile_seconds", time.perf_counter() - begun, "s", axis, value)
+        steps[system.name] = step
+    timed = {"forward": Step.forward, "forward_backward": Step.forward_backward, "step": Step.step}
+    runs = {(name, what): (lambda f=f, s=step: f(s)) for name, step in steps.items() for what, f in timed.items()}
+    named = {f"{name} {what}": run for (name, what), run in runs.items()}
+    seconds = alternate(named, settings.clock.rounds, settings.clock.seconds, device)
+    for name, step in steps.items():
+        rows_of = found[name]
+        for what in timed:
+            rows_of.add_spread(f"{what}_seconds", seconds[f"{name} {what}"], "s", axis, value)
+        describe(rows_of, step, spread(seconds[f"{name} step"]).median, (axis, value), (rows, length), device)
+
+
+def describe(
+    found: Rows, step: Step, seconds: float, at: tuple[str, int], shape: tuple[int, int], device: torch.device
+) -> None:
+    """What follows from a step's time, and what it held and computed."""
+    (rows, length), network = shape, step.module.network
+    peak = next(m.value for m in found.measurements if m.metric == "matmul_peak")
+    flops = rows * count(network, length, length).forward_backward
+    found.add("target_tokens_per_second", rows * length / seconds, "tokens/s", *at)
+    found.add("positions_per_second", 2 * rows * length / seconds, "tokens/s", *at)
+    found.add("flops_per_step", flops, "FLOP", *at)
+    found.add("flops_per_second", flops / seconds, "FLOP/s", *at)
+    found.add("peak_share", flops / seconds / peak, "share", *at)
+    found.add("peak_memory", peak_memory(step.step, device), "B", *at)
+    depth = sequential_steps(network, length, length)
+    if depth is not None:
+        found.add("sequential_steps", depth, "steps", *at)
+    if at[0] == "width":
+        found.add("parameters", parameters(step), "parameters", *at)
+    elif not any(m.metric == "parameters" for m in found.measurements):
+        found.add("parameters", parameters(step), "parameters")
+    if not found.kernels:
+        found.kernels.update(kernels(step.step))
+        if isinstance(network, BahdanauNetwork):
+            loop = network.settings.routing == "input_feeding"
+            found.kernels["attention kernel"] = (
+                "additive, one target step after another" if loop else "additive, all target steps at once"
+            )
+        found.kernels |= {"precision": step.system.precision, "mode": "compiled" if step.system.compiled else "eager"}
+
+
+def parameters(step: Step) -> int:
+    """Trained numbers, those shared by two layers once."""
+    return sum(parameter.numel() for parameter in step.module.parameters())

@@ -1,0 +1,152 @@
+"""What is timed: a model in one of its variants, in a precision, eager or compiled, ready to take a step."""
+
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, ExitStack
+from copy import deepcopy
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from jsonargparse import ArgumentParser
+from torch import Tensor
+from torch.nn.attention import SDPBackend, sdpa_kernel
+
+from datamodules.batch import BOS, EOS, Batch
+from models import Seq2SeqModule
+from models.bahdanau import BahdanauNetwork
+from models.lstm import LSTMNetwork
+from models.network import Network
+from models.transformer import TransformerNetwork
+
+CLIP = 1.0
+WIDTHS = ("width", "feed_forward", "hidden", "embedding")  # settings that grow together in a sweep of the width
+FIRST_TOKEN = EOS + 2  # random tokens begin after the special ones
+
+
+@dataclass(frozen=True)
+class System:
+    """A name such as lstm, transformer-bf16 or bahdanau-parallel-compiled, taken apart.
+
+    `math-attention` runs the Transformer with the plain product-softmax-product in place of the fused kernel.
+    """
+
+    name: str
+
+    @property
+    def model(self) -> str:
+        return self.name.partition("-")[0]
+
+    @property
+    def variant(self) -> str:
+        return self.name.partition("-")[2] or "base"
+
+    @property
+    def precision(self) -> str:
+        return "bf16-mixed" if "bf16" in self.parts else "32-true"
+
+    @property
+    def compiled(self) -> bool:
+        return "compiled" in self.parts
+
+    @property
+    def plain_attention(self) -> bool:
+        return "math-attention" in self.name
+
+    @property
+    def network(self) -> str:
+        """Key of its settings: the name without how it is run."""
+        run = {"bf16", "compiled", "math", "attention"}
+        return "-".join(part for part in self.name.split("-") if part not in run)
+
+    @property
+    def parts(self) -> list[str]:
+        return self.name.split("-")
+
+
+def build(specification: Mapping[str, Any], vocabulary: int, scale: float = 1.0) -> Seq2SeqModule:
+    """The module that a configuration describes, its widths multiplied by `scale`.
+
+    Args:
+        specification: class_path and init_args, as under `model` in a run's configuration.
+        vocabulary: Size of source and target vocabulary.
+        scale: Factor on every width.
+
+    Raises:
+        ValueError: If a setting is wrong.
+    """
+    parser = ArgumentParser(exit_on_error=False)
+    parser.add_subclass_arguments(Seq2SeqModule, "model")
+    described = deepcopy(dict(specification))
+    arguments = described.setdefault("init_args", {})
+    network = arguments.setdefault("network", {})
+    network.update({name: round(network[name] * scale) for name in WIDTHS if name in network})
+    arguments |= {"source_vocabulary": vocabulary, "target_vocabulary": vocabulary, "shared_vocabulary": True}
+    module: Seq2SeqModule = parser.instantiate(parser.parse_object({"model": described})).model
+    return module
+
+
+def random_batch(rows: int, source: int, target: int, vocabulary: int, device: torch.device) -> Batch:
+    """Tokens without meaning and without padding: (rows, source) and (rows, target)."""
+    draws = torch.Generator().manual_seed(rows * 1_000_003 + source * 1009 + target)
+    tokens = torch.randint(FIRST_TOKEN, vocabulary, (rows, source + target), generator=draws)
+    labels = tokens[:, source:]
+    fed = torch.cat([torch.full((rows, 1), BOS), labels[:, :-1]], dim=1)
+    return Batch(tokens[:, :source].to(device), fed.to(device), labels.to(device), torch.arange(rows))
+
+
+class Step:
+    """One system with its optimiser; each method is something to time, on the batch it was given.
+
+    Args:
+        module: Moved to the device and set to train.
+        system: How it is run.
+        device: Where.
+    """
+
+    def __init__(self, module: Seq2SeqModule, system: System, device: torch.device) -> None:
+        self.module, self.system, self.device = module.to(device).train(), system, device
+        self.optimiser = module.optimiser()
+        self.batch: Batch | None = None
+        self._loss: Callable[[Batch], tuple[Tensor, int]] = module.loss
+        if system.compiled:
+            torch._dynamo.reset()
+            self._loss = torch.compile(module.loss, dynamic=False)
+
+    def forward(self) -> Tensor:
+        """The loss of the batch."""
+        assert self.batch is not None
+        with self._settings():
+            return self._loss(self.batch)[0]
+
+    def forward_backward(self) -> None:
+        """The gradients of the batch."""
+        self.optimiser.zero_grad()
+        self.forward().backward()
+
+    def step(self) -> None:
+        """An optimiser update as in training: gradients, clipping by norm, AdamW."""
+        self.forward_backward()
+        torch.nn.utils.clip_grad_norm_(self.module.parameters(), CLIP)
+        self.optimiser.step()
+
+    def _settings(self) -> AbstractContextManager[Any]:
+        stack = ExitStack()
+        stack.enter_context(
+            torch.autocast(self.device.type, torch.bfloat16, enabled=self.system.precision == "bf16-mixed")
+        )
+        if self.system.plain_attention:
+            stack.enter_context(sdpa_kernel(SDPBackend.MATH))
+        return stack
+
+
+def sequential_steps(network: Network, source: int, target: int) -> int | None:
+    """Layer applications that must wait for one another in a forward pass; None for a network not known here.
+
+    A recurrent layer waits for its own last token, and the layer above can follow one token behind; a Transformer's
+    layer takes all tokens at once.
+    """
+    if isinstance(network, TransformerNetwork):
+        return len(network.encoder) + len(network.decoder)
+    if isinstance(network, LSTMNetwork | BahdanauNetwork):
+        return source + target + 2 * (network.settings.layers - 1)
+    return None
