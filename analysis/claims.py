@@ -117,8 +117,8 @@ def all_claims(store: Store) -> list[Claim]:
     return [*recurrence(pairs), *attention(pairs), *parts(store), *contrary(store)]
 
 
-def verdicts(store: Store) -> list[tuple[Claim, Verdict]]:
-    evidence = Evidence(store)
+def verdicts(store: Store, evidence: Evidence | None = None) -> list[tuple[Claim, Verdict]]:
+    evidence = evidence or Evidence(store)
     return [(claim, judged(claim, evidence)) for claim in all_claims(store)]
 
 

@@ -1,8 +1,8 @@
-"""What it takes to decide a claim about memory: evidence from the run store, rules with fixed margins, verdicts."""
+"""What it takes to decide a claim: evidence from the run store, rules with fixed margins, verdicts."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property
 
 from analysis.accuracy import (
     MASTERED,
@@ -22,7 +22,9 @@ from analysis.accuracy import (
 )
 from analysis.axis_words import quantity
 from analysis.labels import decimal, label, listing
+from analysis.quality import Quality, qualities
 from analysis.records import Store, System
+from analysis.speed_measures import Speed, measured
 from analysis.statistics import Interval
 
 SUPPORTED, CONTRADICTED, NOT_DECIDED = "supported", "contradicted", "not decided"
@@ -50,6 +52,14 @@ class Evidence:
         self.store = store
         self.axes = cache(lambda task, metric: axes(store, task, metric))
         self.controls: Callable[[str], dict[System, Control]] = cache(lambda task: controls(store, task))
+
+    @cached_property
+    def speed(self) -> Speed:
+        return measured(self.store)
+
+    @cached_property
+    def qualities(self) -> list[Quality]:
+        return qualities(self.store, self.speed)
 
     def axis(self, task: str, vary: str = "", metric: str = "token_accuracy") -> Axis:
         """The axis of a task that varies `vary`; without such a name, or where none has it, its main one."""
@@ -194,8 +204,8 @@ def within(effect: Interval, margin: float, reason: str) -> Verdict:
 class Claim:
     """A claim, where it is told, the rule, and what applies the rule.
 
-    `task`, `vary`, `metric` and `group` name the figure that shows the evidence; `contrary` marks evidence against
-    the popular story.
+    `task`, `vary`, `metric` and `group` name the figure that shows the evidence, or `figure` does; `contrary` marks
+    evidence against the popular story.
     """
 
     text: str
@@ -207,3 +217,4 @@ class Claim:
     metric: str = "token_accuracy"
     group: str = ""
     contrary: bool = False
+    figure: str = ""

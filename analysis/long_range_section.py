@@ -103,6 +103,8 @@ def drawn_in(blocks: Iterable[Block]) -> set[str]:
 
 def figure_of(store: Store, claim: Claim, drawn: set[str]) -> str:
     """The name of the figure that shows a claim's evidence, empty if none was drawn."""
+    if claim.figure:
+        return claim.figure if claim.figure in drawn else ""
     found = axes(store, claim.task, claim.metric)
     if not found:
         return claim.metric if claim.metric in drawn else ""

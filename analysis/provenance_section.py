@@ -7,6 +7,8 @@ from typing import Any
 from analysis.blocks import Block, Code, Heading, Listing, Notice, Paragraph, Section, Table
 from analysis.labels import NONE, label, ordered
 from analysis.records import Run, Store, missing_runs
+from analysis.speed_meanings import MEANINGS as OF_SPEED
+from analysis.speed_measures import EXPERIMENT as SPEED
 
 MEANINGS = {
     "bleu": "BLEU of sacreBLEU on detokenised text, upper and lower case kept (13a); comparable across papers.",
@@ -41,6 +43,7 @@ MEANINGS = {
     "permutation_difference": "Largest change of an output probability when source tokens are shuffled.",
     "contrastive_accuracy": "Share of pairs in which the right translation is more probable than the wrong one.",
     "contrastive_accuracy_mean": "The same judged by mean log-probability per token; lengths may differ.",
+    **OF_SPEED,
 }
 
 
@@ -173,7 +176,8 @@ def differences(runs: list[Run]) -> list[Block]:
     }
     blocks: list[Block] = []
     for what, value in questions.items():
-        found = list(groups(runs, value).values())
+        asked = scored(runs) if what == "different metric settings" else runs
+        found = list(groups(asked, value).values())
         if len(found) > 1:
             parts = "; ".join(names(members) for members in found)
             blocks.append(Notice(f"The runs come from {what}: {parts}."))
@@ -183,12 +187,17 @@ def differences(runs: list[Run]) -> list[Block]:
     return blocks
 
 
+def scored(runs: list[Run]) -> list[Run]:
+    """All but the speed runs, whose signatures are the kernels that ran, shown with their times."""
+    return [run for run in runs if run.experiment != SPEED]
+
+
 def machine_section(store: Store) -> Section:
     section = Section("machine", "Machine, versions and settings of the metrics")
     done = [run for run in store.runs if run.status == "finished"]
     captions = {"machine": "Machine", "versions": "Versions", "signatures": "Signatures of the metrics"}
     for part, caption in captions.items():
-        variants = groups(done, lambda run, part=part: run.record[part])  # type: ignore[misc]
+        variants = groups(scored(done) if part == "signatures" else done, lambda run, part=part: run.record[part])  # type: ignore[misc]
         for text, runs in variants.items():
             whose = f" of {names(runs)}" if len(variants) > 1 else ""
             rows = [[key, shown(value)] for key, value in json.loads(text).items()]
@@ -216,6 +225,8 @@ def meaning_section(store: Store) -> Section:
         commands.append(
             ["the contrastive scoring of translation models", Code(f"make contrastive SUITE={store.suite}")]
         )
+    if any(run.task.startswith("peers-") for run in store.runs if run.experiment == SPEED):
+        commands.append(["the comparison with other people's code", Code(f"make speed-peers SUITE={store.suite}")])
     commands.append(["this report", Code(f"make report SUITE={store.suite}")])
     section.blocks.append(Heading("How to make it again"))
     section.blocks.append(Table("Finished runs are skipped.", ["what", "command"], commands, left=2))

@@ -25,6 +25,7 @@ RECORD = {
     "signatures": dict,
     "measurements": list,
 }
+BLOCK = ("metric", "x_name", "x", "round", "value")
 HISTORY = ("step", "seconds", "target_tokens", "metric", "value")
 TRANSLATION = ("id", "source", "reference", "hypothesis", "score", "log_prob", "source_tokens", "truncated")
 ATTENTION = ("test_set", "id", "source_tokens", "target_tokens", "maps")
@@ -90,6 +91,11 @@ class Store:
     def history(self, run: Run) -> pd.DataFrame:
         """Metrics as they happened: columns step, seconds since training start, target_tokens, metric, value."""
         return pd.DataFrame(self._lines(run.folder / "metrics.jsonl", HISTORY), columns=list(HISTORY))
+
+    def blocks(self, run: Run) -> list[dict[str, Any]]:
+        """What every timed block of a speed run came to; none where blocks were not kept."""
+        path = run.folder / "blocks.jsonl"
+        return self._lines(path, BLOCK) if path.is_file() else []
 
     def attention(self, run: Run) -> list[dict[str, Any]]:
         """Attention maps of the sentences kept; one whose maps do not fit its tokens becomes a problem instead."""

@@ -20,9 +20,13 @@ from analysis import (
     long_range_section,
     memory_section,
     provenance_section,
+    speed_claims,
+    speed_measures,
+    speed_section,
     tuning_section,
 )
 from analysis.blocks import Code, FigureLink, Figures, Notice, Section
+from analysis.evidence import Evidence
 from analysis.labels import Look, listing
 from analysis.records import Store, read_store
 
@@ -65,7 +69,8 @@ def write_report(store: Store, folder: Path) -> list[Path]:
 
 def build(store: Store) -> tuple[str, list[Section]]:
     """The summary and all sections; provenance comes last because reading files may find problems."""
-    look = Look(run.system for run in store.runs)
+    look = Look(run.system for run in store.runs if run.experiment != speed_measures.EXPERIMENT)
+    evidence = Evidence(store)
     experiments = {run.experiment for run in store.runs}
     summaries: list[str] = []
     sections: list[Section] = []
@@ -74,11 +79,19 @@ def build(store: Store) -> tuple[str, list[Section]]:
         summaries.append(bleu_section.summary(store, results))
         sections += [bleu_section.build(store, look, results), curves_section.build(store, look)]
         sections += examples_section.build(store, look)
+    verdicts: long_range_section.Verdicts = []
+    speed_verdicts: long_range_section.Verdicts = []
+    if speed_measures.EXPERIMENT in experiments:
+        speed_verdicts = speed_claims.verdicts(evidence)
+        summaries.append(speed_section.summary(store, evidence.speed))
+        sections.append(speed_section.build(evidence.speed, evidence.qualities))
     if accuracy.EXPERIMENT in experiments:
-        verdicts = claims.verdicts(store)
+        verdicts = claims.verdicts(store, evidence)
         summaries.append(long_range_section.summary(store, verdicts))
-        found = [*long_range_section.build(store, look, verdicts), *memory_section.build(store, look)]
-        sections += [*found, claims_section.build(store, verdicts, found), *tuning_section.build(store)]
+        sections += [*long_range_section.build(store, look, verdicts), *memory_section.build(store, look)]
+    if verdicts or speed_verdicts:
+        sections.append(claims_section.build(store, verdicts, sections, speed_verdicts))
+    sections += tuning_section.build(store) if verdicts else []
     sections += provenance_section.build(store)
     unfinished = provenance_section.incomplete(store)
     if unfinished:

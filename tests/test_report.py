@@ -283,10 +283,10 @@ def test_without_translation_runs_there_is_no_word_of_bleu_results(tmp_path: Pat
 
 
 def test_a_suite_of_other_runs_says_what_it_holds(tmp_path: Path) -> None:
-    folder = tmp_path / "runs" / "quick" / "speed" / "forward" / "lstm" / "base" / "seed0"
+    folder = tmp_path / "runs" / "quick" / "colour" / "forward" / "lstm" / "base" / "seed0"
     folder.mkdir(parents=True)
     summary, _ = build(read_store(tmp_path / "runs", "quick"))
-    assert summary == "The suite quick holds runs of speed only."
+    assert summary == "The suite quick holds runs of colour only."
 
 
 def test_smoke_says_that_its_numbers_mean_nothing(tmp_path: Path) -> None:
