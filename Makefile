@@ -117,7 +117,7 @@ speed: $(INSTALLED) ## Step time by length, memory, decoding, processes, the Tra
 	@$(REPORT)
 
 speed-peers: SUITE := full
-speed-peers: $(INSTALLED) ## Train and decode beside JoeyNMT, torch.nn.Transformer and a textbook loop (40 min on 2 cores)
+speed-peers: $(INSTALLED) ## Train and decode beside JoeyNMT, torch.nn.Transformer and a textbook loop (20 min on 2 cores)
 	@$(PY) -m experiments.peers.compare --suite "$(SUITE)" --models "$(MODELS)"
 
 benchmark: SUITE := full

@@ -76,7 +76,8 @@ def by_length(speed: Speed, systems: Sequence[System]) -> list[Block]:
     )
     work = (
         "Work of the same steps. Positions count source and target with padding; operations are counted from the "
-        "shapes, attention in full; memory is what a step allocates beyond parameters, gradients and optimiser state."
+        "shapes, attention in full; memory is what a step allocates beyond parameters, gradients and optimiser state. "
+        "The peak is that of torch's own matrix product; a fused kernel that multiplies faster comes out above 100 %."
     )
     return [
         Table(clock, times_taken, [clock_row(speed, system, n) for system, n in places]),

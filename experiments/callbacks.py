@@ -1,8 +1,6 @@
 """What watches a training run: the local record, the clock, the progress line and validation BLEU."""
 
-import ctypes
 import json
-import platform
 import sys
 import time
 from argparse import Namespace
@@ -19,6 +17,7 @@ from torch import Tensor
 from datamodules import TranslationData
 from datamodules.batch import IGNORE, PAD, Batch
 from experiments.decode import Translation, gather, translate_batch
+from experiments.environment import return_memory
 from experiments.scoring import bleu
 from models import Seq2SeqModule
 from models.search import Decoding
@@ -145,15 +144,10 @@ def _duration(seconds: float) -> str:
 
 
 class ReturnMemory(Callback):
-    """Gives the heap's free fragments back to the system at each validation.
-
-    The suite tells glibc to keep freed memory, because taking it anew at every step is slow; batches of many shapes
-    would otherwise leave fragments that add up over a long run.
-    """
+    """Gives freed memory back at each validation, so that a long run does not fill the machine with fragments."""
 
     def on_validation_start(self, trainer: L.Trainer, module: L.LightningModule) -> None:
-        if platform.libc_ver()[0] == "glibc":
-            ctypes.CDLL(None).malloc_trim(0)
+        return_memory()
 
 
 class ValidationBLEU(Callback):

@@ -102,7 +102,8 @@ class AttentionLoop(torch.autograd.Function):
         ctx.save_for_backward(annotations, cell, *weights, joined_all, alpha_all)
         ctx.kept = energy, alpha, activated, cells, tanh_cells
         ctx.mark_non_differentiable(alpha_all)
-        return torch.stack(states, 1), joined_all[..., :H].transpose(0, 1), alpha_all, before[0], before[1]
+        last = before[1].clone()  # what is kept must not be an output, or the graph would hold itself
+        return torch.stack(states, 1), joined_all[..., :H].transpose(0, 1), alpha_all, before[0], last
 
     @staticmethod
     @once_differentiable

@@ -1,5 +1,8 @@
 """The gradient written by hand against the difference quotient, and against autograd through the same equations."""
 
+import gc
+import weakref
+
 import pytest
 import torch
 from torch import Tensor
@@ -109,3 +112,14 @@ def test_low_precision_products_come_close_and_the_cell_stays_in_single_precisio
         if b.grad is not None:
             assert b.grad.dtype == b.dtype
             torch.testing.assert_close(b.grad.float(), a.grad, atol=0.15, rtol=0.1)
+
+
+def test_nothing_is_kept_once_the_outputs_are_gone() -> None:
+    outputs = AttentionLoop.apply(*arguments())
+    graph = weakref.ref(outputs[0].grad_fn)
+    gc.disable()
+    try:
+        del outputs
+        assert graph() is None
+    finally:
+        gc.enable()

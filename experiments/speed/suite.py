@@ -15,6 +15,7 @@ import torch
 import yaml
 from jsonargparse import ArgumentError, ArgumentParser, auto_cli
 
+from experiments.environment import return_memory
 from experiments.plan import HERE
 from experiments.quiet import quiet
 from experiments.speed.decoding import run_decoding
@@ -131,6 +132,7 @@ def carried_out(task: Task, measure: Measure, number: int, of: int) -> bool:
     """Measure a task and write its records; a failure is recorded, and the next task goes on."""
     print(f"[{number}/{of}] speed: {task.name}", flush=True)
     begun = time.monotonic()
+    return_memory()
     try:
         task.write(*measure())
     except Exception as error:
@@ -149,5 +151,5 @@ def say(text: str) -> None:
 
 def keep_within_memory() -> None:
     """Make torch refuse what does not fit, instead of having the system end the process."""
-    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") * 3 // 4  # the rest is for the system
     resource.setrlimit(resource.RLIMIT_DATA, (memory, resource.getrlimit(resource.RLIMIT_DATA)[1]))

@@ -7,6 +7,7 @@ from typing import Any
 
 import torch
 
+from experiments.environment import return_memory
 from experiments.speed.flops import count
 from experiments.speed.peak import matmul_peak
 from experiments.speed.profiling import kernels, peak_memory
@@ -61,6 +62,7 @@ def at_value(
     batch = random_batch(rows, length, length, settings.vocabulary, device)
     steps: dict[str, Step] = {}
     for system in systems:
+        return_memory()
         step = Step(build(settings.models[system.network], settings.vocabulary, scale), system, device)
         step.batch = batch
         begun = time.perf_counter()

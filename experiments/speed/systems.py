@@ -1,5 +1,6 @@
 """What is timed: a model in one of its variants, in a precision, eager or compiled, ready to take a step."""
 
+import logging
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, ExitStack
 from copy import deepcopy
@@ -110,6 +111,7 @@ class Step:
         self._loss: Callable[[Batch], tuple[Tensor, int]] = module.loss
         if system.compiled:
             torch._dynamo.reset()
+            torch._logging.set_logs(dynamo=logging.ERROR)  # it warns of every graph break; that there are some is known
             self._loss = torch.compile(module.loss, dynamic=False)
 
     def forward(self) -> Tensor:

@@ -1,0 +1,60 @@
+"""What is compared and what is held equal: the sizes of both models, the data, the optimisation, the search."""
+
+from datamodules import TranslationData
+from datamodules.corpora import Corpus
+from datamodules.tokenizer import TokenizerSettings
+from models.bahdanau import BahdanauSettings
+from models.modules import Optimisation
+from models.search import Decoding
+from models.transformer import TransformerSettings
+
+TASK = "peers-multi30k-en-de"
+TEST_SET = "test2016"
+SOURCE, TARGET = "en", "de"
+DROPOUT = 0.3
+
+# By model, ours first. A ratio is ours over JoeyNMT's 32-bit variant with the same dropout. JoeyNMT runs as its users
+# start it; `memory` is JoeyNMT in the environment that this suite gives its own runs, where freed memory is kept.
+SYSTEMS = {
+    "transformer": ("fp32", "bf16", "joeynmt", "joeynmt-memory", "torch", "fp32-dropout0", "joeynmt-dropout0"),
+    "bahdanau": ("fp32", "bf16", "joeynmt", "joeynmt-memory", "textbook"),
+}
+# What JoeyNMT's models do otherwise; it cannot be switched off there. Without dropout both are timed as well.
+DIFFERS = {
+    "transformer": "no bias in the output layer; drops attention weights and inner feed-forward units too",
+    "bahdanau": "attends with the new state; readout without the word, one bridge layer, no bias in the output layer",
+}
+OPTIMISATION = Optimisation(learning_rate=2e-3, schedule="inverse_square_root", warmup_steps=200, label_smoothing=0.1)
+GRADIENT_CLIP = 1.0
+# JoeyNMT's rule for the longest hypothesis; it takes the longest source of a batch, we take each source's own.
+DECODING = Decoding(beam_size=5, length_penalty=1.0, length_factor=1.5, length_margin=0)
+SEED = 0
+
+
+def transformer(dropout: float) -> TransformerSettings:
+    """Transformer-Tiny of Wu et al. 2021 (arXiv 2105.14462), 4 + 4 layers."""
+    return TransformerSettings(
+        width=128, heads=4, feed_forward=256, encoder_layers=4, decoder_layers=4, dropout=dropout, norm="pre", tied=True
+    )
+
+
+def bahdanau(dropout: float) -> BahdanauSettings:
+    """One layer, the encoder bidirectional with half the width each way; the context enters the cell."""
+    return BahdanauSettings(
+        embedding=256, hidden=256, layers=1, bidirectional=True, dropout=dropout, routing="input_feeding", tied=True
+    )
+
+
+def dropout_of(variant: str) -> float:
+    return 0.0 if variant.endswith("-dropout0") else DROPOUT
+
+
+def multi30k(data_dir: str | None) -> TranslationData:
+    """29,000 captions, one SentencePiece vocabulary of 6,000 for both languages, 2,500 tokens a batch."""
+    return TranslationData(
+        Corpus(name="multi30k", source_language=SOURCE, target_language=TARGET),
+        TokenizerSettings(kind="bpe", vocab_size=6000, joint=True),
+        max_tokens=2500,
+        max_length=128,
+        data_dir=data_dir,
+    )
