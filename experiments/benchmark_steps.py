@@ -3,10 +3,7 @@
 B batch, S source length, T target length, N scored target positions, E embedding, H hidden, V vocabulary.
 """
 
-import copy
 from collections.abc import Callable, Iterator, Sequence
-from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import lightning as L
 import torch
@@ -15,14 +12,13 @@ from torch.nn import functional as F
 
 from datamodules import TranslationData
 from datamodules.batch import IGNORE, Batch
-from experiments.callbacks import Clock, LocalRecord, Progress, ReturnMemory
 from experiments.peers import sizes
 from experiments.speed.flops import count
-from experiments.speed.loops import WARM_UP_BLOCKS, Turns
+from experiments.speed.loops import WARM_UP_BLOCKS, in_turns
 from experiments.speed.peak import matmul_peak
 from experiments.speed.systems import Step, System, random_batch
 from experiments.speed.timing import alternate
-from experiments.trainer import TrainerSettings, build_trainer, resolve_precision
+from experiments.trainer import TrainerSettings, resolve_precision
 from models import BahdanauSeq2Seq, LSTMSeq2Seq, Seq2SeqModule, TransformerSeq2Seq
 from models.bahdanau import BahdanauSettings
 from models.lstm import LSTMSettings
@@ -141,7 +137,6 @@ def trainer_ratio(
     module: Seq2SeqModule, system: System, data: TranslationData, updates: int, rounds: int
 ) -> list[float]:
     """Seconds of bare steps over those of the Trainer with all that a run of the suite has between two validations."""
-    turns = Turns(Step(copy.deepcopy(module), system, CPU), updates, rounds)
     steps = updates * (rounds + WARM_UP_BLOCKS)
     settings = TrainerSettings(
         max_steps=steps,
@@ -150,12 +145,7 @@ def trainer_ratio(
         precision=system.precision,  # type: ignore[arg-type]
         gradient_clip=sizes.GRADIENT_CLIP,
     )
-    with TemporaryDirectory() as folder:
-        clock = Clock()
-        watching = [clock, ReturnMemory(), Progress(clock, ""), turns]
-        trainer = build_trainer(settings, Path(folder), [LocalRecord(Path(folder, "metrics.jsonl"), clock)], watching)
-        trainer.limit_val_batches = 0
-        trainer.fit(module, datamodule=data)
+    turns = in_turns(module, data, settings, system, updates, CPU)
     pairs = zip(turns.seconds["bare"], turns.seconds["trainer"], strict=True)
     return [bare / trained for bare, trained in pairs][WARM_UP_BLOCKS:]
 

@@ -11,14 +11,15 @@ import lightning as L
 import torch
 
 from datamodules.batch import IGNORE, PAD, Batch
-from experiments.callbacks import Clock, LocalRecord, ReturnMemory
+from experiments.callbacks import Clock, LocalRecord, Progress, ReturnMemory
 from experiments.plan import HERE
 from experiments.run import build_parser
 from experiments.speed.profiling import kernels
 from experiments.speed.record import Rows
 from experiments.speed.settings import Loops, Settings
 from experiments.speed.systems import Step, System
-from experiments.trainer import build_trainer
+from experiments.trainer import TrainerSettings, build_trainer
+from models import Seq2SeqModule
 
 Say = Callable[[str], None]
 WARM_UP_BLOCKS = 1  # of both loops: every length of sentence brings shapes that are new to the kernels
@@ -56,50 +57,71 @@ def one_system(system: System, loops: Loops, rounds: int, device: torch.device, 
     L.seed_everything(0, verbose=False)
     words = [word for path in files for word in ("-c", str(path))]
     built = parser.instantiate(parser.parse_args([*words, *(f"--{name}={value}" for name, value in given.items())]))
-    turns = Turns(Step(deepcopy(built.model), system, device), loops.steps, rounds)
+    return rows_of(in_turns(built.model, built.data, built.trainer, system, loops.steps, device))
+
+
+def in_turns(
+    module: Seq2SeqModule,
+    data: L.LightningDataModule,
+    settings: TrainerSettings,
+    system: System,
+    steps: int,
+    device: torch.device,
+) -> "Turns":
+    """Train with all that a run does between two validations, a bare loop beside it in blocks of `steps`."""
+    turns = Turns(Step(deepcopy(module), system, device), steps)
     clock = Clock()
     with tempfile.TemporaryDirectory() as folder:
         record = LocalRecord(Path(folder, "metrics.jsonl"), clock)
-        trainer = build_trainer(built.trainer, Path(folder), [record], [clock, ReturnMemory(), turns])
+        watching = [clock, ReturnMemory(), Progress(clock, ""), turns]
+        trainer = build_trainer(settings, Path(folder), [record], watching)
         trainer.limit_val_batches = 0  # no validation, and no checkpoint to choose
-        trainer.fit(built.model, datamodule=built.data)
-    return rows_of(turns)
+        trainer.fit(module, datamodule=data)
+    return turns
 
 
 class Turns(L.Callback):
-    """After each block of the Trainer's steps, the same batches through a bare loop; the Trainer's clock stands still.
+    """Takes each of the Trainer's batches through a bare step too, before it and after it by turns.
+
+    Who comes second finds the kernels warm for the batch's lengths: always second, the bare step would seem faster.
 
     Args:
         step: A second copy of the model with its optimiser.
         steps: Of a block.
-        rounds: Blocks to keep; one before them warms up.
     """
 
-    def __init__(self, step: Step, steps: int, rounds: int) -> None:
-        self.step, self.steps, self.rounds = step, steps, rounds
+    def __init__(self, step: Step, steps: int) -> None:
+        self.step, self.steps = step, steps
         self.seconds: dict[str, list[float]] = {"trainer": [], "bare": []}
         self.tokens: list[tuple[int, int, int]] = []  # target, source, padded positions of each block
         self._batches: list[Batch] = []
-        self._begun = 0.0
+        self._begun = self._bare = 0.0
 
     def on_train_start(self, trainer: L.Trainer, module: L.LightningModule) -> None:
         self._begun = self._now()
 
+    def on_train_batch_start(self, trainer: L.Trainer, module: L.LightningModule, batch: Any, batch_idx: int) -> None:
+        if len(self._batches) % 2:
+            self._bare_step(batch)
+
     def on_train_batch_end(
         self, trainer: L.Trainer, module: L.LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
+        if len(self._batches) % 2 == 0:
+            self._bare_step(batch)
         self._batches.append(batch)
-        if len(self._batches) < self.steps:
-            return
-        self.seconds["trainer"].append(self._now() - self._begun)
+        if len(self._batches) == self.steps:
+            self.seconds["trainer"].append(self._now() - self._begun - self._bare)
+            self.seconds["bare"].append(self._bare)
+            self.tokens.append(counted(self._batches))
+            self._batches, self._bare = [], 0.0
+            self._begun = self._now()
+
+    def _bare_step(self, batch: Batch) -> None:
         begun = self._now()
-        for each in self._batches:
-            self.step.batch = each
-            self.step.step()
-        self.seconds["bare"].append(self._now() - begun)
-        self.tokens.append(counted(self._batches))
-        self._batches = []
-        self._begun = self._now()
+        self.step.batch = batch
+        self.step.step()
+        self._bare += self._now() - begun
 
     def _now(self) -> float:
         if self.step.device.type == "cuda":

@@ -86,12 +86,6 @@ def spread(seconds: Sequence[float]) -> Spread:
     return Spread(median, q25, q75, len(seconds))
 
 
-def measure(runs: Mapping[str, Run], rounds: int, seconds: float, device: torch.device) -> dict[str, list[float]]:
-    """`alternate`, leaving out the runs that do not fit into memory."""
-    fitting = {name: run for name, run in runs.items() if fits(run)}
-    return alternate(fitting, rounds, seconds, device)
-
-
 def fits(run: Run) -> bool:
     """Whether a call gets the memory it asks for."""
     try:
