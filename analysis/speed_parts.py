@@ -147,13 +147,13 @@ def place_of_peer(system: System) -> tuple[bool, int, str]:
 def peer_name(variant: str) -> str:
     kind, _, rest = variant.partition("-")
     return f"{PEERS.get(kind, kind)}{f', {rest}' if rest else ''}".replace("dropout0", "no dropout").replace(
-        "memory", "freed memory kept as in our runs"
+        "settings", "freed memory kept and products by oneDNN as in our runs"
     )
 
 
 def opposite(speed: Speed, task: str, system: System) -> System | None:
     """The JoeyNMT run with the same dropout, as its users start it."""
-    rest = system.variant.partition("-")[2].removeprefix("memory")
+    rest = system.variant.partition("-")[2].removeprefix("settings")
     other = System(system.model, f"{PEER}-{rest}" if rest else PEER)
     return other if (task, other) in speed.runs and other != system else None
 

@@ -137,7 +137,7 @@ def peer_rows(suite: str, root: str) -> list[Row]:
         for bar, variant, metric in asked:
             ratios = over(speeds[variant].get(metric, []), speeds["joeynmt"].get(metric, []))
             rows.append(Row(bar, ratios, reason))
-        told = [(f"{name} {v} / JoeyNMT fp32 in our environment", v, "joeynmt-memory") for v in ("fp32", best)]
+        told = [(f"{name} {v} / JoeyNMT fp32 in our environment", v, "joeynmt-settings") for v in ("fp32", best)]
         if model == "transformer":
             told.append((f"{name} fp32 / JoeyNMT fp32, no dropout in either", "fp32-dropout0", "joeynmt-dropout0"))
         for what, own, other in dict.fromkeys(told):

@@ -22,6 +22,7 @@ from experiments.trainer import TrainerSettings, resolve_precision
 from models import BahdanauSeq2Seq, LSTMSeq2Seq, Seq2SeqModule, TransformerSeq2Seq
 from models.bahdanau import BahdanauSettings
 from models.lstm import LSTMSettings
+from models.products import onednn_products
 from models.transformer import TransformerSettings
 
 CPU = torch.device("cpu")
@@ -92,9 +93,10 @@ def bare_parts(vocabulary: int, precision: str, batches: Sequence[Batch]) -> Wor
         (source, target, features), labels = inputs[id(batch)]
         source.grad = target.grad = features.grad = None
         optimiser.zero_grad()
-        with torch.autocast("cpu", torch.bfloat16, enabled=precision == "bf16-mixed"):
-            loss = bare(source, target, features, labels)
-        loss.backward()
+        with onednn_products(precision == "32-true"):
+            with torch.autocast("cpu", torch.bfloat16, enabled=precision == "bf16-mixed"):
+                loss = bare(source, target, features, labels)
+            loss.backward()
         nn.utils.clip_grad_norm_(bare.parameters(), sizes.GRADIENT_CLIP)
         optimiser.step()
 

@@ -27,7 +27,7 @@ from experiments.quiet import quiet
 from experiments.store import Measurement, RunKey, config_hash, is_finished, write_atomically, write_failure
 from experiments.tracking import publish, wandb_logger
 from experiments.trained import Trained
-from experiments.trainer import TrainerSettings, build_trainer
+from experiments.trainer import TrainerSettings, build_trainer, fit
 from models import Seq2SeqModule
 from models.search import Decoding
 
@@ -140,7 +140,7 @@ def run(parser: ArgumentParser, config: Namespace, key: RunKey) -> None:
     trainer = build_trainer(settings, key.folder, loggers, [clock, ReturnMemory(), *watching, progress])
     last = key.folder / "checkpoints" / "last.ckpt"
     _check_checkpoint(last, module)
-    trainer.fit(module, datamodule=data, ckpt_path=last if last.exists() else None, weights_only=True)
+    fit(trainer, module, data, last if last.exists() else None)
     if trainer.is_global_zero:
         trained: Trained[Any] = Trained(key, describes, trainer, module, data, built.decoding, clock, started)
         rows = measure(trained, built.evaluate_tests)

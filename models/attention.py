@@ -11,6 +11,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from models.products import many_small_products
+
 
 def attention_weights(query: Tensor, key: Tensor, bias: Tensor | None = None, *, scale: float | None = None) -> Tensor:
     """softmax(Q K^T / sqrt(d) + bias), equation 1 without the values.
@@ -99,13 +101,10 @@ class MultiHeadAttention(nn.Module):
         on_cpu = query.device.type == "cpu"
         dtype = torch.float if on_cpu and query.dtype == torch.bfloat16 else query.dtype
         key, value = keys_values.key.to(dtype), keys_values.value.to(dtype)
+
+        def attend(query: Tensor, key: Tensor, value: Tensor, bias: Tensor | None) -> Tensor:
+            return F.scaled_dot_product_attention(query, key, value, bias, is_causal=causal, scale=self.scale)
+
         with torch.autocast(query.device.type, enabled=not on_cpu and torch.is_autocast_enabled(query.device.type)):
-            heads = F.scaled_dot_product_attention(
-                query.to(dtype),
-                key,
-                value,
-                attn_mask=None if bias is None else bias.to(dtype),
-                is_causal=causal,
-                scale=self.scale,
-            )
+            heads = many_small_products(attend, query.to(dtype), key, value, None if bias is None else bias.to(dtype))
         return self.W_o(heads.transpose(1, 2).flatten(2))  # (B, T, D)

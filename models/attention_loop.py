@@ -17,8 +17,8 @@ from torch.autograd.function import once_differentiable
 class Weights(NamedTuple):
     """What the loop reads at every step.
 
-    `attend` (A, H), `attend_bias` (A,) and `score` (A,) are W_a, its bias and v; `recurrent` (4H, 2H) multiplies
-    [c_t; s_{t-1}], its rows in the order input, forget, output, cell.
+    `attend` (A, H), `attend_bias` (A,) and `score` (A,) are W_a, its bias and v, each times two (`AdditiveAttention`);
+    `recurrent` (4H, 2H) multiplies [c_t; s_{t-1}], its rows in the order input, forget, output, cell.
     """
 
     attend: Tensor
@@ -40,9 +40,9 @@ class Step(NamedTuple):
 
 
 def energies(keys: Tensor, state: Tensor, weights: Weights) -> Tensor:
-    """tanh(W_a s_{t-1} + U_a h_j): (B, S, A)."""
+    """sigmoid(2 (W_a s_{t-1} + U_a h_j)): (B, S, A)."""
     query = torch.addmm(weights.attend_bias, state, weights.attend.t())  # (B, A)
-    return torch.add(keys, query.unsqueeze(1)).tanh_()
+    return torch.add(keys, query.unsqueeze(1)).sigmoid_()
 
 
 def advance(
@@ -53,7 +53,7 @@ def advance(
     Args:
         word_gates: (B, 4H), the word's part of the gates, biases included.
         annotations: (B, S, H).
-        keys: (B, S, A), U_a h_j.
+        keys: (B, S, A), 2 U_a h_j.
         mask: (B, S), 0 at source tokens and -inf at padding, in single precision.
         state: (B, H), s_{t-1}.
         cell: (B, H), in single precision whatever the products are in.
@@ -126,7 +126,7 @@ class AttentionLoop(torch.autograd.Function):
             d_alpha = torch.bmm(annotations, d_context[t].unsqueeze(-1)).squeeze(-1)
             d_scores = torch._softmax_backward_data(d_alpha.to(alpha[t].dtype), alpha[t], -1, alpha[t].dtype).to(dtype)
             d_score += d_scores.flatten() @ energies[t].flatten(0, 1)
-            d_energy = torch.ops.aten.tanh_backward(d_scores.unsqueeze(-1) * w.score, energies[t])  # (B, S, A)
+            d_energy = torch.ops.aten.sigmoid_backward(d_scores.unsqueeze(-1) * w.score, energies[t])  # (B, S, A)
             d_keys += d_energy
             torch.sum(d_energy, 1, out=d_queries[t])
             d_state = torch.addmm(d_joined[:, H:], d_queries[t], w.attend)

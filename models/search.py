@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from models.network import Network, select_rows
+from models.products import onednn_products
 
 
 @dataclass
@@ -69,9 +70,10 @@ def search(network: Network, source: Tensor, decoding: Decoding, n_best: int = 1
     """
     if n_best > decoding.beam_size:
         raise ValueError(f"n_best is {n_best}, but decoding.beam_size keeps only {decoding.beam_size} hypotheses.")
-    if decoding.beam_size == 1:
-        return [[hypothesis] for hypothesis in greedy_search(network, source, decoding)]
-    return beam_search(network, source, decoding, n_best)
+    with onednn_products():
+        if decoding.beam_size == 1:
+            return [[hypothesis] for hypothesis in greedy_search(network, source, decoding)]
+        return beam_search(network, source, decoding, n_best)
 
 
 @torch.no_grad()
@@ -127,11 +129,11 @@ def beam_search(network: Network, source: Tensor, decoding: Decoding, n_best: in
     log_prob[:, 0] = 0.0
     while alive:
         features, state = network.step(token, memory, state)
-        step_log_probs = _log_probs(network, features, decoding).unflatten(0, (-1, K))  # (n, K, V)
-        V = step_log_probs.shape[-1]
-        candidates = (log_prob.unsqueeze(-1) + step_log_probs).flatten(1)  # (n, K V)
+        candidates = _log_probs(network, features, decoding).unflatten(0, (-1, K))  # (n, K, V)
+        V = candidates.shape[-1]
+        candidates = candidates.add_(log_prob.unsqueeze(-1)).flatten(1)  # (n, K V)
         # At most one end of sentence a beam: among 2K candidates there are K that go on.
-        best, index = candidates.topk(min(2 * K, K * V), dim=-1)  # (n, 2K)
+        best, index = _largest(candidates, min(2 * K, K * V))  # (n, 2K)
         beam, choice = index // V, index % V
         ends = choice == decoding.eos_id
         _put_aside(found, alive, tokens, best[:, :K], beam[:, :K], ends[:, :K], decoding)
@@ -158,6 +160,22 @@ def beam_search(network: Network, source: Tensor, decoding: Decoding, n_best: in
     return [sorted(hypotheses, key=lambda h: -h.score)[:n_best] for hypotheses in found]
 
 
+def _largest(candidates: Tensor, k: int) -> tuple[Tensor, Tensor]:
+    """The k largest of each row (n, N), and where they are.
+
+    On a CPU topk is slow and max is fast: the k largest lie in the k chunks with the largest maxima, and only those are
+    searched (a third of the time for 30,000 candidates).
+    """
+    N = candidates.shape[-1]
+    C = next((size for size in range(min(256, N // k), 15, -1) if N % size == 0), None)  # of a chunk
+    if C is None or candidates.device.type != "cpu":
+        return candidates.topk(k, dim=-1)
+    chunks = candidates.unflatten(-1, (-1, C))  # (n, N / C, C)
+    chunk = chunks.amax(-1).topk(k, dim=-1).indices  # (n, k)
+    best, index = chunks.gather(1, chunk.unsqueeze(-1).expand(-1, -1, C)).flatten(1).topk(k, dim=-1)
+    return best, chunk.gather(1, index // C) * C + index % C
+
+
 def _log_probs(network: Network, features: Tensor, decoding: Decoding) -> Tensor:
     """(rows, V) log-probabilities of the next token; padding and begin of sentence are never chosen."""
     log_probs = torch.log_softmax(network.project(features).float(), dim=-1)
@@ -175,11 +193,12 @@ def _put_aside(
     decoding: Decoding,
 ) -> None:
     """Add to `found` the candidates (n, K) that end here and are possible."""
-    for row, rank in (ends & log_prob.isfinite()).nonzero().tolist():
+    rows, ranks = (ends & log_prob.isfinite()).nonzero(as_tuple=True)
+    sequences, log_probs = tokens[rows, beam[rows, ranks]].tolist(), log_prob[rows, ranks].tolist()
+    for row, sequence, p in zip(rows.tolist(), sequences, log_probs, strict=True):
         if len(found[alive[row]]) < decoding.beam_size:
-            sequence, p = tokens[row, beam[row, rank]].tolist(), float(log_prob[row, rank])
-            hypothesis = Hypothesis(sequence, p, decoding.score(p, len(sequence) + 1), truncated=False)
-            found[alive[row]].append(hypothesis)
+            score = decoding.score(p, len(sequence) + 1)
+            found[alive[row]].append(Hypothesis(sequence, p, score, truncated=False))
 
 
 def _cut_off(found: list[Hypothesis], tokens: Tensor, log_prob: Tensor, decoding: Decoding) -> None:

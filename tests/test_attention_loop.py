@@ -45,10 +45,13 @@ def textbook(
     score: Tensor,
     recurrent: Tensor,
 ) -> tuple[Tensor, ...]:
-    """The equations of the paper with an LSTM cell, one line each, differentiated by autograd."""
+    """The equations of the paper with an LSTM cell, one line each, differentiated by autograd.
+
+    The loop is given keys and attention weights twice as large as the paper's.
+    """
     states, contexts, alphas = [], [], []
     for gates in word_gates.unbind(1):
-        e = torch.tanh(F.linear(s, attend, attend_bias).unsqueeze(1) + keys) @ score
+        e = torch.tanh((F.linear(s, attend, attend_bias).unsqueeze(1) + keys) / 2) @ (score / 2)
         alpha = torch.softmax(e + mask, dim=-1)
         context = (alpha.unsqueeze(-1) * annotations).sum(1)
         i, f, o, g = (gates + torch.cat([context, s], -1) @ recurrent.t()).chunk(4, dim=-1)

@@ -188,4 +188,8 @@ def test_joeynmt_runs_as_its_users_start_it_and_once_more_in_our_environment(mon
     monkeypatch.setenv("GLIBC_TUNABLES", KEEP_MEMORY)  # as when the benchmark started itself anew
     kept = {variant for variant in sizes.SYSTEMS["transformer"] if "GLIBC_TUNABLES" in environment_of(variant, 2)}
     assert kept == set(sizes.SYSTEMS["transformer"]) - {"joeynmt", "joeynmt-dropout0"}
+    for exact in (True, False):
+        monkeypatch.setattr(compare, "multiplies_exactly", lambda exact=exact: exact)
+        given = {variant for variant in sizes.SYSTEMS["transformer"] if "ONEDNN_PRODUCTS" in environment_of(variant, 2)}
+        assert given == ({"joeynmt-settings"} if exact else set())
     assert {environment_of(variant, 2)["OMP_NUM_THREADS"] for variant in sizes.SYSTEMS["bahdanau"]} == {"2"}

@@ -11,7 +11,7 @@ from torch import Tensor
 from toy_networks import ALL, BOS, EOS, ONE_OF_EACH, PAD, TARGET_VOCABULARY, Chain, build, sources
 
 from models.network import Network
-from models.search import Decoding, Hypothesis, attention_maps, beam_search, greedy_search, search
+from models.search import Decoding, Hypothesis, _largest, attention_maps, beam_search, greedy_search, search
 
 WORDS = [token for token in range(TARGET_VOCABULARY) if token not in (PAD, BOS, EOS)]
 
@@ -326,3 +326,17 @@ def test_wide_beams_find_everything_in_order(drawn: tuple[Chain, Tensor], penalt
     decoding = Decoding(beam_size=1 + 4 + 16, length_penalty=penalty, length_factor=0, length_margin=2)
     for row, hypotheses in enumerate(search(network, source, decoding, n_best=decoding.beam_size)):
         agree(hypotheses, every_hypothesis(network, source[row], decoding, words))
+
+
+@given(data=st.data(), rows=st.integers(1, 4), width=st.sampled_from([7, 64, 320, 1000]))
+@settings(max_examples=60, deadline=None)
+def test_the_largest_are_those_of_topk(data: st.DataObject, rows: int, width: int) -> None:
+    """Whether or not the width falls into chunks, and with impossible candidates among them."""
+    k = data.draw(st.integers(1, min(width, 12)))
+    torch.manual_seed(data.draw(st.integers(0, 1000)))
+    candidates = torch.randn(rows, width).masked_fill(torch.rand(rows, width) < 0.3, -torch.inf)
+    best, index = _largest(candidates, k)
+    torch.testing.assert_close(best, candidates.topk(k).values)
+    torch.testing.assert_close(candidates.gather(1, index), best)
+    possible = index.masked_fill(best.isinf(), -1)
+    assert all(len(set(row) - {-1}) == sum(i >= 0 for i in row) for row in possible.tolist())

@@ -25,6 +25,7 @@ from experiments.peers.joeynmt_files import DECODING_TOKENS, write_config, write
 from experiments.peers.protocol import Worker, WorkerFailed
 from experiments.scoring import bleu
 from experiments.store import Measurement, RunKey, config_hash, is_finished, machine, write_result, write_rows
+from models.products import multiplies_exactly
 
 TRANSLATING = ("fp32", "joeynmt")  # variants whose beam search is timed: bf16 decodes in 32 bits too
 HERE = Path(__file__).parent.parent.parent
@@ -194,7 +195,9 @@ def compare(model: str, plan: Plan, data: TranslationData, python: Path, folder:
 def environment_of(variant: str, threads: int) -> dict[str, str]:
     """That of the suite's own runs, but for JoeyNMT as its users start it."""
     given = {**environment(threads), "OMP_NUM_THREADS": str(threads)}
-    if variant.startswith("joeynmt") and not variant.endswith("-memory"):
+    if variant.endswith("-settings") and multiplies_exactly():
+        given["ONEDNN_PRODUCTS"] = "1"
+    if variant.startswith("joeynmt") and not variant.endswith("-settings"):
         del given["GLIBC_TUNABLES"]
     return given
 

@@ -31,7 +31,7 @@ from experiments.peers.sizes import (
 )
 from experiments.peers.textbook import TextbookBahdanau, TorchTransformer, training_loop
 from experiments.quiet import quiet
-from experiments.trainer import TrainerSettings, build_trainer
+from experiments.trainer import TrainerSettings, build_trainer, fit
 from models import BahdanauSeq2Seq, Seq2SeqModule, TransformerSeq2Seq
 
 PRECISION = {"fp32": "32-true", "bf16": "bf16-mixed", "fp32-dropout0": "32-true"}
@@ -110,7 +110,7 @@ def train_ours(talk: Talk, module: Seq2SeqModule, data: TranslationData, precisi
         trainer = build_trainer(settings, Path(folder), loggers, watching)
         trainer.limit_val_batches = 0
         talk.answer(parameters=sum(p.numel() for p in module.parameters()), name="this suite")
-        trainer.fit(module, datamodule=data)
+        fit(trainer, module, data)
 
 
 def translate(module: Seq2SeqModule, data: TranslationData) -> list[str]:

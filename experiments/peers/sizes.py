@@ -16,8 +16,8 @@ DROPOUT = 0.3
 # By model, ours first. A ratio is ours over JoeyNMT's 32-bit variant with the same dropout. JoeyNMT runs as its users
 # start it; `memory` is JoeyNMT in the environment that this suite gives its own runs, where freed memory is kept.
 SYSTEMS = {
-    "transformer": ("fp32", "bf16", "joeynmt", "joeynmt-memory", "torch", "fp32-dropout0", "joeynmt-dropout0"),
-    "bahdanau": ("fp32", "bf16", "joeynmt", "joeynmt-memory", "textbook"),
+    "transformer": ("fp32", "bf16", "joeynmt", "joeynmt-settings", "torch", "fp32-dropout0", "joeynmt-dropout0"),
+    "bahdanau": ("fp32", "bf16", "joeynmt", "joeynmt-settings", "textbook"),
 }
 # What JoeyNMT's models do otherwise; it cannot be switched off there. Without dropout both are timed as well.
 DIFFERS = {

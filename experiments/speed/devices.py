@@ -20,6 +20,7 @@ from experiments.speed.settings import Devices, Settings
 from experiments.speed.systems import CLIP, System, build, random_batch
 from experiments.speed.timing import spread
 from models import Seq2SeqModule
+from models.products import onednn_products
 
 Say = Callable[[str], None]
 WARM_UPS = 2
@@ -154,9 +155,10 @@ def take_step(
 
     def step() -> None:
         optimiser.zero_grad()
-        with autocast:
-            value = loss(batch)
-        value.backward()
+        with onednn_products(system.precision == "32-true"):
+            with autocast:
+                value = loss(batch)
+            value.backward()
         torch.nn.utils.clip_grad_norm_(module.parameters(), CLIP)
         optimiser.step()
 

@@ -18,7 +18,7 @@ from experiments.speed.profiling import kernels
 from experiments.speed.record import Rows
 from experiments.speed.settings import Loops, Settings
 from experiments.speed.systems import Step, System
-from experiments.trainer import TrainerSettings, build_trainer
+from experiments.trainer import TrainerSettings, build_trainer, fit
 from models import Seq2SeqModule
 
 Say = Callable[[str], None]
@@ -76,7 +76,7 @@ def in_turns(
         watching = [clock, ReturnMemory(), Progress(clock, ""), turns]
         trainer = build_trainer(settings, Path(folder), [record], watching)
         trainer.limit_val_batches = 0  # no validation, and no checkpoint to choose
-        trainer.fit(module, datamodule=data)
+        fit(trainer, module, data)
     return turns
 
 

@@ -17,6 +17,7 @@ from models import Seq2SeqModule
 from models.bahdanau import BahdanauNetwork
 from models.lstm import LSTMNetwork
 from models.network import Network
+from models.products import onednn_products
 from models.transformer import TransformerNetwork
 
 CLIP = 1.0
@@ -123,7 +124,8 @@ class Step:
     def forward_backward(self) -> None:
         """The gradients of the batch."""
         self.optimiser.zero_grad()
-        self.forward().backward()
+        with onednn_products(self.system.precision == "32-true"):
+            self.forward().backward()
 
     def step(self) -> None:
         """An optimiser update as in training: gradients, clipping by norm, AdamW."""
@@ -136,6 +138,7 @@ class Step:
         stack.enter_context(
             torch.autocast(self.device.type, torch.bfloat16, enabled=self.system.precision == "bf16-mixed")
         )
+        stack.enter_context(onednn_products(self.system.precision == "32-true"))
         if self.system.plain_attention:
             stack.enter_context(sdpa_kernel(SDPBackend.MATH))
         return stack
