@@ -16,6 +16,8 @@ WANDB_MODE ?=
 PRICE ?=
 PEAK ?=
 TEXT ?=
+A ?=
+B ?=
 PYTHON ?= python3
 
 export DATA_DIR
@@ -23,7 +25,7 @@ ifneq ($(WANDB_MODE),)
 export WANDB_MODE
 endif
 
-HELP_VARS := SUITE TASKS MODELS SEEDS DIRECTION DEVICES NODES PRECISION JOBS TRIALS SWEEP PRICE PEAK DATA_DIR WANDB_MODE
+HELP_VARS := SUITE TASKS MODELS SEEDS DIRECTION DEVICES NODES PRECISION JOBS TRIALS SWEEP PRICE PEAK A B DATA_DIR WANDB_MODE
 HELP_SUITE := smoke | quick | full
 HELP_TASKS := of long-range or speed, for example copy recall; empty: those of the suite
 HELP_MODELS := rnn gru lstm bahdanau transformer, or variants; empty: those of the suite
@@ -37,13 +39,15 @@ HELP_TRIALS := settings to try for each model on each task
 HELP_SWEEP := file for a W&B sweep definition, in place of tuning
 HELP_PRICE := of plan: what a device costs an hour; empty: hours alone
 HELP_PEAK := of plan: TFLOP/s in the data sheet of a device that was not measured
+HELP_A := of compare: a results folder, the runs of a suite, or a CSV file of published figures
+HELP_B := of compare: the other one
 HELP_DATA_DIR := folder of downloaded corpora
 HELP_WANDB_MODE := online | offline | disabled; empty: online if logged in
 
 PY := .venv/bin/python
 INSTALLED := .venv/installed
 .DEFAULT_GOAL := help
-.PHONY: help quick full setup data bleu long-range contrastive tune speed plan speed-peers benchmark report translate sync test test-slow lint check clean-runs
+.PHONY: help quick full setup data bleu long-range contrastive tune speed plan speed-peers benchmark inspect report compare watch translate dashboard sync sweep test test-slow lint check clean-runs
 
 RUN_BLEU = $(PY) -m experiments.suite bleu --suite "$(SUITE)" --models "$(MODELS)" --seeds "$(SEEDS)" \
   --direction "$(DIRECTION)" --devices "$(DEVICES)" --nodes "$(NODES)" --precision "$(PRECISION)" --jobs "$(JOBS)"
@@ -51,6 +55,7 @@ RUN_LONG_RANGE = $(PY) -m experiments.suite long-range --suite "$(SUITE)" --task
   --seeds "$(SEEDS)" --devices "$(DEVICES)" --precision "$(PRECISION)" --jobs "$(JOBS)"
 CONTRASTIVE = if [ -d "runs/$(SUITE)/bleu" ]; then $(PY) -m experiments.contrastive --suite "$(SUITE)"; else \
   echo "contrastive translation needs trained translation models: make bleu SUITE=$(SUITE), then make contrastive SUITE=$(SUITE)"; fi
+INSPECT = $(PY) -m experiments.inspection --suite "$(SUITE)"
 SPEED = $(PY) -m experiments.speed --suite "$(SUITE)" --tasks "$(TASKS)"
 REPORT = $(PY) -m analysis.report --suite "$(SUITE)"
 
@@ -70,6 +75,7 @@ quick: $(INSTALLED) ## Install, train on generated data, compare BLEU, long rang
 	@$(RUN_BLEU)
 	@$(RUN_LONG_RANGE)
 	@$(CONTRASTIVE)
+	@$(INSPECT)
 	@$(SPEED)
 	@$(REPORT)
 
@@ -92,6 +98,7 @@ full: $(INSTALLED) ## Every experiment of the reference comparison (overnight on
 	@$(RUN_BLEU)
 	@$(RUN_LONG_RANGE)
 	@$(CONTRASTIVE)
+	@$(INSPECT)
 	@$(SPEED)
 	@$(REPORT)
 
@@ -106,6 +113,10 @@ long-range: $(INSTALLED) ## What each model remembers, over what gap, how much (
 
 contrastive: $(INSTALLED) ## Score right against wrong verb numbers with the trained translation models (1 min)
 	@$(PY) -m experiments.contrastive --suite "$(SUITE)"
+	@$(REPORT)
+
+inspect: $(INSTALLED) ## What heads attend to, and words by training frequency, with the trained translation models (1 min)
+	@$(INSPECT)
 	@$(REPORT)
 
 tune: $(INSTALLED) ## As many trials for every model of long-range, or SWEEP=file.yaml (quick 5 min, full 40 min on 2 cores)
@@ -133,11 +144,24 @@ plan: $(INSTALLED) ## Hours, memory and cost of WMT14 on DEVICES x NODES, from m
 report: $(INSTALLED) ## Write results/SUITE/report.html from the finished runs (10 s)
 	@$(REPORT)
 
+compare: $(INSTALLED) ## Two reports against each other: make compare A=results/full B=results/mine (10 s)
+	@$(PY) -m analysis.compare --a "$(A)" --b "$(B)"
+
+watch: $(INSTALLED) ## Follow SUITE in the terminal while it runs: progress, curves, time left (q quits)
+	@$(PY) -m analysis.watch --suite "$(SUITE)"
+
 translate: $(INSTALLED) ## Translate TEXT="A man is riding a bike." with every trained model (10 s)
 	@$(PY) -m experiments.translate "$(TEXT)"
 
-sync: $(INSTALLED) ## Upload runs that were kept offline to Weights & Biases
+dashboard: $(INSTALLED) ## Make or renew a Weights & Biases workspace and report of SUITE (quick 15 s, full 1 min)
+	@$(PY) -m analysis.dashboard --suite "$(SUITE)"
+
+sync: $(INSTALLED) ## Upload to Weights & Biases what is not there yet (2 s a run; a second call does nothing)
 	@$(PY) -m experiments.sync
+
+sweep: $(INSTALLED) ## Register the search of `make tune` as a W&B sweep and start an agent for TRIALS runs
+	@$(PY) -m experiments.sweep --suite "$(SUITE)" --tasks "$(TASKS)" --models "$(MODELS)" --trials "$(TRIALS)" \
+	  --devices "$(DEVICES)" --precision "$(PRECISION)"
 
 ##@ Develop
 test: $(INSTALLED) ## The test suite (2 min on 2 cores)

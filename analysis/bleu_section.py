@@ -1,8 +1,8 @@
 """Translation quality: BLEU with intervals, differences to the baseline, BLEU by source length, size and cost."""
 
 import math
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
@@ -10,16 +10,9 @@ import pandas as pd
 from analysis.blocks import Block, Figures, Heading, Notice, Paragraph, Section, Table
 from analysis.figures import Figure, bin_names, bleu_by_length
 from analysis.labels import NONE, Look, decimal, duration, label, listing, ordered, probability, signed, span, whole
-from analysis.records import Run, Store, System, by_system, first_common_seed, number
-from analysis.statistics import (
-    Comparison,
-    Interval,
-    bleu_interval,
-    bleu_of,
-    compare_bleu,
-    sentence_statistics,
-    t_interval,
-)
+from analysis.pairs import Pair, adjusted, pair_table, pairs_of
+from analysis.records import Run, Store, System, by_system, number
+from analysis.statistics import Comparison, Interval, bleu_interval, bleu_of, sentence_statistics, t_interval
 
 EXPERIMENT = "bleu"
 BASELINE = System("lstm", "base")
@@ -34,8 +27,9 @@ class Outcome:
 
     bleu: dict[int, float]
     interval: Interval
-    seed: int | None
-    comparison: Comparison | None
+    seed: int | None = None
+    comparison: Comparison | None = None
+    p_holm: float = math.nan
 
     @property
     def mean(self) -> float:
@@ -50,6 +44,7 @@ class TestSet:
     task: str
     name: str
     outcomes: dict[System, Outcome]
+    pairs: Sequence[Pair] = ()
 
 
 def measure(store: Store) -> list[TestSet]:
@@ -59,9 +54,30 @@ def measure(store: Store) -> list[TestSet]:
     for task in dict.fromkeys(run.task for run in runs):
         systems = systems_of(runs, task)
         rows = store.measurements.query("experiment == @EXPERIMENT and task == @task and metric == 'bleu'")
-        for name in dict.fromkeys(rows["x"]):
-            results.append(TestSet(task, name, outcomes(store, systems, name)))
+        found = {name: outcomes(store, systems, name) for name in dict.fromkeys(rows["x"])}
+        scored = {name: runs_scored(systems, of_set) for name, of_set in found.items()}
+        pairs = adjusted([pair for name, runs_of in scored.items() for pair in pairs_of(store, runs_of, name)])
+        for name, of_set in found.items():
+            here = [pair for pair in pairs if pair.test_set == name]
+            results.append(TestSet(task, name, compared(of_set, here), here))
     return results
+
+
+def runs_scored(systems: dict[System, Seeds], found: dict[System, Outcome]) -> dict[System, Seeds]:
+    """The runs behind each outcome; the baseline first, so that in its pairs the difference is to the baseline."""
+    order = sorted(found, key=lambda system: system != BASELINE)
+    return {system: {seed: systems[system][seed] for seed in found[system].bleu} for system in order}
+
+
+def compared(found: dict[System, Outcome], pairs: Sequence[Pair]) -> dict[System, Outcome]:
+    """The outcomes with their comparison to the baseline where there is one."""
+    to_baseline = {pair.second: pair for pair in pairs if pair.first == BASELINE}
+    return {
+        system: replace(outcome, seed=pair.seed, comparison=pair.comparison, p_holm=pair.p_holm)
+        if (pair := to_baseline.get(system))
+        else outcome
+        for system, outcome in found.items()
+    }
 
 
 def build(store: Store, look: Look, results: list[TestSet]) -> Section:
@@ -72,14 +88,17 @@ def build(store: Store, look: Look, results: list[TestSet]) -> Section:
     for task in dict.fromkeys(run.task for run in runs):
         section.blocks.append(Heading(f"BLEU on {task}"))
         systems = systems_of(runs, task)
-        section.blocks += [quality_table(store, systems, r) for r in results if r.task == task]
+        of_task = [result for result in results if result.task == task]
+        pairs = [pair for result in of_task for pair in result.pairs]
+        section.blocks += [quality_table(store, result) for result in of_task]
         section.blocks.append(reading_help(systems))
-        section.blocks.append(measures_table(store, systems, [r for r in results if r.task == task]))
+        section.blocks += [pair_table(pairs)] if pairs else []
+        section.blocks.append(measures_table(store, systems, of_task))
         section.blocks.append(Heading("BLEU by source length"))
         section.blocks += by_length(store, look, systems, task)
         section.blocks.append(Heading("Size and cost"))
         section.blocks.append(cost_table(store, systems))
-        section.blocks.append(selection_table(store, systems, [r.name for r in results if r.task == task]))
+        section.blocks.append(selection_table(store, systems, [result.name for result in of_task]))
     return section
 
 
@@ -100,7 +119,7 @@ def summary(store: Store, results: list[TestSet]) -> str:
     at_seed = f", seed {outcome.seed}" if max(seeds) > 1 else ""
     return (
         f"{sentence}; the {label(best)} differs from the {label(BASELINE)} by {signed(change.value)} BLEU "
-        f"(95 % interval {span(change)}, p {p_clause(outcome.comparison.p)}{at_seed})."
+        f"(95 % interval {span(change)}, p {p_clause(outcome.p_holm)} after Holm's correction{at_seed})."
     )
 
 
@@ -119,9 +138,8 @@ def outcomes(store: Store, systems: dict[System, Seeds], test_set: str) -> dict[
         bleu = {seed: number(store.measurements, run, "bleu", test_set) for seed, run in seeds.items()}
         bleu = {seed: value for seed, value in bleu.items() if not math.isnan(value)}
         if bleu:
-            seed, comparison = compare_to_baseline(store, systems, system, test_set)
             interval = sentence_interval(store, [seeds[s] for s in bleu], test_set, list(bleu.values()))
-            found[system] = Outcome(bleu, interval, seed, comparison)
+            found[system] = Outcome(bleu, interval)
     return found
 
 
@@ -144,30 +162,6 @@ def sentence_interval(store: Store, runs: list[Run], test_set: str, recorded: li
     return bleu_interval(statistics)
 
 
-def compare_to_baseline(
-    store: Store, systems: dict[System, Seeds], system: System, test_set: str
-) -> tuple[int | None, Comparison | None]:
-    """The paired comparison at the first seed that system and baseline share, where both scored the same sentences."""
-    if system == BASELINE or BASELINE not in systems:
-        return None, None
-    seed = first_common_seed([systems[BASELINE], systems[system]])
-    if seed is None:
-        return None, None
-    pair = [store.translations(systems[s][seed], test_set) for s in (BASELINE, system)]
-    base, other = pair
-    if base is None or other is None:
-        return seed, None
-    same = ["id", "source", "reference"]
-    if not base[same].equals(other[same]):
-        store.problems.append(
-            f"{systems[system][seed].folder}: its sentences on {test_set} are not those of {label(BASELINE)}, "
-            "so the two cannot be compared; evaluate both on the same data."
-        )
-        return seed, None
-    texts = base["hypothesis"].tolist(), other["hypothesis"].tolist(), base["reference"].tolist()
-    return seed, compare_bleu(*texts)
-
-
 def mean_of(store: Store, runs: Iterable[Run], metric: str, x: str | None = None) -> float:
     """Mean over the runs that measured it; NaN if none did."""
     values = [number(store.measurements, run, metric, x) for run in runs]
@@ -175,12 +169,12 @@ def mean_of(store: Store, runs: Iterable[Run], metric: str, x: str | None = None
     return float(np.mean(values)) if values else math.nan
 
 
-def quality_table(store: Store, systems: dict[System, Seeds], result: TestSet) -> Table:
+def quality_table(store: Store, result: TestSet) -> Table:
     several = max(len(outcome.bleu) for outcome in result.outcomes.values()) > 1
     base = label(BASELINE)
     header = ["model", "BLEU, mean of seeds" if several else "BLEU", "95 % interval"]
     header += ["each seed", "t interval over seeds"] if several else []
-    header += [f"difference to {base}", "95 % interval", "p"]
+    header += [f"difference to {base}", "95 % interval", "p", "p (Holm)"]
     rows = []
     for system, outcome in result.outcomes.items():
         row = [label(system), decimal(outcome.mean), span(outcome.interval)]
@@ -188,11 +182,12 @@ def quality_table(store: Store, systems: dict[System, Seeds], result: TestSet) -
             each = [f"{decimal(value)} ({seed})" for seed, value in outcome.bleu.items()]
             row += [", ".join(each), span(t_interval(list(outcome.bleu.values())))]
         if outcome.comparison is None:
-            row += ["baseline" if system == BASELINE else NONE, NONE, NONE]
+            row += ["baseline" if system == BASELINE else NONE, NONE, NONE, NONE]
         else:
             change = outcome.comparison.difference
             seed = f" (seed {outcome.seed})" if several else ""
-            row += [signed(change.value) + seed, span(change), probability(outcome.comparison.p)]
+            row += [signed(change.value) + seed, span(change)]
+            row += [probability(outcome.comparison.p), probability(outcome.p_holm)]
         rows.append(row)
     counts = store.measurements.query("experiment == @EXPERIMENT and task == @result.task and metric == 'bleu'")
     sentences = sorted({int(n) for n in counts.loc[counts["x"] == result.name, "n"]})
@@ -219,10 +214,11 @@ def measures_table(store: Store, systems: dict[System, Seeds], results: list[Tes
 def reading_help(systems: dict[System, Seeds]) -> Paragraph:
     several = max(len(seeds) for seeds in systems.values()) > 1
     text = (
-        "The intervals and p values come from 1,000 bootstrap samples of the test sentences; the same sentences are "
-        "drawn for both sides of a difference (paired bootstrap, Koehn 2004). The p is sacreBLEU's, not adjusted for "
-        "the number of comparisons. They say how much depends on which sentences were tested; they do not cover what "
-        "another seed would change in training. "
+        "The intervals come from 1,000 bootstrap samples of the test sentences; the same sentences are drawn for both "
+        "sides of a difference (paired bootstrap, Koehn 2004). p is two-sided, from paired approximate randomisation "
+        "with 10,000 trials (Riezler and Maxwell 2005, as in sacreBLEU); p (Holm) is adjusted for all pairs of models "
+        "on all test sets of the task (Holm 1979). They say how much depends on which sentences were tested; they do "
+        "not cover what another seed would change in training. "
     )
     if several:
         text += (

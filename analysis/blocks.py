@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from analysis.explorer import Explorer
 from analysis.figures import Figure
 
 
@@ -12,6 +13,18 @@ class Code(str):
 
 class FigureLink(str):
     """The file name of a figure of the report, shown as a link to it."""
+
+
+class SectionLink(str):
+    """The identifier of a section, shown as a link to it."""
+
+
+class Best(str):
+    """A value marked as the best of its row."""
+
+
+class Anchor(str):
+    """Text that can be linked to: its id is the text itself."""
 
 
 @dataclass(frozen=True)
@@ -71,11 +84,42 @@ class Figures:
     kind: str = "figures"
 
 
-Block = Paragraph | Notice | Listing | Heading | Table | Figures
+@dataclass(frozen=True)
+class LegendEntry:
+    """A model: how it is drawn in every figure, and what it is in a sentence."""
+
+    name: str
+    colour: str
+    marker: str
+    text: str
+
+
+@dataclass(frozen=True)
+class Legend:
+    """Every model of the report."""
+
+    entries: Sequence[LegendEntry]
+    kind: str = "legend"
+
+
+Block = Paragraph | Notice | Listing | Heading | Table | Figures | Legend | Explorer
+
+
+@dataclass(frozen=True)
+class Source:
+    """A run behind a section's numbers: its number in the list of runs, whose it is, and what made it."""
+
+    number: str
+    system: str
+    seed: int
+    origin: str
 
 
 @dataclass
 class Section:
+    """A part of the page; `sources` are the runs that its numbers come from."""
+
     identifier: str
     title: str
     blocks: list[Block] = field(default_factory=list)
+    sources: Sequence[Source] = ()

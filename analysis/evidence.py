@@ -1,10 +1,13 @@
 """What it takes to decide a claim: evidence from the run store, rules with fixed margins, verdicts."""
 
-from collections.abc import Callable, Sequence
+import math
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache, cached_property
+from typing import NamedTuple
 
 from analysis.accuracy import (
+    EXPERIMENT,
     MASTERED,
     Axis,
     Control,
@@ -22,27 +25,98 @@ from analysis.accuracy import (
 )
 from analysis.axis_words import quantity
 from analysis.labels import decimal, label, listing
-from analysis.quality import Quality, qualities
+from analysis.quality import TRANSLATION, Quality, qualities
 from analysis.records import Store, System
 from analysis.speed_measures import Speed, measured
 from analysis.statistics import Interval
 
 SUPPORTED, CONTRADICTED, NOT_DECIDED = "supported", "contradicted", "not decided"
+ABOVE, BELOW = "above", "below"
 MARGIN = 0.05  # a difference in accuracy that matters
 LSTM, ATTENTION, TRANSFORMER, RNN = (System(m, "base") for m in ("lstm", "bahdanau", "transformer", "rnn"))
 
 
+class Condition(NamedTuple):
+    """What a rule asks of a quantity: that its whole interval lies above, or below, a line.
+
+    The claim is contradicted if the interval lies on the other side of `opposite`, which is the same line unless said
+    otherwise; NaN where no value contradicts it.
+    """
+
+    what: str
+    interval: Interval
+    side: str
+    line: float
+    opposite: float | None = None
+
+    @property
+    def other_side(self) -> str:
+        return BELOW if self.side == ABOVE else ABOVE
+
+    @property
+    def breaking(self) -> float:
+        return self.line if self.opposite is None else self.opposite
+
+    @property
+    def met(self) -> bool:
+        return self.interval.low > self.line if self.side == ABOVE else self.interval.high < self.line
+
+    @property
+    def broken(self) -> bool:
+        return self.interval.high < self.breaking if self.side == ABOVE else self.interval.low > self.breaking
+
+    @property
+    def left_open(self) -> str:
+        """Why it is neither met nor broken."""
+        if math.isnan(self.interval.low):
+            return f"{self.what} is unknown"
+        if self.breaking == self.line:
+            return f"{self.what} crosses {plain(self.line)}"
+        nor = "" if math.isnan(self.breaking) else f" and not {self.other_side} {plain(self.breaking)}"
+        return f"{self.what} is not {self.side} {plain(self.line)}{nor}"
+
+
 @dataclass(frozen=True)
 class Verdict:
-    """The outcome, why in words, and the quantity that the rule looked at, where it could be computed."""
+    """The outcome, why in words, and the quantity that the rule looked at, where it could be computed.
+
+    `conditions` are what the rule asked; where it could not ask, `needed` says what would decide the claim, and
+    `tested` is False if that is because nothing was measured.
+    """
 
     outcome: str
     reason: str
     effect: Interval | None = None
+    conditions: Sequence[Condition] = ()
+    needed: str = ""
+    tested: bool = True
 
 
 class Undecided(Exception):
-    """There is no evidence on which a rule could decide; the message says what is missing."""
+    """There is no evidence on which a rule could decide: what is wrong, and what would decide the claim."""
+
+    def __init__(self, reason: str, needed: str) -> None:
+        super().__init__(reason)
+        self.needed = needed
+
+
+class NotRun(Undecided):
+    """Nothing was measured that a rule could look at."""
+
+    def __init__(self, what: str) -> None:
+        super().__init__(f"not run: {what}", "Runs of what is missing; then the rule decides.")
+
+
+class Learning(NamedTuple):
+    """A quantity validated during training, by which one sees whether a model was still learning."""
+
+    experiment: str
+    metric: str
+    digits: int
+
+
+ACCURACY = Learning(EXPERIMENT, "val/token_accuracy", 3)
+BLEU = Learning(TRANSLATION, "val/bleu", 1)
 
 
 class Evidence:
@@ -65,18 +139,19 @@ class Evidence:
         """The axis of a task that varies `vary`; without such a name, or where none has it, its main one."""
         found: Sequence[Axis] = self.axes(task, metric)
         if not found:
-            raise Undecided(f"not run: no {metric.replace('_', ' ')} on {task}")
+            raise NotRun(f"no {metric.replace('_', ' ')} on {task}")
         return main_axis(found, vary)
 
     def curve(self, axis: Axis, system: System) -> Sequence[Point]:
         if system not in axis.curves:
-            raise Undecided(f"not run: {label(system)} on {axis.task}")
+            raise NotRun(f"{label(system)} on {axis.task}")
         return axis.curves[system]
 
     def trained(self, axis: Axis, system: System) -> Sequence[Point]:
         points = [point for point in self.curve(axis, system) if point.trained]
         if not points:
-            raise Undecided(f"the trained range of {label(system)} on {axis.task} was not recorded")
+            reason = f"the trained range of {label(system)} on {axis.task} was not recorded"
+            raise Undecided(reason, "Runs that record it.")
         return points
 
     def ends(self, axis: Axis, system: System) -> tuple[Point, Point]:
@@ -84,7 +159,7 @@ class Evidence:
         points = self.trained(axis, system)
         if len(points) < 2:
             several = f"more than one trained {quantity(axis.vary)}, all else equal"
-            raise Undecided(f"not run: {label(system)} on {axis.task} at {several}")
+            raise NotRun(f"{label(system)} on {axis.task} at {several}")
         return points[0], points[-1]
 
     def farthest(self, axis: Axis, system: System, times: float = 1) -> tuple[Point, Point]:
@@ -94,7 +169,7 @@ class Evidence:
         if beyond.trained is not False or beyond.x < times * last.x or beyond.x <= last.x:
             wanted = "beyond" if times == 1 else f"at {times:g} times"
             edge = f"the trained {quantity(axis.vary)} {last.x:g}"
-            raise Undecided(f"not run: {label(system)} on {axis.task} {wanted} {edge}")
+            raise NotRun(f"{label(system)} on {axis.task} {wanted} {edge}")
         return last, beyond
 
     def overall(self, task: str) -> dict[System, Point]:
@@ -115,7 +190,7 @@ class Evidence:
         values = {which: {point.x: point.value for point in curve} for which, curve in curves.items()}
         scaled, unscaled = (values.get(which, {}).get(width) for which in ("scaled", "unscaled"))
         if scaled is None or unscaled is None:
-            raise Undecided(f"not run: no {metric.replace('_', ' ')} with and without scaling at head size {width:g}")
+            raise NotRun(f"no {metric.replace('_', ' ')} with and without scaling at head size {width:g}")
         return scaled, unscaled
 
     def require_mastered(self, task: str, *systems: System) -> None:
@@ -123,33 +198,45 @@ class Evidence:
         known = self.controls(task)
         without = [label(system) for system in systems if system not in known]
         if without:
-            raise Undecided(f"no control recorded for {listing(without)} on {task}")
-        weak = [
-            f"{label(s)} (control {decimal(min(known[s].seeds.values()), 3)})" for s in systems if not self.can(task, s)
-        ]
+            raise Undecided(f"no control recorded for {listing(without)} on {task}", "Runs that record a control.")
+        weak = [system for system in systems if not self.can(task, system)]
         if weak:
-            raise Undecided(f"under-trained on {task}: {listing(weak)}, below {MASTERED} at the easiest setting")
+            each = [f"{label(system)} (control {decimal(min(known[system].seeds.values()), 3)})" for system in weak]
+            raise Undecided(
+                f"under-trained on {task}: {listing(each)}, below {MASTERED} at the easiest setting",
+                f"Training until every seed of {listing(list(map(label, weak)))} reaches {MASTERED} at the easiest "
+                "setting.",
+            )
 
-    def require_settled(self, task: str, system: System, missing: float) -> None:
-        """A model that was still learning may yet do what it fails at.
+    def if_settled(
+        self, verdict: Verdict, task: str, system: System, missing: float, learning: Learning = ACCURACY
+    ) -> Verdict:
+        """The verdict, left open where the system that lacks something was still learning: it may yet gain it.
 
-        If training went on as long again at the pace of its last fifth, validation accuracy would rise by five times
+        If training went on as long again at the pace of its last fifth, the validated quantity would rise by five times
         what it gained there: the failure counts only if that is less than what is `missing`.
         """
-        rising = self.gains(task, system, missing / 5)
-        if rising:
-            raise Undecided(f"still learning on {task} when the budget ended: {label(system)} ({listing(rising)})")
+        rising = self.gains(task, system, missing / 5, learning)
+        if not rising:
+            return verdict
+        amount = decimal(missing, learning.digits)
+        return Verdict(
+            NOT_DECIDED,
+            f"{verdict.reason}; still learning on {task} when the budget ended: {label(system)} ({listing(rising)})",
+            verdict.effect,
+            needed=f"A longer budget: {label(system)} is {amount} short of another verdict and may yet gain that.",
+        )
 
-    def gains(self, task: str, system: System, most: float) -> list[str]:
-        """In words, each seed whose validation accuracy gained more than `most` in the last fifth of training."""
+    def gains(self, task: str, system: System, most: float, learning: Learning) -> list[str]:
+        """In words, each seed whose validated quantity gained more than `most` in the last fifth of training."""
         found = []
-        for run in self.store.finished("long-range"):
+        for run in self.store.finished(learning.experiment):
             if (run.task, run.system) == (task, system):
                 history = self.store.history(run)
-                curve = history[history["metric"] == "val/token_accuracy"].sort_values("step")
+                curve = history[history["metric"] == learning.metric].sort_values("step")
                 earlier = curve[curve["step"] <= 0.8 * curve["step"].max()]
                 if len(earlier) and curve["value"].iloc[-1] - earlier["value"].iloc[-1] > most:
-                    first, last = (decimal(part["value"].iloc[-1], 3) for part in (earlier, curve))
+                    first, last = (decimal(part["value"].iloc[-1], learning.digits) for part in (earlier, curve))
                     found.append(f"seed {run.seed}: {first} to {last} on validation in the last fifth of its steps")
         return found
 
@@ -163,8 +250,12 @@ class Evidence:
 
 def change(first: Point, second: Point) -> Interval:
     """first − second with an interval over test examples, widened until it holds the difference of any two seeds."""
-    apart = difference(first.interval, second.interval)
-    pairs = [a - b for a in first.seeds.values() for b in second.seeds.values()]
+    return any_two_seeds(difference(first.interval, second.interval), first.seeds, second.seeds)
+
+
+def any_two_seeds(apart: Interval, first: Mapping[int, float], second: Mapping[int, float]) -> Interval:
+    """The interval of a difference, widened until it holds that of any seed of the one and any of the other."""
+    pairs = [a - b for a in first.values() for b in second.values()]
     return Interval(apart.value, min(apart.low, *pairs), max(apart.high, *pairs))
 
 
@@ -175,29 +266,34 @@ def loss(first: Point, second: Point) -> Interval:
     return Interval(apart.value, min([apart.low, *same]), max([apart.high, *same]))
 
 
+def plain(line: float) -> str:
+    return f"{line:g}".replace("-", "−")
+
+
+def decided(reason: str, effect: Interval, *conditions: Condition) -> Verdict:
+    """Supported if all conditions are met, contradicted if one is broken."""
+    if all(condition.met for condition in conditions):
+        return Verdict(SUPPORTED, reason, effect, conditions)
+    if any(condition.broken for condition in conditions):
+        return Verdict(CONTRADICTED, reason, effect, conditions)
+    still_open = [condition.left_open for condition in conditions if not condition.met]
+    return Verdict(NOT_DECIDED, "; ".join([reason, *still_open]), effect, conditions)
+
+
 def above(effect: Interval, margin: float, reason: str) -> Verdict:
     """Supported if the whole interval lies above the margin, contradicted if it lies below."""
-    if effect.low > margin:
-        return Verdict(SUPPORTED, reason, effect)
-    if effect.high < margin:
-        return Verdict(CONTRADICTED, reason, effect)
-    return Verdict(NOT_DECIDED, f"{reason}; the interval crosses {margin:g}", effect)
+    return decided(reason, effect, Condition("the interval", effect, ABOVE, margin))
 
 
 def below(effect: Interval, margin: float, reason: str) -> Verdict:
     """Supported if the whole interval lies below the margin, contradicted if it lies above."""
-    found = above(effect, margin, reason)
-    opposite = {SUPPORTED: CONTRADICTED, CONTRADICTED: SUPPORTED, NOT_DECIDED: NOT_DECIDED}
-    return Verdict(opposite[found.outcome], found.reason, effect)
+    return decided(reason, effect, Condition("the interval", effect, BELOW, margin))
 
 
 def within(effect: Interval, margin: float, reason: str) -> Verdict:
     """Supported if the whole interval lies within ±margin, contradicted if it lies outside."""
-    if -margin < effect.low and effect.high < margin:
-        return Verdict(SUPPORTED, reason, effect)
-    if effect.low > margin or effect.high < -margin:
-        return Verdict(CONTRADICTED, reason, effect)
-    return Verdict(NOT_DECIDED, f"{reason}; the interval crosses {margin:g} or −{margin:g}", effect)
+    sides = ((BELOW, margin), (ABOVE, -margin))
+    return decided(reason, effect, *(Condition("the interval", effect, side, line) for side, line in sides))
 
 
 @dataclass(frozen=True)

@@ -14,11 +14,30 @@ NAMES = {
     "bahdanau": "LSTM + attention",
     "transformer": "Transformer",
 }
+SENTENCES = {
+    "rnn": "A tanh cell without gates (Elman 1990) in the LSTM's place: the model that is said to forget.",
+    "gru": "A gated cell without a memory of its own (Cho et al. 2014) in the LSTM's place.",
+    "lstm": "An encoder and a decoder LSTM (Sutskever et al. 2014): all that the decoder knows of the source is the "
+    "encoder's last state.",
+    "bahdanau": "The same with additive attention (Bahdanau et al. 2015): at every step the decoder looks at a "
+    "weighted sum of all encoder states.",
+    "transformer": "Attention in place of recurrence (Vaswani et al. 2017): any two positions are one step apart, and "
+    "a whole target is trained on at once.",
+}
 # Okabe and Ito's palette: told apart with any colour vision, and readable on white and on near-black
 COLOURS = {"rnn": "#CC79A7", "gru": "#56B4E9", "lstm": "#D55E00", "bahdanau": "#009E73", "transformer": "#0072B2"}
 FURTHER_COLOURS = ("#B8860B", "#AA4499", "#44AA99", "#999933", "#8C6BB1", "#7F7F7F")  # grey last: chance is grey
 MARKERS = {"rnn": "D", "gru": "v", "lstm": "o", "bahdanau": "s", "transformer": "^"}
 FURTHER_MARKERS = ("P", "X", "*", "h", "<", ">")
+# The same markers as paths around the middle of 52 x 18, for the legend
+MARKER_PATHS = {
+    "o": "M26 3.5a5.5 5.5 0 1 0 .01 0Z",
+    "s": "M21 4H31V14H21Z",
+    "^": "M26 3L32 14H20Z",
+    "v": "M26 15L32 4H20Z",
+    "D": "M26 2.5L32.5 9L26 15.5L19.5 9Z",
+}
+ROUND = MARKER_PATHS["o"]  # for any other marker
 DASHES = ("-", "--", ":", "-.")
 NONE = "–"
 

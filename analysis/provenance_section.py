@@ -4,12 +4,15 @@ import json
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from analysis.blocks import Block, Code, Heading, Listing, Notice, Paragraph, Section, Table
-from analysis.labels import NONE, label, ordered
+from analysis.blocks import Anchor, Block, Code, Heading, Listing, Notice, Paragraph, Section, Table
+from analysis.heads import MEANINGS as OF_HEADS
+from analysis.labels import NONE, label
 from analysis.records import Run, Store, missing_runs
 from analysis.speed_meanings import MEANINGS as OF_SPEED
 from analysis.speed_measures import EXPERIMENT as SPEED
+from analysis.tracing import commit, in_order
 
+TARGETS = {"inspection": "inspect"}  # of experiments whose make target has another name
 MEANINGS = {
     "bleu": "BLEU of sacreBLEU on detokenised text, upper and lower case kept (13a); comparable across papers.",
     "chrf": "Overlap of character sequences with the reference; kinder to inflected word forms than BLEU.",
@@ -43,6 +46,7 @@ MEANINGS = {
     "permutation_difference": "Largest change of an output probability when source tokens are shuffled.",
     "contrastive_accuracy": "Share of pairs in which the right translation is more probable than the wrong one.",
     "contrastive_accuracy_mean": "The same judged by mean log-probability per token; lengths may differ.",
+    **OF_HEADS,
     **OF_SPEED,
 }
 
@@ -115,12 +119,11 @@ def runs_section(store: Store) -> Section:
     if store.problems:
         blocks.append(Notice("Files that could not be used as they are:"))
         blocks.append(Listing(list(dict.fromkeys(store.problems))))
-    header = ["run", "seed", "status", "commit", "finished", "config", "command that makes it again"]
-    order = ordered(run.system for run in store.runs)
-    runs = sorted(store.runs, key=lambda run: (run.experiment, run.task, order.index(run.system), run.seed))
+    header = ["no.", "run", "seed", "status", "commit", "finished", "config", "command that makes it again"]
+    runs = in_order(store)
     flagged = {i for i, run in enumerate(runs) if run.status != "finished"}
     caption = "Every run folder of the suite. A run is finished when its result was written; others are marked."
-    rows = [run_row(run) for run in runs]
+    rows = [[Anchor(f"R{number}"), *run_row(run)] for number, run in enumerate(runs, start=1)]
     blocks.append(Table(caption, header, rows, left=len(header), flagged=frozenset(flagged)))
     return Section("runs", "Runs", blocks)
 
@@ -132,9 +135,8 @@ def incomplete(store: Store) -> str:
     total = len(store.runs) + absent
     if not absent + others:
         return ""
-    return (
-        f"{absent + others} of {total} runs are failed, interrupted, unreadable or missing: they are in no number here."
-    )
+    what = "failed, interrupted, unreadable, copied or missing"
+    return f"{absent + others} of {total} runs are {what}: they are in no number here."
 
 
 def reason(run: Run) -> str:
@@ -158,12 +160,6 @@ def run_row(run: Run) -> list[str]:
         Code(record["config_hash"][:8]),
         Code(record["command"]),
     ]
-
-
-def commit(run: Run) -> str:
-    git = run.record["git"]
-    name = (git.get("commit") or "no commit")[:8]
-    return f"{name} with uncommitted changes" if git.get("dirty") else name
 
 
 def differences(runs: list[Run]) -> list[Block]:
@@ -220,7 +216,9 @@ def meaning_section(store: Store) -> Section:
     if rows:
         section.blocks.append(Table("What each metric means.", ["metric", "meaning"], rows, left=2))
     experiments = dict.fromkeys(run.experiment for run in store.runs)
-    commands = [[f"the {name} runs", Code(f"make {name} SUITE={store.suite}")] for name in experiments]
+    commands = [
+        [f"the {name} runs", Code(f"make {TARGETS.get(name, name)} SUITE={store.suite}")] for name in experiments
+    ]
     if any(run.task.startswith("contrastive-") for run in store.runs):
         commands.append(
             ["the contrastive scoring of translation models", Code(f"make contrastive SUITE={store.suite}")]

@@ -1,10 +1,11 @@
 """The run store, read: one folder per run in, one tidy row per measured number out."""
 
+import hashlib
 import json
 import math
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import product
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -25,6 +26,7 @@ RECORD = {
     "signatures": dict,
     "measurements": list,
 }
+ORIGIN = ("config_hash", "started", "finished", "measurements")
 BLOCK = ("metric", "x_name", "x", "round", "value")
 HISTORY = ("step", "seconds", "target_tokens", "metric", "value")
 TRANSLATION = ("id", "source", "reference", "hypothesis", "score", "log_prob", "source_tokens", "truncated")
@@ -42,7 +44,10 @@ class System(NamedTuple):
 
 @dataclass(frozen=True)
 class Run:
-    """One run folder. `status` is finished, failed, interrupted or unreadable; `record` is what its JSON file says."""
+    """One run folder; `record` is what its JSON file says.
+
+    `status` is finished, failed, interrupted, unreadable, or copied where the folder repeats another's numbers.
+    """
 
     suite: str
     experiment: str
@@ -156,9 +161,28 @@ def read_store(root: Path, suite: str) -> Store:
             f"{root / suite} holds no runs (suites there: {', '.join(present) or 'none'}); "
             f"make some first, for example with `make bleu SUITE={suite}`."
         )
+    runs, copied = without_copies(runs)
+    problems += copied
     rows = [run.key | row for run in runs if run.status == "finished" for row in run.record["measurements"]]
     measurements = pd.DataFrame(rows, columns=[*KEY, *MEASUREMENT]).astype({"value": float})
     return Store(suite, runs, problems, measurements)
+
+
+def without_copies(runs: Sequence[Run]) -> tuple[list[Run], list[str]]:
+    """Runs of which each counts once, and a problem for each folder that repeats another's numbers under its own key.
+
+    Equal numbers alone may be chance; equal numbers of one configuration, begun and ended in the same second, are not.
+    """
+    first: dict[str, Run] = {}
+    kept, problems = [], []
+    for run in runs:
+        facts = [run.experiment, run.task, run.system, *(run.record.get(name) for name in ORIGIN)]
+        original = first.setdefault(json.dumps(facts), run) if run.status == "finished" else run
+        if original is not run:
+            problems.append(f"{run.folder} repeats {original.folder}, number for number: it is in no number here.")
+            run = replace(run, status="copied")
+        kept.append(run)
+    return kept, problems
 
 
 def read_run(folder: Path) -> tuple[Run, str]:
@@ -191,12 +215,19 @@ def check_result(record: dict[str, Any]) -> None:
         if not isinstance(record.get(name), kind):
             raise ValueError(f"{name!r} is missing or is not a {kind.__name__}")
     check_settings(record.get("model_settings", {}))
+    if record.get("digest", found := digest(record["measurements"])) != found:
+        raise ValueError("its measurements are not those that the run wrote, by their digest")
     for number, row in enumerate(record["measurements"]):
         complaint = fields_missing(row, MEASUREMENT)
         if complaint:
             raise ValueError(f"measurement {number}: {complaint}")
         if not is_number(row["value"]):
             raise ValueError(f"measurement {number} ({row['metric']}): its value is {row['value']!r}, not a number")
+
+
+def digest(measurements: list[Any]) -> str:
+    """The fingerprint that a run writes beside its measurements."""
+    return hashlib.sha256(json.dumps(measurements, sort_keys=True).encode()).hexdigest()
 
 
 def check_settings(settings: Any) -> None:

@@ -5,6 +5,7 @@ import os
 import re
 import sys
 import tempfile
+from collections import defaultdict
 from pathlib import Path
 
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
@@ -12,23 +13,44 @@ from markupsafe import Markup
 
 from analysis import (
     accuracy,
+    attention_section,
     bleu_section,
     claims,
     claims_section,
     curves_section,
+    differences_section,
     examples_section,
+    exports,
+    heads,
     long_range_section,
     memory_section,
     provenance_section,
+    published_section,
+    scoreboard,
     speed_claims,
     speed_measures,
     speed_section,
+    tracing,
+    translation_claims,
     tuning_section,
 )
-from analysis.blocks import Code, FigureLink, Figures, Notice, Section
+from analysis.blocks import (
+    Anchor,
+    Best,
+    Code,
+    FigureLink,
+    Figures,
+    Legend,
+    LegendEntry,
+    Notice,
+    Section,
+    SectionLink,
+    Source,
+)
 from analysis.evidence import Evidence
-from analysis.labels import Look, listing
-from analysis.records import Store, read_store
+from analysis.figures import Figure
+from analysis.labels import MARKER_PATHS, NAMES, ROUND, SENTENCES, Look, listing
+from analysis.records import Store, System, read_store
 
 TITLE = "Recurrence against attention"
 
@@ -36,7 +58,7 @@ TITLE = "Recurrence against attention"
 def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(
         prog="python -m analysis.report",
-        description="Read the runs of a suite; write report.html, report.md, measurements.csv and figures/.",
+        description="Read the runs of a suite; write the report, its tables, its figures and all measurements.",
     )
     parser.add_argument("--suite", required=True, help="name of the suite, a folder inside RUNS")
     parser.add_argument("--runs", type=Path, default=Path("runs"), help="where the runs are (default: runs)")
@@ -53,18 +75,24 @@ def main(arguments: list[str] | None = None) -> None:
 def write_report(store: Store, folder: Path) -> list[Path]:
     """Write the report and return what a reader opens first; everything is computed before anything is written."""
     summary, sections = build(store)
-    figures = [
-        f for section in sections for block in section.blocks if isinstance(block, Figures) for f in block.figures
-    ]
     page = {"title": TITLE, "suite": store.suite, "summary": summary, "sections": sections}
-    texts = {f"figures/{figure.name}.svg": figure.standalone for figure in figures}
-    texts["measurements.csv"] = store.measurements.to_csv(index=False)
-    texts["report.md"] = environment().get_template("report.md.jinja").render(page)
-    texts["report.html"] = environment().get_template("report.html.jinja").render(page)
+    files: dict[str, str | bytes] = {}
+    for figure in figures_of(sections):
+        files[f"figures/{figure.name}.svg"], files[f"figures/{figure.name}.png"] = figure.standalone, figure.png
+    files["measurements.csv"] = store.measurements.to_csv(index=False)
+    files["provenance.json"] = exports.provenance(store)
+    files["tables.tex"] = exports.latex(f"{TITLE}: {store.suite}", sections)
+    files["report.md"] = environment().get_template("report.md.jinja").render(page)
+    files["report.html"] = environment().get_template("report.html.jinja").render(page)
     (folder / "figures").mkdir(parents=True, exist_ok=True)
-    for name, text in texts.items():
-        write(folder / name, text)
-    return [folder / name for name in ("report.html", "report.md", "measurements.csv")]
+    for name, content in files.items():
+        write(folder / name, content)
+    return [folder / name for name in ("report.html", "report.md", "tables.tex", "measurements.csv")]
+
+
+def figures_of(sections: list[Section]) -> list[Figure]:
+    blocks = [block for section in sections for block in section.blocks]
+    return [figure for block in blocks if isinstance(block, Figures) for figure in block.figures]
 
 
 def build(store: Store) -> tuple[str, list[Section]]:
@@ -72,26 +100,31 @@ def build(store: Store) -> tuple[str, list[Section]]:
     look = Look(run.system for run in store.runs if run.experiment != speed_measures.EXPERIMENT)
     evidence = Evidence(store)
     experiments = {run.experiment for run in store.runs}
+    results: list[bleu_section.TestSet] = []
+    verdicts, speed_verdicts = claims.verdicts(store, evidence), speed_claims.verdicts(evidence)
     summaries: list[str] = []
     sections: list[Section] = []
     if bleu_section.EXPERIMENT in experiments:
         results = bleu_section.measure(store)
         summaries.append(bleu_section.summary(store, results))
         sections += [bleu_section.build(store, look, results), curves_section.build(store, look)]
-        sections += examples_section.build(store, look)
-    verdicts: long_range_section.Verdicts = []
-    speed_verdicts: long_range_section.Verdicts = []
+        sections += differences_section.build(store, look, results)
+        sections += [*examples_section.build(store), *attention_section.build(store, look)]
     if speed_measures.EXPERIMENT in experiments:
-        speed_verdicts = speed_claims.verdicts(evidence)
         summaries.append(speed_section.summary(store, evidence.speed))
         sections.append(speed_section.build(evidence.speed, evidence.qualities))
     if accuracy.EXPERIMENT in experiments:
-        verdicts = claims.verdicts(store, evidence)
         summaries.append(long_range_section.summary(store, verdicts))
         sections += [*long_range_section.build(store, look, verdicts), *memory_section.build(store, look)]
-    if verdicts or speed_verdicts:
-        sections.append(claims_section.build(store, verdicts, sections, speed_verdicts))
-    sections += tuning_section.build(store) if verdicts else []
+    for section in sections:
+        section.sources = behind(store, section.identifier)
+    opening = [scoreboard.build(store, results, evidence.speed)]
+    if experiments & {bleu_section.EXPERIMENT, speed_measures.EXPERIMENT, accuracy.EXPERIMENT}:
+        translations = translation_claims.verdicts(store, evidence)
+        judged = {"long_range": verdicts, "translation": translations, "speed": speed_verdicts}
+        opening.append(claims_section.build(store, sections, **judged))
+    sections = [*filter(None, opening), models(look), *sections, *published_section.build(store)]
+    sections += tuning_section.build(store) if accuracy.EXPERIMENT in experiments else []
     sections += provenance_section.build(store)
     unfinished = provenance_section.incomplete(store)
     if unfinished:
@@ -106,6 +139,34 @@ def build(store: Store) -> tuple[str, list[Section]]:
     return summary, sections
 
 
+def behind(store: Store, identifier: str) -> list[Source]:
+    """The runs that a section's numbers come from."""
+    if identifier == "speed":
+        return tracing.behind(store, speed_measures.EXPERIMENT)
+    for task in accuracy.tasks_of(store):
+        if identifier == accuracy.figure_name("task", task):
+            return tracing.behind(store, accuracy.EXPERIMENT, task)
+    if identifier == "attention" and store.finished(heads.EXPERIMENT):
+        return tracing.behind(store, heads.EXPERIMENT)
+    experiment = accuracy.EXPERIMENT if identifier in ("memory", "long-range") else bleu_section.EXPERIMENT
+    return tracing.behind(store, experiment)
+
+
+def models(look: Look) -> Section:
+    """Every model in a sentence, with the colour and the marker that it has in every figure."""
+    bases = [System(model, "base") for model in dict.fromkeys(system.model for system in look.systems)]
+    entries = [
+        LegendEntry(
+            NAMES.get(base.model, base.model),
+            look.colour(base),
+            look.marker(base),
+            SENTENCES.get(base.model, "A model of your own."),
+        )
+        for base in bases
+    ]
+    return Section("models", "The models", [Legend(entries)])
+
+
 def environment() -> Environment:
     made = Environment(
         loader=PackageLoader("analysis"),
@@ -117,8 +178,16 @@ def environment() -> Environment:
     )
     made.filters["markdown"] = markdown
     made.filters["inline"] = Markup
-    made.tests["code"] = lambda text: isinstance(text, Code)
-    made.tests["figure_link"] = lambda text: isinstance(text, FigureLink)
+    made.globals["markers"] = defaultdict(lambda: ROUND, MARKER_PATHS)
+    made.filters["runs_of"] = tracing.of_cell
+    for name, kind in (
+        ("code", Code),
+        ("figure_link", FigureLink),
+        ("section_link", SectionLink),
+        ("best", Best),
+        ("anchor", Anchor),
+    ):
+        made.tests[name] = lambda text, kind=kind: isinstance(text, kind)
     return made
 
 
@@ -126,16 +195,19 @@ def markdown(text: str) -> str:
     """Text as Markdown that reads as the same text, also inside a table cell."""
     if isinstance(text, FigureLink):
         return f"[figure](figures/{text}.svg)"
+    if isinstance(text, SectionLink):
+        return f"section {text}"
     if isinstance(text, Code):
         return f"`{text}`".replace("|", r"\|")
     escaped = re.sub(r"([\\`*_\[\]|~$#])", r"\\\1", text)
-    return " ".join(escaped.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;").split())
+    plain = " ".join(escaped.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;").split())
+    return f"**{plain}**" if isinstance(text, Best) else plain
 
 
-def write(path: Path, text: str) -> None:
+def write(path: Path, content: str | bytes) -> None:
     """Replace a file in one step, so that a reader never meets half of it."""
-    with tempfile.NamedTemporaryFile("w", encoding="utf-8", dir=path.parent, delete=False) as file:
-        file.write(text)
+    with tempfile.NamedTemporaryFile("wb", dir=path.parent, delete=False) as file:
+        file.write(content if isinstance(content, bytes) else content.encode("utf-8"))
     os.chmod(file.name, 0o644)  # temporary files are private, a report is not
     os.replace(file.name, path)
 

@@ -7,19 +7,23 @@ from collections.abc import Callable
 from analysis.accuracy import HELD, Axis, Point, by_seed, of_system, rows_of, spread, tasks_of
 from analysis.axis_words import at
 from analysis.evidence import (
+    ABOVE,
     ATTENTION,
+    BELOW,
     CONTRADICTED,
     LSTM,
     MARGIN,
     NOT_DECIDED,
     SUPPORTED,
     TRANSFORMER,
+    Condition,
     Evidence,
-    Undecided,
+    NotRun,
     Verdict,
     above,
     below,
     change,
+    decided,
     loss,
     within,
 )
@@ -39,7 +43,7 @@ FAR = 1.5  # times the longest trained length
 
 def not_run(what: str) -> Judge:
     def judge(evidence: Evidence) -> Verdict:
-        raise Undecided(f"not run: {what}")
+        raise NotRun(what)
 
     return judge
 
@@ -84,18 +88,15 @@ def gradient_fades(system: System) -> Judge:
         rows = of_system(rows_of(evidence.store, "recall", "gradient_reach"), system)
         rows = rows[rows["x_name"] == "distance, at initialisation"]
         if not len(rows):
-            raise Undecided(f"not run: no gradient reach of the {label(system)} on recall")
+            raise NotRun(f"no gradient reach of the {label(system)} on recall")
         nearest, farthest = min(rows["x"]), max(rows["x"])
         near, far = by_seed(rows[rows["x"] == nearest]), by_seed(rows[rows["x"] == farthest])
         effect = spread([far[seed] / near[seed] for seed in far])
         reason = f"gradient at distance {farthest:g} relative to distance {nearest:g}: {effect.value:.2g}"
         if farthest < FAR_BACK:
-            return Verdict(NOT_DECIDED, f"{reason}; not measured as far as {FAR_BACK} tokens", effect)
-        if effect.high < FADED:
-            return Verdict(SUPPORTED, reason, effect)
-        if effect.low >= KEPT:
-            return Verdict(CONTRADICTED, reason, effect)
-        return Verdict(NOT_DECIDED, f"{reason}; not below {FADED} nor above {KEPT} for every seed", effect)
+            short = f"{reason}; not measured as far as {FAR_BACK} tokens"
+            return Verdict(NOT_DECIDED, short, effect, needed=f"Sources of at least {FAR_BACK} tokens.")
+        return decided(reason, effect, Condition("the relative gradient", effect, BELOW, FADED, KEPT))
 
     return judge
 
@@ -107,9 +108,10 @@ def one_vector(task: str) -> Judge:
         evidence.require_mastered(task, LSTM, ATTENTION)
         reason = f"{said(axis, LSTM, *lstm)}; {said(axis, ATTENTION, *attention)}"
         effect = apart(loss(*lstm), loss(*attention))
-        if effect.low > MARGIN:
-            evidence.require_settled(task, LSTM, effect.low - MARGIN)
-        return above(effect, MARGIN, reason)
+        verdict = above(effect, MARGIN, reason)
+        if verdict.outcome == SUPPORTED:
+            return evidence.if_settled(verdict, task, LSTM, effect.low - MARGIN)
+        return verdict
 
     return judge
 
@@ -130,10 +132,11 @@ def attention_fixes(task: str) -> Judge:
         reason = f"{said(axis, LSTM, lstm)}; {said(axis, ATTENTION, fixed)}"
         broken = over_seeds(lstm)
         if not broken.high < HELD:
-            return Verdict(NOT_DECIDED, f"nothing to fix, the LSTM is not surely below {HELD} there: {reason}")
+            whole_reason = f"nothing to fix, the LSTM is not surely below {HELD} there: {reason}"
+            return Verdict(NOT_DECIDED, whole_reason, needed=f"A setting where the LSTM alone lies below {HELD}.")
         verdict = above(over_seeds(fixed), HELD, reason)
         if verdict.outcome == CONTRADICTED:
-            evidence.require_settled(task, ATTENTION, HELD - over_seeds(fixed).high)
+            return evidence.if_settled(verdict, task, ATTENTION, HELD - over_seeds(fixed).high)
         return verdict
 
     return judge
@@ -157,27 +160,24 @@ def shuffling(evidence: Evidence) -> Verdict:
     without, with_positions = changes["none"], changes["base"]
     if not without or not with_positions:
         which = listing([f"with variant {name}" for name, values in changes.items() if not values])
-        raise Undecided(f"not run: no source was shuffled for a Transformer {which}")
+        raise NotRun(f"no source was shuffled for a Transformer {which}")
     effect = spread(without)
     reason = f"largest change without positions {max(without):.2g}, with positions at least {min(with_positions):.2g}"
-    if effect.high < ROUNDING and min(with_positions) > VISIBLE:
-        return Verdict(SUPPORTED, reason, effect)
-    if effect.low > VISIBLE:
-        return Verdict(CONTRADICTED, reason, effect)
-    return Verdict(NOT_DECIDED, reason, effect)
+    return decided(
+        reason,
+        effect,
+        Condition("the change without positions", effect, BELOW, ROUNDING, VISIBLE),
+        Condition("the change with positions", spread(with_positions), ABOVE, VISIBLE, math.nan),
+    )
 
 
 def saturation(evidence: Evidence) -> Verdict:
     """A single value without an interval: it depends on no training and no test example."""
     scaled, unscaled = evidence.random_scores("score_entropy", HEAD_SIZE)
     ratio = unscaled / scaled
-    effect = Interval(ratio, math.nan, math.nan)
     reason = f"{decimal(unscaled, 2)} nats without scaling against {decimal(scaled, 2)} with it at d = {HEAD_SIZE}"
-    if ratio < SATURATED:
-        return Verdict(SUPPORTED, reason, effect)
-    if ratio > EVEN:
-        return Verdict(CONTRADICTED, reason, effect)
-    return Verdict(NOT_DECIDED, f"{reason}; the ratio lies between {SATURATED} and {EVEN}", effect)
+    condition = Condition("the ratio", Interval(ratio, ratio, ratio), BELOW, SATURATED, EVEN)
+    return decided(reason, Interval(ratio, math.nan, math.nan), condition)
 
 
 def part_matters(task: str, without: System, strict: bool) -> Judge:
@@ -207,12 +207,13 @@ def parity_beyond(evidence: Evidence) -> Verdict:
     pair = [evidence.farthest(axis, system)[1] for system in (LSTM, TRANSFORMER)]
     evidence.require_mastered("parity", LSTM, TRANSFORMER)
     reason = f"{said(axis, LSTM, pair[0])}; {said(axis, TRANSFORMER, pair[1])}"
-    ahead, lstm = change(*pair), over_seeds(pair[0])
-    if ahead.low > MARGIN and lstm.low > HELD:
-        return Verdict(SUPPORTED, reason, ahead)
-    if ahead.high < MARGIN or lstm.high < HELD:
-        return Verdict(CONTRADICTED, reason, ahead)
-    return Verdict(NOT_DECIDED, f"{reason}; an interval crosses {MARGIN} or {HELD}", ahead)
+    ahead = change(*pair)
+    return decided(
+        reason,
+        ahead,
+        Condition("the difference", ahead, ABOVE, MARGIN),
+        Condition("the accuracy of the LSTM", over_seeds(pair[0]), ABOVE, HELD),
+    )
 
 
 def nobody_copies_far(evidence: Evidence) -> Verdict:
@@ -242,7 +243,7 @@ def close_in_translation(task: str) -> Judge:
         over_all = evidence.overall(task)
         missing = [label(system) for system in (TRANSFORMER, ATTENTION) if system not in over_all]
         if missing:
-            raise Undecided(f"not run: {listing(missing)} on {task}")
+            raise NotRun(f"{listing(missing)} on {task}")
         transformer, attention = over_all[TRANSFORMER], over_all[ATTENTION]
         reason = "; ".join(f"{label(s)}: {decimal(over_all[s].value, 3)}" for s in (TRANSFORMER, ATTENTION))
         return within(change(transformer, attention), MARGIN, f"{reason}; {whole(transformer.n)} pairs")

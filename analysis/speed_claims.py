@@ -75,9 +75,6 @@ def by_length(speed: Speed) -> list[Claim]:
 
 
 def on_devices(speed: Speed) -> list[Claim]:
-    run = next((run for (task, _), run in speed.runs.items() if task == "devices"), None)
-    has_gpus = run is not None and bool(run.record["machine"].get("gpus"))
-    name = "More GPUs, proportionally faster" if has_gpus else "More devices, proportionally faster (CPU processes)"
     rows = [
         about(
             "Attention on top of the RNN does not fix the speed",
@@ -87,9 +84,13 @@ def on_devices(speed: Speed) -> list[Claim]:
             "speed-step-seconds-length",
         )
     ]
-    for kind in ("weak", "strong"):
-        rule = PROPORTIONAL.format(kind=kind)
-        rows.append(about(f"{name}: {kind} scaling", POPULAR, rule, rules.proportional(kind), f"speed-devices-{kind}"))
+    devices = {"More GPUs, proportionally faster": True}
+    if not rules.has_gpus(speed):
+        devices["More devices, proportionally faster (CPU processes)"] = False
+    for name, on_gpus in devices.items():
+        for kind in ("weak", "strong"):
+            rule, judge = PROPORTIONAL.format(kind=kind), rules.proportional(kind, on_gpus=on_gpus)
+            rows.append(about(f"{name}: {kind} scaling", POPULAR, rule, judge, f"speed-devices-{kind}"))
     return rows
 
 

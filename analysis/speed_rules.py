@@ -4,16 +4,19 @@ import math
 from collections.abc import Mapping, Sequence
 
 from analysis.evidence import (
-    CONTRADICTED,
+    ABOVE,
+    ATTENTION,
+    BELOW,
     LSTM,
-    NOT_DECIDED,
-    SUPPORTED,
     TRANSFORMER,
+    Condition,
     Evidence,
+    NotRun,
     Undecided,
     Verdict,
     above,
     below,
+    decided,
 )
 from analysis.labels import decimal, label, listing, whole
 from analysis.quality import Quality
@@ -36,14 +39,14 @@ LONGEST = 3  # lengths for an exponent over the longer half
 def values(speed: Speed, system: System, metric: str) -> Mapping[float, float]:
     found = {x: median.value for x, median in speed.curve("length", system, metric).items()}
     if not found:
-        raise Undecided(f"not run: no {metric.replace('_', ' ')} by length of {label(system)}")
+        raise NotRun(f"no {metric.replace('_', ' ')} by length of {label(system)}")
     return found
 
 
 def fitted(curve: Mapping[float, float], fewest: int) -> Fit:
     fit = power_law(curve)
     if fit is None or fit.points < fewest:
-        raise Undecided(f"not run: fewer than {fewest} lengths")
+        raise NotRun(f"fewer than {fewest} lengths")
     return fit
 
 
@@ -53,7 +56,7 @@ def waiting(evidence: Evidence) -> Verdict:
     recurrent, parallel = (values(speed, system, "step_seconds") for system in (LSTM, TRANSFORMER))
     shared = over(recurrent, parallel)
     if len(shared) < FEWEST or max(shared) < WIDEST * min(shared):
-        raise Undecided(f"not run: fewer than {FEWEST} common lengths over a factor of {WIDEST}")
+        raise NotRun(f"fewer than {FEWEST} common lengths over a factor of {WIDEST}")
     own = fitted({n: recurrent[n] for n in shared}, FEWEST).exponent
     other = fitted({n: parallel[n] for n in shared}, FEWEST).exponent
     apart = fitted(shared, FEWEST).exponent
@@ -61,11 +64,12 @@ def waiting(evidence: Evidence) -> Verdict:
         f"exponent of step time {times(own)} for the LSTM, {times(other)} for the Transformer, lengths "
         f"{min(shared):g} to {max(shared):g}"
     )
-    if own.low > GROWS and apart.low > 0:
-        return Verdict(SUPPORTED, reason, apart)
-    if own.high < GROWS or apart.high < 0:
-        return Verdict(CONTRADICTED, reason, apart)
-    return Verdict(NOT_DECIDED, f"{reason}; an interval crosses {GROWS} or 0", apart)
+    return decided(
+        reason,
+        apart,
+        Condition("the exponent of the LSTM", own, ABOVE, GROWS),
+        Condition("the difference of the exponents", apart, ABOVE, 0),
+    )
 
 
 def quadratic(metric: str, system: System = TRANSFORMER) -> Judge:
@@ -100,38 +104,43 @@ def widths(speed: Speed) -> list[float]:
 def attention_is_not_faster(evidence: Evidence) -> Verdict:
     """Tokens/s of the LSTM with attention over those of the LSTM, on real sentences."""
     speed = evidence.speed
-    attention = System("bahdanau", "base")
-    tasks = [task for task in speed.kind("text") if {LSTM, attention} <= set(speed.systems(task))]
+    tasks = [task for task in speed.kind("text") if {LSTM, ATTENTION} <= set(speed.systems(task))]
     if not tasks:
-        raise Undecided("not run: LSTM and LSTM + attention on real sentences")
+        raise NotRun("LSTM and LSTM + attention on real sentences")
     task = tasks[0]
-    pair = [speed.series(task, system, RATE, "loop", "bare") for system in (attention, LSTM)]
+    pair = [speed.series(task, system, RATE, "loop", "bare") for system in (ATTENTION, LSTM)]
     rates = [series.median.value for series in pair]
     if any(map(math.isnan, rates)):
-        raise Undecided(f"not run: no bare step of both on {text_title(task)}")
+        raise NotRun(f"no bare step of both on {text_title(task)}")
     reason = f"{whole(rates[0])} against {whole(rates[1])} target tokens/s on {text_title(task)}"
     rounds = len(round_ratios(*pair))
     reason += f", {rounds} rounds" if rounds else ""
     return below(ratio(*pair), FASTER, reason)
 
 
-def proportional(kind: str) -> Judge:
-    """The efficiency of the base model that scales worst, at the largest number of processes."""
+def proportional(kind: str, *, on_gpus: bool) -> Judge:
+    """The efficiency of the base model that scales worst, at the largest number of processes, each on a GPU or none."""
 
     def judge(evidence: Evidence) -> Verdict:
         speed = evidence.speed
         found = {s: efficiency(speed, s, kind) for s in speed.bases("devices")}
         shares = {s: (n, share) for s, pair in found.items() if pair for n, share in [pair]}
         if not shares:
-            raise Undecided("not run: no base model on one and on several processes")
+            raise NotRun(f"no base model on one and on several {'GPUs' if on_gpus else 'CPU processes'}")
+        if on_gpus and not has_gpus(speed):
+            raise NotRun("no GPUs; what was measured are processes that share the cores of one CPU")
         each = listing([f"{label(s)} {decimal(share.value, 2)} on {n:g}" for s, (n, share) in shares.items()])
-        run = next(speed.runs["devices", s] for s in shares)
-        gpus = run.record["machine"].get("gpus")
-        reason = f"{'GPUs' if gpus else 'CPU processes, no GPU'}: {each}"
+        reason = f"{'GPUs' if on_gpus else 'CPU processes, no GPU'}: {each}"
         worst = min((share for _, share in shares.values()), key=lambda share: share.value)
         return above(worst, PROPORTIONAL, reason)
 
     return judge
+
+
+def has_gpus(speed: Speed) -> bool:
+    """Whether scaling over devices was measured on GPUs."""
+    runs = [run for (task, _), run in speed.runs.items() if task == "devices"]
+    return any(run.record["machine"].get("gpus") for run in runs)
 
 
 def efficiency(speed: Speed, system: System, kind: str) -> tuple[float, Interval] | None:
@@ -149,18 +158,18 @@ def faster_to_quality(what: str) -> Judge:
     """What the LSTM + attention spends over what the Transformer spends to the highest BLEU both reach."""
 
     def judge(evidence: Evidence) -> Verdict:
-        slow = System("bahdanau", "base")
-        found = [q for q in evidence.qualities if {slow, TRANSFORMER} <= set(q.curves)]
+        found = [q for q in evidence.qualities if {ATTENTION, TRANSFORMER} <= set(q.curves)]
         if not found:
-            raise Undecided("not run: no validation BLEU of the Transformer and the LSTM + attention")
+            raise NotRun("no validation BLEU of the Transformer and the LSTM + attention")
         quality = found[0]
         if what == "seconds" and quality.flaws:
-            raise Undecided(f"times on {quality.task} cannot be compared: {'; '.join(quality.flaws)}")
-        spent = quality.ratio(slow, TRANSFORMER, what)
+            reason = f"times on {quality.task} cannot be compared: {'; '.join(quality.flaws)}"
+            raise Undecided(reason, "The same runs one after another on one machine with as many threads each.")
+        spent = quality.ratio(ATTENTION, TRANSFORMER, what)
         if spent is None:
             missing = "FLOPs a target token were not counted for both" if what == "flops" else "no seed of both"
-            raise Undecided(f"not run: {missing} on {quality.task}")
-        return above(spent, FASTER, said(quality, slow, what))
+            raise NotRun(f"{missing} on {quality.task}")
+        return above(spent, FASTER, said(quality, ATTENTION, what))
 
     return judge
 
@@ -187,17 +196,18 @@ def constant_at_decoding(evidence: Evidence) -> Verdict:
         f"greedy, length {min(curve):g} to {max(curve):g}: ×{times(lstm)} for the LSTM, ×{times(transformer)} for the "
         f"Transformer; {milliseconds(curve[max(curve)].value)} ms a token for the LSTM at the end"
     )
-    if lstm.high < CONSTANT and transformer.low > CONSTANT:
-        return Verdict(SUPPORTED, reason, transformer)
-    if lstm.low > CONSTANT or transformer.high < CONSTANT:
-        return Verdict(CONTRADICTED, reason, transformer)
-    return Verdict(NOT_DECIDED, f"{reason}; an interval crosses {CONSTANT}", transformer)
+    return decided(
+        reason,
+        transformer,
+        Condition("the growth of the Transformer", transformer, ABOVE, CONSTANT),
+        Condition("that of the LSTM", lstm, BELOW, CONSTANT),
+    )
 
 
 def latency_growth(speed: Speed, system: System) -> Interval:
     grown = growth(speed, "decoding", system, "greedy_seconds_per_token")
     if grown is None:
-        raise Undecided(f"not run: decoding of {label(system)} at more than one length")
+        raise NotRun(f"decoding of {label(system)} at more than one length")
     return grown
 
 
@@ -207,15 +217,13 @@ def fewer_operations(evidence: Evidence) -> Verdict:
     counts = over(*(values(speed, system, "flops_per_step") for system in (LSTM, TRANSFORMER)))
     found = widths(speed)
     if not found:
-        raise Undecided("the width of the models was not recorded")
+        raise Undecided("the width of the models was not recorded", "Runs that record it.")
     beyond: Sequence[float] = [n for n in counts if n > max(found)]
     if not beyond:
-        raise Undecided(f"not run: no length above the width {max(found):g}")
+        raise NotRun(f"no length above the width {max(found):g}")
     effect = Interval(counts[max(beyond)], math.nan, math.nan)
     each = ", ".join(f"{decimal(counts[n], 2)} at {n:g}" for n in sorted(counts) if n in beyond)
     reason = f"operations of a step, LSTM over Transformer, above width {max(found):g}: {each}"
-    if all(counts[n] < 1 for n in beyond):
-        return Verdict(SUPPORTED, reason, effect)
-    if all(counts[n] > 1 for n in beyond):
-        return Verdict(CONTRADICTED, reason, effect)
-    return Verdict(NOT_DECIDED, f"{reason}; not the same at all of them", effect)
+    ratios = [counts[n] for n in beyond]
+    every = Interval(effect.value, min(ratios), max(ratios))
+    return decided(reason, effect, Condition("the ratio at the lengths above the width", every, BELOW, 1))

@@ -24,7 +24,7 @@ from datamodules import SyntheticData, TranslationData
 from experiments import bleu, long_range
 from experiments.callbacks import Clock, LocalRecord, Progress, ReturnMemory
 from experiments.quiet import quiet
-from experiments.store import Measurement, RunKey, config_hash, is_finished, write_atomically, write_failure
+from experiments.store import RunKey, config_hash, is_finished, write_atomically, write_failure
 from experiments.tracking import publish, wandb_logger
 from experiments.trained import Trained
 from experiments.trainer import TrainerSettings, build_trainer, fit
@@ -130,7 +130,7 @@ def run(parser: ArgumentParser, config: Namespace, key: RunKey) -> None:
     _keep_trials(key.folder, [Path(str(path)) for path in config.config or []])
 
     clock = Clock()
-    mirror = wandb_logger(key, describes)
+    mirror = wandb_logger(key, describes, clock)
     loggers = [LocalRecord(key.folder / "metrics.jsonl", clock), *([mirror] if mirror else [])]
     if isinstance(data, TranslationData):
         watching = bleu.callbacks(data, built.decoding, config.validation_sentences)
@@ -143,19 +143,19 @@ def run(parser: ArgumentParser, config: Namespace, key: RunKey) -> None:
     fit(trainer, module, data, last if last.exists() else None)
     if trainer.is_global_zero:
         trained: Trained[Any] = Trained(key, describes, trainer, module, data, built.decoding, clock, started)
-        rows = measure(trained, built.evaluate_tests)
-        translated = isinstance(data, TranslationData) and built.evaluate_tests
-        publish(mirror, rows, key.folder / "hypotheses" / f"{data.test_sets[0]}.jsonl" if translated else None)
+        measure(trained, built.evaluate_tests)
+        publish(mirror, key)
 
 
-def measure(trained: Trained[Any], evaluate_tests: bool) -> list[Measurement]:
+def measure(trained: Trained[Any], evaluate_tests: bool) -> None:
     """Measure what the run's experiment asks for and write its record."""
     if not evaluate_tests:
         trained.use(trained.checkpoint["state_dict"])
-        rows = [*trained.cost(), trained.validation_loss()]
-        trained.record(rows, {}, {})
-        return rows
-    return (bleu if isinstance(trained.data, TranslationData) else long_range).evaluate_run(trained)
+        trained.record([*trained.cost(), trained.validation_loss()], {}, {})
+    elif isinstance(trained.data, TranslationData):
+        bleu.evaluate_run(trained)
+    else:
+        long_range.evaluate_run(trained)
 
 
 def load_module(folder: Path) -> tuple[Seq2SeqModule, TranslationData, Decoding]:

@@ -6,7 +6,7 @@ import os
 import platform
 import subprocess
 import tempfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -74,6 +74,11 @@ def config_hash(config: Mapping[str, Any]) -> str:
     return hashlib.sha256(json.dumps(config, sort_keys=True, default=str).encode()).hexdigest()[:16]
 
 
+def digest(measurements: Sequence[Mapping[str, Any]]) -> str:
+    """A fingerprint of the numbers themselves, by which a reader notices one that was changed."""
+    return hashlib.sha256(json.dumps(measurements, sort_keys=True).encode()).hexdigest()
+
+
 def is_finished(folder: Path, expected_hash: str) -> bool:
     """Whether a folder holds the result of a run with this configuration."""
     try:
@@ -108,6 +113,7 @@ def write_result(
     times: Mapping[str, str],
 ) -> None:
     """Record a finished run; an earlier failure is then history."""
+    rows = [asdict(m) for m in measurements]
     record = {
         **key.identity,
         "config_hash": config_hash(config),
@@ -119,7 +125,8 @@ def write_result(
         "model_settings": config.get("model", {}),
         "held_equal": dict(held_equal),
         "signatures": dict(signatures),
-        "measurements": [asdict(m) for m in measurements],
+        "measurements": rows,
+        "digest": digest(rows),
     }
     write_atomically(key.folder / "result.json", json.dumps(record, indent=1, ensure_ascii=False) + "\n")
     (key.folder / "failure.json").unlink(missing_ok=True)

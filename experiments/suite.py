@@ -3,14 +3,19 @@
 python -m experiments.suite bleu --suite quick --models "lstm transformer" --seeds "0 1"
 """
 
+import json
 import sys
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
 from typing import Literal
 
 from jsonargparse import auto_cli
 
 from experiments.launch import jobs_at_once, run_all
-from experiments.plan import as_seeds, plan_bleu, plan_long_range
+from experiments.plan import Planned, as_seeds, plan_bleu, plan_long_range
 from experiments.run import finished
+from experiments.store import write_atomically
 
 
 def main(
@@ -56,12 +61,26 @@ def main(
     left = [planned for planned in runs if not finished(planned.arguments)]
     if len(left) < len(runs):
         print(f"finished already: {len(runs) - len(left)} of {len(runs)} {experiment} runs", flush=True)
-    failed = run_all(left, jobs_at_once(jobs, experiment))
+    at_once = jobs_at_once(jobs, experiment)
+    announce(Path(root), suite, experiment, runs, left)
+    failed = run_all(left, at_once)
     if failed:
         print(f"\n{len(failed)} of {len(left)} runs failed:", file=sys.stderr)
         for planned in failed:
             print(f"  {planned.label}: see {planned.key.log}", file=sys.stderr)
         raise SystemExit(1)
+
+
+def announce(root: Path, suite: str, experiment: str, runs: Sequence[Planned], left: Sequence[Planned]) -> None:
+    """Write planned-EXPERIMENT.json: when the suite began, its runs and those left to run, as folders inside `root`.
+
+    Who watches the runs learns from it how many there will be.
+    """
+    folders = {
+        name: [str(p.key.folder.relative_to(root)) for p in some] for name, some in (("runs", runs), ("left", left))
+    }
+    record = {"started": datetime.now(UTC).isoformat(timespec="seconds"), **folders}
+    write_atomically(root / suite / f"planned-{experiment}.json", json.dumps(record, indent=1) + "\n")
 
 
 if __name__ == "__main__":

@@ -12,6 +12,7 @@ from lightning.pytorch.loggers import Logger
 from lightning.pytorch.utilities.exceptions import SIGTERMException
 from torch import Tensor
 
+from experiments.randomness import SeedEachStep
 from models.products import onednn_products
 
 
@@ -80,7 +81,7 @@ def build_trainer(
     devices = settings.devices
     if devices == "auto" and accelerator == "cpu":
         devices = 1  # one process already uses every core
-    training: list[Callback] = [*callbacks, *best_and_last(settings, folder)]
+    training: list[Callback] = [SeedEachStep(), *callbacks, *best_and_last(settings, folder)]
     if settings.ema_decay:
         training.append(WeightAveraging(multi_avg_fn=moving_average(settings.ema_decay)))
     if settings.patience is not None:

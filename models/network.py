@@ -46,6 +46,14 @@ class Network(nn.Module, ABC):
     def attention(self, memory: Any, decoder_input: Tensor) -> dict[str, Tensor]:
         """Attention weights from target to source by layer, each (B, heads, T, S); empty where there is none."""
 
+    def every_attention(self, source: Tensor, decoder_input: Tensor) -> dict[str, Tensor]:
+        """All attention weights for (B, S) and (B, T) token ids: (B, heads, queries, keys) by name, a row adds up to 1.
+
+        A name begins with what attends to what: `encoder` source to source, `decoder` target to target, anything else
+        target to source. Networks with self-attention override this.
+        """
+        return self.attention(self.encode(source), decoder_input)
+
     def forward(self, source: Tensor, decoder_input: Tensor) -> Tensor:
         """(B, S) source and (B, T) decoder input -> (B, T, V) logits, teacher forced."""
         return self.project(self.decode(self.encode(source), decoder_input))

@@ -35,16 +35,18 @@ def onednn_products(wanted: bool = True) -> Iterator[None]:
         PRODUCTS.fp32_precision = before
 
 
-def many_small_products(function: Callable[..., Tensor], *inputs: Tensor | None) -> Tensor:
-    """function(*inputs) as MKL computes it, here and in the backward pass: to set up a small product costs oneDNN more.
+def many_small_products(function: Callable[..., Tensor], query: Tensor, *others: Tensor | None) -> Tensor:
+    """function(query, *others) as MKL computes it, forward and backward: to set up a small product costs oneDNN more.
 
     Inside `onednn_products` torch's attention kernel took seven times as long without this.
     """
     # Asking while compiling would cut the graph in two; compiled code does not come here.
-    if torch.compiler.is_compiling() or PRODUCTS.fp32_precision != "bf16":
-        return function(*inputs)
+    if torch.compiler.is_compiling() or query.device.type != "cpu" or PRODUCTS.fp32_precision != "bf16":
+        return function(query, *others)
     with onednn_products(False):
-        output: Tensor = _ManySmallProducts.apply(function, *inputs) if torch.is_grad_enabled() else function(*inputs)
+        if not torch.is_grad_enabled():
+            return function(query, *others)
+        output: Tensor = _ManySmallProducts.apply(function, query, *others)
     return output
 
 

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from models.attention import KeyValue, MultiHeadAttention, attention_weights
+from models.attention import KeyValue, MultiHeadAttention, attention_weights, causal_bias
 from models.dropout import Dropout
 from models.embedding import Embedding, embeddings
 from models.network import Network
@@ -88,6 +88,15 @@ class SubLayer(nn.Module):
         return added if self.pre else self.norm(added)
 
 
+def self_projections(
+    attention: MultiHeadAttention, x: Tensor, place: Positions, start: int = 0
+) -> tuple[Tensor, KeyValue]:
+    """(B, T, D) -> queries (B, h, T, d), keys and values of positions start .. start + T - 1."""
+    query = place.turned(attention.queries(x), start)
+    key, value = attention.keys_values(x)
+    return query, KeyValue(place.turned(key, start), value)
+
+
 class EncoderLayer(nn.Module):
     """Self-attention, then feed-forward (section 3.1)."""
 
@@ -100,12 +109,14 @@ class EncoderLayer(nn.Module):
 
     def forward(self, x: Tensor, place: Positions, bias: Tensor) -> Tensor:
         """(B, S, D) and a score bias (B, h or 1, 1 or S, S) -> (B, S, D)."""
-        given = self.around_attention.before(x)
-        query = place.turned(self.self_attention.queries(given), 0)
-        key, value = self.self_attention.keys_values(given)
-        attended = self.self_attention(query, KeyValue(place.turned(key, 0), value), bias)
-        x = self.around_attention.after(x, attended)
+        query, keys_values = self_projections(self.self_attention, self.around_attention.before(x), place)
+        x = self.around_attention.after(x, self.self_attention(query, keys_values, bias))
         return self.around_feed_forward.after(x, self.feed_forward(self.around_feed_forward.before(x)))
+
+    def self_weights(self, x: Tensor, place: Positions, bias: Tensor) -> Tensor:
+        """What `forward` attends to: (B, h, S, S)."""
+        query, keys_values = self_projections(self.self_attention, self.around_attention.before(x), place)
+        return attention_weights(query, keys_values.key, bias, scale=self.self_attention.scale)
 
 
 class DecoderLayer(nn.Module):
@@ -136,10 +147,7 @@ class DecoderLayer(nn.Module):
             (B, T, D); keys and values of all t + T positions; cross-attention's queries (B, h, T, d).
         """
         start = 0 if past is None else past.key.shape[2]
-        given = self.around_self.before(x)
-        query = place.turned(self.self_attention.queries(given), start)
-        key, value = self.self_attention.keys_values(given)
-        present = KeyValue(place.turned(key, start), value)
+        query, present = self_projections(self.self_attention, self.around_self.before(x), place, start)
         if past is not None:
             present = KeyValue(torch.cat([past.key, present.key], 2), torch.cat([past.value, present.value], 2))
         T, keys = x.shape[1], present.key.shape[2]
@@ -152,6 +160,14 @@ class DecoderLayer(nn.Module):
         x = self.around_cross.after(x, self.cross_attention(source_query, source, source_bias))
         x = self.around_feed_forward.after(x, self.feed_forward(self.around_feed_forward.before(x)))
         return x, present, source_query
+
+    def self_weights(self, x: Tensor, place: Positions) -> Tensor:
+        """What self-attention looks at when a whole target runs at once: (B, h, T, T), 0 above the diagonal."""
+        query, present = self_projections(self.self_attention, self.around_self.before(x), place)
+        T = x.shape[1]
+        bias, relative = causal_bias(T, T, x.device), place.bias(T, T, x.device)
+        bias = bias if relative is None else bias + relative
+        return attention_weights(query, present.key, bias, scale=self.self_attention.scale)
 
 
 class TransformerMemory(NamedTuple):
@@ -201,12 +217,10 @@ class TransformerNetwork(Network):
 
     def encode(self, source: Tensor) -> TransformerMemory:
         """(B, S) token ids -> keys and values of the source for every decoder layer."""
-        padding = (source == self.pad_id)[:, None, None, :]  # (B, 1, 1, S)
-        source_bias = torch.zeros_like(padding, dtype=torch.float).masked_fill(padding, -torch.inf)
-        relative = self.positions.bias(source.shape[1], source.shape[1], source.device)  # (h, S, S)
+        source_bias, bias = self._source_biases(source)
         x = self._embed(self.source_embedding, source, 0)
         for layer in self.encoder:
-            x = layer(x, self.positions, source_bias if relative is None else source_bias + relative)
+            x = layer(x, self.positions, bias)
         x = self.encoder_norm(x)  # (B, S, D)
         return TransformerMemory(tuple(cross.keys_values(x) for cross in self._cross_attentions()), source_bias)
 
@@ -233,6 +247,26 @@ class TransformerNetwork(Network):
             f"cross layer {i + 1}": attention_weights(query, source.key, memory.bias, scale=cross.scale)  # (B, h, T, S)
             for i, (cross, query, source) in enumerate(layers)
         }
+
+    def every_attention(self, source: Tensor, decoder_input: Tensor) -> dict[str, Tensor]:
+        maps, bias = {}, self._source_biases(source)[1]
+        x = self._embed(self.source_embedding, source, 0)
+        for i, layer in enumerate(self.encoder, start=1):
+            maps[f"encoder layer {i}"] = cast(EncoderLayer, layer).self_weights(x, self.positions, bias)
+            x = layer(x, self.positions, bias)
+        memory = self.encode(source)
+        y = self._embed(self.target_embedding, decoder_input, 0)
+        for i, (layer, keys_values) in enumerate(zip(self.decoder, memory.keys_values, strict=True), start=1):
+            maps[f"decoder layer {i}"] = cast(DecoderLayer, layer).self_weights(y, self.positions)
+            y = layer(y, None, keys_values, memory.bias, self.positions)[0]
+        return maps | self.attention(memory, decoder_input)
+
+    def _source_biases(self, source: Tensor) -> tuple[Tensor, Tensor]:
+        """-inf at padding, (B, 1, 1, S); the same plus what positions add in the encoder, (B, 1 or h, 1 or S, S)."""
+        padding = (source == self.pad_id)[:, None, None, :]
+        bias = torch.zeros_like(padding, dtype=torch.float).masked_fill(padding, -torch.inf)
+        relative = self.positions.bias(source.shape[1], source.shape[1], source.device)  # (h, S, S)
+        return bias, bias if relative is None else bias + relative
 
     def _cross_attentions(self) -> list[MultiHeadAttention]:
         return [cast(DecoderLayer, layer).cross_attention for layer in self.decoder]

@@ -156,7 +156,7 @@ def attention(model: str, test_set: str) -> list[dict[str, Any]]:
 def result(suite: str, model: str, variant: str, seed: int, measurements: list[dict[str, Any]]) -> dict[str, Any]:
     key = {"suite": suite, "experiment": "bleu", "task": "multi30k", "model": model, "variant": variant, "seed": seed}
     return key | {
-        "config_hash": "0123456789abcdef",
+        "config_hash": f"0123456789ab{seed:04x}",
         "command": f"make bleu SUITE={suite} MODELS={model} SEEDS={seed}",
         "git": {"commit": "1f2e3d4c5b6a79880123456789abcdef01234567", "dirty": False},
         "versions": {"python": "3.11.9", "torch": "0.0-made-up", "sacrebleu": "2.6.0"},

@@ -217,6 +217,11 @@ def scaled(cost: Cost, factor: float) -> Cost:
     return lambda x: factor * cost(x)
 
 
+def wobbly(cost: Cost) -> Cost:
+    """The same cost, half and double by turns, so that no exponent is sure."""
+    return lambda n: cost(n) * (2.0 if int(n).bit_length() % 2 else 0.5)
+
+
 def write_all_lengths(root: Path) -> None:
     for model, step in STEP.items():
         write_length(root, model, step)

@@ -147,7 +147,7 @@ def test_translations_are_contrasted_where_there_are_any(trained: bool, checkout
 
 def test_quick_is_the_quick_suite_whatever_the_default(checkout: Path) -> None:
     suites = re.findall(r'--suite "(\w+)"', dry_run(checkout, "quick"))
-    assert suites == ["quick"] * 5  # three experiments, contrasts and a report
+    assert suites == ["quick"] * 6  # three experiments, contrasts, attention heads and a report
 
 
 def test_a_changed_lock_file_is_installed_anew_before_anything_runs(checkout: Path) -> None:

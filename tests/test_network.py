@@ -126,6 +126,51 @@ def test_attention_rows_add_up_to_one_and_leave_padding_out(name: str) -> None:
         assert (weights[~padded] > 0).all()
 
 
+@every_network
+def test_every_attention_has_rows_that_add_up_to_one_over_what_may_be_seen(name: str) -> None:
+    network, source, decoder_input = build(name), sources(), decoder_inputs()
+    maps = network.every_attention(source, decoder_input)
+    B, S, T = *source.shape, decoder_input.shape[1]
+    shapes = {"encoder": (S, S), "decoder": (T, T), "cross": (T, S), "additive": (T, S)}
+    for map_name, weights in maps.items():
+        kind = map_name.split()[0]
+        assert (weights.shape[0], *weights.shape[2:]) == (B, *shapes[kind])
+        close(name, weights.sum(-1), torch.ones(weights.shape[:-1], dtype=weights.dtype))
+        if kind == "decoder":
+            seen = torch.ones(T, T, dtype=torch.bool).tril().expand_as(weights)
+        else:
+            seen = (source != PAD)[:, None, None, :].expand_as(weights)
+        assert (weights[~seen] == 0).all()
+        assert (weights[seen] > 0).all()
+    assert {kind.split()[0] for kind in maps} == kinds(name)
+
+
+def kinds(name: str) -> set[str]:
+    return {"lstm": set(), "bahdanau": {"additive"}, "transformer": {"encoder", "decoder", "cross"}}[name.split("-")[0]]
+
+
+@every_network
+def test_attention_to_the_source_is_part_of_every_attention(name: str) -> None:
+    network, source, decoder_input = build(name), sources(), decoder_inputs()
+    part, whole = (
+        network.attention(network.encode(source), decoder_input),
+        network.every_attention(source, decoder_input),
+    )
+    assert set(part) == {map_name for map_name in whole if map_name.split()[0] in ("cross", "additive")}
+    for map_name, weights in part.items():
+        close(name, whole[map_name], weights)
+
+
+@every_network
+def test_every_attention_of_a_sentence_does_not_depend_on_its_batch(name: str) -> None:
+    network, source, decoder_input = build(name), sources(), decoder_inputs()
+    together = network.every_attention(source, decoder_input)
+    S, T = int((source[1] != PAD).sum()), int((decoder_input[1] != PAD).sum())
+    for map_name, weights in network.every_attention(source[1:2, :S], decoder_input[1:2, :T]).items():
+        queries, keys = weights.shape[2:]
+        close(name, weights[0], together[map_name][1, :, :queries, :keys])
+
+
 def test_a_network_without_every_method_cannot_be_made() -> None:
     class Half(Network):
         def encode(self, source: Tensor) -> Tensor:

@@ -64,10 +64,10 @@ def test_small_products_and_their_gradients_are_the_functions_own(exact: bool, b
     given = [torch.randn(2, 3, 5, 8) for _ in range(3)]
     found = []
     for inside in (True, False):
-        inputs: list[Tensor | None] = [x.clone().requires_grad_() for x in given]
-        inputs.append(None if bias is None else bias.detach().clone().requires_grad_(bias.requires_grad))
+        query, *others = [x.clone().requires_grad_() for x in given]
+        inputs = [query, *others, None if bias is None else bias.detach().clone().requires_grad_(bias.requires_grad)]
         with onednn_products(inside):
-            output = many_small_products(attend, *inputs)
+            output = many_small_products(attend, query, *inputs[1:])
             (output**2).sum().backward()
         found.append([output, *(x.grad for x in inputs if x is not None and x.requires_grad)])
     for ours, theirs in zip(*found, strict=True):

@@ -116,7 +116,7 @@ def test_a_score_that_its_hypotheses_contradict_is_named(three: tuple[Path, str,
 def test_markdown_figures_and_tables_are_whole(three: tuple[Path, str, str]) -> None:
     path, _, text = three
     figures = re.findall(r"\]\((figures/[^)]+)\)", text)
-    assert len(figures) == 2 + 6 + 4 * 2
+    assert len(set(figures)) == 2 + 6 + 4 * 2 + 4  # of differences three pairs and one length ratio
     assert all((path / "results" / "quick" / figure).is_file() for figure in figures)
     blocks = re.findall(r"(?:^\|.*\n)+", text, flags=re.MULTILINE)
     for block in blocks:
@@ -190,7 +190,7 @@ def test_unfinished_runs_are_named_and_in_no_number(tmp_path: Path) -> None:
     write_run(runs, "mamba", sentences=20, test_sets=("test",))
     html, text = report(tmp_path)
     shown = Page(html).text
-    assert "4 of 8 runs are failed, interrupted, unreadable or missing" in shown
+    assert "4 of 8 runs are failed, interrupted, unreadable, copied or missing" in shown
     assert "transformer/base/seed1: failed with 'loss is <NaN>' (log: runs/log.txt)" in shown
     assert "lstm/base/seed1: interrupted" in shown
     assert "mamba/base/seed1: missing" in shown
@@ -240,8 +240,8 @@ def both(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str, str]:
 
 def test_long_range_follows_translation_and_claims_follow_both(both: tuple[Path, str, str]) -> None:
     page = Page(both[1])
-    order = ["results", "learning", "translations", "task-copy", "task-recall", "task-a-new-task", "memory", "claims"]
-    order.append("tuning")
+    order = ["scoreboard", "claims", "models", "results", "learning", "differences", "translations"]
+    order += ["task-copy", "task-recall", "task-a-new-task", "memory", "tuning"]
     found = [a["id"] for tag, a in page.tags if tag == "section"]
     assert [identifier for identifier in found if identifier in order] == order
     assert "BLEU on multi30k test: LSTM" in page.text
@@ -328,7 +328,7 @@ def test_running_again_changes_nothing_and_leaves_no_temporary_files(tmp_path: P
     write_run(tmp_path / "runs", "bahdanau", sentences=8, test_sets=("test",))
     assert report(tmp_path) == report(tmp_path)
     names = {p.name for p in (tmp_path / "results" / "quick").iterdir()}
-    assert names == {"report.html", "report.md", "measurements.csv", "figures"}
+    assert names == {"report.html", "report.md", "tables.tex", "measurements.csv", "provenance.json", "figures"}
 
 
 @pytest.mark.parametrize("text", ["a|b", "*a*", "_a_", "[x](y)", "<b>", "a\nb", "# a", "`a`", "$a$", "~~a~~"])

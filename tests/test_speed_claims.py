@@ -9,6 +9,7 @@ from fake_speed import (
     Cost,
     block_rows,
     spread,
+    wobbly,
     write_cost,
     write_curve,
     write_decoding,
@@ -19,6 +20,7 @@ from fake_speed import (
     write_text,
 )
 
+from analysis.claims import judged
 from analysis.evidence import CONTRADICTED, NOT_DECIDED, SUPPORTED, Evidence, Verdict
 from analysis.records import read_store
 from analysis.speed_claims import all_claims, verdicts
@@ -38,11 +40,6 @@ FEWER = "The LSTM does fewer operations than the Transformer when length exceeds
 
 def decided(path: Path) -> dict[str, Verdict]:
     return {claim.text: verdict for claim, verdict in verdicts(Evidence(read_store(path, "quick")))}
-
-
-def wobbly(cost: Cost) -> Cost:
-    """The same cost, half and double by turns, so that no exponent is sure."""
-    return lambda n: cost(n) * (2.0 if n.bit_length() % 2 else 0.5)  # type: ignore[attr-defined]
 
 
 @pytest.mark.parametrize(
@@ -150,6 +147,16 @@ def test_gpus_are_named_where_there_are_any(tmp_path: Path) -> None:
     assert WEAK not in found
 
 
+def test_processes_on_a_cpu_say_nothing_about_gpus(tmp_path: Path) -> None:
+    write_devices(tmp_path, "lstm", 0.95, 0.9)
+    found = decided(tmp_path)
+    assert found[WEAK].outcome == SUPPORTED
+    for kind in ("weak", "strong"):
+        verdict = found[f"More GPUs, proportionally faster: {kind} scaling"]
+        assert (verdict.outcome, verdict.tested) == (NOT_DECIDED, False)
+        assert "processes that share the cores of one CPU" in verdict.reason
+
+
 def course(seconds: float, bleu: float = 40.0) -> list[tuple[float, float, float]]:
     return [(seconds * i, 1000.0 * i, bleu * i / 4) for i in range(1, 5)]
 
@@ -187,7 +194,12 @@ def copy_seed(folder: Path) -> None:
     """Make the run that was just written the one of seed 1, and the first curve that of seed 0 again."""
     other = folder.with_name("seed1")
     other.mkdir()
-    record = (folder / "result.json").read_text().replace('"seed": 0', '"seed": 1')
+    record = (
+        (folder / "result.json")
+        .read_text()
+        .replace('"seed": 0', '"seed": 1')
+        .replace("0123456789ab0000", "0123456789ab0001")
+    )
     (other / "result.json").write_text(record)
     (other / "metrics.jsonl").write_text((folder / "metrics.jsonl").read_text())
     first = (folder / "metrics.jsonl").read_text().replace('"target_tokens": 2000.0', '"target_tokens": 1000.0')
@@ -261,20 +273,21 @@ def test_without_a_width_or_a_length_above_it_operations_decide_nothing(tmp_path
 def test_without_measurements_nothing_is_decided_and_the_reason_says_so(tmp_path: Path) -> None:
     write_speed(tmp_path, "a-new-task", "lstm", [row("step_seconds", 1.0, "s", 1)])
     found = decided(tmp_path)
-    assert len(found) == 10
+    assert len(found) == 12
     for claim, verdict in found.items():
         assert verdict.outcome == NOT_DECIDED, claim
         assert verdict.reason.startswith("not run"), claim
+        assert not verdict.tested, claim
 
 
 def test_every_claim_has_a_rule_a_source_and_margins_in_words(tmp_path: Path) -> None:
     write_everything(tmp_path)
     evidence = Evidence(read_store(tmp_path, "quick"))
     claims = all_claims(evidence)
-    assert len({claim.text for claim in claims}) == len(claims) == 12
+    assert len({claim.text for claim in claims}) == len(claims) == 14
     assert sum(claim.contrary for claim in claims) == 2
     for claim in claims:
         assert claim.source
         assert all(word in claim.rule for word in ("Effect:", "Supported if", "contradicted if"))
         assert "{" not in claim.rule
-        assert claim.judge(evidence).reason
+        assert judged(claim, evidence).reason

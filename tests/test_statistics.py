@@ -9,17 +9,22 @@ from fake_runs import corpus, corrupted
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from sacrebleu.metrics import BLEU, CHRF
-from sacrebleu.significance import PairedTest
+from sacrebleu.significance import PairedTest, Result
 
 from analysis.statistics import (
     SAMPLES,
+    TRIALS,
     bleu_interval,
     bleu_of,
+    bleu_of_each,
     bootstrap_bleu,
     compare_bleu,
+    holm,
+    mean_interval,
     percentile_interval,
     resampled_counts,
     sentence_chrf,
+    sentence_chrfs,
     sentence_statistics,
     t_interval,
 )
@@ -61,13 +66,44 @@ def test_a_bootstrap_sample_is_a_corpus_of_the_drawn_sentences() -> None:
     assert bootstrap_bleu(statistics, counts)[1] == pytest.approx(expected)
 
 
-def test_samples_are_those_of_the_paired_test() -> None:
-    named = [("a", BAD), ("b", GOOD)]
-    _, scores = PairedTest(named, {"BLEU": BLEU(references=[REFERENCES])}, None, "bs", SAMPLES)()
+@settings(max_examples=200, deadline=None)
+@given(st.lists(st.tuples(*[st.integers(0, 30)] * 6), min_size=1, max_size=5))
+def test_many_scores_at_once_are_those_of_sacrebleu(rows: list[tuple[int, ...]]) -> None:
+    sums = []
+    for length, reference, *matches in rows:
+        totals = [max(length - n, 0) for n in range(4)]
+        sums.append([length, reference, *(min(m, t) for m, t in zip(matches, totals, strict=True)), *totals])
+    array = np.array(sums, dtype=float)
+    assert bleu_of_each(array) == pytest.approx([bleu_of(row) for row in array])
+
+
+def paired_test(systems: list[list[str]], kind: str, trials: int) -> Result:
+    named = [(str(i), hypotheses) for i, hypotheses in enumerate(systems)]
+    _, scores = PairedTest(named, {"BLEU": BLEU(references=[REFERENCES])}, None, kind, trials)()
+    return scores["BLEU"][1]
+
+
+def test_samples_are_those_of_sacrebleus_paired_bootstrap() -> None:
     statistics = sentence_statistics(tuple(GOOD), tuple(REFERENCES))
     samples = bootstrap_bleu(statistics, resampled_counts(len(REFERENCES)))
-    assert samples.mean() == pytest.approx(scores["BLEU"][1].mean, abs=1e-6)
-    assert compare_bleu(BAD, GOOD, REFERENCES).p == scores["BLEU"][1].p_value
+    assert samples.mean() == pytest.approx(paired_test([BAD, GOOD], "bs", SAMPLES).mean, abs=1e-6)
+
+
+@pytest.mark.parametrize("other", [BAD, system(0.2, 3), system(0.25, 4), system(0.3, 5)])
+def test_p_is_that_of_sacrebleus_paired_randomisation(other: list[str]) -> None:
+    expected = paired_test([GOOD, other], "ar", TRIALS).p_value
+    assert compare_bleu(GOOD, other, REFERENCES).p == pytest.approx(expected, abs=2.5 / TRIALS)
+
+
+def test_p_does_not_depend_on_who_is_the_baseline() -> None:
+    other = system(0.25, 4)
+    assert compare_bleu(GOOD, other, REFERENCES).p == compare_bleu(other, GOOD, REFERENCES).p
+
+
+def test_with_nothing_to_find_p_is_small_as_seldom_as_it_says() -> None:
+    ps = [compare_bleu(system(0.3, 2 * i), system(0.3, 2 * i + 1), REFERENCES).p for i in range(40)]
+    assert sum(p < 0.5 for p in ps) in range(10, 31)
+    assert sum(p < 0.05 for p in ps) <= 6
 
 
 def test_better_system_is_found_better_and_itself_is_not() -> None:
@@ -77,7 +113,7 @@ def test_better_system_is_found_better_and_itself_is_not() -> None:
     assert clear.p < 0.01
     nothing = compare_bleu(GOOD, GOOD, REFERENCES)
     assert nothing.difference == (0, 0, 0)
-    assert nothing.p == 1  # sacreBLEU's own test says 0.001
+    assert nothing.p == 1  # sacreBLEU's own test says 0.0001
     alike = compare_bleu(GOOD, system(0.2, 3), REFERENCES)
     assert alike.difference.low < 0 < alike.difference.high
     assert alike.p > 0.05
@@ -126,3 +162,40 @@ def test_sentence_chrf_is_that_of_sacrebleu() -> None:
     assert sentence_chrf("ein roter Ball", "ein roter Ball") == pytest.approx(100)
     assert sentence_chrf("", "ein Ball") == 0
     assert sentence_chrf(BAD[0], REFERENCES[0]) == CHRF().sentence_score(BAD[0], [REFERENCES[0]]).score
+
+
+def test_chrf_of_many_sentences_is_that_of_each() -> None:
+    expected = [sentence_chrf(h, r) for h, r in zip(BAD, REFERENCES, strict=True)]
+    assert sentence_chrfs(tuple(BAD), tuple(REFERENCES)).tolist() == expected
+
+
+def test_holm_on_a_worked_example() -> None:
+    # four tests: 0.005 x 4, 0.01 x 3, 0.03 x 2, and 0.04 x 1, which may not be below the one before
+    assert holm([0.01, 0.04, 0.03, 0.005]).tolist() == pytest.approx([0.03, 0.06, 0.06, 0.02])
+    assert holm([0.7, 0.8]).tolist() == [1, 1]
+    assert holm([0.02]).tolist() == [0.02]
+    assert holm([]).tolist() == []
+
+
+@given(st.lists(st.floats(0, 1), min_size=1, max_size=12))
+def test_holm_rejects_what_the_procedure_step_by_step_rejects(p_values: list[float]) -> None:
+    rejected: set[int] = set()
+    for step, index in enumerate(sorted(range(len(p_values)), key=p_values.__getitem__)):
+        if p_values[index] * (len(p_values) - step) > 0.05:
+            break
+        rejected.add(index)
+    adjusted = holm(p_values)
+    assert {i for i, p in enumerate(adjusted) if p <= 0.05} == rejected
+    assert all(p <= a <= min(1, p * len(p_values)) for p, a in zip(p_values, adjusted, strict=True))
+
+
+def test_interval_of_a_mean_is_as_wide_as_its_standard_error_says() -> None:
+    values = np.random.default_rng(1).normal(3, 2, 400)
+    interval = mean_interval(values)
+    assert interval.value == pytest.approx(values.mean())
+    assert interval.high - interval.low == pytest.approx(2 * 1.96 * values.std() / 20, rel=0.1)
+
+
+def test_shared_samples_cannot_be_changed_by_accident() -> None:
+    with pytest.raises(ValueError, match="read-only"):
+        resampled_counts(10)[0, 0] = 1

@@ -63,6 +63,7 @@ def test_a_result_has_every_field_of_the_record(tmp_path: Path) -> None:
         "held_equal",
         "signatures",
         "measurements",
+        "digest",
     }
     assert result["config_hash"] == config_hash(CONFIG)
     assert result["command"] == "make bleu"

@@ -1,3 +1,5 @@
+import json
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -98,3 +100,38 @@ def test_finished_runs_are_counted_and_not_started(
     main("bleu", "smoke", root=str(tmp_path))
     assert sorted(ran) == ["bahdanau", "transformer"]
     assert "finished already: 1 of 3 bleu runs" in capsys.readouterr().out
+
+
+def test_a_suite_announces_its_runs_and_those_left_before_it_runs_them(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    announced: list[dict[str, object]] = []
+    path = tmp_path / "smoke" / "planned-bleu.json"
+    monkeypatch.setattr(suite, "finished", lambda arguments: "--run.model=lstm" in arguments)
+    monkeypatch.setattr(launch, "run_one", lambda *_: announced.append(json.loads(path.read_text())) or 0)
+    begun = datetime.now(UTC).replace(microsecond=0)
+    main("bleu", "smoke", seeds="1", root=str(tmp_path))
+    first, second = announced
+    assert first == second
+    assert begun <= datetime.fromisoformat(str(first["started"])) <= datetime.now(UTC)
+    folders = {model: f"smoke/bleu/embedded-en-de/{model}/base/seed1" for model in ("lstm", "bahdanau", "transformer")}
+    assert first["runs"] == list(folders.values())
+    assert first["left"] == [folders["bahdanau"], folders["transformer"]]
+    assert [p.name for p in path.parent.iterdir()] == [path.name]  # nothing temporary is left
+
+
+def test_each_experiment_has_an_announcement_of_its_own_and_a_mistake_leaves_it_alone(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(launch, "run_one", lambda *_: 0)
+    main("bleu", "smoke", models="lstm", root=str(tmp_path))
+    main("long-range", "smoke", root=str(tmp_path))
+    paths = [tmp_path / "smoke" / f"planned-{experiment}.json" for experiment in ("bleu", "long-range")]
+    before = [path.read_text() for path in paths]
+    assert [len(json.loads(text)["runs"]) for text in before] == [
+        1,
+        len(list(plan.plan_long_range("smoke", [], [], [], "", []))),
+    ]
+    refused(models="nonsense", suite="smoke", root=str(tmp_path))
+    refused(jobs="many", suite="smoke", root=str(tmp_path))
+    assert [path.read_text() for path in paths] == before

@@ -1,4 +1,6 @@
 import json
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -6,41 +8,31 @@ from typing import Any
 import pytest
 import wandb
 from lightning.pytorch.loggers import WandbLogger
-from tiny_runs import tiny_arguments, tiny_key, tiny_run
+from tiny_runs import read_json, tiny_arguments, tiny_key, tiny_run
+from wandb_server import ENTITY, WandbServer, connected, without_login
 
 from experiments import tracking
+from experiments.callbacks import Clock
+from experiments.mirror import numbers, read_record
 from experiments.run import main
-from experiments.store import Measurement, RunKey
-from experiments.tracking import TABLE_ROWS, decide_mode, publish, wandb_logger
+from experiments.store import RunKey, git_state
+from experiments.tracking import MARK, decide_mode, is_mirrored, publish, run_id, wandb_logger
 
 CONFIG = {"model": {"width": 32}}
 
 
 @pytest.fixture(autouse=True)
 def nobody_logged_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """A user without a login, a home folder or a mode, and nobody to answer a prompt."""
-    for name in (
-        "WANDB_API_KEY",
-        "WANDB_MODE",
-        "WANDB_BASE_URL",
-        "WANDB_PROJECT",
-        "WANDB_ENTITY",
-        "WANDB_IDENTITY_TOKEN_FILE",
-    ):
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.setenv("WANDB_MODE", "")  # so that what the code writes to it is undone
-    monkeypatch.setenv("HOME", str(tmp_path / "home"))
-    monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
-    monkeypatch.setenv("WANDB_CONFIG_DIR", str(tmp_path / "config"))
-    monkeypatch.setenv("WANDB_CACHE_DIR", str(tmp_path / "cache"))
-    monkeypatch.setenv("WANDB_ERROR_REPORTING", "false")
-    monkeypatch.setenv("WANDB_SILENT", "true")
-    monkeypatch.setattr("builtins.input", lambda *_: pytest.fail("asked"))
-    wandb.teardown()
-    decide_mode.cache_clear()
+    without_login(tmp_path, monkeypatch)
     yield
     wandb.teardown()
     decide_mode.cache_clear()
+
+
+@pytest.fixture
+def server(nobody_logged_in: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[WandbServer]:
+    with connected(tmp_path, monkeypatch) as running:
+        yield running
 
 
 def key(tmp_path: Path, **changes: Any) -> RunKey:
@@ -98,7 +90,7 @@ def test_a_run_without_a_login_leaves_exactly_one_offline_run(tmp_path: Path) ->
 
 def test_disabled_writes_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("WANDB_MODE", "disabled")
-    assert wandb_logger(key(tmp_path), CONFIG) is None
+    assert wandb_logger(key(tmp_path), CONFIG, Clock()) is None
     folder = tiny_run(tmp_path)
     assert not list(tmp_path.glob("**/wandb*"))
     assert (folder / "result.json").exists()
@@ -112,7 +104,7 @@ def made_with(monkeypatch: pytest.MonkeyPatch, run_key: RunKey) -> dict[str, Any
         config = type("Config", (), {"update": lambda self, *_, **__: None})()
 
     monkeypatch.setattr(WandbLogger, "experiment", property(lambda self: given.append(self._wandb_init) or Run()))
-    assert wandb_logger(run_key, CONFIG) is not None
+    assert wandb_logger(run_key, CONFIG, Clock()) is not None
     return given[0]
 
 
@@ -161,55 +153,13 @@ def test_a_wandb_that_always_fails_never_stops_a_run(
     assert "W&B is off for this run (RuntimeError: broken)" in capsys.readouterr().err
 
 
-class Mirror:
-    """Stands for a logger and its run, and keeps what it is sent."""
-
-    def __init__(self, broken: bool = False) -> None:
-        self.summary: dict[str, float] = {}
-        self.sent: list[dict[str, Any]] = []
-        self.broken = broken
-
-    @property
-    def experiment(self) -> "Mirror":
-        if self.broken:
-            raise RuntimeError("gone")
-        return self
-
-    def log(self, values: dict[str, Any]) -> None:
-        self.sent.append(values)
-
-
-def hypotheses(tmp_path: Path, n: int) -> Path:
-    path = tmp_path / "test.jsonl"
-    row = {"source": "a\u2028b", "reference": "r", "hypothesis": "h", "score": -1.0, "log_prob": -2.0}
-    path.write_text(
-        "".join(json.dumps({"id": i, **row}, ensure_ascii=False) + "\n" for i in range(n)), encoding="utf-8"
-    )
-    return path
-
-
-MEASUREMENTS = [
-    Measurement("bleu", 12.5, "BLEU", 3, "test_set", "test2016"),
-    Measurement("steps", 6, "steps", 1),
-    Measurement("bleu_by_length", 9.0, "BLEU", 2, "source words, test2016", 11),
-]
-
-
-@pytest.mark.parametrize("n", [3, TABLE_ROWS + 10])
-def test_final_numbers_and_some_translations_are_published(n: int, tmp_path: Path) -> None:
-    mirror: Any = Mirror()
-    publish(mirror, MEASUREMENTS, hypotheses(tmp_path, n))
-    assert mirror.summary == {"final/bleu/test2016": 12.5, "final/steps": 6}
-    (sent,) = mirror.sent
-    assert [row[0] for row in sent["translations"].data] == list(range(min(n, TABLE_ROWS)))
-    assert sent["translations"].data[0] == [0, "a\u2028b", "r", "h", -1.0]
-
-
-def test_publishing_costs_no_run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    publish(None, MEASUREMENTS, tmp_path / "missing.jsonl")
-    broken: Any = Mirror(broken=True)
-    publish(broken, MEASUREMENTS, hypotheses(tmp_path, 2))
-    assert "the local record is complete" in capsys.readouterr().err
+def test_publishing_without_a_logger_or_to_nobody_costs_no_run(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert publish(None, key(tmp_path)) is False
+    logger = wandb_logger(key(tmp_path), CONFIG, Clock())
+    assert publish(logger, key(tmp_path)) is False  # there is no result.json
+    assert "W&B did not take the results (FileNotFoundError); the local record is complete" in capsys.readouterr().err
 
 
 def test_a_resumed_run_keeps_its_id(tmp_path: Path) -> None:
@@ -222,3 +172,127 @@ def test_a_resumed_run_keeps_its_id(tmp_path: Path) -> None:
     # offline-run-TIME-ID, and -1 behind it for a second run within one second
     kept = first.name.split("-")[3]
     assert [run.name.split("-")[3] for run in offline_runs(tiny_key(tmp_path).folder)] == [kept, kept]
+
+
+def test_what_an_offline_run_says_is_what_the_record_says(tmp_path: Path) -> None:
+    folder = tiny_run(tmp_path)
+    (offline,) = offline_runs(folder)
+    command = [sys.executable, "-m", "wandb", "leet", "inspect", "--summary", "--json", str(offline)]
+    read = json.loads(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
+    expected = numbers(read_record(folder))
+    assert {name: read["summary"][name] for name in expected} == expected
+    assert read["config"]["run"] == tiny_key(tmp_path).identity
+
+
+def test_an_online_run_is_on_the_server_number_for_number(tmp_path: Path, server: WandbServer) -> None:
+    folder = tiny_run(tmp_path, model="bahdanau")
+    run_key = tiny_key(tmp_path, "bahdanau")
+    assert list(server.runs) == [run_id(run_key)]
+    (run,) = server.runs.values()
+    expected = numbers(read_record(folder))
+    assert {name: run.summary[name] for name in expected} == expected
+    assert (run.times_begun, run.ended) == (1, True)
+    assert (run.group, run.job_type) == ("tiny/bleu/files-en-de", "bahdanau")
+    assert run.config["run"] == run_key.identity
+    assert run.config["git"] == git_state()
+    assert run.config["command"] == run_key.command
+    assert server.unknown == []
+    assert not offline_runs(folder)
+    assert is_mirrored(folder)
+    assert read_json(folder / MARK)["url"].endswith(f"/{ENTITY}/{tracking.PROJECT}/runs/{run_id(run_key)}")
+
+
+def test_training_is_seen_over_steps_time_and_tokens(tmp_path: Path, server: WandbServer) -> None:
+    folder = tiny_run(tmp_path)
+    (run,) = server.runs.values()
+    local = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
+    for metric in ("train/loss", "val/loss", "val/bleu"):
+        sent = [row for row in run.history if metric in row]
+        kept = [row for row in local if row["metric"] == metric]
+        assert [row[metric] for row in sent] == pytest.approx([row["value"] for row in kept])
+        assert [row["trainer/global_step"] + 1 for row in sent] == [row["step"] for row in kept]
+        assert [row["train/target_tokens"] for row in sent] == [row["target_tokens"] for row in kept]
+    seconds = [row["train/seconds"] for row in run.history if "train/seconds" in row]
+    assert seconds == sorted(seconds)
+    assert seconds[-1] > 0
+
+
+def test_curves_translations_pictures_and_the_lock_file_are_there(tmp_path: Path, server: WandbServer) -> None:
+    folder = tiny_run(tmp_path, model="bahdanau")
+    (identifier, run), *_ = server.runs.items()
+    files = {path.removeprefix(f"{identifier}/"): content for path, content in server.files.items()}
+    assert b"torch==" in files["requirements.lock"]
+    table = next(content for path, content in files.items() if "test/translations" in path)
+    first = json.loads((folder / "hypotheses" / "seen.jsonl").read_text().split("\n")[0])
+    assert json.loads(table)["data"][0][:5] == ["seen", 0, first["source"], first["reference"], first["hypothesis"]]
+    pictures = [content for path, content in files.items() if "test/attention" in path]
+    assert len(pictures) == len(read_json(folder / "attention.json"))
+    assert all(content.startswith(b"\x89PNG") for content in pictures)
+    drawn = next(content for path, content in files.items() if "bleu_by_length/source words, seen_table" in path)
+    points = [m for m in read_record(folder)["measurements"] if m["x_name"] == "source words, seen"]
+    assert sorted(json.loads(drawn)["data"]) == sorted([m["x"], m["value"], m["n"]] for m in points)
+    assert "test/bleu_by_length/source words, seen" in json.dumps(run.config | {"summary": run.summary})
+
+
+def test_the_best_checkpoint_is_sent_on_request(
+    tmp_path: Path, server: WandbServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("WANDB_LOG_MODEL", "true")
+    folder = tiny_run(tmp_path)
+    assert ("model", run_id(tiny_key(tmp_path))) in server.artifacts
+    assert (folder / "checkpoints" / "best.ckpt").read_bytes() in server.files.values()
+
+
+def test_a_mistyped_wish_is_told_before_training(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WANDB_LOG_MODEL", "all")
+    with pytest.raises(SystemExit, match="error: WANDB_LOG_MODEL is 'all'; choose true or false"):
+        tiny_run(tmp_path)
+    assert not (tiny_key(tmp_path).folder / "checkpoints").exists()
+
+
+def test_a_server_that_refuses_leaves_an_offline_run(
+    tmp_path: Path, server: WandbServer, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(tracking, "ANSWER", 3.0)
+    server.failing = 403
+    folder = tiny_run(tmp_path)
+    assert (folder / "result.json").exists()
+    assert len(offline_runs(folder)) == 1
+    assert "this run is kept offline; `make sync` uploads it later" in capsys.readouterr().err
+    assert not is_mirrored(folder)
+
+
+@pytest.mark.parametrize("status", [403, 503])
+def test_a_server_that_dies_while_a_run_trains_costs_seconds_and_no_number(
+    status: int,
+    tmp_path: Path,
+    server: WandbServer,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setattr(tracking, "UPLOAD", 2.0)
+    monkeypatch.setattr(wandb.Api, "_HTTP_TIMEOUT", 1)  # 19 s in earnest
+    begin = server.answer
+
+    def answer(operation: str, variables: dict[str, Any]) -> dict[str, Any]:
+        if operation == "UpsertBucket":
+            server.failing = status  # from the next request on
+        return begin(operation, variables)
+
+    monkeypatch.setattr(server, "answer", answer)
+    folder = tiny_run(tmp_path)
+    assert (folder / "result.json").exists()
+    assert not (folder / "failure.json").exists()
+    assert not is_mirrored(folder)
+    monkeypatch.undo()
+
+
+def test_a_mark_is_of_one_record_alone(tmp_path: Path) -> None:
+    folder = tmp_path / "seed0"
+    folder.mkdir()
+    (folder / "result.json").write_text(json.dumps({"config_hash": "a", "finished": "today"}))
+    assert not is_mirrored(folder)
+    (folder / MARK).write_text(json.dumps({"config_hash": "a", "finished": "today", "url": "u"}))
+    assert is_mirrored(folder)
+    (folder / "result.json").write_text(json.dumps({"config_hash": "a", "finished": "tomorrow"}))
+    assert not is_mirrored(folder)

@@ -5,7 +5,7 @@ import torch
 from torch import Tensor, nn
 from toy_networks import PAD, build, decoder_inputs, randomised, sources, transformer
 
-from models.attention import MultiHeadAttention
+from models.attention import KeyValue, MultiHeadAttention
 from models.positions import Sinusoidal
 from models.transformer import DecoderLayer, EncoderLayer, FeedForward, TransformerNetwork, TransformerSettings
 
@@ -168,6 +168,69 @@ def test_attention_maps_are_named_by_layer_and_have_every_head() -> None:
     maps = ours.attention(ours.encode(sources()), decoder_inputs())
     assert list(maps) == ["cross layer 1", "cross layer 2", "cross layer 3"]
     assert all(weights.shape == (4, 2, 6, 7) for weights in maps.values())
+
+
+def test_every_attention_is_named_by_kind_and_layer() -> None:
+    ours = network(encoder_layers=1, decoder_layers=2)
+    names = ["encoder layer 1", "decoder layer 1", "decoder layer 2", "cross layer 1", "cross layer 2"]
+    assert list(ours.every_attention(sources(), decoder_inputs())) == names
+
+
+@pytest.mark.parametrize("norm", ["pre", "post"])
+def test_every_attention_equals_torchs(norm: str) -> None:
+    ours, source, decoder_input = network(norm=norm), sources(), decoder_inputs()
+    pre, padding = norm == "pre", source == PAD
+    found = ours.every_attention(source, decoder_input)
+    heads = {"need_weights": True, "average_attn_weights": False}
+    x = embedded(ours.source_embedding, source)
+    for i, layer in enumerate(ours.encoder, start=1):
+        assert isinstance(layer, EncoderLayer)
+        theirs = torch_encoder_layer(layer, pre=pre)
+        given = theirs.norm1(x) if pre else x
+        weights = theirs.self_attn(given, given, given, key_padding_mask=padding, **heads)[1]
+        torch.testing.assert_close(found[f"encoder layer {i}"], weights, rtol=0, atol=1e-7)
+        x = theirs(x, src_key_padding_mask=padding)
+    x = ours.encoder_norm(x)
+    y = embedded(ours.target_embedding, decoder_input)
+    later = torch.ones(y.shape[1], y.shape[1], dtype=torch.bool).triu(1)
+    for i, layer in enumerate(ours.decoder, start=1):
+        assert isinstance(layer, DecoderLayer)
+        decoder = torch_decoder_layer(layer, pre=pre)
+        given = decoder.norm1(y) if pre else y
+        attended, weights = decoder.self_attn(given, given, given, attn_mask=later, **heads)
+        torch.testing.assert_close(found[f"decoder layer {i}"], weights, rtol=0, atol=1e-7)
+        query = decoder.norm2(y + attended) if pre else decoder.norm1(y + attended)
+        weights = decoder.multihead_attn(query, x, x, key_padding_mask=padding, **heads)[1]
+        torch.testing.assert_close(found[f"cross layer {i}"], weights, rtol=0, atol=1e-7)
+        y = decoder(y, x, tgt_mask=later, memory_key_padding_mask=padding)
+
+
+@pytest.mark.parametrize("scaled", [True, False])
+@pytest.mark.parametrize("kind", [*WITH_POSITIONS, "none"])
+def test_weights_times_values_are_what_attention_gives(kind: str, scaled: bool) -> None:
+    """Whatever the positions do to queries, keys or scores, the map is that of the attention that ran."""
+    ours, source, decoder_input = network(positions=kind, scale_scores=scaled), sources(), decoder_inputs()
+    ran: dict[nn.Module, tuple[Tensor, Tensor]] = {}
+
+    def keep(attention: nn.Module, given: tuple[Tensor, KeyValue, Tensor], output: Tensor) -> None:
+        ran[attention] = given[1].value, output
+
+    maps = ours.every_attention(source, decoder_input)
+    named = {}
+    for i, layer in enumerate(ours.encoder, start=1):
+        named[f"encoder layer {i}"] = layer.get_submodule("self_attention")
+    for i, layer in enumerate(ours.decoder, start=1):
+        named[f"decoder layer {i}"] = layer.get_submodule("self_attention")
+        named[f"cross layer {i}"] = layer.get_submodule("cross_attention")
+    for attention in named.values():
+        attention.register_forward_hook(keep)
+    ours(source, decoder_input)
+    assert set(named) == set(maps)
+    for name, attention in named.items():
+        assert isinstance(attention, MultiHeadAttention)
+        value, output = ran[attention]
+        expected = attention.W_o((maps[name] @ value).transpose(1, 2).flatten(2))
+        torch.testing.assert_close(output, expected, rtol=0, atol=1e-6)
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,48 @@
+"""Published figures as data: every row with its source and with its metric as published."""
+
+import csv
+import io
+from collections.abc import Sequence
+from functools import cache
+from importlib.resources import files
+from typing import NamedTuple
+
+FILE = "published.csv"
+
+
+class Published(NamedTuple):
+    """One published figure. `metric` is a metric of measurements.csv only where the definitions are the same.
+
+    `system` is what the source calls the model, `published_metric` what it says of the metric; `year` is empty for
+    repositories that are still edited, `where` is the table or the file. A column that the compared system needs to be
+    matched with a report (experiment, task, model, variant, x_name, x) has the words of measurements.csv.
+    """
+
+    experiment: str
+    task: str
+    model: str
+    variant: str
+    metric: str
+    x_name: str
+    x: str
+    value: float
+    unit: str
+    system: str
+    published_metric: str
+    source: str
+    year: str
+    where: str
+    link: str
+    note: str
+
+    @property
+    def cited(self) -> str:
+        """Source and year, then table or file."""
+        return f"{' '.join(filter(None, (self.source, self.year)))}, {self.where}"
+
+
+@cache
+def published() -> Sequence[Published]:
+    """All published figures, in the order of the file."""
+    text = (files("analysis") / FILE).read_text(encoding="utf-8")
+    return [Published(**row | {"value": float(row["value"])}) for row in csv.DictReader(io.StringIO(text))]  # type: ignore[arg-type]

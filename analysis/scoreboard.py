@@ -1,0 +1,152 @@
+"""The scoreboard: one row a question, one column a model, the best value marked only where its interval allows it."""
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from typing import NamedTuple
+
+from analysis import accuracy
+from analysis.accuracy import MASTERED, axes, controls, main_axis, tasks_of
+from analysis.axis_words import at
+from analysis.bleu_section import TestSet
+from analysis.blocks import Best, Paragraph, Section, SectionLink, Table
+from analysis.labels import NONE, decimal, label, ordered, whole
+from analysis.long_range_words import title
+from analysis.records import Store, System
+from analysis.speed_measures import Median, Speed
+from analysis.speed_words import memory, milliseconds
+from analysis.statistics import Interval
+
+WEAK = " †"
+
+
+class Score(NamedTuple):
+    """How well a model did: the value shown, the interval that decides, whether the model was under-trained."""
+
+    text: str
+    interval: Interval
+    weak: bool = False
+
+
+class Question(NamedTuple):
+    """One row: who is best, by what; `section` tells where the numbers come from."""
+
+    text: str
+    scores: Mapping[System, Score]
+    higher_is_better: bool
+    section: str
+
+    @property
+    def best(self) -> System | None:
+        """The model whose interval lies apart from all others on the good side; None while that is open.
+
+        With an under-trained model in the row nobody is best: more training might have made it so.
+        """
+        if len(self.scores) < 2 or any(score.weak for score in self.scores.values()):
+            return None
+        sign = 1 if self.higher_is_better else -1
+        first = max(self.scores, key=lambda system: sign * self.scores[system].interval.value)
+        others = [score.interval for system, score in self.scores.items() if system != first]
+        return first if all(is_beyond(self.scores[first].interval, other, sign) for other in others) else None
+
+
+def is_beyond(interval: Interval, other: Interval, sign: int) -> bool:
+    """Whether two intervals do not overlap and the first lies higher (`sign` 1) or lower (-1); never without both."""
+    near, far = (interval.low, other.high) if sign > 0 else (interval.high, other.low)
+    return sign * near > sign * far  # False where either is NaN
+
+
+def build(store: Store, test_sets: Sequence[TestSet], speed: Speed) -> Section | None:
+    """None where no model has been measured."""
+    questions = [*translation(test_sets), *long_range(store), *fast(speed)]
+    if not questions:
+        return None
+    systems = ordered(system for question in questions for system in question.scores)
+    rows = []
+    for question in questions:
+        best = question.best
+        cells = [shown(question.scores.get(system), system == best) for system in systems]
+        rows.append([question.text, *cells, SectionLink(question.section)])
+    caption = (
+        "One row a question. Bold and marked best: the value whose 95 % interval (of a time: the quartiles) overlaps "
+        "that of no other model, and nobody in the row is under-trained; no mark means that the data do not say."
+    )
+    blocks: list[Paragraph | Table] = [Table(caption, ["question", *map(label, systems), "more"], rows, wrap=True)]
+    if any(score.weak for question in questions for score in question.scores.values()):
+        text = f"{WEAK.strip()} under-trained: below {MASTERED} at the easiest setting too, so no sign of inability."
+        blocks.append(Paragraph(text))
+    return Section("scoreboard", "Scoreboard", list(blocks))
+
+
+def shown(score: Score | None, is_best: bool) -> str:
+    if score is None:
+        return NONE
+    text = score.text + (WEAK if score.weak else "")
+    return Best(text) if is_best else text
+
+
+def translation(test_sets: Sequence[TestSet]) -> list[Question]:
+    return [
+        Question(
+            f"Translation: BLEU on {found.task}, {found.name}",
+            {
+                system: Score(decimal(outcome.mean), outcome.interval)
+                for system, outcome in found.outcomes.items()
+                if system.variant == "base"
+            },
+            higher_is_better=True,
+            section="results",
+        )
+        for found in test_sets
+    ]
+
+
+def long_range(store: Store) -> list[Question]:
+    """For each task the largest value trained on, and the largest beyond it."""
+    questions = []
+    for task in tasks_of(store):
+        metric = "contrastive_accuracy" if task.startswith("contrastive-") else "token_accuracy"
+        found = axes(store, task, metric)
+        if not found:
+            continue
+        axis, known = main_axis(found), controls(store, task)
+        axis = axis.only([system for system in axis.curves if system.variant == "base"])
+        inside = [point.x for point in axis.points if point.trained is not False]
+        for x, beyond in [(max(inside, default=None), ""), (max(axis.beyond, default=None), ", beyond training")]:
+            if x is None:
+                continue
+            points = {s: p for s, curve in axis.curves.items() for p in curve if p.x == x}
+            scores = {
+                s: Score(decimal(p.value, 3), p.interval, s in known and not known[s].mastered)
+                for s, p in points.items()
+            }
+            text = f"Long range: {title(task).lower()}, accuracy {at(axis.vary, x)}{beyond}"
+            questions.append(Question(text, scores, higher_is_better=True, section=accuracy.figure_name("task", task)))
+    return questions
+
+
+def fast(speed: Speed) -> list[Question]:
+    """Training and decoding at the shortest and at the longest length measured, and training on real sentences."""
+    questions = []
+    for task, metric, text, show in (
+        ("length", "step_seconds", "a training step in ms", milliseconds),
+        ("length", "peak_memory", "memory of a training step", memory),
+        ("decoding", "greedy_seconds_per_token", "decoding one more token in ms", milliseconds),
+    ):
+        curves = {system: speed.curve(task, system, metric, "length") for system in speed.bases(task)}
+        lengths = sorted({x for curve in curves.values() for x in curve})
+        for x in dict.fromkeys((lengths[0], lengths[-1])) if lengths else ():
+            medians = {system: curve[x] for system, curve in curves.items() if x in curve}
+            questions.append(asked(f"Speed: {text}, length {x:g}", medians, show, higher_is_better=False))
+    for task in speed.kind("text"):
+        medians = {s: speed.median(task, s, "target_tokens_per_second", "loop", "trainer") for s in speed.bases(task)}
+        text = f"Speed: target tokens/s in training, {task.removeprefix('text-')}"
+        questions.append(asked(text, medians, whole, higher_is_better=True))
+    return [question for question in questions if question.scores]
+
+
+def asked(
+    text: str, medians: Mapping[System, Median], show: Callable[[float], str], *, higher_is_better: bool
+) -> Question:
+    measured = {system: median for system, median in medians.items() if not math.isnan(median.value)}
+    scores = {system: Score(show(median.value), Interval(*median)) for system, median in measured.items()}
+    return Question(text, scores, higher_is_better, section="speed")

@@ -1,0 +1,28 @@
+"""Random numbers that follow from the seed and the step alone, so that a resumed run draws what it would have drawn."""
+
+from typing import Any
+
+import lightning as L
+import numpy as np
+import torch
+from lightning.pytorch.callbacks import Callback
+
+
+class SeedEachStep(Callback):
+    """Seeds dropout anew before each batch from (seed, updates done, batch of the update, rank).
+
+    Nothing has to be kept in checkpoints, and what a loader or a validation draws in between changes nothing.
+    """
+
+    def __init__(self) -> None:
+        self._seed = 0
+        self._place = (-1, -1)  # updates done, batches of the next update taken
+
+    def on_train_start(self, trainer: L.Trainer, module: L.LightningModule) -> None:
+        self._seed = torch.initial_seed()
+
+    def on_train_batch_start(self, trainer: L.Trainer, module: L.LightningModule, batch: Any, batch_idx: int) -> None:
+        step, taken = self._place
+        self._place = (step, taken + 1) if step == trainer.global_step else (trainer.global_step, 0)
+        numbers = np.random.SeedSequence([self._seed, *self._place, trainer.global_rank])
+        torch.manual_seed(int(numbers.generate_state(1, np.uint64)[0] >> np.uint64(1)))
