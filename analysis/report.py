@@ -87,6 +87,9 @@ def write_report(store: Store, folder: Path) -> list[Path]:
     (folder / "figures").mkdir(parents=True, exist_ok=True)
     for name, content in files.items():
         write(folder / name, content)
+    for left_over in (folder / "figures").iterdir():  # of an earlier report: nothing here speaks of it any more
+        if f"figures/{left_over.name}" not in files:
+            left_over.unlink()
     return [folder / name for name in ("report.html", "report.md", "tables.tex", "measurements.csv")]
 
 

@@ -12,6 +12,7 @@ from tiny_runs import VALIDATE_EVERY, tiny_arguments, tiny_key, tiny_run
 from experiments.callbacks import Clock
 from experiments.run import main
 
+pytestmark = pytest.mark.usefixtures("no_tracking")
 DROPOUT = "--model.init_args.network.dropout=0.4"
 
 

@@ -324,6 +324,16 @@ def test_no_runs_is_an_error_that_overwrites_nothing(tmp_path: Path) -> None:
     assert list(old.parent.iterdir()) == [old]
 
 
+def test_figures_of_an_earlier_report_are_gone(tmp_path: Path) -> None:
+    write_run(tmp_path / "runs", "bahdanau", sentences=8, test_sets=("test",))
+    report(tmp_path)
+    figures = tmp_path / "results" / "quick" / "figures"
+    before = {path.name for path in figures.iterdir()}
+    (figures / "attention-of-a-sentence-no-longer-chosen.svg").write_text("<svg/>")
+    report(tmp_path)
+    assert {path.name for path in figures.iterdir()} == before
+
+
 def test_running_again_changes_nothing_and_leaves_no_temporary_files(tmp_path: Path) -> None:
     write_run(tmp_path / "runs", "bahdanau", sentences=8, test_sets=("test",))
     assert report(tmp_path) == report(tmp_path)
