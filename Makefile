@@ -164,7 +164,7 @@ sweep: $(INSTALLED) ## Register the search of `make tune` as a W&B sweep and sta
 	  --devices "$(DEVICES)" --precision "$(PRECISION)"
 
 ##@ Develop
-test: $(INSTALLED) ## The test suite (2 min on 2 cores)
+test: $(INSTALLED) ## The test suite (7 min on 2 cores)
 	@$(PY) -m pytest -q
 
 test-slow: $(INSTALLED) ## The tests that take minutes each

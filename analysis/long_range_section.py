@@ -239,4 +239,4 @@ def summary(store: Store, verdicts: Verdicts) -> str:
     held = f"on {words.title(bases.task).lower()}, {words.held_briefly(bases)}; " if bases and bases.curves else ""
     outcomes = [verdict.outcome for _, verdict in verdicts]
     numbers = listing([f"{outcomes.count(o)} {o}" for o in (SUPPORTED, CONTRADICTED, NOT_DECIDED)])
-    return f"Long range: {held}of {len(outcomes)} claims {numbers}."
+    return f"Long range: {held}of {len(outcomes)} claims on it {numbers}."

@@ -14,6 +14,7 @@ from typing import Any
 
 import torch
 
+STATUS = ("status", "--porcelain", "--untracked-files=no", "--", ":/", ":(top,exclude)results")
 PACKAGES = ("torch", "lightning", "sacrebleu", "sacremoses", "sentencepiece", "torchtext", "wandb", "numpy")
 
 
@@ -144,14 +145,17 @@ def write_rows(path: Path, rows: Iterable[Mapping[str, Any]]) -> None:
 
 
 def git_state() -> dict[str, Any]:
-    """Commit of the code that runs, and whether it was changed since; None where there is no repository."""
+    """Commit of the code that runs, and whether it was changed since; None where there is no repository.
+
+    Reports in results/ are rewritten by every suite and run nothing, so they make no difference.
+    """
 
     def git(*words: str) -> str:
         here = Path(__file__).parent
         return subprocess.run(["git", *words], cwd=here, capture_output=True, text=True, check=True).stdout.strip()
 
     try:
-        return {"commit": git("rev-parse", "HEAD"), "dirty": bool(git("status", "--porcelain", "--untracked-files=no"))}
+        return {"commit": git("rev-parse", "HEAD"), "dirty": bool(git(*STATUS))}
     except (FileNotFoundError, subprocess.CalledProcessError):
         return {"commit": None, "dirty": False}
 

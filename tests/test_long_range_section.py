@@ -306,7 +306,7 @@ def test_pairs_of_translations_need_no_control(tmp_path: Path) -> None:
     write_pairs(tmp_path)
     (found,) = sections_of(store_of(tmp_path))
     store = store_of(tmp_path)
-    assert re.match(r"Long range: of \d+ claims 1 supported", summary(store, verdicts(store)))
+    assert re.match(r"Long range: of \d+ claims on it 1 supported", summary(store, verdicts(store)))
     assert found.title == title(PAIRS) == "Agreement in translation (multi30k-en-de)"
     over_all = next(table for table in tables_of(found) if "1,000 pairs" in table.caption)
     assert over_all.rows[0][1].startswith("0.950 (0.9")
@@ -320,7 +320,7 @@ def test_summary_counts_verdicts_and_names_reaches(copy: Store) -> None:
         "Long range: on copy, accuracy stays at 0.9 or above to length 24 for plain RNN, GRU and LSTM, beyond length "
         "64 for LSTM + attention and Transformer; of "
     )
-    assert re.search(r"of \d+ claims 2 supported, 1 contradicted and \d+ not decided\.$", text)
+    assert re.search(r"of \d+ claims on it 2 supported, 1 contradicted and \d+ not decided\.$", text)
     assert text.count(". ") == 0
 
 

@@ -1,5 +1,6 @@
 import json
 import os
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -189,3 +190,22 @@ def test_the_machine_and_the_versions_are_told() -> None:
     assert told["cpu"]
     assert told["memory_gib"] > 0
     assert {"python", "torch", "lightning", "sacrebleu", "sentencepiece"} <= set(versions())
+
+
+def test_a_rewritten_report_is_no_change_of_the_code(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    def git(*words: str) -> None:
+        named = ["-c", "user.name=a", "-c", "user.email=a@example.org"]
+        subprocess.run(["git", *named, *words], cwd=tmp_path, check=True, capture_output=True)
+
+    for file in ("results/report.md", "code/store.py"):
+        (tmp_path / file).parent.mkdir()
+        (tmp_path / file).write_text("one")
+    git("init")
+    git("add", ".")
+    git("commit", "-m", "one")
+    monkeypatch.setattr("experiments.store.__file__", str(tmp_path / "code" / "store.py"))
+    assert git_state()["dirty"] is False
+    (tmp_path / "results" / "report.md").write_text("two")
+    assert git_state()["dirty"] is False
+    (tmp_path / "code" / "store.py").write_text("two")
+    assert git_state()["dirty"] is True
