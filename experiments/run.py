@@ -9,7 +9,8 @@ import os
 import sys
 import time
 import traceback
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,9 @@ from typing import Any
 import lightning as L
 import torch
 import yaml
+from filelock import FileLock, Timeout
 from jsonargparse import ArgumentError, ArgumentParser, Namespace
+from lightning.pytorch.utilities import rank_zero_only
 from lightning.pytorch.utilities.exceptions import SIGTERMException
 
 from datamodules import SyntheticData, TranslationData
@@ -80,9 +83,36 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except ArgumentError as error:
         raise SystemExit(f"error: {one_sentence(error)}; see --help") from None
     key = RunKey(**config.run.as_dict())
-    if is_finished(key.folder, config_hash(identity(config))):
-        print(f"finished already: {key.folder}")
+    with alone(key):
+        if is_finished(key.folder, config_hash(identity(config))):
+            print(f"finished already: {key.folder}")
+        else:
+            run_and_tell(parser, config, key)
+
+
+@contextmanager
+def alone(key: RunKey) -> Iterator[None]:
+    """Keep other processes from the run's folder until the block ends, however it ends.
+
+    Only the first of several devices' processes asks: the others were started by it, or beside it.
+    """
+    if rank_zero_only.rank:  # type: ignore[attr-defined]
+        yield
         return
+    key.folder.parent.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(key.folder.with_name(f".{key.folder.name}.lock"))
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        raise SystemExit(f"error: {key.folder} is being run by another process; nothing was changed.") from None
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def run_and_tell(parser: ArgumentParser, config: Namespace, key: RunKey) -> None:
+    """Run, and say or record what kept it from its end."""
     try:
         run(parser, config, key)
     except (KeyboardInterrupt, SystemExit, SIGTERMException) as interruption:  # Lightning makes an exit of Ctrl-C

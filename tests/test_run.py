@@ -1,5 +1,7 @@
 import os
 import signal
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -12,7 +14,7 @@ from tiny_runs import SIZES, STEPS, VALIDATE_EVERY, read_json, read_lines, tiny_
 
 from datamodules import TranslationData
 from experiments.callbacks import Clock, ValidationBLEU
-from experiments.run import build_parser, identity, load_module, main
+from experiments.run import alone, build_parser, identity, load_module, main
 from experiments.store import config_hash, is_finished
 from experiments.tracking import decide_mode
 
@@ -110,6 +112,25 @@ def test_metrics_are_recorded_once_a_step_as_they_happen(finished: Path) -> None
         assert by_metric[metric] == validations
     assert [row["target_tokens"] for row in rows] == sorted(row["target_tokens"] for row in rows)
     assert [row["seconds"] for row in rows] == sorted(row["seconds"] for row in rows)
+
+
+def test_a_run_that_another_process_works_on_is_left_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = tiny_key(tmp_path).folder
+    code = "import sys, filelock; lock = filelock.FileLock(sys.argv[1]); lock.acquire(); print(flush=True); input()"
+    folder.parent.mkdir(parents=True)
+    command = [sys.executable, "-c", code, str(folder.parent / ".seed0.lock")]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as other:
+        assert other.stdout is not None
+        other.stdout.readline()
+        refused = exit_of(*tiny_arguments(tmp_path))
+        assert refused.code == f"error: {folder} is being run by another process; nothing was changed."
+        assert not folder.exists()
+        monkeypatch.setattr("lightning.pytorch.utilities.rank_zero_only.rank", 1)  # of a run that the first has begun
+        with alone(tiny_key(tmp_path)):
+            pass
+        monkeypatch.setattr("lightning.pytorch.utilities.rank_zero_only.rank", 0)
+        other.kill()  # a lock does not outlive its process
+    assert (tiny_run(tmp_path) / "result.json").exists()
 
 
 def test_a_finished_run_is_not_trained_again(
