@@ -174,6 +174,7 @@ class BahdanauNetwork(Network):
     ) -> tuple[Tensor, Tensor, Tensor, tuple[Tensor, Tensor]]:
         """c_t from s_{t-1}, then s_t = f([E y_{t-1}; c_t], s_{t-1}) (section 3.1, equations 4 to 6), for T = 1."""
         s, cell = state
+        cell = cell.to(torch.promote_types(cell.dtype, torch.float))  # it adds up over steps: never in bf16
         alpha = self.additive.weights(s, memory.keys, memory.mask).unsqueeze(1)  # (B, 1, S)
         context = torch.bmm(alpha.to(memory.annotations.dtype), memory.annotations)  # (B, 1, H)
         weight_ih, weight_hh, bias_ih, bias_hh = self.first.all_weights[0]

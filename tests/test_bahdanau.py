@@ -152,3 +152,12 @@ def test_tied_weights_are_one_tensor(name: str, output_is_target: bool, source_i
     assert (ours.output.weight is ours.embedding.weight) == output_is_target
     assert (ours.encoder.embedding.weight is ours.embedding.weight) == source_is_target
     assert ours.output.weight.shape[0] == TARGET_VOCABULARY
+
+
+def test_the_cell_stays_in_single_precision_word_by_word() -> None:
+    ours = network().float()
+    with torch.autocast("cpu", torch.bfloat16):
+        memory = ours.encode(sources())
+        _, state = ours.step(decoder_inputs()[:, 0], memory, ours.start(memory))
+        _, state = ours.step(decoder_inputs()[:, 1], memory, state)
+    assert state.cell.dtype == torch.float32

@@ -5,6 +5,7 @@ from datamodules.batch import BOS, PAD
 from experiments.speed.settings import Settings
 from experiments.speed.suite import read_settings
 from experiments.speed.systems import Step, System, build, random_batch, sequential_steps
+from models.products import PRODUCTS, multiplies_exactly
 from models.transformer import TransformerNetwork
 
 CPU = torch.device("cpu")
@@ -81,3 +82,20 @@ def test_recurrence_waits_for_every_token_and_attention_for_every_layer() -> Non
 def test_a_wrong_setting_is_named() -> None:
     with pytest.raises(Exception, match="hiden"):
         build({"class_path": "models.LSTMSeq2Seq", "init_args": {"network": {"hiden": 3}}}, 50)
+
+
+@pytest.mark.parametrize(
+    ("name", "by_onednn"),
+    [("transformer", True), ("transformer-bf16", False), ("transformer-compiled", False), ("lstm-compiled", True)],
+)
+def test_single_precision_goes_to_onednn_unless_compiled_attention_would_suffer(
+    name: str, by_onednn: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch, "compile", lambda function, **_: function)
+    system = System(name)
+    step = Step(build(SMOKE.models[system.network], 50), system, CPU)
+    seen: list[str] = []
+    step._loss = lambda _: (seen.append(PRODUCTS.fp32_precision), (torch.zeros(1, requires_grad=True).sum(), 1))[1]
+    step.batch = random_batch(2, 4, 4, 50, CPU)
+    step.forward_backward()
+    assert seen == ["bf16" if by_onednn and multiplies_exactly() else "none"]
