@@ -1,7 +1,10 @@
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 import torch
+import wandb
+from wandb_server import WandbServer, connected, without_login
 
 from experiments.tracking import decide_mode
 
@@ -22,3 +25,19 @@ def no_tracking(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     decide_mode.cache_clear()
     yield
     decide_mode.cache_clear()
+
+
+@pytest.fixture
+def nobody_logged_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Nothing of this machine's W&B is used, and nothing of a test's is left to the next."""
+    without_login(tmp_path, monkeypatch)
+    yield
+    wandb.teardown()
+    decide_mode.cache_clear()
+
+
+@pytest.fixture
+def server(nobody_logged_in: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[WandbServer]:
+    """A W&B server on this machine, with a login."""
+    with connected(tmp_path, monkeypatch) as running:
+        yield running

@@ -1,7 +1,6 @@
 import json
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -9,9 +8,8 @@ import fake_long_range
 import fake_runs
 import fake_speed
 import pytest
-import wandb
 import wandb_workspaces.reports.v2 as wr
-from wandb_server import WandbServer, connected, without_login
+from wandb_server import WandbServer
 
 from analysis import dashboard, dashboard_panels, report
 from analysis.blocks import Section
@@ -26,17 +24,7 @@ from experiments.store import RunKey
 RESULTS = Path(__file__).parents[1]
 
 
-@pytest.fixture(autouse=True)
-def nobody_logged_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    without_login(tmp_path, monkeypatch)
-    yield
-    wandb.teardown()
-
-
-@pytest.fixture
-def server(nobody_logged_in: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[WandbServer]:
-    with connected(tmp_path, monkeypatch) as running:
-        yield running
+pytestmark = pytest.mark.usefixtures("nobody_logged_in")
 
 
 @pytest.fixture(scope="module")

@@ -1,17 +1,15 @@
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 import wandb
 import yaml
-from wandb_server import WandbServer, connected, without_login
+from wandb_server import WandbServer
 
 from experiments import sweep
 from experiments.search_space import SPACE
 from experiments.sweep import main
-from experiments.tracking import decide_mode
 from experiments.tune import main as tune
 
 # wandb.sweep of wandb 0.31 calls a function that wandb itself has deprecated
@@ -19,22 +17,12 @@ pytestmark = pytest.mark.filterwarnings("ignore:Read the .app_url. setting:Depre
 
 
 @pytest.fixture(autouse=True)
-def nobody_logged_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    without_login(tmp_path, monkeypatch)
+def no_agents_settings(nobody_logged_in: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("WANDB_DIR", "WANDB_PROJECT", "WANDB_SWEEP_ID", "WANDB_RUN_ID", "WANDB_SWEEP_PARAM_PATH"):
         monkeypatch.setenv(name, "")  # wandb's agent sets them for its children; here it is undone
         monkeypatch.delenv(name)
     monkeypatch.setenv("PATH", "/usr/bin:/bin")
     monkeypatch.chdir(tmp_path)
-    yield
-    wandb.teardown()
-    decide_mode.cache_clear()
-
-
-@pytest.fixture
-def server(nobody_logged_in: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[WandbServer]:
-    with connected(tmp_path, monkeypatch) as running:
-        yield running
 
 
 @pytest.mark.parametrize(

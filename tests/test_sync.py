@@ -3,7 +3,6 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,26 +12,14 @@ import fake_speed
 import pytest
 import wandb
 from tiny_runs import tiny_key, tiny_run
-from wandb_server import WandbServer, connected, without_login
+from wandb_server import WandbServer
 
 from experiments import sync, tracking
 from experiments.mirror import numbers, read_record
 from experiments.sync import main, offline_runs, records
-from experiments.tracking import MARK, decide_mode, run_id
+from experiments.tracking import MARK, run_id
 
-
-@pytest.fixture(autouse=True)
-def nobody_logged_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    without_login(tmp_path, monkeypatch)
-    yield
-    wandb.teardown()
-    decide_mode.cache_clear()
-
-
-@pytest.fixture
-def server(nobody_logged_in: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[WandbServer]:
-    with connected(tmp_path, monkeypatch) as running:
-        yield running
+pytestmark = pytest.mark.usefixtures("nobody_logged_in")
 
 
 @pytest.fixture

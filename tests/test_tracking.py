@@ -1,7 +1,6 @@
 import json
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +8,7 @@ import pytest
 import wandb
 from lightning.pytorch.loggers import WandbLogger
 from tiny_runs import read_json, tiny_arguments, tiny_key, tiny_run
-from wandb_server import ENTITY, WandbServer, connected, without_login
+from wandb_server import ENTITY, WandbServer
 
 from experiments import tracking
 from experiments.callbacks import Clock
@@ -21,18 +20,7 @@ from experiments.tracking import MARK, decide_mode, is_mirrored, publish, run_id
 CONFIG = {"model": {"width": 32}}
 
 
-@pytest.fixture(autouse=True)
-def nobody_logged_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    without_login(tmp_path, monkeypatch)
-    yield
-    wandb.teardown()
-    decide_mode.cache_clear()
-
-
-@pytest.fixture
-def server(nobody_logged_in: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[WandbServer]:
-    with connected(tmp_path, monkeypatch) as running:
-        yield running
+pytestmark = pytest.mark.usefixtures("nobody_logged_in")
 
 
 def key(tmp_path: Path, **changes: Any) -> RunKey:
