@@ -9,6 +9,7 @@ DEVICES ?=
 NODES ?=
 PRECISION ?=
 JOBS ?=
+TIMEOUT ?=
 TRIALS ?= 4
 SWEEP ?=
 DATA_DIR ?= data
@@ -16,29 +17,41 @@ WANDB_MODE ?=
 PRICE ?=
 PEAK ?=
 TEXT ?=
+RENEW ?=
+LAUNCHER ?= local
+RAY ?=
+MINUTES ?= 10
 A ?=
 B ?=
 PYTHON ?= python3
 
 export DATA_DIR
+# As it was typed: no dollar sign or quote of a sentence means anything to make or to the shell.
+override TEXT := $(value TEXT)
+export TEXT
 ifneq ($(WANDB_MODE),)
 export WANDB_MODE
 endif
 
-HELP_VARS := SUITE TASKS MODELS SEEDS DIRECTION DEVICES NODES PRECISION JOBS TRIALS SWEEP PRICE PEAK A B DATA_DIR WANDB_MODE
+HELP_VARS := SUITE TASKS MODELS SEEDS DIRECTION DEVICES NODES PRECISION JOBS TIMEOUT LAUNCHER RAY TRIALS SWEEP PRICE PEAK RENEW MINUTES A B DATA_DIR WANDB_MODE
 HELP_SUITE := smoke | quick | full
 HELP_TASKS := of long-range or speed, for example copy recall; empty: those of the suite
 HELP_MODELS := rnn gru lstm bahdanau transformer, or variants; empty: those of the suite
 HELP_SEEDS := for example 0 1 2; empty: those of the suite
 HELP_DIRECTION := source-target, for example de-en; empty: that of the suite
 HELP_DEVICES := devices on each node; empty: all GPUs, or the CPU
-HELP_NODES := machines; empty: 1
+HELP_NODES := of plan: machines; runs on several are started by torchrun or SLURM (README)
 HELP_PRECISION := 32-true | bf16-mixed; empty: bf16 where the hardware has it
 HELP_JOBS := runs at once; empty: bleu one, long-range one a core
+HELP_TIMEOUT := minutes that one run may take; empty: no limit
+HELP_LAUNCHER := local | ray: runs on all machines of a Ray cluster
+HELP_RAY := host:port of the cluster; empty: the one of ray start, or this machine
 HELP_TRIALS := settings to try for each model on each task
 HELP_SWEEP := file for a W&B sweep definition, in place of tuning
 HELP_PRICE := of plan: what a device costs an hour; empty: hours alone
 HELP_PEAK := of plan: TFLOP/s in the data sheet of a device that was not measured
+HELP_RENEW := of reproduce-check: 1 writes the committed numbers anew
+HELP_MINUTES := of fuzz: how long
 HELP_A := of compare: a results folder, the runs of a suite, or a CSV file of published figures
 HELP_B := of compare: the other one
 HELP_DATA_DIR := folder of downloaded corpora
@@ -47,17 +60,20 @@ HELP_WANDB_MODE := online | offline | disabled; empty: online if logged in
 PY := .venv/bin/python
 INSTALLED := .venv/installed
 .DEFAULT_GOAL := help
-.PHONY: help quick full setup data bleu long-range contrastive tune speed plan speed-peers benchmark inspect report compare watch translate dashboard sync sweep test test-slow lint check clean-runs
+.PHONY: help quick full setup data bleu long-range contrastive retry reproduce-check tune speed plan speed-peers benchmark inspect report compare watch translate dashboard sync sweep test test-slow fuzz lint check clean-runs
 
 RUN_BLEU = $(PY) -m experiments.suite bleu --suite "$(SUITE)" --models "$(MODELS)" --seeds "$(SEEDS)" \
-  --direction "$(DIRECTION)" --devices "$(DEVICES)" --nodes "$(NODES)" --precision "$(PRECISION)" --jobs "$(JOBS)"
+  --direction "$(DIRECTION)" --devices "$(DEVICES)" --nodes "$(NODES)" --precision "$(PRECISION)" --jobs "$(JOBS)" \
+  --timeout "$(TIMEOUT)" --launcher "$(LAUNCHER)" --ray "$(RAY)"
 RUN_LONG_RANGE = $(PY) -m experiments.suite long-range --suite "$(SUITE)" --tasks "$(TASKS)" --models "$(MODELS)" \
-  --seeds "$(SEEDS)" --devices "$(DEVICES)" --precision "$(PRECISION)" --jobs "$(JOBS)"
-CONTRASTIVE = if [ -d "runs/$(SUITE)/bleu" ]; then $(PY) -m experiments.contrastive --suite "$(SUITE)"; else \
-  echo "contrastive translation needs trained translation models: make bleu SUITE=$(SUITE), then make contrastive SUITE=$(SUITE)"; fi
+  --seeds "$(SEEDS)" --devices "$(DEVICES)" --precision "$(PRECISION)" --jobs "$(JOBS)" \
+  --timeout "$(TIMEOUT)" --launcher "$(LAUNCHER)" --ray "$(RAY)"
+CONTRASTIVE = $(PY) -m experiments.contrastive --suite "$(SUITE)" --optional true
 INSPECT = $(PY) -m experiments.inspection --suite "$(SUITE)"
 SPEED = $(PY) -m experiments.speed --suite "$(SUITE)" --tasks "$(TASKS)"
 REPORT = $(PY) -m analysis.report --suite "$(SUITE)"
+IN_TURN = $(PY) -m experiments.in_turn
+EVERYTHING = $(IN_TURN) $(RUN_BLEU) then $(RUN_LONG_RANGE) then $(CONTRASTIVE) then $(INSPECT) then $(SPEED) then $(REPORT)
 
 ##@ Start here
 help: ## Show this help
@@ -65,19 +81,14 @@ help: ## Show this help
 	printf 'Usage: make %s<target>%s [NAME=value]\n' "$$c" "$$r"; \
 	awk -v b="$$b" -v c="$$c" -v r="$$r" \
 	  '/^##@ / { printf "\n%s%s%s\n", b, substr($$0, 5), r } \
-	   /^[a-z-]+:.* ## / { name = $$0; sub(/:.*/, "", name); sub(/^.* ## /, ""); printf "  %s%-12s%s %s\n", c, name, r, $$0 }' \
+	   /^[a-z-]+:.* ## / { name = $$0; sub(/:.*/, "", name); sub(/^.* ## /, ""); printf "  %s%-16s%s %s\n", c, name, r, $$0 }' \
 	  $(firstword $(MAKEFILE_LIST)); \
 	printf '\n%sVariables%s\n' "$$b" "$$r"
 	@$(foreach v,$(HELP_VARS),printf '  %-12s %-14s %s\n' '$(v)' '$(or $($(v)),-)' '$(HELP_$(v))';)
 
 quick: SUITE := quick
 quick: $(INSTALLED) ## Install, train on generated data, compare BLEU, long range, speed: report in results/quick (8 min)
-	@$(RUN_BLEU)
-	@$(RUN_LONG_RANGE)
-	@$(CONTRASTIVE)
-	@$(INSPECT)
-	@$(SPEED)
-	@$(REPORT)
+	@$(EVERYTHING)
 
 setup: $(INSTALLED) ## Install the locked packages into .venv (2 min; skipped when done)
 
@@ -95,21 +106,13 @@ data: $(INSTALLED) ## Download Multi30k and Tatoeba into DATA_DIR and check them
 
 full: SUITE := full
 full: $(INSTALLED) ## Every experiment of the reference comparison (overnight on 2 cores)
-	@$(RUN_BLEU)
-	@$(RUN_LONG_RANGE)
-	@$(CONTRASTIVE)
-	@$(INSPECT)
-	@$(SPEED)
-	@$(REPORT)
+	@$(EVERYTHING)
 
 bleu: $(INSTALLED) ## Translation quality: train, decode, score, report (smoke 1 min, quick 4 min, full 2 h on 2 cores)
-	@$(RUN_BLEU)
-	@$(REPORT)
+	@$(IN_TURN) $(RUN_BLEU) then $(REPORT)
 
 long-range: $(INSTALLED) ## What each model remembers, over what gap, how much (smoke 1 min, quick 3 min, full 2 h on 2 cores)
-	@$(RUN_LONG_RANGE)
-	@$(CONTRASTIVE)
-	@$(REPORT)
+	@$(IN_TURN) $(RUN_LONG_RANGE) then $(CONTRASTIVE) then $(REPORT)
 
 contrastive: $(INSTALLED) ## Score right against wrong verb numbers with the trained translation models (1 min)
 	@$(PY) -m experiments.contrastive --suite "$(SUITE)"
@@ -118,6 +121,13 @@ contrastive: $(INSTALLED) ## Score right against wrong verb numbers with the tra
 inspect: $(INSTALLED) ## What heads attend to, and words by training frequency, with the trained translation models (1 min)
 	@$(INSPECT)
 	@$(REPORT)
+
+retry: $(INSTALLED) ## Run again what failed in SUITE, and nothing else; each run goes on from its last checkpoint
+	@$(IN_TURN) $(PY) -m experiments.retry --suite "$(SUITE)" --jobs "$(JOBS)" --timeout "$(TIMEOUT)" \
+	  --launcher "$(LAUNCHER)" --ray "$(RAY)" then $(REPORT)
+
+reproduce-check: $(INSTALLED) ## Train a small suite again and compare every number with the committed ones (1 min)
+	@$(PY) -m experiments.reproduce $(if $(filter 1,$(RENEW)),--renew true)
 
 tune: $(INSTALLED) ## As many trials for every model of long-range, or SWEEP=file.yaml (quick 5 min, full 40 min on 2 cores)
 	@$(PY) -m experiments.tune --suite "$(SUITE)" --tasks "$(TASKS)" --models "$(MODELS)" --trials "$(TRIALS)" \
@@ -151,7 +161,7 @@ watch: $(INSTALLED) ## Follow SUITE in the terminal while it runs: progress, cur
 	@$(PY) -m analysis.watch --suite "$(SUITE)"
 
 translate: $(INSTALLED) ## Translate TEXT="A man is riding a bike." with every trained model (10 s)
-	@$(PY) -m experiments.translate "$(TEXT)"
+	@$(PY) -m experiments.translate "$$TEXT"
 
 dashboard: $(INSTALLED) ## Make or renew a Weights & Biases workspace and report of SUITE (quick 15 s, full 1 min)
 	@$(PY) -m analysis.dashboard --suite "$(SUITE)"
@@ -169,6 +179,9 @@ test: $(INSTALLED) ## The test suite (7 min on 2 cores)
 
 test-slow: $(INSTALLED) ## The tests that take minutes each
 	@$(PY) -m pytest -q -m slow
+
+fuzz: $(INSTALLED) ## Broken files for every reader, for MINUTES: read, or refused in one sentence
+	@PYTHONPATH=tests $(PY) -m fuzz_readers --minutes "$(MINUTES)"
 
 lint: $(INSTALLED) ## Format and lint rules, types
 	@$(PY) -m ruff format --check --quiet . && $(PY) -m ruff check --quiet . && $(PY) -m mypy --no-error-summary

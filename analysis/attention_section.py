@@ -1,6 +1,5 @@
 """What each model looks at: maps of a few sentences, all of them where the runs were inspected, and roles of heads."""
 
-import json
 import re
 from collections.abc import Mapping
 from typing import Any
@@ -9,11 +8,12 @@ import numpy as np
 
 from analysis import heads
 from analysis.blocks import Block, Figures, Heading, Notice, Paragraph, Section
+from analysis.checks import attention_complaint
 from analysis.examples_section import evenly_spaced
 from analysis.explorer import explorer
 from analysis.figures import Figure, attention_map
 from analysis.labels import Look, label, listing, ordered
-from analysis.records import ATTENTION, Run, Store, System, by_system, checked, fields_missing, first_common_seed
+from analysis.records import Run, Store, System, by_system, first_common_seed, parsed_list
 
 TRANSLATION = "bleu"
 MAPS = 4
@@ -91,13 +91,13 @@ def sentences_of(store: Store, run: Run) -> Sentences:
     path = run.folder / "attention.json"
     again = f"delete {run.folder} and run `make inspect SUITE={store.suite}`."
     try:
-        entries = checked(json.loads(path.read_text(encoding="utf-8")), list)
+        entries = parsed_list(path.read_text(encoding="utf-8"))
     except (FileNotFoundError, ValueError) as error:
         store.problems.append(f"{path} cannot be read ({error}): {again}")
         return {}
     usable = []
     for number, sentence in enumerate(entries):
-        complaint = complaint_about(sentence)
+        complaint = attention_complaint(sentence)
         if complaint:
             store.problems.append(f"{path}, sentence {number}: {complaint}; {again}")
         else:
@@ -107,26 +107,6 @@ def sentences_of(store: Store, run: Run) -> Sentences:
 
 def by_key(sentences: list[dict[str, Any]]) -> Sentences:
     return {(s["test_set"], s["id"]): s for s in sentences}
-
-
-def complaint_about(sentence: Any) -> str:
-    """Why a sentence's maps cannot be drawn, empty if they can."""
-    complaint = fields_missing(sentence, ATTENTION)
-    if complaint:
-        return complaint
-    S, T = len(sentence["source_tokens"]), len(sentence["target_tokens"])
-    shapes = {"encoder": (S, S), "decoder": (T, T)}
-    for name, weights in sentence["maps"].items():
-        wanted = shapes.get(heads.kind_of(name), (T, S))
-        try:
-            array = np.asarray(weights, dtype=np.float64)
-        except (ValueError, TypeError):  # rows of different lengths, or words
-            return f"map {name!r} is not a table of numbers"
-        if array.ndim != 3 or array.shape[1:] != wanted:
-            return f"map {name!r} has shape {array.shape[1:]} where the tokens need {wanted}"
-        if not ((array >= 0) & (array <= 1)).all():
-            return f"map {name!r} has weights outside 0 to 1"
-    return ""
 
 
 def with_maps(kept: Mapping[System, Sentences]) -> dict[System, Sentences]:

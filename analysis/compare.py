@@ -11,6 +11,7 @@ from analysis.compare_differences import Comparison, Difference, compare
 from analysis.compare_sections import build, summary
 from analysis.compare_sides import Place, Side, read_pair
 from analysis.report import environment, figures_of, write
+from analysis.visible import visible
 
 TITLE = "Two results compared"
 
@@ -34,7 +35,7 @@ def main(arguments: list[str] | None = None) -> None:
     try:
         a, b = read_pair(Path(options.a), Path(options.b))
     except (FileNotFoundError, ValueError) as error:
-        sys.exit(str(error))
+        sys.exit(visible(str(error)))
     for path in write_comparison(a, b, options.to):
         print(path)
 

@@ -1,7 +1,5 @@
 """One side of a comparison: a report's folder, the runs of a suite, or a table that somebody else made."""
 
-import csv
-import json
 import math
 import os
 from collections.abc import Iterable, Mapping, Sequence
@@ -9,6 +7,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from analysis.checks import check_machine
+from analysis.files import csv_lines, numeric, parsed_json, shortened
 from analysis.records import Store, read_store
 
 NEEDED = ("model", "metric", "value")
@@ -135,27 +135,17 @@ def read_runs(name: str, path: Path) -> Side:
 
 def read_csv(path: Path) -> tuple[list[str], list[Number]]:
     """The columns of a table and its numbers; a value left empty was not measured and is NaN."""
-    try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            reader = csv.DictReader(file, strict=True)
-            lines = [(row, reader.line_num) for row in reader]
-    except (csv.Error, UnicodeDecodeError) as error:
-        raise ValueError(f"{path} cannot be read as a CSV table in UTF-8 ({error}); export it again.") from error
-    columns = list(reader.fieldnames or [])
+    columns, lines = csv_lines(path)
     lacking = [column for column in NEEDED if column not in columns]
     if lacking:
         raise ValueError(
-            f"{path} has no column {' and no column '.join(lacking)} (its columns: {', '.join(columns) or 'none'}); "
-            f"a comparison needs {', '.join(NEEDED)}."
+            f"{path} has no column {' and no column '.join(lacking)} (its columns: "
+            f"{shortened(', '.join(columns)) or 'none'}); a comparison needs {', '.join(NEEDED)}."
         )
     return columns, [as_number(path, line, row) for row, line in lines]
 
 
-def as_number(path: Path, line: int, row: Mapping[str, Any]) -> Number:
-    if None in row or None in row.values():
-        raise ValueError(
-            f"{path}, line {line} does not have as many cells as the header; quote cells that hold a comma."
-        )
+def as_number(path: Path, line: int, row: Mapping[str, str]) -> Number:
     cells = {column: text.strip() for column, text in row.items()}
     cells |= {column: default for column, default in DEFAULTS.items() if not cells.get(column)}
     for column in ("model", "metric"):
@@ -175,25 +165,19 @@ def as_number(path: Path, line: int, row: Mapping[str, Any]) -> Number:
     )
 
 
-def numeric(path: Path, line: int, column: str, text: str, *, whole: bool = False) -> float:
-    """A cell as a number; NaN if it is empty."""
-    try:
-        return int(text) if whole else float(text or math.nan)
-    except ValueError as error:
-        kind = "a whole number" if whole else "a number"
-        raise ValueError(f"{path}, line {line}: {column} is {text!r}, not {kind}; correct it.") from error
-
-
 def read_origin(path: Path) -> dict[str, Any]:
     """What a report says of machines and commits; nothing if it was made before reports said so."""
     if not path.is_file():
         return {}
     try:
-        origin = json.loads(path.read_text(encoding="utf-8"))
+        origin = parsed_json(path.read_text(encoding="utf-8"))
         if not isinstance(origin, dict) or not all(
             isinstance(origin.get(k, []), list) for k in ("machines", "commits")
         ):
             raise ValueError("it is not an object with lists of machines and commits")
+        for machine in origin.get("machines", []):
+            if not isinstance(machine, str):
+                check_machine(machine)
     except ValueError as error:
         raise ValueError(f"{path} cannot be read ({error}); make the report again with `make report`.") from error
     return origin

@@ -16,6 +16,7 @@ from analysis.labels import Look, decimal, label, signed, span, with_span
 from analysis.pairs import Frames, Pair, same_sentences
 from analysis.records import Run, Store, System
 from analysis.statistics import TINY, Array, mean_interval, sentence_chrfs
+from analysis.visible import passage
 
 EXTREMES = 5
 
@@ -136,10 +137,10 @@ def extremes(first: System, second: System, found: Sequence[Difference], sign: i
     won = sorted((d for d in found if sign * d.value > TINY), key=lambda d: -sign * d.value)
     rows: list[list[str]] = []
     for one in won[:EXTREMES]:
-        rows.append([f"{one.name}, source", one.source, ""])
-        rows.append(["reference", one.reference, ""])
+        rows.append([f"{one.name}, source", passage(one.source), ""])
+        rows.append(["reference", passage(one.reference), ""])
         for system, hypothesis, chrf in zip((first, second), one.hypotheses, one.chrf, strict=True):
-            rows.append([label(system), hypothesis, decimal(chrf)])
+            rows.append([label(system), passage(hypothesis), decimal(chrf)])
     caption = f"Where the {label(better)} is furthest ahead of the {label(other)} in chrF: {min(len(won), EXTREMES)} "
     caption += f"of {len(won)} sentences, the greatest difference first."
     return Table(caption, ["", "text", "chrF"], rows, left=2)

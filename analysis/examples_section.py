@@ -7,6 +7,7 @@ from analysis.blocks import Paragraph, Section, Table
 from analysis.labels import decimal, label, listing
 from analysis.records import Run, Store, System, first_common_seed
 from analysis.statistics import sentence_chrf
+from analysis.visible import passage
 
 TRANSLATIONS = 10
 
@@ -48,10 +49,11 @@ def side_by_side(store: Store, runs: dict[System, Run]) -> list[Paragraph | Tabl
     ]
     for i in picked:
         reference = next(iter(tables.values())).loc[i, "reference"]
-        lines = [["source", sources[i], ""], ["reference", reference, ""]]
+        lines = [["source", passage(sources[i]), ""], ["reference", passage(reference), ""]]
         for system, table in tables.items():
             hypothesis = table.loc[i, "hypothesis"]
-            lines.append([label(system), hypothesis, decimal(sentence_chrf(hypothesis, table.loc[i, "reference"]))])
+            chrf = sentence_chrf(hypothesis, table.loc[i, "reference"])
+            lines.append([label(system), passage(hypothesis), decimal(chrf)])
         caption = f"Sentence {i}, {len(sources[i].split())} source words."
         blocks.append(Table(caption, ["", "text", "chrF"], lines, left=2))
     return blocks

@@ -9,6 +9,7 @@ import numpy as np
 
 from analysis.labels import Look, counted, label
 from analysis.records import System
+from analysis.visible import visible
 
 
 @dataclass(frozen=True)
@@ -61,8 +62,8 @@ def panel(look: Look, system: System, sentence: Mapping[str, Any]) -> dict[str, 
     return {
         "label": label(system),
         "colour": look.colour(system),
-        "source": sentence["source_tokens"],
-        "target": sentence["target_tokens"],
+        "source": [visible(token) for token in sentence["source_tokens"]],
+        "target": [visible(token) for token in sentence["target_tokens"]],
         "maps": [
             {"name": name, "heads": len(heads), "weights": packed(heads)} for name, heads in sentence["maps"].items()
         ],

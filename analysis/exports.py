@@ -9,6 +9,7 @@ import pandas as pd
 
 from analysis.blocks import Best, FigureLink, Section, SectionLink, Table
 from analysis.records import Store
+from analysis.visible import visible
 
 SYMBOLS = {
     "−": "$-$",
@@ -63,7 +64,7 @@ def is_link(cell: str) -> bool:
 def escaped(text: str) -> str:
     """Text as LaTeX that prints the same text; a best value is bold."""
     is_best = isinstance(text, Best)
-    text = re.sub(r"[\\{}]", lambda found: {"\\": r"\textbackslash{}"}.get(found[0], f"\\{found[0]}"), text)
+    text = re.sub(r"[\\{}]", lambda found: {"\\": r"\textbackslash{}"}.get(found[0], f"\\{found[0]}"), visible(text))
     text = re.sub(r"[&%$#_]", r"\\\g<0>", text)
     text = text.replace("~", r"\textasciitilde{}").replace("^", r"\textasciicircum{}")
     found = "".join(SYMBOLS.get(character, character) for character in text)

@@ -14,6 +14,7 @@ from analysis.labels import Look, counted, decimal, label, whole, with_span
 from analysis.pairs import Frames
 from analysis.records import System
 from analysis.statistics import Array, Interval
+from analysis.visible import passage
 from analysis.word_accuracy import words_of
 
 LONGEST_REPEATED = 4  # words in a phrase that may repeat
@@ -203,7 +204,8 @@ def examples(fault: str, checked: Sequence[Checked]) -> list[Table]:
         totals.append(f"{label(system)}{seed} {len(faulty)}")
         for finding, test_set, row in sorted(faulty, key=lambda item: -item[0].weight)[:EXAMPLES]:
             where = f"{label(system)}, {test_set} {row['id']}"
-            rows.append([where, finding.what, row["source"], row["reference"], row["hypothesis"]])
+            texts = (finding.what, row["source"], row["reference"], row["hypothesis"])
+            rows.append([where, *map(passage, texts)])
     caption = (
         f"{fault.capitalize()}: up to {EXAMPLES} hypotheses of each model, the worst first, else in the order of the "
         f"test sets. In all: {', '.join(totals)}."

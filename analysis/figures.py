@@ -2,6 +2,7 @@
 
 import io
 import re
+import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -22,6 +23,7 @@ from analysis.accuracy import Point
 from analysis.labels import Look, label
 from analysis.records import System
 from analysis.statistics import Interval
+from analysis.visible import visible
 
 INK = "#010203"  # stands for the text colour of the page until the SVG is written
 STYLE: dict[Any, Any] = {
@@ -257,6 +259,7 @@ def attention_map(
     target: Sequence[str],
 ) -> Figure:
     """Attention weights (T, S): one row per target token, one column per source token, full colour is 1."""
+    source, target = [visible(token) for token in source], [visible(token) for token in target]
     shades = LinearSegmentedColormap.from_list("weight", [f"{colour}00", colour])
     # labels stand outside these inches: the figure is cropped to what is drawn, however long the tokens are
     with panel((0.17 * len(source), 0.17 * len(target)), layout=None) as (canvas, axes):
@@ -282,7 +285,9 @@ def bin_names(bounds: Sequence[int]) -> list[str]:
 def panel(
     inches: tuple[float, float], layout: Literal["constrained"] | None = "constrained"
 ) -> Iterator[tuple[Canvas, Axes]]:
-    with matplotlib.rc_context(STYLE):
+    with matplotlib.rc_context(STYLE), warnings.catch_warnings():
+        # a browser has fonts for every script; in the PNG a character of another script is an empty box
+        warnings.filterwarnings("ignore", "Glyph .* missing from font|Matplotlib currently does not support")
         canvas = Canvas(figsize=inches, layout=layout)
         yield canvas, canvas.subplots()
 

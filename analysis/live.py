@@ -1,7 +1,6 @@
 """The runs of a suite while they go on: at each look only what is new in their files is read."""
 
 import glob
-import json
 import math
 import os
 from collections.abc import Iterable, Iterator
@@ -11,6 +10,7 @@ from typing import Any, NamedTuple
 
 import yaml
 
+from analysis.files import parsed_json
 from analysis.tail import History, Tail
 
 SCAN = 5.0  # seconds between two searches for new folders
@@ -110,7 +110,7 @@ class Run:
             return
         self._read[path] = self.ended = when
         try:
-            record = json.loads(path.read_text(encoding="utf-8"))
+            record = parsed_json(path.read_text(encoding="utf-8"))
             if status == "finished":
                 self.said = final_number(record["measurements"])
                 began, ended = (datetime.fromisoformat(record[name]) for name in ("started", "finished"))
@@ -120,7 +120,7 @@ class Run:
             self.status = status
         except FileNotFoundError:  # deleted since it was looked at
             self.status = "waiting"
-        except (ValueError, KeyError, TypeError, AttributeError):
+        except (ValueError, KeyError, TypeError, AttributeError, OverflowError):
             self.status, self.said = "unreadable", f"{path} cannot be read; delete it and run it again"
 
     def _follow(self, config: float) -> None:
@@ -176,7 +176,7 @@ def planned_steps(config: Path) -> int:
     """How many steps the run is to take; 0 where its configuration does not say."""
     try:
         return int(yaml.safe_load(config.read_text(encoding="utf-8"))["trainer"]["max_steps"])
-    except (FileNotFoundError, yaml.YAMLError, ValueError, KeyError, TypeError):
+    except Exception:  # of whatever kind, YAML has many: nobody who only watches is helped by it
         return 0
 
 
@@ -251,7 +251,7 @@ def read_plans(folder: Path) -> tuple[dict[Path, float], list[str]]:
     problems = []
     for name in sorted(glob.glob("planned-*.json", root_dir=folder)):
         try:
-            plan = json.loads((folder / name).read_text(encoding="utf-8"))
+            plan = parsed_json((folder / name).read_text(encoding="utf-8"))
             started, left = datetime.fromisoformat(plan["started"]).timestamp(), set(plan["left"])
             runs = {folder.parent / run: started if run in left else 0.0 for run in plan["runs"]}
             if any(run.parents[4] != folder for run in runs):

@@ -1,11 +1,12 @@
 """Published figures as data: every row with its source and with its metric as published."""
 
-import csv
-import io
 from collections.abc import Sequence
 from functools import cache
 from importlib.resources import files
+from pathlib import Path
 from typing import NamedTuple
+
+from analysis.files import csv_lines, numeric, shortened
 
 FILE = "published.csv"
 
@@ -44,5 +45,18 @@ class Published(NamedTuple):
 @cache
 def published() -> Sequence[Published]:
     """All published figures, in the order of the file."""
-    text = (files("analysis") / FILE).read_text(encoding="utf-8")
-    return [Published(**row | {"value": float(row["value"])}) for row in csv.DictReader(io.StringIO(text))]  # type: ignore[arg-type]
+    return read_published(Path(str(files("analysis") / FILE)))
+
+
+def read_published(path: Path) -> Sequence[Published]:
+    """The figures of a file.
+
+    Raises:
+        ValueError: it is not a CSV table, has other columns, or a value is not a number.
+    """
+    columns, lines = csv_lines(path)
+    if set(columns) != set(Published._fields):
+        raise ValueError(
+            f"{path} has the columns {shortened(', '.join(columns))}; it needs {', '.join(Published._fields)}."
+        )
+    return [Published(**cells | {"value": numeric(path, line, "value", cells["value"])}) for cells, line in lines]  # type: ignore[arg-type]

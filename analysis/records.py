@@ -1,6 +1,5 @@
 """The run store, read: one folder per run in, one tidy row per measured number out."""
 
-import hashlib
 import json
 import math
 import re
@@ -12,27 +11,24 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 
+from analysis.checks import (
+    BLOCK,
+    HISTORY,
+    MEASUREMENT,
+    Fields,
+    attention_complaint,
+    check,
+    check_key,
+    check_result,
+    parsed_lines,
+    parsed_translations,
+    parsed_trials,
+)
+from analysis.files import parsed_json
+
 KEY = ("suite", "experiment", "task", "model", "variant", "seed")
-MEASUREMENT = ("metric", "x_name", "x", "value", "unit", "n")
-RECORD = {
-    "config_hash": str,
-    "command": str,
-    "git": dict,
-    "versions": dict,
-    "machine": dict,
-    "started": str,
-    "finished": str,
-    "held_equal": dict,
-    "signatures": dict,
-    "measurements": list,
-}
+COLUMNS = tuple(MEASUREMENT)
 ORIGIN = ("config_hash", "started", "finished", "measurements")
-BLOCK = ("metric", "x_name", "x", "round", "value")
-HISTORY = ("step", "seconds", "target_tokens", "metric", "value")
-TRANSLATION = ("id", "source", "reference", "hypothesis", "score", "log_prob", "source_tokens", "truncated")
-ATTENTION = ("test_set", "id", "source_tokens", "target_tokens", "maps")
-TRIALS = ("chosen", "chosen_by", "space", "sampler", "pruner", "seed", "steps", "share_of_steps", "trials")
-TRIAL = ("number", "learning_rate", "initialisation_scale", "outcome", "validation_loss", "steps")
 
 
 class System(NamedTuple):
@@ -89,7 +85,7 @@ class Store:
         """The hypotheses of one test set in corpus order, or None (and a problem) where they cannot be read."""
         path = run.folder / "hypotheses" / f"{test_set}.jsonl"
         if path not in self._translations:
-            rows = self._lines(path, TRANSLATION)
+            rows = self._attempt(path, parsed_translations)
             self._translations[path] = pd.DataFrame(rows) if rows else None
         return self._translations[path]
 
@@ -105,25 +101,18 @@ class Store:
     def attention(self, run: Run) -> list[dict[str, Any]]:
         """Attention maps of the sentences kept; one whose maps do not fit its tokens becomes a problem instead."""
         path = run.folder / "attention.json"
-        sentences = self._attempt(path, lambda text: checked(json.loads(text), list))
-        return [s for s in sentences or [] if self._fits(path, s)]
+        usable = []
+        for sentence in self._attempt(path, parsed_list) or []:
+            if complaint := attention_complaint(sentence):
+                self.problems.append(f"{path}: {complaint}; run it again.")
+            else:
+                usable.append(sentence)
+        return usable
 
     def trials(self, run: Run) -> dict[str, Any] | None:
         """The trials that the run's settings were chosen from; None if there were none, or they cannot be read."""
         path = run.folder / "trials.json"
         return self._attempt(path, parsed_trials) if path.is_file() else None
-
-    def _fits(self, path: Path, sentence: Any) -> bool:
-        complaint = fields_missing(sentence, ATTENTION)
-        if not complaint:
-            wanted = (len(sentence["target_tokens"]), len(sentence["source_tokens"]))
-            for name, heads in sentence["maps"].items():
-                shapes = {(len(head), len(row)) for head in heads for row in head}
-                if shapes != {wanted}:
-                    complaint = f"map {name!r} has shape {sorted(shapes)} where the tokens need {wanted}"
-        if complaint:
-            self.problems.append(f"{path}: {complaint}; run it again.")
-        return not complaint
 
     def _attempt(self, path: Path, parse: Any) -> Any:
         if not path.is_file():
@@ -135,7 +124,7 @@ class Store:
             self.problems.append(f"{path} cannot be read ({error}); run it again.")
             return None
 
-    def _lines(self, path: Path, fields: Sequence[str]) -> list[dict[str, Any]]:
+    def _lines(self, path: Path, fields: Fields) -> list[dict[str, Any]]:
         return self._attempt(path, lambda text: parsed_lines(text, fields)) or []
 
 
@@ -164,7 +153,7 @@ def read_store(root: Path, suite: str) -> Store:
     runs, copied = without_copies(runs)
     problems += copied
     rows = [run.key | row for run in runs if run.status == "finished" for row in run.record["measurements"]]
-    measurements = pd.DataFrame(rows, columns=[*KEY, *MEASUREMENT]).astype({"value": float})
+    measurements = pd.DataFrame(rows, columns=[*KEY, *COLUMNS]).astype({"value": float})
     return Store(suite, runs, problems, measurements)
 
 
@@ -193,8 +182,9 @@ def read_run(folder: Path) -> tuple[Run, str]:
         path = folder / file
         if path.is_file():
             try:
-                record = checked(json.loads(path.read_text(encoding="utf-8")), dict)
-                check_key(record, key)
+                record = parsed_json(path.read_text(encoding="utf-8"))
+                check(record, {})
+                check_key(record, dict(zip(KEY, key, strict=True)))
                 if status == "finished":
                     check_result(record)
             except ValueError as error:
@@ -204,102 +194,11 @@ def read_run(folder: Path) -> tuple[Run, str]:
     return Run(*key, folder=folder, status="interrupted", record={}), ""
 
 
-def check_key(record: dict[str, Any], key: tuple[Any, ...]) -> None:
-    for column, expected in zip(KEY, key, strict=True):
-        if record.get(column) != expected:
-            raise ValueError(f"its {column} is {record.get(column)!r} but its folder says {expected!r}")
-
-
-def check_result(record: dict[str, Any]) -> None:
-    for name, kind in RECORD.items():
-        if not isinstance(record.get(name), kind):
-            raise ValueError(f"{name!r} is missing or is not a {kind.__name__}")
-    check_settings(record.get("model_settings", {}))
-    if record.get("digest", found := digest(record["measurements"])) != found:
-        raise ValueError("its measurements are not those that the run wrote, by their digest")
-    for number, row in enumerate(record["measurements"]):
-        complaint = fields_missing(row, MEASUREMENT)
-        if complaint:
-            raise ValueError(f"measurement {number}: {complaint}")
-        if not is_number(row["value"]):
-            raise ValueError(f"measurement {number} ({row['metric']}): its value is {row['value']!r}, not a number")
-
-
-def digest(measurements: list[Any]) -> str:
-    """The fingerprint that a run writes beside its measurements."""
-    return hashlib.sha256(json.dumps(measurements, sort_keys=True).encode()).hexdigest()
-
-
-def check_settings(settings: Any) -> None:
-    """Results made before settings were recorded have none; those that have them hold objects."""
-    arguments = settings.get("init_args", {}) if isinstance(settings, dict) else None
-    parts = [arguments.get(name, {}) for name in ("network", "optimisation")] if isinstance(arguments, dict) else [None]
-    if not all(isinstance(part, dict) for part in parts):
-        raise ValueError("'model_settings' is not an object with objects init_args, network and optimisation")
-
-
-def parsed_trials(text: str) -> dict[str, Any]:
-    """Trials as recorded, if they are whole and the chosen one is among those that finished."""
-    record: dict[str, Any] = checked(json.loads(text), dict)
-    complaint = fields_missing(record, TRIALS)
-    if complaint:
-        raise ValueError(complaint)
-    for name, values in checked(record["space"], dict).items():
-        complaint = fields_missing(values, ("low", "high", "distribution"))
-        if complaint:
-            raise ValueError(f"space of {name}: {complaint}")
-    for number, trial in enumerate(checked(record["trials"], list)):
-        complaint = fields_missing(trial, TRIAL) or not_numbers(trial)
-        if complaint:
-            raise ValueError(f"trial {number}: {complaint}")
-    if not is_number(record["share_of_steps"]):
-        raise ValueError(f"its share_of_steps is {record['share_of_steps']!r}, not a number")
-    chosen = [t for t in record["trials"] if t["number"] == record["chosen"] and t["outcome"] == "finished"]
-    if not chosen:
-        raise ValueError(f"trial {record['chosen']!r}, the chosen one, is not among those that finished")
-    return record
-
-
-def not_numbers(trial: dict[str, Any]) -> str:
-    """Only a trial that did not finish may be without a loss."""
-    wanted = ["learning_rate", "initialisation_scale", "steps"]
-    if trial["outcome"] == "finished" or trial["validation_loss"] is not None:
-        wanted.append("validation_loss")
-    wrong = next((name for name in wanted if not is_number(trial[name])), "")
-    return f"its {wrong} is {trial[wrong]!r}, not a number" if wrong else ""
-
-
-def is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
-
-
-def checked(value: Any, kind: type) -> Any:
-    if not isinstance(value, kind):
-        raise ValueError(f"it holds a {type(value).__name__}, not a {kind.__name__}")
+def parsed_list(text: str) -> list[Any]:
+    value = parsed_json(text)
+    if not isinstance(value, list):
+        raise ValueError(f"it holds a {type(value).__name__}, not a list")
     return value
-
-
-def fields_missing(row: Any, fields: Iterable[str]) -> str:
-    if not isinstance(row, dict):
-        return f"it is a {type(row).__name__}, not an object"
-    missing = [name for name in fields if name not in row]
-    return f"it has no {', '.join(missing)}" if missing else ""
-
-
-def parsed_lines(text: str, fields: Sequence[str]) -> list[dict[str, Any]]:
-    rows = []
-    for number, line in enumerate(text.split("\n"), start=1):  # splitlines would also cut at U+2028 inside a sentence
-        if not line:
-            continue
-        try:
-            row = json.loads(line)
-        except ValueError as error:
-            raise ValueError(f"line {number}: {error}") from error
-        complaint = fields_missing(row, fields)
-        if complaint:
-            raise ValueError(f"line {number}: {complaint}")
-        rows.append(row)
-    return rows
 
 
 def by_system(runs: Iterable[Run]) -> dict[System, dict[int, Run]]:

@@ -7,6 +7,7 @@ import sys
 import tempfile
 from collections import defaultdict
 from pathlib import Path
+from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 from markupsafe import Markup
@@ -51,6 +52,7 @@ from analysis.evidence import Evidence
 from analysis.figures import Figure
 from analysis.labels import MARKER_PATHS, NAMES, ROUND, SENTENCES, Look, listing
 from analysis.records import Store, System, read_store
+from analysis.visible import visible
 
 TITLE = "Recurrence against attention"
 
@@ -67,7 +69,7 @@ def main(arguments: list[str] | None = None) -> None:
     try:
         store = read_store(options.runs, options.suite)
     except FileNotFoundError as error:
-        sys.exit(str(error))
+        sys.exit(visible(str(error)))
     for path in write_report(store, options.results / options.suite):
         print(path)
 
@@ -175,6 +177,7 @@ def environment() -> Environment:
         loader=PackageLoader("analysis"),
         autoescape=select_autoescape(enabled_extensions=("html.jinja",)),
         undefined=StrictUndefined,
+        finalize=harmless,
         trim_blocks=True,
         lstrip_blocks=True,
         keep_trailing_newline=True,
@@ -194,6 +197,13 @@ def environment() -> Environment:
     return made
 
 
+def harmless(value: Any) -> Any:
+    """What a template prints, with controls spelt; line ends stay, they part the runs that a title lists."""
+    if isinstance(value, Markup) or not isinstance(value, str):
+        return value
+    return "\n".join(map(visible, value.split("\n")))
+
+
 def markdown(text: str) -> str:
     """Text as Markdown that reads as the same text, also inside a table cell."""
     if isinstance(text, FigureLink):
@@ -201,8 +211,8 @@ def markdown(text: str) -> str:
     if isinstance(text, SectionLink):
         return f"section {text}"
     if isinstance(text, Code):
-        return f"`{text}`".replace("|", r"\|")
-    escaped = re.sub(r"([\\`*_\[\]|~$#])", r"\\\1", text)
+        return f"`{text.replace('`', 'ˋ')}`".replace("|", r"\|")
+    escaped = re.sub(r"([\\`*_\[\]|~$#])", r"\\\1", visible(text))
     plain = " ".join(escaped.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;").split())
     return f"**{plain}**" if isinstance(text, Best) else plain
 

@@ -10,8 +10,9 @@ from typing import Any, NamedTuple
 import numpy as np
 from scipy import stats
 
+from analysis.files import is_number
 from analysis.labels import ordered
-from analysis.records import Run, Store, System, is_number
+from analysis.records import Run, Store, System
 from analysis.statistics import SAMPLES, SEED, Interval
 
 EXPERIMENT = "speed"

@@ -18,9 +18,10 @@ from analysis.evidence import (
     below,
     decided,
 )
+from analysis.files import is_number
 from analysis.labels import decimal, label, listing, whole
 from analysis.quality import Quality
-from analysis.records import System, is_number
+from analysis.records import System
 from analysis.rules import Judge
 from analysis.speed_fits import Fit, over, power_law, upper_half
 from analysis.speed_measures import Speed, growth, ratio, round_ratios

@@ -1,9 +1,10 @@
 """The metrics of a run while it goes on: a growing file, read once."""
 
-import json
 import math
 import os
 from pathlib import Path
+
+from analysis.files import parsed_json
 
 
 class Tail:
@@ -58,7 +59,7 @@ class History:
     def add(self, line: bytes) -> None:
         """Take in one line of metrics.jsonl; one that is not what was agreed is counted and left out."""
         try:
-            row = json.loads(line)
+            row = parsed_json(line.decode("utf-8"))
             step, seconds, tokens = int(float(row["step"])), float(row["seconds"]), float(row["target_tokens"])
             metric, value = str(row["metric"]), float(row["value"])
             if not math.isfinite(seconds + tokens):

@@ -18,6 +18,7 @@ from rich.text import Text
 
 from analysis.braille import curve
 from analysis.live import Run, Suite
+from analysis.visible import visible
 
 SECOND = 1.0
 SILENT = 60.0  # seconds without a line after which that is pointed out
@@ -48,7 +49,7 @@ def main(arguments: list[str] | None = None) -> None:
     if not options.suite or not folder.is_dir():
         present = sorted(path.name for path in options.runs.glob("*") if path.is_dir())
         sys.exit(
-            f"There is no suite {options.suite!r} in {options.runs} (there: {', '.join(present) or 'none'}); "
+            f"There is no suite {options.suite!r} in {options.runs} (there: {visible(', '.join(present)) or 'none'}); "
             f"start one first, for example with `make bleu SUITE={options.suite or 'quick'}`."
         )
     suite, console = Suite(folder), Console(highlight=False)
@@ -120,7 +121,7 @@ def frame(suite: Suite, now: float, width: int, height: int | None = None, hint:
 def heading(suite: Suite, now: float, width: int, hint: str) -> list[Text]:
     counts = {status: len(suite.having(status)) for status in STYLES}
     total = len(suite.runs)
-    parts = [Text(suite.folder.name, "bold")]
+    parts = [line(suite.folder.name, "bold")]
     if total == counts["waiting"]:
         parts.append(Text("waiting for the first run"))
     if total:
@@ -216,8 +217,8 @@ def named(run: Run, width: int | None = None) -> str:
 
 
 def line(text: str, style: str = "") -> Text:
-    """Text that is cut rather than wrapped."""
-    return Text(text, style, no_wrap=True, overflow="ellipsis")
+    """Text that is cut rather than wrapped, and that no terminal obeys."""
+    return Text(visible(text), style, no_wrap=True, overflow="ellipsis")
 
 
 def packed(parts: list[Text], width: int, indent: int = 2) -> list[Text]:

@@ -1,6 +1,5 @@
 """Word accuracy by how often a word occurs in training: precision, recall and F1 of words, with intervals."""
 
-import json
 import math
 from bisect import bisect_right
 from collections import Counter
@@ -13,8 +12,10 @@ from sacrebleu.tokenizers.tokenizer_13a import Tokenizer13a
 
 from analysis.accuracy import figure_name
 from analysis.blocks import Block, Figures, Paragraph, Table
+from analysis.checks import COUNT
 from analysis.differences_figures import frequency_curves
 from analysis.figures import Figure, bin_names
+from analysis.files import brief, parsed_json
 from analysis.labels import NONE, Look, decimal, label, listing, signed, span, whole, with_span
 from analysis.pairs import Frames, Pair
 from analysis.records import Store, System
@@ -74,15 +75,15 @@ def parsed_counts(text: str) -> dict[str, int]:
     Raises:
         ValueError: it is not JSON, not counted in sacreBLEU's 13a tokens, or holds something other than counts.
     """
-    record = json.loads(text)
+    record = parsed_json(text)
     if not isinstance(record, dict) or record.get("tokeniser") != "13a":
         raise ValueError("its tokeniser is not '13a'")
     counts = record.get("counts")
     if not isinstance(counts, dict):
         raise ValueError("its 'counts' is not an object")
-    wrong = next((word for word, n in counts.items() if type(n) is not int or n < 0), None)
+    wrong = next((word for word, n in counts.items() if not COUNT.fits(n)), None)
     if wrong is not None:
-        raise ValueError(f"it counts {wrong!r} {counts[wrong]!r} times")
+        raise ValueError(f"it counts {brief(wrong)} {brief(counts[wrong])} times")
     return counts
 
 

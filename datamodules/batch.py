@@ -47,6 +47,11 @@ def collate(examples: Sequence[Example]) -> Batch:
     )
 
 
+def unscored(batch: Batch) -> Batch:
+    """The same examples with nothing asked of them: they count nowhere."""
+    return batch._replace(labels=torch.full_like(batch.labels, IGNORE))
+
+
 def pad(rows: Sequence[Tensor], value: int) -> Tensor:
     """Stack one-dimensional tensors into (len(rows), longest), filled up with `value`."""
     return torch.nn.utils.rnn.pad_sequence(list(rows), batch_first=True, padding_value=value)

@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -139,6 +140,10 @@ def _load_files(corpus: Corpus) -> dict[str, ParallelText]:
         )
     splits = {}
     for split in ("train", "val", *(name for name in files if name not in ("train", "val"))):
+        if not re.fullmatch(r"\w[\w.-]*", split):  # it names a file of hypotheses
+            raise ValueError(
+                f"data.corpus.files names a test set {split!r}: write letters, digits, dots, dashes and underscores."
+            )
         match [Path(name) for name in files[split]]:
             case [source, target]:
                 splits[split] = ParallelText(*read_aligned(source, target))

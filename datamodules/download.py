@@ -9,6 +9,7 @@ import hashlib
 import http
 import http.client
 import os
+import ssl
 import sys
 import time
 import urllib.error
@@ -17,6 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from datamodules.corpora import find_data_dir
+from datamodules.text_files import visible
 
 MULTI30K = "https://raw.githubusercontent.com/multi30k/dataset/a3d2e0d26b56f3846f66a952536ffed4e401d05a/data/task1/raw"
 MULTI30K_SHA256 = {
@@ -38,6 +40,8 @@ TATOEBA_SHA256 = "b7688f84f99fa33c17397c14d8bd9cef1fdeb2ee0bf50074767023aee8926e
 TRIES = 3
 TIMEOUT = 30  # seconds without a byte
 CHUNK = 1 << 16  # bytes
+LONGEST = 1 << 28  # bytes; none of the files has as many
+BROKEN_OFF = (urllib.error.URLError, http.client.HTTPException, ConnectionError, TimeoutError, ssl.SSLError)
 
 
 @dataclass(frozen=True)
@@ -69,6 +73,7 @@ def fetch(file: RemoteFile, data_dir: Path, pause: float = 2.0) -> bool:
     Raises:
         ValueError: another file has this name, which is left alone, or the server sent other content.
         ConnectionError: the server cannot be reached, or broke off at every try.
+        OSError: the folder does not take the file.
     """
     path = data_dir / file.path
     if path.exists():
@@ -81,11 +86,11 @@ def fetch(file: RemoteFile, data_dir: Path, pause: float = 2.0) -> bool:
         try:
             _transfer(file.url, partial)
             break
-        except (OSError, http.client.HTTPException) as error:
+        except BROKEN_OFF as error:
             if attempt == TRIES - 1:
                 raise ConnectionError(
-                    f"{file.url} cannot be fetched ({error}): fetch it by other means, save it as {path}, and run "
-                    "this again to check it."
+                    f"{file.url} cannot be fetched ({visible(str(error))}): fetch it by other means, save it as "
+                    f"{path}, and run this again to check it."
                 ) from error
             time.sleep(pause * 2**attempt)
     if (found := sha256(partial)) != file.sha256:
@@ -118,6 +123,8 @@ def _transfer(url: str, partial: Path) -> None:
             while chunk := response.read(CHUNK):
                 file.write(chunk)
                 missing -= len(chunk)
+                if file.tell() > LONGEST:
+                    return  # the checksum tells that it is another file
     if missing > 0:  # a response read in chunks ends early without an error
         raise ConnectionError(f"the server broke off {missing:,} bytes before the end")
 
@@ -135,6 +142,13 @@ def main(arguments: list[str] | None = None) -> int:
                 fetched = fetch(file, data_dir)
             except (ValueError, ConnectionError) as error:
                 print(error, file=sys.stderr)
+                return 1
+            except OSError as error:
+                print(
+                    f"{data_dir / file.path} cannot be saved ({error}): make room for it, or name another folder with "
+                    "DATA_DIR, and run this again.",
+                    file=sys.stderr,
+                )
                 return 1
             print(f"{data_dir / file.path}: {'fetched' if fetched else 'already there'}, checksum right")
     return 0

@@ -1,10 +1,13 @@
 """Batches of a fixed token budget, the same plan on every device."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from typing import TypeVar
 
 import numpy as np
 import torch.distributed as dist
 from torch.utils.data import Sampler
+
+T = TypeVar("T")
 
 NOISE = 2.0  # tokens by which a length difference is misjudged when sorting: costs 2 % padding, mixes the batches
 
@@ -13,28 +16,35 @@ class TokenBucketBatchSampler(Sampler[list[int]]):
     """Batches of examples of like length that cost at most `max_tokens`, every example exactly once an epoch.
 
     A batch costs rows x longest row, in tokens, where a row is as long as the longer of its source and its target.
-    All ranks of torch.distributed make one plan from (seed, epoch) and take turns: each gets the same number of
-    batches, and the batches of one turn are neighbours in length, so no rank waits long for another. Nothing is
-    dropped or repeated to that end: batches are halved until their number is a multiple of the number of ranks.
+    All ranks of torch.distributed make one plan from (seed, epoch) and take turns, so that the plan of training depends
+    on the number of batches in an update alone: two ranks, or one that accumulates two batches, get the same updates.
+    Each rank gets the same number of batches, and the batches of one update are neighbours in length, so no rank
+    waits long for another. Nothing is dropped or repeated to that end: batches are halved until they can be dealt.
+
+    Without `shuffle`, for evaluation, there is one plan whatever the number of ranks: some get a batch less.
 
     Args:
         lengths: (N, 2) source and target lengths in tokens.
         max_tokens: Budget of one batch on one device, padding included.
         seed: Makes another order of the same examples.
         shuffle: New batches in a new order every epoch; otherwise always the same, shortest first.
+        accumulate: Batches of one rank in an update; an epoch has a multiple of them.
 
     Raises:
         ValueError: an example is longer than the budget; when iterated, too few examples for the ranks.
     """
 
-    def __init__(self, lengths: np.ndarray, max_tokens: int, seed: int = 0, shuffle: bool = True) -> None:
+    def __init__(
+        self, lengths: np.ndarray, max_tokens: int, seed: int = 0, shuffle: bool = True, accumulate: int = 1
+    ) -> None:
         longest = lengths.max(axis=1)
         if longest.max() > max_tokens:
             raise ValueError(
                 f"data.max_tokens is {max_tokens} but example {longest.argmax()} alone has {longest.max()} tokens: "
                 "raise data.max_tokens or lower data.max_length."
             )
-        self.lengths, self.max_tokens, self.seed, self.shuffle = lengths, max_tokens, seed, shuffle
+        self.lengths, self.max_tokens, self.seed = lengths, max_tokens, seed
+        self.shuffle, self.accumulate = shuffle, accumulate
         self.epoch = 0
         self.sampler = self  # Lightning calls set_epoch only on `dataloader.batch_sampler.sampler`
         self._planned: tuple[int, int] | None = None
@@ -45,20 +55,23 @@ class TokenBucketBatchSampler(Sampler[list[int]]):
         self.epoch = epoch
 
     def __iter__(self) -> Iterator[list[int]]:
-        rank, world = rank_and_world()
-        return iter(self.plan(world)[rank::world])
+        return iter(self.share())
 
     def __len__(self) -> int:
-        _, world = rank_and_world()
-        return len(self.plan(world)) // world
+        return len(self.share())
 
-    def plan(self, world: int) -> list[list[int]]:
-        """The batches of the current epoch for all `world` ranks; rank r takes every world-th from the r-th on."""
-        if self._planned != (self.epoch, world):
-            self._batches, self._planned = self._make_plan(world), (self.epoch, world)
+    def share(self) -> Sequence[list[int]]:
+        """The batches of the current epoch that are this rank's: every world-th."""
+        rank, world = rank_and_world()
+        return dealt(self.plan(world * self.accumulate if self.shuffle else 1), rank, world)
+
+    def plan(self, multiple: int) -> list[list[int]]:
+        """The batches of the current epoch for all ranks, in turns of `multiple`."""
+        if self._planned != (self.epoch, multiple):
+            self._batches, self._planned = self._make_plan(multiple), (self.epoch, multiple)
         return self._batches
 
-    def _make_plan(self, world: int) -> list[list[int]]:
+    def _make_plan(self, multiple: int) -> list[list[int]]:
         rng = np.random.default_rng((self.seed, self.epoch))
         # Equal longest side first, then equal difference of the sides, fills both sides of a batch. The noise spares
         # the longest side, so every epoch has the same number of batches.
@@ -66,10 +79,10 @@ class TokenBucketBatchSampler(Sampler[list[int]]):
         if self.shuffle:
             difference += rng.uniform(-NOISE, NOISE, len(difference))
         batches = self._fill(np.lexsort((difference, self.lengths.max(axis=1))))
-        split_to_multiple(batches, world)
+        split_to_multiple(batches, multiple)
         if not self.shuffle:
             return batches
-        turns = rng.permutation(np.arange(len(batches)).reshape(-1, world))
+        turns = rng.permutation(np.arange(len(batches)).reshape(-1, multiple))
         return [batches[index] for turn in turns for index in rng.permutation(turn)]
 
     def _fill(self, order: np.ndarray) -> list[list[int]]:
@@ -93,10 +106,18 @@ def split_to_multiple(batches: list[list[int]], multiple: int) -> None:
         batch = batches[index]
         if len(batch) == 1:
             raise ValueError(
-                f"{len(batches)} examples in batches of one cannot be dealt equally to {multiple} devices: raise "
-                "data.max_tokens or lower trainer.devices."
+                f"{len(batches)} examples in batches of one cannot be dealt to updates of {multiple} batches: raise "
+                "data.max_tokens, or lower trainer.devices or trainer.accumulate."
             )
         batches[index : index + 1] = [batch[: len(batch) // 2], batch[len(batch) // 2 :]]
+
+
+def dealt(batches: Sequence[T], rank: int, world: int) -> Sequence[T]:
+    """Every world-th batch from the rank-th on; a rank that would go without gets the first as well.
+
+    Lightning leaves out the whole validation of a rank without batches, and the other ranks would wait for it.
+    """
+    return batches[rank::world] or batches[:1]
 
 
 def rank_and_world() -> tuple[int, int]:

@@ -10,8 +10,8 @@ import numpy as np
 import torch
 from torch.utils.data import DataLoader
 
-from datamodules.batch import Batch
-from datamodules.sampler import rank_and_world
+from datamodules.batch import Batch, unscored
+from datamodules.sampler import dealt, rank_and_world
 from datamodules.task import Point, Split, Task
 
 
@@ -137,7 +137,9 @@ class SyntheticData(L.LightningDataModule):
         """One batch for each point of the training mixture, dealt out to the devices."""
         rank, world = rank_and_world()
         count = max(1, self.validation_examples // len(self.points))
-        batches = [self.examples("val", point, count) for point in self.points[rank::world]]
+        batches = [self.examples("val", point, count) for point in dealt(self.points, rank, world)]
+        if rank >= len(self.points):
+            batches = [unscored(batch) for batch in batches]
         return DataLoader(batches, batch_size=None)  # type: ignore[arg-type]
 
 

@@ -5,9 +5,21 @@ Unicode line separators are text, and counting them as line ends would shift one
 """
 
 import gzip
+import lzma
+import re
 import zipfile
 import zlib
 from pathlib import Path
+from typing import IO
+
+# Text packs to a third or a tenth of its size; a file that was made to fill the memory, to a thousandth.
+UNPACKED, TIMES = 1 << 28, 50  # bytes that any archive may hold, and beyond that how many times its own size
+OBEYED = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
+
+
+def visible(text: str) -> str:
+    """Text as a terminal may show it: what it would obey (controls, line ends, directions) is spelt, as in `\\x1b`."""
+    return OBEYED.sub(lambda found: repr(found[0])[1:-1], text)
 
 
 def read_aligned(source: Path, target: Path) -> tuple[list[str], list[str]]:
@@ -54,7 +66,7 @@ def read_lines(path: Path) -> list[str]:
 
     Raises:
         FileNotFoundError: the file is missing.
-        ValueError: it is empty, not UTF-8, or a broken archive.
+        ValueError: it is empty, not UTF-8, or an archive that is broken, encrypted or of a size no text has.
     """
     content = _read_bytes(path)
     try:
@@ -76,19 +88,39 @@ def _read_bytes(path: Path) -> bytes:
         match path.suffix:
             case ".gz":
                 with gzip.open(path) as file:
-                    return file.read()
+                    return _unpacked(file, path)
             case ".zip":
                 return _read_zip(path)
             case _:
                 return path.read_bytes()
-    except (zipfile.BadZipFile, gzip.BadGzipFile, EOFError, zlib.error) as error:
-        raise ValueError(f"{path} is not a whole {path.suffix} file ({error}): fetch it again.") from error
+    except (zipfile.BadZipFile, gzip.BadGzipFile, EOFError, zlib.error, lzma.LZMAError) as error:
+        raise ValueError(
+            f"{path} is not a whole {path.suffix} file ({visible(str(error))}): fetch it again."
+        ) from error
 
 
 def _read_zip(path: Path) -> bytes:
+    """The one text, read from within: nothing of an archive is ever written, whatever its names say."""
     with zipfile.ZipFile(path) as archive:
         # exports of Tatoeba carry a licence text, _about.txt, beside the sentences
         texts = [n for n in archive.namelist() if n.endswith((".txt", ".tsv")) and not Path(n).name.startswith("_")]
         if len(texts) != 1:
-            raise ValueError(f"{path} holds {len(texts)} text files ({', '.join(texts)}): it must hold exactly one.")
-        return archive.read(texts[0])
+            names = visible(", ".join(texts))
+            raise ValueError(f"{path} holds {len(texts)} text files ({names}): it must hold exactly one.")
+        try:
+            with archive.open(texts[0]) as file:
+                return _unpacked(file, path)
+        except (RuntimeError, NotImplementedError, OSError) as error:  # encrypted, of a method of its own, or not there
+            raise ValueError(f"{path} cannot be read ({visible(str(error))}): unpack it and name the text.") from error
+
+
+def _unpacked(file: IO[bytes] | gzip.GzipFile, path: Path) -> bytes:
+    packed = path.stat().st_size
+    limit = max(UNPACKED, TIMES * packed)
+    content = file.read(limit + 1)
+    if len(content) > limit:
+        raise ValueError(
+            f"{path} has {packed:,} bytes but unpacks to more than {limit:,}, as no text does: if you trust it, unpack "
+            "it and name the unpacked file."
+        )
+    return content

@@ -107,6 +107,9 @@ def cached_sentencepiece(sentences: Sequence[str], settings: TokenizerSettings, 
     """The SentencePiece model of these sentences, trained once and then read from `cache_dir/tokenizers`.
 
     The file's name hashes everything the model depends on. Processes that ask at the same time train it once.
+
+    Raises:
+        ValueError: the file holds something else, or `settings.vocab_size` does not suit the sentences.
     """
     options = sentencepiece_options(settings.kind, settings.vocab_size)
     key = hashlib.sha256(f"{sentencepiece.__version__} {options}\n".encode())
@@ -120,7 +123,22 @@ def cached_sentencepiece(sentences: Sequence[str], settings: TokenizerSettings, 
             partial = path.with_suffix(".partial")
             partial.write_bytes(model)
             os.replace(partial, path)
-        return path.read_bytes()
+        model = path.read_bytes()
+    if not fits(model, settings.vocab_size):
+        raise ValueError(
+            f"{path} is not the SentencePiece model that was kept there: delete it, and it is learnt again."
+        )
+    return model
+
+
+def fits(model: bytes, vocab_size: int) -> bool:
+    """Whether a model is one of ours with as many pieces."""
+    try:
+        processor = sentencepiece.SentencePieceProcessor(model_proto=model)
+    except RuntimeError:
+        return False
+    specials = (processor.pad_id(), processor.bos_id(), processor.eos_id(), processor.unk_id())
+    return bool(specials == (PAD, BOS, EOS, UNK) and processor.get_piece_size() == vocab_size)
 
 
 def train_sentencepiece(sentences: Sequence[str], kind: str, vocab_size: int) -> bytes:

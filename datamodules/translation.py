@@ -12,9 +12,9 @@ from lightning.pytorch.utilities import rank_zero_info
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
-from datamodules.batch import BOS, EOS, Batch, Example, collate
+from datamodules.batch import BOS, EOS, Batch, Example, collate, unscored
 from datamodules.corpora import Corpus, ParallelText, find_data_dir, load_corpus
-from datamodules.sampler import TokenBucketBatchSampler
+from datamodules.sampler import TokenBucketBatchSampler, rank_and_world
 from datamodules.tokenizer import Tokenizer, TokenizerSettings, build_tokenizers
 
 
@@ -61,6 +61,10 @@ class ResumableLoader(DataLoader):
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         self.skipped = state_dict["taken"]
+
+
+def collate_unscored(examples: Sequence[Example]) -> Batch:
+    return unscored(collate(examples))
 
 
 def rows(sequences: Sequence[list[int]]) -> Sequence[Tensor]:
@@ -184,6 +188,9 @@ class TranslationData(L.LightningDataModule):
     def loader(self, split: str, max_tokens: int | None = None) -> DataLoader:
         """Batches of a split: `train` shuffled anew each epoch, others always in one order, shortest first.
 
+        Each of several devices gets its share: of `train` the same number of batches as the others, of the other
+        splits as many of those of one device as there are for it, or the first without anything to score.
+
         Args:
             split: `train`, `val` or one of `test_sets`.
             max_tokens: Budget of a batch if not that of training. A longer sentence to be evaluated gets its own batch.
@@ -193,11 +200,16 @@ class TranslationData(L.LightningDataModule):
         """
         examples = self.examples(split)
         budget = max_tokens or self.max_tokens
+        accumulate = self.trainer.accumulate_grad_batches if self.trainer else 1
         if split != "train":
             budget = max(budget, int(examples.lengths.max()))
-        sampler = TokenBucketBatchSampler(examples.lengths, budget, seed=self.seed, shuffle=split == "train")
+        sampler = TokenBucketBatchSampler(examples.lengths, budget, self.seed, split == "train", accumulate)
+        spare = split != "train" and rank_and_world()[0] >= len(sampler.plan(1))
         return ResumableLoader(
-            examples, batch_sampler=sampler, collate_fn=collate, pin_memory=torch.cuda.is_available()
+            examples,
+            batch_sampler=sampler,
+            collate_fn=collate_unscored if spare else collate,
+            pin_memory=torch.cuda.is_available(),
         )
 
     def train_dataloader(self) -> DataLoader:

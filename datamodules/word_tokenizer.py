@@ -59,10 +59,13 @@ def build_word_tokenizers(
                 f"data.tokenizer.vocab_size is {settings.vocab_size}: the {len(SPECIAL_TOKENS)} special tokens leave "
                 "no room for words, ask for more."
             )
-        if max(counter.values()) < settings.min_frequency:
+        most = max(counter.values(), default=0)
+        if not most:
+            raise ValueError("The training text holds no word, only characters that no word is made of.")
+        if most < settings.min_frequency:
             raise ValueError(
                 f"data.tokenizer.min_frequency is {settings.min_frequency} but the most frequent word occurs "
-                f"{max(counter.values())} times: lower it."
+                f"{most} times: lower it."
             )
         vocabulary = Vocab(counter, max_size=room, min_freq=settings.min_frequency, specials=list(SPECIAL_TOKENS))
         tokenizers.append(WordTokenizer(vocabulary, language))

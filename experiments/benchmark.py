@@ -3,7 +3,6 @@
 python -m experiments.benchmark --suite full
 """
 
-import json
 import os
 import sys
 from collections.abc import Iterator, Sequence
@@ -19,6 +18,7 @@ from experiments.benchmark_steps import attention_loop, lstm_ratios, peak_share,
 from experiments.environment import KEEP_MEMORY, environment
 from experiments.peers import compare, sizes
 from experiments.quiet import quiet
+from experiments.reading import NUMBER, read_rows
 from experiments.speed.timing import spread
 from experiments.trainer import resolve_precision
 
@@ -152,8 +152,7 @@ def rates(suite: str, model: str, variant: str, root: str) -> dict[str, list[flo
     if not compare.finished(suite, model, compare.Plan(), root):
         return found
     path = compare.key_of(suite, model, variant, root).folder / "blocks.jsonl"
-    for line in path.read_text().splitlines():
-        row = json.loads(line)
+    for row in read_rows(path, {"metric": str, "value": NUMBER}):
         found.setdefault(row["metric"], []).append(row["value"])
     return found
 

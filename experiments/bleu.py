@@ -16,6 +16,7 @@ from models import Seq2SeqModule
 from models.search import Decoding, attention_maps, search
 
 ATTENTION_SENTENCES = 4  # per run, from the first test set
+MAPPED = 256  # source tokens of the longest sentence that is mapped: maps grow with the square
 
 
 def callbacks(data: TranslationData, decoding: Decoding, validation_sentences: int) -> list[Callback]:
@@ -102,7 +103,7 @@ def _attention_json(module: Seq2SeqModule, data: TranslationData, decoding: Deco
     by_length = sorted(range(len(examples)), key=lambda i: (len(examples[i].source), i))
     chosen = [by_length[len(by_length) * (2 * i + 1) // (2 * ATTENTION_SENTENCES)] for i in range(ATTENTION_SENTENCES)]
     records = []
-    for i in chosen:
+    for i in (i for i in chosen if len(examples[i].source) <= MAPPED):
         source = examples[i].source.to(module.device)
         hypothesis = search(module.network, source.unsqueeze(0), decoding)[0][0]
         maps = attention_maps(module.network, source, hypothesis.tokens, decoding)

@@ -18,13 +18,15 @@ from datamodules import TranslationData
 from datamodules.batch import IGNORE, PAD, Batch
 from experiments.decode import Translation, gather, translate_batch
 from experiments.environment import return_memory
+from experiments.reading import read_rows
 from experiments.scoring import bleu
+from experiments.store import write_atomically
 from models import Seq2SeqModule
 from models.search import Decoding
 
 
 class Clock(Callback):
-    """Training time and tokens, validation excluded, carried over when a run is resumed."""
+    """Training time, and tokens of all devices, validation excluded, carried over when a run is resumed."""
 
     def __init__(self) -> None:
         self.seconds = 0.0
@@ -39,8 +41,9 @@ class Clock(Callback):
         self, trainer: L.Trainer, module: L.LightningModule, outputs: Any, batch: Batch, batch_idx: int
     ) -> None:
         # Counted on the device: reading a number back would make an accelerator wait at every step.
-        self.target_tokens = self.target_tokens + (batch.labels != IGNORE).sum() * trainer.world_size
-        self.source_tokens = self.source_tokens + (batch.source != PAD).sum() * trainer.world_size
+        counts = torch.stack([(batch.labels != IGNORE).sum(), (batch.source != PAD).sum()])
+        target, source = trainer.strategy.reduce(counts, reduce_op="sum")
+        self.target_tokens, self.source_tokens = self.target_tokens + target, self.source_tokens + source
         self.seconds += time.perf_counter() - self._started
 
     def state_dict(self) -> dict[str, Any]:
@@ -85,8 +88,8 @@ class LocalRecord(Logger):
     def forget_after(self, step: int) -> None:
         """Drop what was recorded after the checkpoint that a run resumes from: it will happen again."""
         if self.path.exists():
-            lines = self.path.read_text().splitlines(keepends=True)
-            self.path.write_text("".join(line for line in lines if json.loads(line)["step"] <= step))
+            rows = read_rows(self.path, {"step": int})
+            write_atomically(self.path, "".join(json.dumps(row) + "\n" for row in rows if row["step"] <= step))
 
     def on_resume(self, step: int) -> None:
         self.forget_after(step)
@@ -186,4 +189,4 @@ class ValidationBLEU(Callback):
         references = self.data.text("val").target
         hypotheses = [t.hypothesis for t in translations]
         score = bleu(hypotheses, [references[t.id] for t in translations])
-        module.log("val/bleu", score, on_epoch=True, batch_size=1, sync_dist=True)
+        module.log("val/bleu", score, reduce_fx="max", sync_dist=True)  # all have the same

@@ -3,7 +3,6 @@
 python -m experiments.contrastive --suite quick
 """
 
-import json
 import sys
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
@@ -23,6 +22,7 @@ from datamodules.contrast import ContrastPair, contrast_pairs
 from datamodules.sampler import TokenBucketBatchSampler
 from datamodules.translation import TranslationExamples
 from experiments.quiet import quiet
+from experiments.reading import read_result
 from experiments.run import load_module
 from experiments.store import Measurement, RunKey, config_hash, is_finished, write_result, write_rows
 from models.loss import scored_logits
@@ -64,15 +64,22 @@ class Scored(NamedTuple):
         return self.reference.mean > self.contrast.mean
 
 
-def main(suite: str = "quick", root: str = "runs") -> None:
+def main(suite: str = "quick", root: str = "runs", optional: bool = False) -> None:
     """Score every trained translation model of a suite; those scored already are skipped.
 
     Args:
         suite: Which suite's models.
         root: Folder of the run store.
+        optional: Where there are none, say what is missing and end well.
     """
     quiet()
     folders = sorted(path for path in Path(root, suite, "bleu").glob("*/*/*/seed*") if path.is_dir())
+    if not folders and optional:
+        print(
+            "contrastive translation needs trained translation models: "
+            f"make bleu SUITE={suite}, then make contrastive SUITE={suite}"
+        )
+        return
     if not folders:
         raise SystemExit(f"error: no translation run under {Path(root, suite)}: run `make bleu SUITE={suite}` first.")
     done = unfit = 0
@@ -99,7 +106,7 @@ def score_run(folder: Path) -> str:
     started, key = datetime.now(UTC), scoring_key(folder)
     if not (folder / "result.json").exists():
         raise FileNotFoundError(f"this run is not finished: run `make bleu SUITE={key.suite}`.")
-    trained = json.loads((folder / "result.json").read_text())
+    trained = read_result(folder)
     module, data, _ = load_module(folder)
     pairs = contrast_pairs(data)
     config = {

@@ -17,7 +17,9 @@ from sacrebleu.tokenizers.tokenizer_13a import Tokenizer13a
 from torch import Tensor
 
 from datamodules import TranslationData
+from experiments.bleu import MAPPED
 from experiments.quiet import quiet
+from experiments.reading import read_result, read_rows
 from experiments.run import load_module
 from experiments.store import Measurement, RunKey, config_hash, is_finished, write_atomically, write_result
 from models.network import Network
@@ -61,7 +63,7 @@ def inspect_run(folder: Path) -> str:
     started, key = datetime.now(UTC), inspection_key(folder)
     if not (folder / "result.json").exists():
         raise FileNotFoundError(f"this run is not finished: run `make bleu SUITE={key.suite}`.")
-    trained = json.loads((folder / "result.json").read_text(encoding="utf-8"))
+    trained = read_result(folder)
     config = {
         "trained": [trained["config_hash"], trained["finished"]],  # the same configuration may be trained again
         "sentences": [SENTENCES, MEASURED],
@@ -114,7 +116,8 @@ def attention_sentences(network: Network, data: TranslationData, decoding: Decod
     test_set = data.test_sets[0]
     examples = data.examples(test_set)
     records = []
-    for i in chosen_by_length((len(source) for source in examples.sources), SENTENCES):
+    chosen = chosen_by_length((len(source) for source in examples.sources), SENTENCES)
+    for i in (i for i in chosen if len(examples[i].source) <= MAPPED):
         source = examples[i].source
         tokens = search(network, source.unsqueeze(0), decoding)[0][0].tokens
         maps = network.every_attention(source.unsqueeze(0), torch.tensor([[decoding.bos_id, *tokens]]))
@@ -140,10 +143,11 @@ def rounded(weights: Tensor) -> list[Any]:
 def measurements(network: Network, data: TranslationData) -> list[Measurement]:
     """Means over the queries of the first sentences of the first test set with their references, by map and head."""
     examples = data.examples(data.test_sets[0])
-    n = min(MEASURED, len(examples))
+    measured = [i for i in range(min(MEASURED, len(examples))) if max(examples.lengths[i]) <= MAPPED]
+    n = len(measured)
     found: dict[tuple[str, str], list[Tensor]] = defaultdict(list)  # by metric and map, (h, queries) a sentence
     chance: list[Tensor] = []
-    for i in range(n):
+    for i in measured:
         source, decoder_input = examples[i].source.unsqueeze(0), examples[i].decoder_input.unsqueeze(0)
         for name, weights in network.every_attention(source, decoder_input).items():
             for metric, values in head_values(name, weights[0].double()).items():
@@ -219,12 +223,12 @@ def hypotheses(folder: Path, test_set: str) -> list[str]:
 
     Raises:
         FileNotFoundError: it has not kept them.
+        ValueError: they are not as a run writes them.
     """
     path = folder / "hypotheses" / f"{test_set}.jsonl"
     if not path.exists():
         raise FileNotFoundError(f"{path} is not there: delete {folder / 'result.json'} and train this run again.")
-    lines = path.read_text(encoding="utf-8").split("\n")  # splitlines would also cut at U+2028 inside a sentence
-    return [json.loads(line)["hypothesis"] for line in lines if line]
+    return [row["hypothesis"] for row in read_rows(path, {"hypothesis": str})]
 
 
 if __name__ == "__main__":

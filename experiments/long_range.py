@@ -54,7 +54,7 @@ class ControlAccuracy(Callback):
     def on_validation_epoch_end(self, trainer: L.Trainer, module: L.LightningModule) -> None:
         assert isinstance(module, Seq2SeqModule)
         accuracy = float(right_share(module.network, self.batch, self.task, module.device).mean())
-        module.log("val/control_accuracy", accuracy, on_epoch=True, batch_size=1, sync_dist=True)
+        module.log("val/control_accuracy", accuracy, reduce_fx="max", sync_dist=True)  # all have the same
         if accuracy >= MASTERED and self.mastered_at is None:
             self.mastered_at = trainer.global_step
 

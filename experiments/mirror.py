@@ -7,9 +7,10 @@ numbers is also a plot, named `section/metric/x_name`. Nothing here is a mean ov
 would take it over a sample of the runs on the screen.
 """
 
-import json
 import os
+import warnings
 from collections.abc import Mapping
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,9 @@ import wandb
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
+
+from datamodules.text_files import visible
+from experiments.reading import AGAIN, NUMBER, Types, check, read_list, read_result, read_rows
 
 LOCK = Path(__file__).parents[1] / "requirements.lock"
 TRANSLATIONS, TRANSLATION_ROWS = "test/translations", 50
@@ -33,6 +37,14 @@ TRAINING = (
     "target_tokens_per_second",
 )
 COMPANIONS = ("_error", "_q25", "_q75")  # how sure another metric is: values of the summary, no plots of their own
+TRANSLATION: Mapping[str, Types] = {"id": int, "source": str, "reference": str, "hypothesis": str, "score": NUMBER}
+SENTENCE: Mapping[str, Types] = {
+    "test_set": str,
+    "id": int,
+    "source_tokens": list,
+    "target_tokens": list,
+    "maps": dict,
+}
 CELL = 0.17  # inches of a token in a map
 
 Record = Mapping[str, Any]
@@ -45,7 +57,7 @@ def send(run: Any, folder: Path) -> None:
         run: The W&B run.
         folder: The run's folder, with its result.json.
     """
-    record = read_record(folder)
+    record = read_result(folder)
     if LOCK.exists():
         run.save(str(LOCK), base_path=str(LOCK.parent), policy="now")
     shown: dict[str, Any] = {name: chart(name, points) for name, points in curves(record).items()}
@@ -63,11 +75,6 @@ def send(run: Any, folder: Path) -> None:
         artifact.add_file(str(best))
         run.log_artifact(artifact, aliases=["best", "latest"])
     run.summary.update(numbers(record))
-
-
-def read_record(folder: Path) -> dict[str, Any]:
-    record: dict[str, Any] = json.loads((folder / "result.json").read_text(encoding="utf-8"))
-    return record
 
 
 def model_is_wanted() -> bool:
@@ -126,17 +133,17 @@ def translations(folder: Path) -> list[Any]:
     """The first translations of every test set: a table for reading, not all that was translated."""
     rows = []
     for file in sorted(folder.glob("hypotheses/*.jsonl")):
-        lines = file.read_text(encoding="utf-8").split("\n")[:TRANSLATION_ROWS]
-        for one in (json.loads(line) for line in lines if line):
-            about = [one[column] for column in ("id", "source", "reference", "hypothesis", "score")]
-            rows.append([file.stem, *about])
+        for one in islice(read_rows(file, TRANSLATION), TRANSLATION_ROWS):
+            rows.append([file.stem, *(one[column] for column in TRANSLATION)])
     return rows
 
 
 def attention(folder: Path) -> list[wandb.Image]:
     """A picture for each sentence kept in attention.json, with the model's maps side by side."""
     path = folder / "attention.json"
-    sentences = json.loads(path.read_text(encoding="utf-8")) if path.exists() else []
+    sentences = read_list(path) if path.exists() else []
+    for number, sentence in enumerate(sentences):
+        check_maps(path, f"sentence {number}: ", sentence)
     drawn = {
         f"{one['test_set']}, sentence {one['id']}": picture(one) for one in map(of_source, sentences) if one["maps"]
     }
@@ -144,9 +151,25 @@ def attention(folder: Path) -> list[wandb.Image]:
     return [wandb.Image(padded(image, height, width), caption=caption) for caption, image in drawn.items()]
 
 
+def check_maps(path: Path, where: str, sentence: Any) -> None:
+    """Maps are (heads, T, S), where they look at the source.
+
+    Raises:
+        ValueError: They are not.
+    """
+    check(path, where, sentence, SENTENCE)
+    for name, heads in of_source(sentence)["maps"].items():
+        try:
+            shape = np.asarray(heads, dtype=np.float64).shape
+        except (ValueError, TypeError, OverflowError):  # rows of different lengths, or words
+            shape = ()
+        if shape[1:] != (len(sentence["target_tokens"]), len(sentence["source_tokens"])) or not shape[0]:
+            raise ValueError(f"{path} ({where}map {visible(name[:50])} does not fit its tokens): {AGAIN}.")
+
+
 def of_source(sentence: Mapping[str, Any]) -> dict[str, Any]:
     """The sentence with those maps alone that look from the target at the source."""
-    maps = {name: heads for name, heads in sentence["maps"].items() if name.split()[0] not in ("encoder", "decoder")}
+    maps = {name: h for name, h in sentence["maps"].items() if name.partition(" ")[0] not in ("encoder", "decoder")}
     return {**sentence, "maps": maps}
 
 
@@ -158,7 +181,8 @@ def padded(image: NDArray[np.uint8], height: int, width: int) -> NDArray[np.uint
 
 def picture(sentence: Mapping[str, Any]) -> NDArray[np.uint8]:
     """Maps (T, S), each the mean over its heads: rows are target tokens, columns source tokens, black is 1."""
-    source, target, maps = sentence["source_tokens"], sentence["target_tokens"], sentence["maps"]
+    source, target = ([visible(token) for token in sentence[f"{side}_tokens"]] for side in ("source", "target"))
+    maps = sentence["maps"]
     width, height = CELL * len(source) + 0.3, CELL * len(target) + 0.3
     figure = Figure(figsize=(len(maps) * width + 1.2, height + 1.2), layout="constrained")
     canvas = FigureCanvasAgg(figure)
@@ -167,5 +191,8 @@ def picture(sentence: Mapping[str, Any]) -> NDArray[np.uint8]:
         axes.set_title(f"{name}, mean over heads" if len(heads) > 1 else name, fontsize=8)
         axes.set_xticks(range(len(source)), source, rotation=90, fontsize=7, parse_math=False)
         axes.set_yticks(range(len(target)), target, fontsize=7, parse_math=False)
-    canvas.draw()
+    with warnings.catch_warnings():
+        # a character that the font lacks is an empty box
+        warnings.filterwarnings("ignore", "Glyph .* missing from font|Matplotlib currently does not support")
+        canvas.draw()
     return np.asarray(canvas.buffer_rgba())

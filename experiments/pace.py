@@ -1,12 +1,12 @@
 """How fast a device works through a recipe's operations: as the speed suite measured it, or as others published it."""
 
-import json
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from experiments.reading import read_result
 from experiments.requirements import Recipe
 
 TERA = 1e12
@@ -91,11 +91,12 @@ def read_records(root: Path, suites: list[str]) -> Records:
 
     Raises:
         FileNotFoundError: If none has.
+        ValueError: If one of them is not what the suite writes.
     """
     for suite in suites:
         paths = sorted((root / suite / "speed").glob("*/*/*/seed*/result.json"))
         if paths:
-            return Records(root / suite / "speed", [json.loads(path.read_text()) for path in paths])
+            return Records(root / suite / "speed", [read_result(path.parent) for path in paths])
     raise FileNotFoundError(
         f"no speed was measured yet in {' or '.join(str(root / suite / 'speed') for suite in suites)}: run "
         "`make speed SUITE=full` first, or give the peak of a device in TFLOP/s, for example `make plan PEAK=989`."

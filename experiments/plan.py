@@ -1,13 +1,15 @@
 """The runs of a suite: a grid of tasks, models and seeds, and the configuration files each run is made of."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import yaml
+from jsonargparse import ArgumentError, ArgumentParser
 
+from datamodules.text_files import visible
 from experiments.store import RunKey
+from experiments.yaml_files import one_sentence, read_yaml
 
 HERE = Path(__file__).parent
 
@@ -31,18 +33,39 @@ class Planned:
         return f"{self.key.task} {self.key.model} {self.key.variant} seed {self.key.seed}"
 
 
+@dataclass
+class TranslationGrid:
+    """Which models a suite translates with."""
+
+    corpus: str
+    direction: str
+    models: list[str]
+    seeds: list[int]
+
+
+@dataclass
+class LongRangeGrid:
+    """Which models a suite has on which tasks; a task in `tuned_as` takes the values tuned on another."""
+
+    seeds: list[int]
+    tasks: dict[str, list[str]]
+    tuned_as: dict[str, str] = field(default_factory=dict)
+
+
+GRIDS = {"bleu": TranslationGrid, "long-range": LongRangeGrid}
+
+
 def read_suite(name: str) -> dict[str, Any]:
     """The grid of a suite, by experiment.
 
     Raises:
-        ValueError: If there is no such suite.
+        ValueError: If there is no such suite, or its file is not plain YAML.
     """
     path = HERE / "suites" / f"{name}.yaml"
     if not path.exists():
         known = ", ".join(sorted(p.stem for p in path.parent.glob("*.yaml")))
         raise ValueError(f"SUITE is {name!r}, but {path} does not exist; the suites are {known}.")
-    grid: dict[str, Any] = yaml.safe_load(path.read_text())
-    return grid
+    return read_yaml(path)
 
 
 def plan_bleu(
@@ -90,7 +113,7 @@ def plan_long_range(
     for task in tasks:
         if task not in known:
             raise ValueError(f"TASKS names {task!r}, not in SUITE={suite}: choose from {', '.join(known)}.")
-    usual = next(iter(row["tasks"].values()))  # for a task of one's own, which the suite does not list
+    usual: list[str] = next(iter(row["tasks"].values()), [])  # for a task of one's own, which the suite does not list
     for seed in seeds or row["seeds"]:
         for task in tasks or row["tasks"]:
             for name in models or row["tasks"].get(task, usual):
@@ -110,11 +133,21 @@ def tuned_as(row: Mapping[str, Any], task: str) -> str:
 
 
 def row_of(suite: str, experiment: str) -> dict[str, Any]:
-    """What a suite says of an experiment."""
-    grid = read_suite(suite)
+    """What a suite says of an experiment.
+
+    Raises:
+        ValueError: If it says nothing of it, or something else than an experiment needs.
+    """
+    grid, where = read_suite(suite), HERE / "suites" / f"{suite}.yaml"
     if experiment not in grid:
-        raise ValueError(f"SUITE={suite} has no experiment {experiment!r}; it has {', '.join(grid)}.")
-    row: dict[str, Any] = grid[experiment]
+        has = visible(", ".join(map(str, grid)))
+        raise ValueError(f"SUITE={suite} has no experiment {experiment!r} in {where}; it has {has}.")
+    parser, name = ArgumentParser(exit_on_error=False), experiment.replace("-", "_")
+    parser.add_class_arguments(GRIDS[experiment], name)
+    try:
+        row: dict[str, Any] = parser.parse_object({name: grid[experiment]}).as_dict()[name]
+    except ArgumentError as error:
+        raise ValueError(f"{where}: {one_sentence(error)}") from error
     return row
 
 

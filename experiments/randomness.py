@@ -9,9 +9,10 @@ from lightning.pytorch.callbacks import Callback
 
 
 class SeedEachStep(Callback):
-    """Seeds dropout anew before each batch from (seed, updates done, batch of the update, rank).
+    """Seeds dropout anew before each batch from (seed, updates done, number of the batch in the update).
 
-    Nothing has to be kept in checkpoints, and what a loader or a validation draws in between changes nothing.
+    Nothing has to be kept in checkpoints, and what a loader or a validation draws in between changes nothing. A batch
+    has the same number in the update, and the same dropout, whether two devices share the update or one takes it all.
     """
 
     def __init__(self) -> None:
@@ -24,5 +25,6 @@ class SeedEachStep(Callback):
     def on_train_batch_start(self, trainer: L.Trainer, module: L.LightningModule, batch: Any, batch_idx: int) -> None:
         step, taken = self._place
         self._place = (step, taken + 1) if step == trainer.global_step else (trainer.global_step, 0)
-        numbers = np.random.SeedSequence([self._seed, *self._place, trainer.global_rank])
+        step, taken = self._place
+        numbers = np.random.SeedSequence([self._seed, step, taken * trainer.world_size + trainer.global_rank])
         torch.manual_seed(int(numbers.generate_state(1, np.uint64)[0] >> np.uint64(1)))

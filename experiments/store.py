@@ -15,6 +15,7 @@ from typing import Any
 import torch
 
 STATUS = ("status", "--porcelain", "--untracked-files=no", "--", ":/", ":(top,exclude)results")
+HALF = ".half"  # ends the name of a file that is being written
 PACKAGES = ("torch", "lightning", "sacrebleu", "sacremoses", "sentencepiece", "torchtext", "wandb", "numpy")
 
 
@@ -83,19 +84,19 @@ def digest(measurements: Sequence[Mapping[str, Any]]) -> str:
 def is_finished(folder: Path, expected_hash: str) -> bool:
     """Whether a folder holds the result of a run with this configuration."""
     try:
-        result = json.loads((folder / "result.json").read_text())
-    except (FileNotFoundError, json.JSONDecodeError):
+        result = json.loads((folder / "result.json").read_text(encoding="utf-8"))
+    except (FileNotFoundError, ValueError, RecursionError):
         return False
-    return bool(result.get("config_hash") == expected_hash)
+    return isinstance(result, dict) and result.get("config_hash") == expected_hash
 
 
-def write_atomically(path: Path, text: str) -> None:
+def write_atomically(path: Path, content: str | bytes | memoryview) -> None:
     """Write a whole file or leave the old one: readers never see half."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=HALF)
     try:
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            file.write(text)
+        with os.fdopen(handle, "wb") as file:
+            file.write(content.encode() if isinstance(content, str) else content)
             file.flush()
             os.fsync(file.fileno())
         os.chmod(temporary, 0o644)
@@ -103,6 +104,12 @@ def write_atomically(path: Path, text: str) -> None:
     except BaseException:
         Path(temporary).unlink(missing_ok=True)
         raise
+
+
+def remove_halves(folder: Path) -> None:
+    """Remove what processes that were killed while they wrote left in a folder; nobody may be writing there."""
+    for path in folder.rglob(f".*{HALF}"):
+        path.unlink()
 
 
 def write_result(
@@ -133,9 +140,23 @@ def write_result(
     (key.folder / "failure.json").unlink(missing_ok=True)
 
 
-def write_failure(key: RunKey, error: str, trace: str, log: Path) -> None:
-    """Record why a run did not finish."""
-    record = {**key.identity, "error": error, "traceback": trace, "log": str(log)}
+def write_failure(key: RunKey, error: str, trace: str, arguments: Sequence[str] = ()) -> None:
+    """Record why a run did not finish.
+
+    Args:
+        key: Names the run.
+        error: What went wrong, in a line.
+        trace: Where, as Python tells it, or the last that the run said.
+        arguments: What `experiments.run` was given, by which the run can be tried again.
+    """
+    record = {
+        **key.identity,
+        "error": error,
+        "traceback": trace,
+        "log": str(key.log),
+        "command": key.command,
+        "arguments": list(arguments),
+    }
     write_atomically(key.folder / "failure.json", json.dumps(record, indent=1, ensure_ascii=False) + "\n")
 
 

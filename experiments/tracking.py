@@ -16,16 +16,18 @@ from pathlib import Path
 from typing import Any, Literal, cast, get_args
 
 import wandb
-import yaml
 from lightning.pytorch.loggers import WandbLogger
 from lightning.pytorch.utilities import rank_zero_only
 
 from experiments.callbacks import Clock
-from experiments.mirror import model_is_wanted, read_record, send
+from experiments.mirror import model_is_wanted, send
+from experiments.reading import HISTORY, Types, read_object, read_result, read_rows
 from experiments.store import RunKey, git_state, write_atomically
+from experiments.yaml_files import read_yaml
 
 Mode = Literal["online", "offline", "disabled"]
 PROJECT = os.environ.get("WANDB_PROJECT", "recurrence-vs-attention")
+STAMP: Mapping[str, Types] = {"config_hash": str, "finished": str}
 MARK = "wandb.json"  # beside result.json: this very record is on W&B
 ANSWER = 30.0  # seconds for W&B to answer when a run begins
 UPLOAD = 120.0  # seconds for the rest of the uploads when a run ends; what is left then waits for `make sync`
@@ -164,8 +166,8 @@ def publish(logger: WandbLogger | None, key: RunKey) -> bool:
 
 def stamp(folder: Path) -> dict[str, str]:
     """What tells a record from one that was made later in the same folder."""
-    record = read_record(folder)
-    return {name: record[name] for name in ("config_hash", "finished")}
+    record = read_object(folder / "result.json", STAMP)
+    return {name: record[name] for name in STAMP}
 
 
 def is_mirrored(folder: Path) -> bool:
@@ -173,8 +175,11 @@ def is_mirrored(folder: Path) -> bool:
     mark = folder / MARK
     if not mark.exists():
         return False
-    known = json.loads(mark.read_text(encoding="utf-8"))
-    return {**known, **stamp(folder)} == known
+    try:
+        known = read_object(mark, STAMP)
+        return {**known, **stamp(folder)} == known
+    except ValueError:  # what is not whole is sent again, or said to be broken then
+        return False
 
 
 def publish_record(folder: Path) -> bool:
@@ -187,7 +192,7 @@ def publish_record(folder: Path) -> bool:
         Whether W&B has taken all of it.
     """
     quiet()
-    record = read_record(folder)
+    record = read_result(folder)
     names = ("suite", "experiment", "task", "model", "variant", "seed", "command")
     key = RunKey(**{name: record[name] for name in names}, root=str(folder.parents[5]))
     history_is_there = any(folder.glob("wandb/run-*"))  # sent while it trained, before something went wrong
@@ -201,14 +206,14 @@ def publish_record(folder: Path) -> bool:
 def settings_of(folder: Path, record: Mapping[str, Any]) -> dict[str, Any]:
     """The configuration of a finished run, and where it was measured."""
     file = folder / "config.yaml"
-    trained = yaml.safe_load(file.read_text(encoding="utf-8")) if file.exists() else {}
+    trained = read_yaml(file) if file.exists() else {}
     return {**trained, **{name: record[name] for name in ("config_hash", "git", "versions", "machine", "held_equal")}}
 
 
 def replay(logger: RunLogger, clock: Clock, history: Path) -> None:
     """Send the metrics of a training as they happened; none where nothing was trained."""
-    lines = history.read_text(encoding="utf-8").splitlines() if history.exists() else []
-    for step, rows in groupby(map(json.loads, lines), key=lambda row: row["step"]):
+    told = read_rows(history, HISTORY) if history.exists() else iter(())
+    for step, rows in groupby(told, key=lambda row: row["step"]):
         happened = list(rows)
         clock.seconds, clock.target_tokens = happened[-1]["seconds"], happened[-1]["target_tokens"]
         logger.log_metrics({row["metric"]: row["value"] for row in happened}, step - 1)  # Lightning counts from 0

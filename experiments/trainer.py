@@ -7,12 +7,18 @@ from typing import Any, Literal
 
 import lightning as L
 import torch
-from lightning.pytorch.callbacks import Callback, EarlyStopping, ModelCheckpoint, WeightAveraging
+from lightning.pytorch.callbacks import Callback, WeightAveraging
 from lightning.pytorch.loggers import Logger
+from lightning.pytorch.strategies import DDPStrategy, Strategy
 from lightning.pytorch.utilities.exceptions import SIGTERMException
 from torch import Tensor
 
+from experiments.checkpoints import AtomicCheckpoints, StopEarly, best_and_last
+from experiments.finite import ClipFinite
+from experiments.interruption import EndBetweenUpdates
+from experiments.processes import cluster
 from experiments.randomness import SeedEachStep
+from experiments.sharding import DivideWeights, prepare_sharding
 from models.products import onednn_products
 
 
@@ -29,13 +35,14 @@ class TrainerSettings:
         accelerator: cpu, gpu, or auto.
         devices: Number of devices on each node, or auto.
         num_nodes: Number of machines.
-        strategy: How several devices work together.
+        strategy: How several devices work together: ddp, each with all weights, or fsdp, each with a share of them.
         precision: auto is bf16 mixed precision where the hardware multiplies it natively, else 32-bit.
-        gradient_clip: Largest norm of the gradient.
+        gradient_clip: Largest norm of the gradient; 0 clips nothing.
         accumulate: Batches summed into one update.
         ema_decay: Decay of the exponential moving average of weights that is validated and kept; 0 turns it off.
         log_every: Updates between two rows of the training record.
-        deterministic: Refuse operations whose result can differ from run to run.
+        deterministic: Refuse operations whose result can differ from run to run on an accelerator too, where that can
+            be slow or rule out a network. On a CPU they are always refused: all of ours are exact there at no cost.
     """
 
     max_steps: int = 1000
@@ -46,7 +53,7 @@ class TrainerSettings:
     accelerator: Literal["cpu", "gpu", "auto"] = "auto"
     devices: int | Literal["auto"] = "auto"
     num_nodes: int = 1
-    strategy: Literal["auto", "ddp", "ddp_fork", "fsdp"] = "auto"
+    strategy: Literal["auto", "ddp", "fsdp"] = "auto"
     precision: Literal["auto", "32-true", "bf16-mixed"] = "auto"
     gradient_clip: float = 1.0
     accumulate: int = 1
@@ -75,70 +82,96 @@ def build_trainer(
         loggers: Where metrics go.
         callbacks: What measures. They come before weight averaging, so that validation measures the average.
     """
-    accelerator = settings.accelerator
-    if accelerator == "auto":
-        accelerator = "gpu" if torch.cuda.is_available() else "cpu"
-    devices = settings.devices
-    if devices == "auto" and accelerator == "cpu":
-        devices = 1  # one process already uses every core
-    training: list[Callback] = [SeedEachStep(), *callbacks, *best_and_last(settings, folder)]
+    accelerator, devices = hardware(settings)
+    kept = best_and_last(folder / "checkpoints", settings.monitor, settings.monitor_mode)
+    finite = ClipFinite(settings.gradient_clip, settings.log_every, folder / "config.yaml")
+    training: list[Callback] = [SeedEachStep(), finite, *callbacks, EndBetweenUpdates(settings.validate_every), *kept]
     if settings.ema_decay:
         training.append(WeightAveraging(multi_avg_fn=moving_average(settings.ema_decay)))
     if settings.patience is not None:
-        training.append(EarlyStopping(settings.monitor, mode=settings.monitor_mode, patience=settings.patience))
+        training.append(StopEarly(settings.monitor, mode=settings.monitor_mode, patience=settings.patience))
+    # Determinism would also fill memory before its first use, to show who reads it unwritten: 2 to 5 % of a step.
+    torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
     return L.Trainer(
         accelerator=accelerator,
         devices=devices,
         num_nodes=settings.num_nodes,
-        strategy=settings.strategy,
+        strategy=together(settings, devices * settings.num_nodes),
         precision=resolve_precision(settings.precision, accelerator),  # type: ignore[arg-type]
         max_steps=settings.max_steps,
         max_epochs=-1,
         val_check_interval=settings.validate_every * settings.accumulate,
         check_val_every_n_epoch=None,
         num_sanity_val_steps=0,
-        gradient_clip_val=settings.gradient_clip,
         accumulate_grad_batches=settings.accumulate,
         log_every_n_steps=settings.log_every,
-        deterministic=settings.deterministic,
+        deterministic=settings.deterministic or accelerator == "cpu",
         use_distributed_sampler=False,  # the token-bucket sampler shards itself
         logger=list(loggers),
         callbacks=training,
+        plugins=[AtomicCheckpoints(), cluster()],
         enable_progress_bar=False,
         enable_model_summary=False,
         default_root_dir=folder,
     )
 
 
+def hardware(settings: TrainerSettings) -> tuple[Literal["cpu", "gpu"], int]:
+    """What a run is trained on, and how many of them on each machine.
+
+    Raises:
+        ValueError: The machine has fewer.
+    """
+    gpus = torch.cuda.device_count()
+    accelerator: Literal["cpu", "gpu"] = "gpu" if gpus else "cpu"
+    if settings.accelerator != "auto":
+        accelerator = settings.accelerator
+    if accelerator == "gpu" and not gpus:
+        raise ValueError("trainer.accelerator is gpu, but torch finds no GPU here: set it to cpu or auto.")
+    devices = settings.devices
+    if devices == "auto":
+        devices = gpus if accelerator == "gpu" else 1  # one process already uses every core
+    if devices < 1 or settings.num_nodes < 1:
+        raise ValueError(
+            f"trainer.devices is {devices} and trainer.num_nodes {settings.num_nodes}; both must be at least 1."
+        )
+    if accelerator == "gpu" and devices > gpus:
+        raise ValueError(
+            f"trainer.devices is {devices}, but this machine has {gpus} GPU{'s' * (gpus > 1)}: lower it, or train on "
+            "the CPU with trainer.accelerator cpu."
+        )
+    return accelerator, devices
+
+
+def together(settings: TrainerSettings, devices: int) -> Strategy | Literal["auto"]:
+    """How that many devices share a training.
+
+    Raises:
+        ValueError: Weights that are divided cannot be averaged.
+    """
+    if devices == 1:
+        return "auto"
+    if settings.strategy != "fsdp":
+        return DDPStrategy()
+    if settings.ema_decay:
+        raise ValueError(
+            f"trainer.strategy fsdp divides the weights, which cannot be averaged then: set trainer.ema_decay to 0 "
+            f"(it is {settings.ema_decay}) or trainer.strategy to ddp."
+        )
+    return DivideWeights(devices)
+
+
 def fit(
     trainer: L.Trainer, module: L.LightningModule, data: L.LightningDataModule, checkpoint: Path | None = None
 ) -> None:
     """Train, from a checkpoint if there is one, with the faster exact products in 32 bits."""
+    if isinstance(trainer.strategy, DivideWeights):
+        prepare_sharding(module)
+    (ending,) = (callback for callback in trainer.callbacks if isinstance(callback, EndBetweenUpdates))  # type: ignore[attr-defined]
     with onednn_products(trainer.precision == "32-true"):
         trainer.fit(module, datamodule=data, ckpt_path=checkpoint, weights_only=True)
-
-
-def best_and_last(settings: TrainerSettings, folder: Path) -> list[Callback]:
-    """Keep the best checkpoint on validation, and the last for resuming, also when interrupted.
-
-    One callback each: a single one would put the interrupted weights over the best, and renew the last only when
-    there is a new best.
-    """
-    common: dict[str, Any] = {"dirpath": folder / "checkpoints", "enable_version_counter": False}
-    best = ModelCheckpoint(filename="best", monitor=settings.monitor, mode=settings.monitor_mode, **common)
-    return [best, LastCheckpoint(filename="last", save_on_exception=True, **common)]
-
-
-class LastCheckpoint(ModelCheckpoint):
-    """Saved at each validation and, when training is terminated, after the step that is being taken.
-
-    Other exceptions come in the middle of a step, and in a validation the module holds the averaged weights: neither
-    state could be gone on from.
-    """
-
-    def on_exception(self, trainer: L.Trainer, pl_module: L.LightningModule, exception: BaseException) -> None:
-        if isinstance(exception, SIGTERMException) and not trainer.validating:
-            super().on_exception(trainer, pl_module, exception)
+    if ending.asked:
+        raise SIGTERMException
 
 
 def moving_average(decay: float) -> Callable[[Sequence[Tensor], Sequence[Tensor], Tensor | int], None]:

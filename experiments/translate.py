@@ -10,6 +10,7 @@ import torch
 from jsonargparse import auto_cli
 
 from datamodules.batch import EOS
+from datamodules.text_files import visible
 from experiments.quiet import quiet
 from experiments.run import load_module
 from models.search import search
@@ -27,9 +28,9 @@ def main(text: str, suite: str = "", n_best: int = 1, root: str = "runs") -> Non
     quiet()
     try:
         for line in translations(text, find_runs(Path(root), suite), n_best):
-            print(line)
+            print(visible(line))
     except (FileNotFoundError, ValueError) as error:
-        raise SystemExit(f"error: {error}") from None
+        raise SystemExit(f"error: {visible(str(error))}") from None
 
 
 def find_runs(root: Path, suite: str) -> list[Path]:
@@ -51,10 +52,12 @@ def translations(text: str, runs: list[Path], n_best: int) -> list[str]:
     """One line per model and hypothesis: name, translation, score and log-probability.
 
     Raises:
-        ValueError: If the text is empty.
+        ValueError: If the text is empty, or no text.
     """
     if not text.strip():
         raise ValueError('TEXT is empty; write make translate TEXT="A man is riding a bike."')
+    if any("\ud800" <= character <= "\udfff" for character in text):
+        raise ValueError("TEXT is not UTF-8: convert it with iconv.")
     lines = [f"source  {text}"]
     for folder in runs:
         module, data, decoding = load_module(folder)

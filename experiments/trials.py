@@ -1,10 +1,7 @@
 """The trials of one model on one task: an Optuna study in a journal, every trial a run in a process of its own."""
 
-import json
 import math
-import os
 import shutil
-import signal
 import subprocess
 import sys
 import threading
@@ -23,7 +20,11 @@ from optuna.storages.journal import JournalFileBackend
 from optuna.trial import FrozenTrial, Trial, TrialState
 
 from experiments.environment import environment
+from experiments.finite import Diverged
+from experiments.launch import end
 from experiments.plan import HERE, Planned
+from experiments.reading import NUMBER, read_object, read_rows
+from experiments.run import BOUND
 from experiments.search_space import SEED, SHARED_POINTS, distributions, overrides, rounded, shared_point
 from experiments.store import git_state, machine
 
@@ -34,7 +35,6 @@ REPORTS = 10  # validations of a trial
 COMPLETE_FIRST = 3
 NEVER_BEFORE = 0.5
 SETTLED = {"finished": TrialState.COMPLETE, "pruned": TrialState.PRUNED, "diverged": TrialState.PRUNED}
-PATIENCE = 60.0  # seconds for a run to finish its step when it is asked to end
 POLL = 0.5  # seconds between two looks at a run's record
 
 Report = Callable[[int, float], bool]  # (step, validation loss) -> whether to go on
@@ -150,6 +150,8 @@ class Search:
 
         code = run(planned, report)
         last_step, last_loss = reports[-1] if reports else (0, math.nan)
+        if code == 1 and recorded_error(planned).startswith(f"{Diverged.__name__}: "):
+            stopped_as, last_loss = "diverged", math.nan
         complete = code == 0 and last_step == self.subject.steps
         outcome = stopped_as or ("finished" if complete else "interrupted" if code in (130, 143) else "failed")
         row = {
@@ -226,9 +228,16 @@ def provenance() -> dict[str, str]:
 
 def why_it_failed(planned: Planned, code: int) -> str:
     """The error that the run recorded, or how its process ended."""
+    return f"{recorded_error(planned) or f'exit code {code}'}; see {planned.key.log}"
+
+
+def recorded_error(planned: Planned) -> str:
+    """The error that the run recorded; empty if it recorded none."""
     failure = planned.key.folder / "failure.json"
-    what = json.loads(failure.read_text())["error"] if failure.exists() else f"exit code {code}"
-    return f"{what}; see {planned.key.log}"
+    try:
+        return str(read_object(failure, {"error": str})["error"]) if failure.exists() else ""
+    except ValueError as error:
+        return str(error)
 
 
 def run_trial(planned: Planned, report: Report, threads: int, stopped: threading.Event) -> int:
@@ -245,7 +254,7 @@ def run_trial(planned: Planned, report: Report, threads: int, stopped: threading
     """
     key = planned.key
     key.log.parent.mkdir(parents=True, exist_ok=True)
-    variables = environment(threads, WANDB_MODE="disabled")  # a hundred short runs are no dashboard
+    variables = {**environment(threads, WANDB_MODE="disabled"), BOUND: "1"}  # a hundred short runs are no dashboard
     command = [sys.executable, "-m", "experiments.run", *planned.arguments]
     told: set[int] = set()
 
@@ -257,7 +266,12 @@ def run_trial(planned: Planned, report: Report, threads: int, stopped: threading
     with (
         key.log.open("a", encoding="utf-8") as log,
         subprocess.Popen(
-            command, env=variables, stdout=log, stderr=subprocess.STDOUT, start_new_session=True
+            command,
+            env=variables,
+            stdin=subprocess.PIPE,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
         ) as process,
     ):
         try:
@@ -270,21 +284,8 @@ def run_trial(planned: Planned, report: Report, threads: int, stopped: threading
     return process.returncode
 
 
-def end(process: subprocess.Popen[bytes]) -> None:
-    """Ask a process to finish its step and end; take it down with its children if it does not."""
-    if process.poll() is not None:
-        return
-    process.terminate()
-    try:
-        process.wait(PATIENCE)
-    except subprocess.TimeoutExpired:
-        os.killpg(process.pid, signal.SIGKILL)
-
-
 def validation_losses(record: Path) -> Iterator[tuple[int, float]]:
     """(step, loss) of the whole lines of a metrics.jsonl; its last line may still be being written."""
     if record.exists():
-        for line in record.read_text(encoding="utf-8").splitlines(keepends=True):
-            if line.endswith("\n") and '"val/loss"' in line:
-                row = json.loads(line)
-                yield row["step"], row["value"]
+        for row in read_rows(record, {"step": int, "value": NUMBER}, having='"val/loss"'):
+            yield row["step"], row["value"]

@@ -27,6 +27,7 @@ from jsonargparse import ArgumentError, auto_cli
 
 from experiments.launch import jobs_at_once
 from experiments.plan import Planned, plan_long_range, row_of, tuned_as
+from experiments.reading import read_object
 from experiments.run import build_parser, identity, one_sentence
 from experiments.search_space import OPTIMISATION, SEED, SHARED_POINTS, SPACE, sweep_definition
 from experiments.store import config_hash, write_atomically
@@ -169,7 +170,7 @@ def unequal(found: Sequence[Subject]) -> list[str]:
     """A sentence for each task whose models were not all given the same number of trials."""
     said = []
     for folder in sorted({subject.tuned.parent for subject in found}):
-        records = [json.loads(path.read_text(encoding="utf-8")) for path in sorted(folder.glob("*.trials.json"))]
+        records = [read_object(path, {"model": str, "trials": list}) for path in sorted(folder.glob("*.trials.json"))]
         counts = {record["model"]: len(record["trials"]) for record in records}
         if len(set(counts.values())) > 1:
             listed = ", ".join(f"{model} {count}" for model, count in counts.items())

@@ -20,11 +20,16 @@ def attention_weights(query: Tensor, key: Tensor, bias: Tensor | None = None, *,
     Args:
         query: (..., T, d).
         key: (..., S, d).
-        bias: Added to the scores, broadcast to (..., T, S); -inf forbids a position.
+        bias: Added to the scores, broadcast to (..., T, S); -inf forbids a position. A query to which all are forbidden
+            attends to nothing: its weights are zero, as in the fast kernel.
         scale: Instead of 1 / sqrt(d).
     """
     scores = query @ key.transpose(-2, -1) * (query.shape[-1] ** -0.5 if scale is None else scale)  # (..., T, S)
-    return torch.softmax(scores if bias is None else scores + bias, dim=-1)
+    if bias is None:
+        return torch.softmax(scores, dim=-1)
+    scores = scores + bias
+    sees_nothing = scores.isneginf().all(-1, keepdim=True)
+    return torch.softmax(scores.masked_fill(sees_nothing, 0), dim=-1).masked_fill(sees_nothing, 0)
 
 
 def reference_attention(

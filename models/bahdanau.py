@@ -56,12 +56,12 @@ class AdditiveAttention(nn.Module):
         Args:
             query: Decoder states.
             keys: (B, S, A) from `keys`.
-            mask: (B, S), 0 at source tokens and -inf at padding.
+            mask: (B, S), 0 at source tokens and -inf at padding, in single precision.
         """
         if query.dim() == 3:
             keys, mask = keys.unsqueeze(1), mask.unsqueeze(1)
         energy = torch.sigmoid(2 * self.W_a(query).unsqueeze(-2) + keys) @ (2 * self.v).to(keys.dtype)  # (B, [T,] S)
-        return torch.softmax(energy.float() + mask, dim=-1)
+        return torch.softmax(energy + mask, dim=-1)
 
 
 class BahdanauMemory(NamedTuple):
@@ -125,7 +125,9 @@ class BahdanauNetwork(Network):
     def encode(self, source: Tensor) -> BahdanauMemory:
         """(B, S) token ids -> annotations, their keys, and the decoder's first state."""
         annotations, hidden, cell, is_padding = self.encoder(source)
-        mask = torch.zeros_like(is_padding, dtype=torch.float).masked_fill(is_padding, -torch.inf)
+        # Of a source without any token all annotations are zero: to look at them is to see nothing, and no NaN.
+        forbidden = is_padding & ~is_padding.all(1, keepdim=True)
+        mask = torch.zeros_like(is_padding, dtype=torch.float).masked_fill(forbidden, -torch.inf)
         return BahdanauMemory(annotations, self.additive.keys(annotations), mask, *self.bridge(hidden, cell))
 
     def decode(self, memory: BahdanauMemory, decoder_input: Tensor) -> Tensor:

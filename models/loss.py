@@ -34,19 +34,22 @@ def smoothed_cross_entropy(logits: Tensor, labels: Tensor, smoothing: float) -> 
     """-sum_v q(v) log p(v), q = 1 - smoothing on the label plus smoothing / V on all (Szegedy et al. 2016, section 7).
 
     Args:
-        logits: (N, V).
+        logits: (N, V); for N = 0 the loss is 0 and so is its gradient, where a mean would be NaN.
         labels: (N,).
         smoothing: In [0, 1).
     """
+    if not len(labels):
+        return logits.float().sum()
     return F.cross_entropy(logits.float(), labels, label_smoothing=smoothing)
 
 
 @torch.no_grad()
 def evaluate(logits: Tensor, labels: Tensor, smoothing: float) -> Loss:
     """All measures of one batch, without gradients."""
+    right = (logits.argmax(-1) == labels).float()
     return Loss(
         smoothed=smoothed_cross_entropy(logits, labels, smoothing),
         nll=smoothed_cross_entropy(logits, labels, 0.0),
-        accuracy=(logits.argmax(-1) == labels).float().mean(),
+        accuracy=right.mean() if len(labels) else right.sum(),
         tokens=len(labels),
     )

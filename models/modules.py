@@ -1,18 +1,22 @@
 """The three LightningModules that are compared: one behaviour, three networks."""
 
 from dataclasses import dataclass
-from typing import Any, Protocol
+from itertools import zip_longest
+from typing import Any, Protocol, TypeVar
 
 import lightning as L
 import torch
+import torch.distributed as dist
 from torch import Tensor
 
 from models.bahdanau import BahdanauNetwork, BahdanauSettings
-from models.loss import evaluate, scored_logits, smoothed_cross_entropy
+from models.loss import Loss, evaluate, scored_logits, smoothed_cross_entropy
 from models.lstm import LSTMNetwork, LSTMSettings
 from models.network import Network
 from models.schedules import Schedule, learning_rate_factor
 from models.transformer import TransformerNetwork, TransformerSettings
+
+Row = TypeVar("Row")
 
 
 class Batch(Protocol):
@@ -71,6 +75,8 @@ class Seq2SeqModule(L.LightningModule):
         self.network = network
         self.optimisation = optimisation
         self.width = width
+        self._losses: list[Tensor] = []  # of the batches of the update that is being made
+        self._measured: list[Loss] = []  # batches of the validation or test that is going on
         with torch.no_grad():
             for weights in (p for p in network.parameters() if p.dim() > 1):
                 weights.mul_(optimisation.initialisation_scale)
@@ -85,23 +91,39 @@ class Seq2SeqModule(L.LightningModule):
         return smoothed_cross_entropy(logits, labels, self.optimisation.label_smoothing), len(labels)
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
-        loss, scored = self.loss(batch)
-        self.log("train/loss", loss, batch_size=scored)
+        loss, _ = self.loss(batch)
+        self._losses.append(loss.detach())
         return loss
 
+    def on_before_optimizer_step(self, optimizer: torch.optim.Optimizer) -> None:
+        """Log what the update minimises: the mean over its batches, those of all devices."""
+        losses, self._losses = self._losses, []
+        if (self.trainer.global_step + 1) % self.trainer.log_every_n_steps == 0:  # type: ignore[attr-defined]
+            self.log("train/loss", self.trainer.strategy.reduce(torch.stack(losses).mean(), reduce_op="mean"))
+
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
-        self._evaluate(batch, "val")
+        self._evaluate(batch)
 
     def test_step(self, batch: Batch, batch_idx: int) -> None:
-        self._evaluate(batch, "test")
+        self._evaluate(batch)
 
-    def _evaluate(self, batch: Batch, stage: str) -> None:
-        """Log means over tokens: Lightning weights by batch size, over batches and ranks, so that is the tokens."""
+    def _evaluate(self, batch: Batch) -> None:
         logits, labels = scored_logits(self.network, batch.source, batch.decoder_input, batch.labels)
-        loss = evaluate(logits, labels, self.optimisation.label_smoothing)
-        metrics = {f"{stage}/loss": loss.nll, f"{stage}/smoothed_loss": loss.smoothed}
-        metrics[f"{stage}/token_accuracy"] = loss.accuracy
-        self.log_dict(metrics, batch_size=loss.tokens, on_epoch=True, sync_dist=True)
+        self._measured.append(evaluate(logits, labels, self.optimisation.label_smoothing))
+
+    def on_validation_epoch_end(self) -> None:
+        self._log_means("val")
+
+    def on_test_epoch_end(self) -> None:
+        self._log_means("test")
+
+    def _log_means(self, stage: str) -> None:
+        """Means over the tokens of all devices, summed in the order in which one device would meet the batches."""
+        measured, self._measured = self._measured, []
+        rows = in_turns([(*(float(mean) for mean in loss[:3]), loss.tokens) for loss in measured])
+        smoothed, nll, accuracy, tokens = (torch.tensor(column) for column in zip(*rows, strict=True))
+        for name, values in (("loss", nll), ("smoothed_loss", smoothed), ("token_accuracy", accuracy)):
+            self.log(f"{stage}/{name}", token_mean(values, tokens), reduce_fx="max", sync_dist=True)  # all have it
 
     def optimiser(self) -> torch.optim.Optimizer:
         """AdamW with one kernel for all parameters."""
@@ -123,18 +145,25 @@ class Seq2SeqModule(L.LightningModule):
         scheduler = torch.optim.lr_scheduler.LambdaLR(optimiser, factor)
         return {"optimizer": optimiser, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
 
-    def configure_gradient_clipping(
-        self,
-        optimizer: torch.optim.Optimizer,
-        gradient_clip_val: float | None = None,
-        gradient_clip_algorithm: str | None = None,
-    ) -> None:
-        """Clip by norm here: under mixed precision Lightning refuses to with a fused optimiser, because of fp16."""
-        if gradient_clip_val:
-            torch.nn.utils.clip_grad_norm_(self.parameters(), gradient_clip_val)
-
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         checkpoint["model_class"] = type(self).__name__
+
+
+def token_mean(means: Tensor, tokens: Tensor) -> Tensor:
+    """The mean over all tokens from the means (N,) over those of each batch; a batch without any is left out."""
+    total = torch.zeros(())
+    for mean, count in zip(means[tokens > 0], tokens[tokens > 0], strict=True):
+        total += mean * count
+    return total / tokens.sum()
+
+
+def in_turns(part: list[Row]) -> list[Row]:
+    """What all devices hold, in turns: the order in which one device would have met it."""
+    if not (dist.is_available() and dist.is_initialized()):
+        return part
+    parts: list[list[Row]] = [[] for _ in range(dist.get_world_size())]
+    dist.all_gather_object(parts, part)
+    return [row for turn in zip_longest(*parts) for row in turn if row is not None]
 
 
 class LSTMSeq2Seq(Seq2SeqModule):

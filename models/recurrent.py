@@ -121,9 +121,12 @@ class RecurrentEncoder(nn.Module):
         self.pad_id = pad_id
 
     def forward(self, source: Tensor) -> Encoded:
-        """(B, S) token ids, padded on the right, each row with at least one token."""
+        """(B, S) token ids, padded on the right; a row of nothing but padding leaves zeros."""
         is_padding = source == self.pad_id
         lengths = (source.shape[1] - is_padding.sum(1)).cpu()
+        any_empty = int(lengths.min()) == 0
+        if any_empty:
+            lengths = lengths.clamp(min=1)  # the kernels read at least one token: what it leaves is dropped below
         embedded = self.dropout(self.embedding(source))  # (B, S, E)
         if int(lengths.min()) == source.shape[1]:  # nothing to stop at: plain tensors are faster
             annotations, state = self.rnn(embedded)
@@ -135,6 +138,10 @@ class RecurrentEncoder(nn.Module):
             output, state = self.rnn(packed)
             annotations, _ = pad_packed_sequence(output, batch_first=True, total_length=source.shape[1])  # (B, S, H)
         hidden, cell = (state[0], state[-1]) if isinstance(state, tuple) else (state, state)
+        if any_empty:
+            is_empty = is_padding.all(1).unsqueeze(1)  # (B, 1)
+            hidden, cell = hidden.masked_fill(is_empty, 0), cell.masked_fill(is_empty, 0)
+            annotations = annotations.masked_fill(is_empty.unsqueeze(1), 0)
         return Encoded(annotations, self._by_layer(hidden), self._by_layer(cell), is_padding)
 
     def _by_layer(self, state: Tensor) -> Tensor:

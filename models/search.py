@@ -41,8 +41,8 @@ class Decoding:
         return log_prob / ((5 + tokens) / 6) ** self.length_penalty
 
     def limits(self, source: Tensor, pad_id: int) -> list[int]:
-        """The longest hypothesis of each source (B, S), its end of sentence counted."""
-        return [int(self.length_factor * n) + self.length_margin for n in (source != pad_id).sum(1).tolist()]
+        """The longest hypothesis of each source (B, S), its end of sentence counted, which is always granted."""
+        return [max(1, int(self.length_factor * n) + self.length_margin) for n in (source != pad_id).sum(1).tolist()]
 
 
 @dataclass(frozen=True)

@@ -148,10 +148,12 @@ def write_sweep(root: Path, task: str, values: Sequence[int], suite: str = "quic
 def write_text(
     root: Path, model: str, bare: float, trainer: float, noise: Sequence[float] = NOISE, *, blocks: bool = True
 ) -> Path:
-    """Real sentences; `bare` and `trainer` are target tokens/s of the two loops."""
+    """Real sentences; `bare` and `trainer` are target tokens/s of the two loops, 0 for one that was not measured."""
     rows: Rows = []
     timed: Rows = []
     for loop, rate in (("bare", bare), ("trainer", trainer)):
+        if not rate:
+            continue
         rows += spread("target_tokens_per_second", rate, "tokens/s", "loop", loop)
         rows += spread("step_seconds", 2300 / rate, "s", "loop", loop)
         rows += [

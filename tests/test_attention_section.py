@@ -9,8 +9,9 @@ import pytest
 from fake_inspection import HEADS, inspection_folder, sentences, write_inspection
 from fake_runs import ERRORS, folder_of, write_json, write_run, write_suite
 
-from analysis.attention_section import MAPS, build, chosen, complaint_about
+from analysis.attention_section import MAPS, build, chosen
 from analysis.blocks import Figures, Notice, Paragraph, Section, Table
+from analysis.checks import attention_complaint
 from analysis.explorer import Explorer
 from analysis.labels import Look
 from analysis.records import Store, System, read_store
@@ -197,4 +198,4 @@ def test_a_map_missing_from_one_sentence_takes_the_sentence_out(tmp_path: Path) 
 
 
 def test_a_sentence_as_recorded_has_nothing_to_complain_of() -> None:
-    assert [complaint_about(s) for model in ERRORS for s in sentences(model)] == [""] * 9
+    assert [attention_complaint(s) for model in ERRORS for s in sentences(model)] == [""] * 9

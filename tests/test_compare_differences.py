@@ -9,9 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
+from analysis.checks import parsed_lines
 from analysis.compare_differences import Difference, compare, is_timed, relation, share, welch
 from analysis.compare_sides import Number, Place, Side, read_side
-from analysis.records import parsed_lines
 
 EXACT = Place("long-range", "recall", "lstm", "base", "exact_match", "gap", "16")
 TOKENS = EXACT._replace(metric="token_accuracy")
@@ -200,7 +200,7 @@ def test_equal_runs_differ_by_nothing(tmp_path: Path) -> None:
 def test_no_bootstrap_over_sentences_that_are_not_the_same(tmp_path: Path, broken: str) -> None:
     a, b = runs(tmp_path, "A", 0.3), runs(tmp_path, "B", 0.3)
     path = folder_of(tmp_path / "B", "lstm") / "hypotheses" / "test2016.jsonl"
-    rows = parsed_lines(path.read_text(encoding="utf-8"), ())
+    rows = parsed_lines(path.read_text(encoding="utf-8"), {})
     if broken == "missing":
         path.unlink()
     elif broken == "other source":

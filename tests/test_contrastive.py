@@ -266,3 +266,10 @@ def test_a_model_into_another_language_is_skipped(store: Path, capsys: pytest.Ca
 def test_a_suite_without_runs(tmp_path: Path) -> None:
     with pytest.raises(SystemExit, match=r"no translation run under .*runs/tiny: run `make bleu SUITE=tiny` first"):
         score(tmp_path)
+
+
+def test_where_translations_are_optional_their_absence_is_told_and_is_no_failure(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    main("tiny", optional=True, root=str(tmp_path))
+    assert "make bleu SUITE=tiny, then make contrastive SUITE=tiny" in capsys.readouterr().out

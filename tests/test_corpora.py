@@ -129,3 +129,12 @@ def test_real_corpora_have_their_known_sizes(name: str, sizes: dict[str, int]) -
     if not (data_dir / name).is_dir():
         pytest.skip(f"needs {name}: `make data`, or DATA_DIR")
     assert {split: len(text) for split, text in load_corpus(Corpus(name), data_dir).items()} == sizes
+
+
+@pytest.mark.parametrize("name", ["../../evil", "a/b", "/evil", "", ".hidden", "a\x00", "a b", "\x1b[31m"])
+def test_a_test_set_is_a_name_and_no_place(tmp_path: Path, name: str) -> None:
+    (tmp_path / "t.tsv").write_text("one\teins\n")
+    files = {split: [str(tmp_path / "t.tsv")] for split in ("train", "val", name)}
+    with pytest.raises(ValueError, match=r"data\.corpus\.files names a test set .*: write letters, digits") as refused:
+        load_corpus(Corpus("files", files=files), tmp_path)
+    assert str(refused.value).isprintable()

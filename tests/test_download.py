@@ -21,6 +21,7 @@ class Server(ThreadingHTTPServer):
     cut = len(CONTENT)
     cuts = 0
     ranges = True
+    endless = False
 
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), Handler)
@@ -41,6 +42,11 @@ class Handler(BaseHTTPRequestHandler):
         if start >= len(CONTENT):
             self.send_error(416)
             return
+        if self.server.endless:
+            self.send_response(200)
+            self.end_headers()
+            while True:
+                self.wfile.write(CONTENT)
         self.send_response(206 if start else 200)
         self.send_header("Content-Length", str(len(CONTENT) - start))
         self.end_headers()
@@ -110,6 +116,52 @@ def test_wrong_content_is_not_kept(server: Server, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=f"{SHA256}, not 0000.*nothing was saved"):
         fetch(file, tmp_path)
     assert names(tmp_path) == []
+
+
+def test_the_part_of_another_file_is_not_kept(server: Server, tmp_path: Path) -> None:
+    (tmp_path / "set").mkdir()
+    (tmp_path / "set/file.gz.partial").write_bytes(b"something else")
+    with pytest.raises(ValueError, match="nothing was saved"):
+        fetch(server.file, tmp_path)
+    assert names(tmp_path) == []
+    assert fetch(server.file, tmp_path)
+    assert (tmp_path / "set/file.gz").read_bytes() == CONTENT
+
+
+def test_content_without_end_does_not_fill_the_disk(
+    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(download, "LONGEST", 10 * len(CONTENT))
+    server.endless = True
+    with pytest.raises(ValueError, match="nothing was saved"):
+        fetch(server.file, tmp_path)
+    assert names(tmp_path) == []
+
+
+def test_a_full_disk_is_told_once_and_not_blamed_on_the_server(
+    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys
+) -> None:
+    monkeypatch.setattr(download, "DATASETS", {"one": [server.file]})
+    partial = tmp_path / "set/file.gz.partial"
+    partial.parent.mkdir()
+    partial.symlink_to("/dev/full")  # takes no byte
+    assert main(["--data-dir", str(tmp_path)]) == 1
+    said = capsys.readouterr().err
+    assert re.search(r"set/file\.gz cannot be saved \(.*No space left on device\): make room for it.*\n$", said)
+    assert said.count("\n") == 1
+    assert server.asked == [None]
+    partial.unlink()
+    assert main(["--data-dir", str(tmp_path)]) == 0
+
+
+def test_a_file_where_the_folder_should_be_is_one_sentence(
+    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys
+) -> None:
+    monkeypatch.setattr(download, "DATASETS", {"one": [server.file]})
+    (tmp_path / "set").write_text("mine")
+    assert main(["--data-dir", str(tmp_path)]) == 1
+    assert "cannot be saved" in capsys.readouterr().err
+    assert (tmp_path / "set").read_text() == "mine"
 
 
 def test_file_of_the_user_is_never_overwritten(server: Server, tmp_path: Path) -> None:

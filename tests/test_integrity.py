@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from fake_runs import folder_of, write_json, write_run
 
-from analysis.records import digest
+from analysis.checks import digest
 from analysis.report import main
 
 

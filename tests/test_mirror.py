@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from experiments import mirror
-from experiments.mirror import attention, curves, model_is_wanted, named, numbers, picture, read_record, translations
+from experiments.mirror import attention, curves, model_is_wanted, named, numbers, picture, translations
+from experiments.reading import read_result
 
 
 def record(experiment: str, rows: list[dict[str, Any]], task: str = "t") -> dict[str, Any]:
@@ -29,7 +30,7 @@ def folders(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
 
 def test_every_measurement_has_a_name_of_its_own_and_its_very_value(folders: list[Path]) -> None:
     for folder in folders:
-        one = read_record(folder)
+        one = read_result(folder)
         assert list(numbers(one).values()) == [m["value"] for m in one["measurements"]]
 
 
@@ -72,7 +73,7 @@ def test_a_metric_measured_at_several_numbers_is_a_curve_and_nothing_else_is() -
 
 
 def test_a_curve_is_named_as_its_numbers_are(folders: list[Path]) -> None:
-    for one in map(read_record, folders):
+    for one in map(read_result, folders):
         values = numbers(one)
         for name, points in curves(one).items():
             assert [values[f"{name}/{x}"] for x, _, _ in points] == [value for _, value, _ in points]

@@ -177,9 +177,17 @@ def test_the_optimiser_is_built_as_set(tmp_path: Path) -> None:
 def test_the_training_loss_is_the_smoothed_mean_over_scored_tokens(kind: str, tmp_path: Path) -> None:
     model, one, seen = module(kind, dropout=0.0, label_smoothing=0.3), batch((3, 4), (5, 2), 0), Seen()
     expected = smoothed_cross_entropy(*scored_logits(model.network, *one[:3]), 0.3).item()
-    fit(tmp_path, model, [one], callbacks=[seen])
+    fit(tmp_path, model, [one], callbacks=[seen], log_every_n_steps=1)
     assert seen.losses == [pytest.approx(expected, rel=1e-5)]
     assert model.trainer.callback_metrics["train/loss"].item() == pytest.approx(expected, rel=1e-5)
+
+
+def test_the_logged_loss_is_that_of_the_whole_update(tmp_path: Path) -> None:
+    model, seen = module("transformer", dropout=0.0), Seen()
+    batches = [batch((3, 4), (5, 2), seed) for seed in range(3)]
+    fit(tmp_path, model, batches, callbacks=[seen], log_every_n_steps=1, accumulate_grad_batches=3)
+    assert len(set(seen.losses)) == 3
+    assert model.trainer.callback_metrics["train/loss"].item() == pytest.approx(sum(seen.losses), rel=1e-5)
 
 
 @pytest.mark.parametrize("kind", MODELS)

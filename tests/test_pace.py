@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from fake_runs import result, row
 from test_requirements import RECIPE
 
 from experiments.pace import (
@@ -32,10 +33,10 @@ def record(root: Path, task: str, model: str, variant: str, rows: dict[float, fl
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / "result.json"
     measurements = json.loads(path.read_text())["measurements"] if path.exists() else []
-    measurements += [{"metric": metric, "x_name": task, "x": x, "value": value} for x, value in rows.items()]
-    measurements.append({"metric": "parameters", "x_name": "", "x": None, "value": 9})
-    key = {"task": task, "model": model, "variant": variant, "machine": more.get("machine", CPU)}
-    path.write_text(json.dumps({**key, "measurements": measurements}))
+    measurements += [row(metric, value, "FLOP/s", 1, task, x) for x, value in rows.items()]
+    measurements.append(row("parameters", 9, "parameters", 1))
+    key = {"experiment": "speed", "task": task, "machine": more.get("machine", CPU)}
+    path.write_text(json.dumps(result(suite, model, variant, 0, measurements) | key))
     return root
 
 

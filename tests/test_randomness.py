@@ -4,6 +4,7 @@ import os
 import signal
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from lightning import Trainer
@@ -41,6 +42,14 @@ def test_dropout_goes_on_where_it_was(model: str, step: int, tmp_path: Path, mon
     torch.rand(7)  # whatever else draws in between
     parts = tiny_run(tmp_path / "parts", DROPOUT, model=model)
     torch.testing.assert_close(last_weights(parts), last_weights(whole), rtol=0, atol=0)
+
+
+@pytest.mark.parametrize("seed", [0, 7, 2**32 - 1])
+def test_the_first_process_draws_what_it_drew_when_its_rank_was_told_apart(seed: int) -> None:
+    """Runs that were recorded then are repeated now."""
+    for numbers in ([seed, 0, 0], [seed, 1000, 3]):
+        now, then = (np.random.SeedSequence(given).generate_state(1, np.uint64) for given in (numbers, [*numbers, 0]))
+        assert now == then
 
 
 def test_each_step_and_each_batch_of_a_step_draws_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

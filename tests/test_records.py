@@ -11,15 +11,15 @@ from fake_runs import folder_of, write_json, write_run, write_suite
 from hypothesis import given
 from hypothesis import strategies as st
 
+from analysis.checks import TEXT, parsed_lines
 from analysis.records import (
+    COLUMNS,
     KEY,
-    MEASUREMENT,
     System,
     by_system,
     first_common_seed,
     missing_runs,
     number,
-    parsed_lines,
     read_store,
 )
 
@@ -35,7 +35,7 @@ def test_every_measurement_of_every_finished_run_becomes_one_row(tmp_path: Path)
     store = read_store(tmp_path, "quick")
     written = [json.loads(p.read_text())["measurements"] for p in tmp_path.rglob("result.json")]
     assert len(written) == 6
-    assert list(store.measurements.columns) == [*KEY, *MEASUREMENT]
+    assert list(store.measurements.columns) == [*KEY, *COLUMNS]
     assert len(store.measurements) == sum(map(len, written))
     assert sorted(store.measurements["value"]) == sorted(float(r["value"]) for rows in written for r in rows)
     assert store.problems == []
@@ -68,8 +68,8 @@ def test_status_follows_the_files_of_the_folder(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("change", "complaint"),
     [
-        (lambda r: r.pop("measurements"), "'measurements' is missing"),
-        (lambda r: r.update(held_equal=[]), "'held_equal' is missing or is not a dict"),
+        (lambda r: r.pop("measurements"), "it has no measurements"),
+        (lambda r: r.update(held_equal=[]), "its held_equal is [], not an object"),
         (lambda r: r.update(seed=3), "its seed is 3 but its folder says 0"),
         (lambda r: r["measurements"][2].pop("unit"), "measurement 2: it has no unit"),
         (lambda r: r["measurements"][0].update(value="34.2"), "its value is '34.2', not a number"),
@@ -173,4 +173,4 @@ def test_a_failed_run_keeps_its_error(tmp_path: Path) -> None:
 @given(st.lists(st.text(), max_size=5))
 def test_lines_survive_any_text(texts: list[str]) -> None:
     written = "".join(json.dumps({"text": text}, ensure_ascii=False) + "\n" for text in texts)
-    assert [row["text"] for row in parsed_lines(written, ["text"])] == texts
+    assert [row["text"] for row in parsed_lines(written, {"text": TEXT})] == texts

@@ -13,7 +13,9 @@ import yaml
 from tiny_runs import SIZES, STEPS, VALIDATE_EVERY, read_json, read_lines, tiny_arguments, tiny_key, tiny_run
 
 from datamodules import TranslationData
+from experiments import run
 from experiments.callbacks import Clock, ValidationBLEU
+from experiments.exit_codes import BUSY
 from experiments.run import alone, build_parser, identity, load_module, main
 from experiments.store import config_hash, is_finished
 from experiments.tracking import decide_mode
@@ -114,7 +116,10 @@ def test_metrics_are_recorded_once_a_step_as_they_happen(finished: Path) -> None
     assert [row["seconds"] for row in rows] == sorted(row["seconds"] for row in rows)
 
 
-def test_a_run_that_another_process_works_on_is_left_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_run_that_another_process_works_on_is_left_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("experiments.run.PATIENCE", 0.1)
     folder = tiny_key(tmp_path).folder
     code = "import sys, filelock; lock = filelock.FileLock(sys.argv[1]); lock.acquire(); print(flush=True); input()"
     folder.parent.mkdir(parents=True)
@@ -123,7 +128,8 @@ def test_a_run_that_another_process_works_on_is_left_alone(tmp_path: Path, monke
         assert other.stdout is not None
         other.stdout.readline()
         refused = exit_of(*tiny_arguments(tmp_path))
-        assert refused.code == f"error: {folder} is being run by another process; nothing was changed."
+        assert refused.code == BUSY
+        assert capsys.readouterr().err == f"{folder} is being run by another process; nothing was changed.\n"
         assert not folder.exists()
         monkeypatch.setattr("lightning.pytorch.utilities.rank_zero_only.rank", 1)  # of a run that the first has begun
         with alone(tiny_key(tmp_path)):
@@ -141,6 +147,18 @@ def test_a_finished_run_is_not_trained_again(
     tiny_run(root_of(finished), model=finished.parts[-3])
     assert capsys.readouterr().out == f"finished already: {finished}\n"
     assert (finished / "result.json").stat().st_mtime_ns == written
+
+
+def test_a_failure_that_a_finished_run_left_behind_goes(finished: Path) -> None:
+    """A kill came between its result and the end of an earlier failure's record."""
+    for look in (lambda: tiny_run(root_of(finished), model=finished.parts[-3]), lambda: has_finished(finished)):
+        (finished / "failure.json").write_text("{}")
+        look()
+        assert not (finished / "failure.json").exists()
+
+
+def has_finished(folder: Path) -> None:
+    assert run.finished(tiny_arguments(root_of(folder), folder.parts[-3]))
 
 
 def test_a_finished_run_can_be_loaded(finished: Path) -> None:

@@ -30,24 +30,49 @@ def batches_of_ranks(sampler: TokenBucketBatchSampler, world: int) -> list[list[
     return ranks
 
 
-def can_be_dealt(sampler: TokenBucketBatchSampler, world: int) -> bool:
+def can_be_dealt(sampler: TokenBucketBatchSampler, multiple: int) -> bool:
     examples = len(sampler.lengths)
-    return len(sampler.plan(1)) <= examples // world * world
+    return len(sampler.plan(1)) <= examples // multiple * multiple
 
 
-@given(corpora, st.integers(MAX, 200), st.integers(1, 5), st.integers(0, 3), st.booleans())
+@given(corpora, st.integers(MAX, 200), st.integers(1, 5), st.integers(1, 3), st.integers(0, 3))
 def test_every_example_once_within_the_budget_and_equal_on_all_ranks(
-    lengths: np.ndarray, max_tokens: int, world: int, epoch: int, shuffle: bool
+    lengths: np.ndarray, max_tokens: int, world: int, accumulate: int, epoch: int
 ) -> None:
-    sampler = TokenBucketBatchSampler(lengths, max_tokens, seed=1, shuffle=shuffle)
+    sampler = TokenBucketBatchSampler(lengths, max_tokens, seed=1, accumulate=accumulate)
     sampler.set_epoch(epoch)
-    assume(can_be_dealt(sampler, world))
+    assume(can_be_dealt(sampler, world * accumulate))
     ranks = batches_of_ranks(sampler, world)
     assert len({len(batches) for batches in ranks}) == 1
+    assert len(ranks[0]) % accumulate == 0  # the last update of an epoch is as large as the others
     every = [batch for batches in ranks for batch in batches]
     assert sorted(example for batch in every for example in batch) == list(range(len(lengths)))
     for batch in every:
         assert len(batch) * lengths[batch].max() <= max_tokens
+
+
+@given(corpora, st.integers(1, 4), st.integers(1, 3), st.integers(0, 3))
+def test_an_update_is_the_same_however_many_devices_share_it(
+    lengths: np.ndarray, world: int, accumulate: int, epoch: int
+) -> None:
+    alone = TokenBucketBatchSampler(lengths, 80, seed=1, accumulate=world * accumulate)
+    shared = TokenBucketBatchSampler(lengths, 80, seed=1, accumulate=accumulate)
+    for sampler in (alone, shared):
+        sampler.set_epoch(epoch)
+    assume(can_be_dealt(alone, world * accumulate))
+    in_turn = [batch for turn in zip(*batches_of_ranks(shared, world), strict=True) for batch in turn]
+    assert in_turn == list(alone)
+
+
+@given(corpora, st.integers(MAX, 200), st.integers(1, 8))
+def test_evaluation_has_the_batches_of_one_device_on_any_number(
+    lengths: np.ndarray, max_tokens: int, world: int
+) -> None:
+    sampler = TokenBucketBatchSampler(lengths, max_tokens, shuffle=False)
+    alone = list(sampler)
+    assert sorted(example for batch in alone for example in batch) == list(range(len(lengths)))
+    ranks = batches_of_ranks(sampler, world)
+    assert [batches or alone[:1] for batches in (alone[rank::world] for rank in range(world))] == ranks
 
 
 @given(corpora, st.integers(0, 5), st.integers(1, 3))
@@ -113,7 +138,9 @@ def test_example_over_the_budget_is_named() -> None:
 @pytest.mark.parametrize("long", [5, 60])
 def test_examples_that_cannot_be_dealt_equally(long: int) -> None:
     sampler = TokenBucketBatchSampler(np.array([(3, long)] * 3), 64)
-    with pytest.raises(ValueError, match=r"3 examples in batches of one .* 4 devices: raise data\.max_tokens"):
+    with pytest.raises(
+        ValueError, match=r"3 examples in batches of one .* updates of 4 batches: raise data\.max_tokens"
+    ):
         sampler.plan(4)
 
 

@@ -225,7 +225,7 @@ def test_a_length_without_memory_is_a_row(tmp_path: Path) -> None:
         lambda path: write_length(path, "mamba", lambda n: n, blocks=False),
         lambda path: write_length(path, "lstm", lambda n: n, variant="bf16"),
         lambda path: write_sweep(path, "width", (64,)),
-        lambda path: write_text(path, "transformer", 10.0, math.nan),
+        lambda path: write_text(path, "transformer", 10.0, 0.0),
         lambda path: write_decoding(path, "lstm", lambda n: 1.0, lengths=(), batches=(1,)),
         lambda path: write_devices(path, "lstm", 0.9, 0.8),
         lambda path: write_cost(path, "lstm", 1e6),

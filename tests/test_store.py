@@ -1,6 +1,8 @@
 import json
 import os
+import signal
 import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +18,7 @@ from experiments.store import (
     git_state,
     is_finished,
     machine,
+    remove_halves,
     versions,
     write_atomically,
     write_failure,
@@ -94,15 +97,33 @@ def test_half_a_result_is_not_a_result(tmp_path: Path) -> None:
         assert not is_finished(path.parent, config_hash(CONFIG))
 
 
+def test_what_a_killed_process_was_writing_is_removed_and_nothing_else(tmp_path: Path) -> None:
+    kept = tmp_path / "checkpoints" / "last.ckpt"
+    write_atomically(kept, b"whole")
+    program = (
+        "import os, signal, sys; from pathlib import Path; from experiments import store\n"
+        "store.os.replace = lambda *_: os.kill(os.getpid(), signal.SIGKILL)\n"
+        "store.write_atomically(Path(sys.argv[1]), b'half')"
+    )
+    killed = subprocess.run([sys.executable, "-c", program, str(kept)], check=False)
+    assert killed.returncode == -signal.SIGKILL
+    assert len(list(kept.parent.iterdir())) == 2
+    remove_halves(tmp_path)
+    assert [path.name for path in kept.parent.iterdir()] == ["last.ckpt"]
+    assert kept.read_bytes() == b"whole"
+
+
 def test_a_failure_is_not_a_result_and_goes_when_the_run_finishes(tmp_path: Path) -> None:
     named = key(tmp_path)
-    write_failure(named, "ValueError: too wide", "Traceback ...", named.log)
+    write_failure(named, "ValueError: too wide", "Traceback ...", ["-c", "common.yaml"])
     failure = json.loads((named.folder / "failure.json").read_text())
     assert failure == {
         **named.identity,
         "error": "ValueError: too wide",
         "traceback": "Traceback ...",
         "log": str(named.log),
+        "command": "make bleu",
+        "arguments": ["-c", "common.yaml"],
     }
     assert not is_finished(named.folder, config_hash(CONFIG))
     record(tmp_path)

@@ -1,21 +1,27 @@
 import json
+import os
+import subprocess
+import sys
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from readme import ROOT
 
 from experiments import launch, plan, suite
+from experiments.exit_codes import BUSY
 from experiments.plan import Planned
 from experiments.suite import main
 
 
-def refused(experiment: str = "bleu", **arguments: str) -> str:
+def refused(capsys: pytest.CaptureFixture[str], experiment: str = "bleu", **arguments: str) -> str:
     with pytest.raises(SystemExit) as stopped:
         main(experiment, **arguments)  # type: ignore[arg-type]
-    assert isinstance(stopped.value.code, str)  # Python prints it and exits with 1
-    assert stopped.value.code.startswith("error: ")
-    assert "\n" not in stopped.value.code
-    return stopped.value.code
+    assert stopped.value.code == 2  # a mistake: what failed ends with 1
+    said = capsys.readouterr().err
+    assert said.startswith("error: ")
+    assert said.count("\n") == 1
+    return said
 
 
 @pytest.mark.parametrize(
@@ -31,10 +37,10 @@ def refused(experiment: str = "bleu", **arguments: str) -> str:
     ],
 )
 def test_what_a_user_mistypes_is_one_sentence_and_nothing_is_run(
-    arguments: dict[str, str], said: list[str], monkeypatch: pytest.MonkeyPatch
+    arguments: dict[str, str], said: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(launch, "run_one", lambda *_: pytest.fail("ran"))
-    message = refused(**arguments)
+    message = refused(capsys, **arguments)
     assert all(word in message for word in said)
 
 
@@ -49,16 +55,18 @@ def test_what_a_user_mistypes_is_one_sentence_and_nothing_is_run(
     ],
 )
 def test_what_a_user_mistypes_about_long_range_is_one_sentence(
-    arguments: dict[str, str], said: list[str], monkeypatch: pytest.MonkeyPatch
+    arguments: dict[str, str], said: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(launch, "run_one", lambda *_: pytest.fail("ran"))
-    message = refused("long-range", **arguments)
+    message = refused(capsys, "long-range", **arguments)
     assert all(word in message for word in said)
 
 
-def test_a_suite_without_the_experiment_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_suite_without_the_experiment_is_refused(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     monkeypatch.setattr(plan, "read_suite", lambda _: {"speed": {}})
-    assert "speed" in refused()
+    assert "speed" in refused(capsys)
 
 
 def test_a_failure_is_listed_and_the_others_go_on(
@@ -78,6 +86,7 @@ def test_a_failure_is_listed_and_the_others_go_on(
     assert ran == ["lstm", "transformer", "lstm", "transformer"]
     said = capsys.readouterr()
     assert "2 of 4 runs failed" in said.err
+    assert "make retry SUITE=smoke" in said.err
     assert str(tmp_path / "smoke" / "bleu" / "embedded-en-de" / "lstm" / "base" / "log-seed1.txt") in said.err
     assert "transformer" not in said.err
     assert "[4/4]" in said.out
@@ -121,7 +130,7 @@ def test_a_suite_announces_its_runs_and_those_left_before_it_runs_them(
 
 
 def test_each_experiment_has_an_announcement_of_its_own_and_a_mistake_leaves_it_alone(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(launch, "run_one", lambda *_: 0)
     main("bleu", "smoke", models="lstm", root=str(tmp_path))
@@ -132,6 +141,53 @@ def test_each_experiment_has_an_announcement_of_its_own_and_a_mistake_leaves_it_
         1,
         len(list(plan.plan_long_range("smoke", [], [], [], "", []))),
     ]
-    refused(models="nonsense", suite="smoke", root=str(tmp_path))
-    refused(jobs="many", suite="smoke", root=str(tmp_path))
+    refused(capsys, models="nonsense", suite="smoke", root=str(tmp_path))
+    refused(capsys, jobs="many", suite="smoke", root=str(tmp_path))
     assert [path.read_text() for path in paths] == before
+
+
+def test_runs_of_another_process_are_listed_and_are_no_failures(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    codes = {"lstm": 0, "bahdanau": BUSY, "transformer": BUSY}
+    monkeypatch.setattr(launch, "run_one", lambda one, *_: codes[one.key.model])
+    with pytest.raises(SystemExit) as stopped:
+        main("bleu", "smoke", root=str(tmp_path))
+    assert stopped.value.code == BUSY
+    said = capsys.readouterr().err
+    assert "2 of 3 runs are being run by another process" in said
+    assert "failed" not in said
+    codes["lstm"] = 1
+    with pytest.raises(SystemExit) as stopped:
+        main("bleu", "smoke", root=str(tmp_path))
+    assert stopped.value.code == 1
+
+
+def test_two_invocations_at_once_make_each_run_once(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "experiments.suite", "bleu", "--suite", "smoke", "--models", "lstm transformer"]
+    environment = {**os.environ, "WANDB_MODE": "disabled", "OMP_NUM_THREADS": "1"}
+    both = [
+        subprocess.Popen(
+            [*command, "--root", str(tmp_path)],
+            cwd=ROOT,
+            env=environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+        )
+        for _ in range(2)
+    ]
+    said = [one.communicate(timeout=200)[0].decode() for one in both]
+    assert {one.returncode for one in both} <= {0, BUSY}
+    for model in ("lstm", "transformer"):
+        (folder,) = (
+            path for path in tmp_path.glob(f"smoke/bleu/*/{model}/base/*") if path.is_dir() and path.name[0] != "."
+        )
+        assert folder.name == "seed0"
+        steps = [
+            json.loads(line)["step"]
+            for line in (folder / "metrics.jsonl").read_text().splitlines()
+            if "train/loss" in line
+        ]
+        assert steps == sorted(set(steps))
+        assert (folder / "result.json").exists()
+        assert sum(text.count(f"{folder}: BLEU") for text in said) == 1

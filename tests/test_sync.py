@@ -15,7 +15,8 @@ from tiny_runs import tiny_key, tiny_run
 from wandb_server import WandbServer
 
 from experiments import sync, tracking
-from experiments.mirror import numbers, read_record
+from experiments.mirror import numbers
+from experiments.reading import read_result
 from experiments.sync import main, offline_runs, records
 from experiments.tracking import MARK, run_id
 
@@ -202,7 +203,7 @@ def test_an_offline_run_is_on_the_server_number_for_number_and_is_sent_once(
     main(str(tmp_path / "runs"))
     (identifier,) = server.runs
     assert identifier == run_id(tiny_key(tmp_path, "bahdanau"))
-    run, expected = server.runs[identifier], numbers(read_record(folder))
+    run, expected = server.runs[identifier], numbers(read_result(folder))
     assert {name: run.summary[name] for name in expected} == expected
     assert any("val/bleu" in row for row in run.history)
     assert f"{identifier}/requirements.lock" in server.files
@@ -226,7 +227,7 @@ def test_finished_records_without_a_run_on_wandb_are_published_once(
     main(str(root))
     assert len(server.runs) == len(folders)
     for folder in folders:
-        record = read_record(folder)
+        record = read_result(folder)
         identifier = json.loads((folder / MARK).read_text())["url"].rsplit("/", 1)[1]
         run, expected = server.runs[identifier], numbers(record)
         assert {name: run.summary[name] for name in expected} == expected
@@ -246,7 +247,7 @@ def test_a_record_made_again_is_published_again(tmp_path: Path, server: WandbSer
     folder = fake_speed.write_cost(tmp_path / "runs", "lstm", 2.0e7)
     main(str(tmp_path / "runs"))
     result = folder / "result.json"
-    record = read_record(folder)
+    record = read_result(folder)
     record["measurements"][0]["value"] = 1.0
     result.write_text(json.dumps(record | {"finished": "2026-02-02T00:00:00+00:00"}))
     main(str(tmp_path / "runs"))
@@ -262,7 +263,7 @@ def test_what_a_dying_server_missed_is_sent_later_without_its_history_twice(
     (folder / "wandb" / "run-20260101_000000-x").mkdir(parents=True)  # it was online while it trained
     main(str(tmp_path / "runs"))
     (run,) = server.runs.values()
-    expected = numbers(read_record(folder))
+    expected = numbers(read_result(folder))
     assert {name: run.summary[name] for name in expected} == expected
     assert not any("val/loss" in row for row in run.history)
     assert tracking.is_mirrored(folder)

@@ -112,6 +112,13 @@ def test_devices_share_the_batches_out(world: int, monkeypatch: pytest.MonkeyPat
     assert sorted(lengths) == validation
 
 
+def test_a_device_for_which_no_validation_is_left_scores_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(synthetic, "rank_and_world", lambda: (3, 4))
+    (spare,) = copying().val_dataloader()
+    assert len(spare.ids) == 4
+    assert (spare.labels == IGNORE).all()
+
+
 @given(st.integers(0, 20), st.integers(1, 5))
 @settings(max_examples=30, deadline=None)
 def test_a_loader_goes_on_where_its_checkpoint_was_taken(taken: int, more: int) -> None:

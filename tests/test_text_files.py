@@ -1,9 +1,11 @@
 import gzip
+import tracemalloc
 import zipfile
 from pathlib import Path
 
 import pytest
 
+from datamodules import text_files
 from datamodules.text_files import read_aligned, read_lines, read_tsv
 
 
@@ -97,4 +99,76 @@ def test_zip_must_hold_one_text(tmp_path: Path, names: list[str]) -> None:
         for name in names:
             archive.writestr(name, "a\tb\n")
     with pytest.raises(ValueError, match="must hold exactly one"):
+        read_lines(tmp_path / "t.zip")
+
+
+@pytest.mark.parametrize("name", ["../../evil.txt", "/evil.txt", "..\\evil.txt", "a/../../evil.tsv"])
+def test_what_a_zip_calls_its_text_is_no_place_to_write(tmp_path: Path, name: str) -> None:
+    inner = tmp_path / "a" / "b"
+    inner.mkdir(parents=True)
+    with zipfile.ZipFile(inner / "t.zip", "w") as archive:
+        archive.writestr(name, "Hi.\tHallo!\n")
+    assert read_tsv(inner / "t.zip") == (["Hi."], ["Hallo!"])
+    assert [path for path in tmp_path.rglob("*") if path.is_file()] == [inner / "t.zip"]
+    assert not Path("/evil.txt").exists()
+
+
+def test_a_link_in_a_zip_is_not_followed(tmp_path: Path) -> None:
+    (tmp_path / "secret").write_text("of\tothers\n")
+    link = zipfile.ZipInfo("deu.txt")
+    link.create_system, link.external_attr = 3, 0o120777 << 16  # as Unix writes a symbolic link
+    with zipfile.ZipFile(tmp_path / "t.zip", "w") as archive:
+        archive.writestr(link, str(tmp_path / "secret"))
+    assert read_lines(tmp_path / "t.zip") == [str(tmp_path / "secret")]
+
+
+def test_names_in_a_zip_are_spelt_in_what_is_said_of_it(tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "t.zip", "w") as archive:
+        for name in ("a.txt", "\x1b]0;owned\x07.txt"):
+            archive.writestr(name, "a\tb\n")
+    with pytest.raises(ValueError, match=r"holds 2 text files \(a\.txt, \\x1b\]0;owned\\x07\.txt\)"):
+        read_lines(tmp_path / "t.zip")
+
+
+def bomb(path: Path, megabytes: int) -> Path:
+    """A small file that unpacks to a large one."""
+    block = bytes(1 << 20)
+    if path.suffix == ".gz":
+        with gzip.open(path, "wb") as file:
+            for _ in range(megabytes):
+                file.write(block)
+    else:
+        with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive, archive.open("t.txt", "w") as text:
+            for _ in range(megabytes):
+                text.write(block)
+    return path
+
+
+@pytest.mark.parametrize("name", ["t.gz", "t.zip"])
+def test_a_file_that_was_made_to_fill_the_memory_is_not_unpacked(
+    tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(text_files, "UNPACKED", 1 << 20)
+    path = bomb(tmp_path / name, 8)
+    tracemalloc.start()
+    with pytest.raises(ValueError, match=r"bytes but unpacks to more than 1,048,576, as no text does: .*unpack it"):
+        read_lines(path)
+    assert tracemalloc.get_traced_memory()[1] < 4 << 20
+    tracemalloc.stop()
+
+
+def test_text_that_packs_well_is_read_whatever_its_size(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(text_files, "UNPACKED", 1)
+    lines = [f"sentence {i * i}" for i in range(9999)]
+    assert read_lines(write(tmp_path / "t.gz", "\n".join(lines))) == lines
+
+
+def test_an_encrypted_zip_is_one_sentence(tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "t.zip", "w") as archive:
+        archive.writestr("t.txt", "a\tb\n")
+    raw = bytearray((tmp_path / "t.zip").read_bytes())
+    raw[6] |= 1  # the flag of encryption, in the entry
+    raw[raw.index(b"PK\x01\x02") + 8] |= 1  # and in the directory
+    (tmp_path / "t.zip").write_bytes(raw)
+    with pytest.raises(ValueError, match=r"t\.zip cannot be read \(.*password.*\): unpack it and name the text"):
         read_lines(tmp_path / "t.zip")

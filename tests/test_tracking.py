@@ -1,18 +1,21 @@
 import json
+import socket
 import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
+import lightning as L
 import pytest
 import wandb
 from lightning.pytorch.loggers import WandbLogger
-from tiny_runs import read_json, tiny_arguments, tiny_key, tiny_run
+from tiny_runs import STEPS, read_json, tiny_arguments, tiny_key, tiny_run
 from wandb_server import ENTITY, WandbServer
 
 from experiments import tracking
 from experiments.callbacks import Clock
-from experiments.mirror import numbers, read_record
+from experiments.mirror import numbers
+from experiments.reading import read_result
 from experiments.run import main
 from experiments.store import RunKey, git_state
 from experiments.tracking import MARK, decide_mode, is_mirrored, publish, run_id, wandb_logger
@@ -167,7 +170,7 @@ def test_what_an_offline_run_says_is_what_the_record_says(tmp_path: Path) -> Non
     (offline,) = offline_runs(folder)
     command = [sys.executable, "-m", "wandb", "leet", "inspect", "--summary", "--json", str(offline)]
     read = json.loads(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
-    expected = numbers(read_record(folder))
+    expected = numbers(read_result(folder))
     assert {name: read["summary"][name] for name in expected} == expected
     assert read["config"]["run"] == tiny_key(tmp_path).identity
 
@@ -177,7 +180,7 @@ def test_an_online_run_is_on_the_server_number_for_number(tmp_path: Path, server
     run_key = tiny_key(tmp_path, "bahdanau")
     assert list(server.runs) == [run_id(run_key)]
     (run,) = server.runs.values()
-    expected = numbers(read_record(folder))
+    expected = numbers(read_result(folder))
     assert {name: run.summary[name] for name in expected} == expected
     assert (run.times_begun, run.ended) == (1, True)
     assert (run.group, run.job_type) == ("tiny/bleu/files-en-de", "bahdanau")
@@ -217,7 +220,7 @@ def test_curves_translations_pictures_and_the_lock_file_are_there(tmp_path: Path
     assert len(pictures) == len(read_json(folder / "attention.json"))
     assert all(content.startswith(b"\x89PNG") for content in pictures)
     drawn = next(content for path, content in files.items() if "bleu_by_length/source words, seen_table" in path)
-    points = [m for m in read_record(folder)["measurements"] if m["x_name"] == "source words, seen"]
+    points = [m for m in read_result(folder)["measurements"] if m["x_name"] == "source words, seen"]
     assert sorted(json.loads(drawn)["data"]) == sorted([m["x"], m["value"], m["n"]] for m in points)
     assert "test/bleu_by_length/source words, seen" in json.dumps(run.config | {"summary": run.summary})
 
@@ -272,6 +275,90 @@ def test_a_server_that_dies_while_a_run_trains_costs_seconds_and_no_number(
     assert (folder / "result.json").exists()
     assert not (folder / "failure.json").exists()
     assert not is_mirrored(folder)
+    monkeypatch.undo()
+
+
+def numbers_of(folder: Path) -> dict[tuple[Any, ...], float]:
+    """What does not depend on the machine."""
+    rows = read_json(folder / "result.json")["measurements"]
+    return {(row["metric"], row["x_name"], row["x"]): row["value"] for row in rows if "second" not in row["metric"]}
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a run with W&B off."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("WANDB_MODE", "disabled")
+        decide_mode.cache_clear()
+        return tiny_run(tmp_path_factory.mktemp("undisturbed"))
+
+
+def assert_complete(folder: Path, undisturbed: Path, said: str) -> None:
+    """The local record is that of a run without W&B, and a line says how W&B gets it later."""
+    assert numbers_of(folder) == numbers_of(undisturbed)
+    for name in ("hypotheses/seen.jsonl", "attention.json"):
+        assert (folder / name).read_bytes() == (undisturbed / name).read_bytes()
+    assert not (folder / "failure.json").exists()
+    assert not is_mirrored(folder)
+    (line,) = [line for line in said.splitlines() if "make sync" in line]
+    assert line.startswith("W&B ")
+
+
+def test_a_server_that_cannot_be_reached_costs_no_number(
+    tmp_path: Path,
+    undisturbed: Path,
+    server: WandbServer,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setattr(tracking, "ANSWER", 2.0)
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))
+        monkeypatch.setenv("WANDB_BASE_URL", f"http://127.0.0.1:{unused.getsockname()[1]}")
+    folder = tiny_run(tmp_path)
+    assert_complete(folder, undisturbed, capsys.readouterr().err)
+    assert len(offline_runs(folder)) == 1
+    assert server.requests == []
+
+
+def test_a_server_that_takes_too_long_costs_no_number(
+    tmp_path: Path,
+    undisturbed: Path,
+    server: WandbServer,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setattr(tracking, "ANSWER", 2.0)
+    server.late.clear()
+    folder = tiny_run(tmp_path)
+    assert_complete(folder, undisturbed, capsys.readouterr().err)
+    assert len(offline_runs(folder)) == 1
+
+
+@pytest.mark.parametrize("outage", ["gone", "late"])
+def test_a_server_that_is_lost_in_the_middle_of_training_costs_no_number(
+    outage: str,
+    tmp_path: Path,
+    undisturbed: Path,
+    server: WandbServer,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setattr(tracking, "UPLOAD", 2.0)
+    monkeypatch.setattr(wandb.Api, "_HTTP_TIMEOUT", 1)  # 19 s in earnest
+    step_ended = Clock.on_train_batch_end
+
+    def lose(self: Clock, trainer: L.Trainer, *rest: Any) -> None:
+        step_ended(self, trainer, *rest)
+        if trainer.global_step == STEPS // 2:
+            server.gone = outage == "gone"
+            if outage == "late":
+                server.late.clear()
+
+    monkeypatch.setattr(Clock, "on_train_batch_end", lose)
+    folder = tiny_run(tmp_path)
+    assert len(server.runs) == 1  # it was there when the run began
+    assert_complete(folder, undisturbed, capsys.readouterr().err)
     monkeypatch.undo()
 
 

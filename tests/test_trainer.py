@@ -11,6 +11,7 @@ from tiny_runs import STEPS, VALIDATE_EVERY, read_lines, tiny_run
 from torch import Tensor
 
 from experiments.callbacks import Clock
+from experiments.finite import ClipFinite
 from experiments.run import load_module
 from experiments.trainer import TrainerSettings, build_trainer, moving_average, resolve_precision
 from models.loss import evaluate, scored_logits
@@ -89,7 +90,7 @@ def test_settings_reach_lightning(tmp_path: Path) -> None:
     assert trainer.max_steps == 40
     assert trainer.val_check_interval == 20  # in batches
     assert trainer.accumulate_grad_batches == 2
-    assert trainer.gradient_clip_val == 0.5
+    assert next(c for c in trainer.callbacks if isinstance(c, ClipFinite)).clip == 0.5  # type: ignore[attr-defined]
     assert trainer.precision == "bf16-mixed"
     assert trainer.world_size == 1
 
@@ -122,6 +123,37 @@ def test_without_accumulation_steps_are_batches_and_with_it_budgets_grow(tmp_pat
     assert torch.load(folder / "checkpoints" / "last.ckpt", weights_only=True)["global_step"] == STEPS
     validated = [row["step"] for row in read_lines(folder / "metrics.jsonl") if row["metric"] == "val/loss"]
     assert validated == [*range(VALIDATE_EVERY, STEPS + 1, VALIDATE_EVERY)]
+
+
+def test_on_a_cpu_what_could_differ_from_run_to_run_is_refused(tmp_path: Path) -> None:
+    torch.use_deterministic_algorithms(False)
+    built(tmp_path)
+    assert torch.are_deterministic_algorithms_enabled()
+    assert not torch.utils.deterministic.fill_uninitialized_memory  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("asked", [True, False])
+def test_on_an_accelerator_only_where_it_is_asked_for(
+    asked: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given: dict[str, Any] = {}
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
+    monkeypatch.setattr(L, "Trainer", lambda **arguments: given.update(arguments))
+    build_trainer(TrainerSettings(accelerator="gpu", precision="32-true", deterministic=asked), tmp_path, [], [])
+    assert given["deterministic"] is asked
+
+
+@pytest.mark.parametrize("model", ["lstm", "bahdanau", "transformer"])
+def test_refusing_changes_no_number(model: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    kept = []
+    for allowed in (False, True):
+        if allowed:
+            monkeypatch.setattr(torch, "use_deterministic_algorithms", lambda *_, **__: None)
+            torch._C._set_deterministic_algorithms(False)
+        folder = tiny_run(tmp_path / str(allowed), "--evaluate_tests=false", model=model)
+        assert torch.are_deterministic_algorithms_enabled() is not allowed
+        kept.append(torch.load(folder / "checkpoints" / "last.ckpt", weights_only=True)["current_model_state"])
+    assert all(torch.equal(kept[0][name], weights) for name, weights in kept[1].items())
 
 
 @pytest.mark.parametrize("decay", [-0.1, 1.0, 2.0])

@@ -12,7 +12,7 @@ import pytest
 from fake_trials import FakeRunner, bowl, setting, subject
 from optuna.trial import TrialState
 
-from experiments import trials
+from experiments import launch, trials
 from experiments.plan import Planned
 from experiments.search_space import SEED, SHARED_POINTS, rounded, shared_point
 from experiments.trials import Search, end, run_trial, validation_losses, why_it_failed
@@ -113,6 +113,27 @@ def test_a_diverged_trial_is_ended_recorded_and_counts(tmp_path: Path, loss: flo
     assert rows[0]["reports"] == [[10, None]]
     assert search.missing == []
     assert search.best == rows[1]
+    json.dumps(rows, allow_nan=False)
+
+
+def test_a_trial_whose_run_ended_at_a_loss_that_is_no_number_counts_as_diverged(tmp_path: Path) -> None:
+    """Such a run fails by itself, before a validation could show it."""
+
+    class Diverging(FakeRunner):
+        def __call__(self, planned: Planned, report: trials.Report) -> int:
+            if planned.key.variant in self.codes:
+                failure = planned.key.folder / "failure.json"
+                failure.parent.mkdir(parents=True)
+                failure.write_text(
+                    json.dumps({"error": "Diverged: The loss is nan at step 31, on training examples 4."})
+                )
+            return super().__call__(planned, report)
+
+    search = Search(subject(tmp_path), 3)
+    rows = run_all(search, Diverging(lambda _: 1.0, codes={"trial1": 1}))
+    assert [row["outcome"] for row in rows] == ["finished", "diverged", "finished"]
+    assert (rows[1]["validation_loss"], rows[1]["error"], rows[1]["steps"]) == (None, None, 20)
+    assert search.missing == []
     json.dumps(rows, allow_nan=False)
 
 
@@ -305,7 +326,7 @@ def test_a_mistake_in_watching_leaves_no_process_behind(planned: Planned, tmp_pa
 
 
 def test_a_run_that_does_not_end_is_killed_with_its_children(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(trials, "PATIENCE", 0.1)
+    monkeypatch.setattr(launch, "GRACE", 0.1)
     deaf = ["sh", "-c", "trap '' TERM; echo up; while :; do sleep 0.02; done"]
     with subprocess.Popen(deaf, stdout=subprocess.PIPE, start_new_session=True) as process:
         assert process.stdout is not None

@@ -179,7 +179,7 @@ def test_unfinished_runs_are_not_looked_at(tmp_path: Path) -> None:
     ("change", "complaint"),
     [
         (lambda r: r.pop("sampler"), "it has no sampler"),
-        (lambda r: r.update(trials={}), "it holds a dict, not a list"),
+        (lambda r: r.update(trials={}), "its trials is {}, not a list"),
         (lambda r: r.update(space={"learning_rate": [1, 2]}), "space of learning_rate: it is a list, not an object"),
         (lambda r: r.update(share_of_steps="25%"), "its share_of_steps is '25%', not a number"),
         (lambda r: r.update(chosen=2), "trial 2, the chosen one, is not among those that finished"),

@@ -54,3 +54,8 @@ def test_asking_for_unseen_words_does_not_enlarge_the_vocabulary() -> None:
 def test_settings_that_leave_no_word(changes: dict[str, int], complaint: str) -> None:
     with pytest.raises(ValueError, match=complaint):
         build(**changes)
+
+
+def test_text_of_controls_alone_is_one_sentence() -> None:
+    with pytest.raises(ValueError, match="holds no word"):
+        build_word_tokenizers([["\x01", "\x02 \x03"]], ["en"], TokenizerSettings("word", 50))

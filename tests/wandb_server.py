@@ -31,6 +31,8 @@ class WandbServer(Kept):
     Attributes:
         requests, unknown: Names of operations in order; those without an answer.
         failing: While it is not 0, the status of every response: 403 refuses, 503 is a server in trouble.
+        gone: While it is set, every connection ends without a response.
+        late: No response leaves before it is set.
     """
 
     def __init__(self) -> None:
@@ -39,6 +41,9 @@ class WandbServer(Kept):
         self.requests: list[str] = []
         self.unknown: list[str] = []
         self.failing = 0
+        self.gone = False
+        self.late = threading.Event()
+        self.late.set()
         self._lock = threading.Lock()
 
     @property
@@ -59,6 +64,7 @@ class WandbServer(Kept):
         try:
             yield self
         finally:
+            self.late.set()
             self._http.shutdown()
             self._http.server_close()
             thread.join()
@@ -134,6 +140,10 @@ def handler_of(server: WandbServer) -> type[BaseHTTPRequestHandler]:
             return gzip.decompress(content) if self.headers.get("Content-Encoding") == "gzip" else content
 
         def reply(self, content: Any, status: int = 200) -> None:
+            server.late.wait()
+            if server.gone:
+                self.close_connection = True
+                return
             text = json.dumps(content).encode()
             self.send_response(status)
             self.send_header("Content-Type", "application/json")

@@ -4,14 +4,13 @@ from collections.abc import Callable, Iterator
 from itertools import islice
 from pathlib import Path
 
-import yaml
-
 from datamodules import TranslationData
 from datamodules.batch import IGNORE, Batch
 from experiments.run import build_parser
 from experiments.speed.flops import count
 from experiments.speed.record import Rows
 from experiments.speed.systems import System
+from experiments.yaml_files import read_yaml
 from models import Seq2SeqModule
 
 BATCHES = 24  # of the first pass over the data: they stand for all
@@ -32,8 +31,7 @@ def operations(folder: Path, say: Say) -> Rows:
     """FLOPs per scored target token of a run, padding included as it was trained."""
     say(f"operations of {folder}")
     parser = build_parser()
-    described = yaml.safe_load((folder / "config.yaml").read_text(encoding="utf-8"))
-    built = parser.instantiate(parser.parse_object(described))
+    built = parser.instantiate(parser.parse_object(read_yaml(folder / "config.yaml")))
     module, data = built.model, built.data
     assert isinstance(module, Seq2SeqModule)
     assert isinstance(data, TranslationData)

@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-import yaml
 from jsonargparse import ArgumentError, ArgumentParser, auto_cli
 
 from experiments.environment import return_memory
@@ -27,6 +26,7 @@ from experiments.speed.settings import Axis, Settings, Sweep
 from experiments.speed.sweep import run_sweep
 from experiments.speed.systems import System
 from experiments.store import write_failure
+from experiments.yaml_files import one_sentence, read_yaml
 
 Measured = tuple[dict[str, Rows], dict[str, Any]]
 Measure = Callable[[], Measured]
@@ -76,9 +76,11 @@ def read_settings(suite: str) -> Settings:
     parser = ArgumentParser(exit_on_error=False)
     parser.add_class_arguments(Settings, "speed")
     try:
-        settings: Settings = parser.instantiate(parser.parse_object({"speed": yaml.safe_load(path.read_text())})).speed
+        settings: Settings = parser.instantiate(parser.parse_object({"speed": read_yaml(path)})).speed
     except ArgumentError as error:
-        raise SystemExit(f"error: {path}: {error}") from None
+        raise SystemExit(f"error: {path}: {one_sentence(error)}") from None
+    except ValueError as error:
+        raise SystemExit(f"error: {error}") from None
     return settings
 
 
@@ -137,8 +139,7 @@ def carried_out(task: Task, measure: Measure, number: int, of: int) -> bool:
         task.write(*measure())
     except Exception as error:
         for system in task.systems:
-            log = task.key(system).log
-            write_failure(task.key(system), f"{type(error).__name__}: {error}", traceback.format_exc(), log)
+            write_failure(task.key(system), f"{type(error).__name__}: {error}", traceback.format_exc())
         print(f"      failed: {error}", file=sys.stderr)
         return False
     print(f"      {time.monotonic() - begun:.0f} s", flush=True)

@@ -1,0 +1,17 @@
+"""Text from outside as a page or a terminal may show it."""
+
+import re
+
+LONGEST = 1500  # characters of a sentence that a table shows
+OBEYED = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
+
+
+def visible(text: str) -> str:
+    """The text with what is obeyed and not shown (controls, line ends, turns of direction) spelt, as in `\\x1b`."""
+    return OBEYED.sub(lambda found: repr(found[0])[1:-1], text)
+
+
+def passage(text: str) -> str:
+    """A sentence for a table: of one that is longer than any sentence is, its beginning and how much follows."""
+    more = len(text) - LONGEST
+    return text if more <= 0 else f"{text[:LONGEST]} … ({more:,} more characters)"
