@@ -189,5 +189,5 @@ lint: $(INSTALLED) ## Format and lint rules, types
 check: lint test ## Everything that must pass before a commit
 
 clean-runs: ## Delete runs/SUITE, after asking
-	@[ -n '$(SUITE)' ] || { echo 'name one: make clean-runs SUITE=quick'; exit 1; }; \
+	@case '$(SUITE)' in ''|*/*|.|..) echo 'name one suite: make clean-runs SUITE=quick'; exit 1;; esac; \
 	printf 'delete runs/%s? [y/N] ' '$(SUITE)'; read answer; [ "$$answer" = y ] && rm -rf -- 'runs/$(SUITE)' || echo kept

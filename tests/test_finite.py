@@ -122,6 +122,7 @@ def test_of_several_batches_the_bad_one_is_named_and_all_are_recorded(
     trace = read_json(folder / "failure.json")["traceback"]
     assert f"a batch of step {POISONED} with loss nan, its examples: {second}" in trace
     assert f"its examples: {first}" in trace
+    assert trace.count("its examples: ") == 2
 
 
 @pytest.mark.usefixtures("no_tracking")

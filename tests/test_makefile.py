@@ -207,3 +207,11 @@ def test_runs_are_deleted_only_after_a_yes_and_only_the_suite_named(two_suites: 
     assert (two_suites / "runs" / "smoke").exists()
     assert "delete runs/smoke?" in make(two_suites, "clean-runs", "SUITE=smoke", answer="y\n").stdout
     assert [path.name for path in (two_suites / "runs").iterdir()] == ["quick"]
+
+
+@pytest.mark.parametrize("suite", ["", "..", ".", "../elsewhere", "quick/bleu"])
+def test_nothing_but_a_suite_is_deleted(suite: str, two_suites: Path) -> None:
+    done = make(two_suites, "clean-runs", f"SUITE={suite}", answer="y\n")
+    assert done.returncode != 0
+    assert "name one suite" in done.stdout
+    assert len(list((two_suites / "runs").iterdir())) == 2

@@ -1,5 +1,6 @@
 """The run store under random work, deaths and readers: whatever happens, what is there can be read and is whole."""
 
+import json
 import os
 import signal
 import sys
@@ -23,7 +24,8 @@ from experiments.store import Measurement, RunKey, remove_halves, write_atomical
 TIMES = {"started": "2026-01-01T00:00:00+00:00", "finished": "2026-01-01T00:01:00+00:00"}
 FILES = {"config.yaml", "metrics.jsonl", "result.json", "failure.json"}
 MODELS = ("lstm", "transformer")
-METRICS = {f"metric {number:03}": 0.1 * number for number in range(120)}  # more than one write of a buffer
+METRICS = {f"metric {number}": 0.1 * number for number in range(3)}
+WRITERS = ("experiments.store", "experiments.callbacks", "tempfile")  # modules whose calls are counted
 pytestmark = pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
 
 
@@ -34,8 +36,9 @@ class Session:
     Attributes:
         steps: Steps of training that it records.
         ends_in: What it writes then.
-        death: How it is ended at the call of a C function with number `call`, if it lives that long.
+        death: How it is ended when the code that writes calls a C function for the `call`-th time, if it ever does.
         back: Steps before the last recorded at which the checkpoint lies that it resumes from.
+        torn: Characters of one more line that had reached the record when it was killed.
     """
 
     steps: int
@@ -43,6 +46,7 @@ class Session:
     death: Literal["SIGKILL", "KeyboardInterrupt", "none"]
     call: int
     back: int
+    torn: int
 
 
 sessions = st.builds(
@@ -50,8 +54,9 @@ sessions = st.builds(
     steps=st.integers(0, 3),
     ends_in=st.sampled_from(["result", "result", "failure", "nothing"]),
     death=st.sampled_from(["SIGKILL", "SIGKILL", "KeyboardInterrupt", "none"]),
-    call=st.integers(1, 1500) | st.integers(1, 120),
+    call=st.integers(1, 90),
     back=st.integers(0, 3),
+    torn=st.integers(0, 60),
 )
 plans = st.lists(st.tuples(sessions, sessions | st.none()), min_size=1, max_size=4)
 
@@ -114,8 +119,10 @@ def begin(root: Path, model: str, session: Session, resumed: int, number: int) -
 
     def count(frame: FrameType, event: str, argument: Any) -> None:
         nonlocal calls
-        calls += event == "c_call"
-        if calls == session.call and event == "c_call":
+        if event != "c_call" or frame.f_globals["__name__"] not in WRITERS:
+            return
+        calls += 1
+        if calls == session.call:
             if session.death == "SIGKILL":
                 os.kill(os.getpid(), signal.SIGKILL)
             raise KeyboardInterrupt
@@ -130,6 +137,14 @@ def begin(root: Path, model: str, session: Session, resumed: int, number: int) -
         os._exit(1)
     finally:
         os._exit(0 if sys.exc_info()[0] in (None, KeyboardInterrupt) else 1)
+
+
+def tear(root: Path, model: str, session: Session) -> None:
+    """Leave what a process leaves that is killed, or finds the disk full, in the middle of a line."""
+    record = key(root, model).folder / "metrics.jsonl"
+    if session.death == "SIGKILL" and record.exists():
+        with record.open("a") as file:
+            file.write(json.dumps({"step": 99, "seconds": 1.0, "target_tokens": 9, "metric": "a"})[: session.torn])
 
 
 def ended(child: int, hearing: int) -> list[str]:
@@ -178,7 +193,7 @@ def as_told(run: Run | None, known: Known, found: Store | None) -> None:
 
 def whole_history(root: Path, model: str, known: Known, number: int) -> None:
     """Once more, undisturbed: everything that was recorded before the checkpoint is there once, and nothing else."""
-    last = Session(steps=1, ends_in="result", death="none", call=0, back=0)
+    last = Session(steps=1, ends_in="result", death="none", call=0, back=0, torn=0)
     known.hear(ended(*begin(root, model, last, known.step, number)), known.step)
     found = loaded(root)
     assert found is not None
@@ -196,13 +211,15 @@ def lives(plan: list[tuple[Session, Session | None]]) -> None:
         number = 0
         for pair in plan:
             children, resumed = {}, {}
-            for model, session in zip(MODELS, pair, strict=True):
-                if session is not None:
-                    number += 1
-                    resumed[model] = max(0, known[model].step - session.back)
-                    children[model] = begin(root, model, session, resumed[model], number)
+            chosen = {model: session for model, session in zip(MODELS, pair, strict=True) if session is not None}
+            for model, session in chosen.items():
+                number += 1
+                resumed[model] = max(0, known[model].step - session.back)
+                children[model] = begin(root, model, session, resumed[model], number)
             for model, words in zip(children, watched(root, list(children.values())), strict=True):
                 known[model].hear(words, resumed[model])
+                if known[model].result == known[model].begun_result == 0:  # what is finished is not gone on with
+                    tear(root, model, chosen[model])
             found = loaded(root)
             for model in MODELS:
                 runs = [run for run in found.runs if run.model == model] if found else []
@@ -213,7 +230,7 @@ def lives(plan: list[tuple[Session, Session | None]]) -> None:
 
 
 @given(plans)
-@settings(max_examples=15, deadline=None, derandomize=True)
+@settings(max_examples=10, deadline=None, derandomize=True)
 def test_processes_that_are_killed_leave_a_store_that_loads(plan: list[tuple[Session, Session | None]]) -> None:
     lives(plan)
 
@@ -227,17 +244,22 @@ def test_processes_that_are_killed_leave_a_store_that_loads_hundreds_of_times(
     lives(plan)
 
 
-def test_a_kill_at_any_call_of_a_run_leaves_a_store_that_loads_and_can_be_gone_on_with() -> None:
-    """One step recorded, then its result: killed early, in the middle of a line, before the result and after it."""
-    halves = 0
-    for call in range(40, 1000, 24):
+LIFE = 66  # calls that a process makes with one step and a result
+
+
+@pytest.mark.parametrize("calls", [range(2, LIFE, 4), pytest.param(range(1, LIFE), marks=pytest.mark.slow)])
+def test_a_kill_at_any_call_leaves_a_store_that_loads_and_a_run_that_can_go_on(calls: range) -> None:
+    """One step recorded, then its result: killed before it records, while it does, before the result and after it."""
+    statuses = set()
+    for call in calls:
         with TemporaryDirectory() as scratch, patch.multiple(store, git_state=dict, versions=dict, machine=dict):
             root, known = Path(scratch), Known()
-            session = Session(steps=1, ends_in="result", death="SIGKILL", call=call, back=0)
+            session = Session(steps=1, ends_in="result", death="SIGKILL", call=call, back=0, torn=call)
             known.hear(ended(*begin(root, "lstm", session, 0, 1)), 0)
-            history = key(root, "lstm").folder / "metrics.jsonl"
-            halves += history.exists() and history.read_bytes()[-1:] not in (b"", b"\n")
             found = loaded(root)
-            as_told(found.runs[0] if found else None, known, found)
+            assert found is not None
+            as_told(found.runs[0], known, found)
+            statuses.add(found.runs[0].status)
+            tear(root, "lstm", session)
             whole_history(root, "lstm", known, 2)
-    assert halves > 0
+    assert statuses == {"interrupted", "finished"}
