@@ -135,7 +135,7 @@ def fits(model: bytes, vocab_size: int) -> bool:
     """Whether a model is one of ours with as many pieces."""
     try:
         processor = sentencepiece.SentencePieceProcessor(model_proto=model)
-    except RuntimeError:
+    except (RuntimeError, UnicodeDecodeError):  # the latter where the library's own words have bytes of the file
         return False
     specials = (processor.pad_id(), processor.bos_id(), processor.eos_id(), processor.unk_id())
     return bool(specials == (PAD, BOS, EOS, UNK) and processor.get_piece_size() == vocab_size)

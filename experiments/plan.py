@@ -81,7 +81,10 @@ def plan_bleu(
     direction = direction or row["direction"]
     source, dash, target = direction.partition("-")
     if not (source and dash and target):
-        raise ValueError(f"DIRECTION is {direction!r}; write it as source-target, for example en-de.")
+        where = HERE / "suites" / f"{suite}.yaml"
+        raise ValueError(
+            f"DIRECTION, by default that of {where}, is {direction!r}; write it as source-target, for example en-de."
+        )
     languages = (
         f"--data.init_args.corpus.source_language={source}",
         f"--data.init_args.corpus.target_language={target}",

@@ -2,6 +2,7 @@
 
 import importlib
 import os
+import signal
 import socket
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -114,6 +115,7 @@ def connected(address: str) -> Iterator[Any]:
         SystemExit: Ray is not installed, or there is no cluster at the address.
     """
     ray = installed()
+    before = signal.getsignal(signal.SIGTERM)  # Ray takes it for itself and does not give it back
     named = address or os.environ.get("RAY_ADDRESS", "")
     started = importlib.import_module("ray._private.services").find_bootstrap_address(None)  # None: nobody called it
     try:
@@ -136,6 +138,7 @@ def connected(address: str) -> Iterator[Any]:
         yield ray
     finally:
         ray.shutdown()
+        signal.signal(signal.SIGTERM, before)
 
 
 def knock(address: str) -> None:

@@ -67,8 +67,8 @@ def build_parser() -> ArgumentParser:
     )
     parser.add_argument("-c", "--config", action=PlainConfig, help="YAML file; later files override earlier ones")
     parser.add_class_arguments(RunKey, "run")
-    parser.add_subclass_arguments(Seq2SeqModule, "model")
-    parser.add_subclass_arguments((TranslationData, SyntheticData), "data")
+    parser.add_subclass_arguments(Seq2SeqModule, "model", required=True)
+    parser.add_subclass_arguments((TranslationData, SyntheticData), "data", required=True)
     parser.add_class_arguments(TrainerSettings, "trainer")
     parser.add_class_arguments(Decoding, "decoding")
     parser.add_argument("--validation_sentences", type=int, default=1000, help="decoded greedily at each validation")
@@ -230,7 +230,7 @@ def run(parser: ArgumentParser, config: Namespace, key: RunKey) -> None:
     """Train, evaluate and record one run, together with the processes of other devices."""
     started = datetime.now(UTC)
     L.seed_everything(key.seed, workers=True, verbose=False)
-    built = parser.instantiate(config)
+    built = build(parser, config)
     module, data, settings = built.model, built.data, built.trainer
     describes = identity(config)
     checkpoint = by_the_first(lambda: prepare(key, config, parser.dump(config, skip_unset=False), module))
@@ -251,6 +251,20 @@ def run(parser: ArgumentParser, config: Namespace, key: RunKey) -> None:
         trained: Trained[Any] = Trained(key, describes, trainer, whole, data, built.decoding, clock, started)
         measure(trained, built.evaluate_tests)
         publish(mirror, key)
+
+
+def build(parser: ArgumentParser, config: Namespace) -> Namespace:
+    """Everything that a configuration describes.
+
+    Raises:
+        ValueError: If a value of it cannot be.
+    """
+    try:
+        return parser.instantiate(config)
+    except (ArgumentError, ValueError) as error:
+        raise ValueError(one_sentence(error)) from error
+    except TypeError as error:
+        raise ValueError(f"the configuration has a value of a wrong kind, null for example: {error}.") from error
 
 
 def prepare(key: RunKey, config: Namespace, dumped: str, module: Seq2SeqModule) -> Path | None:
@@ -286,7 +300,7 @@ def load_module(folder: Path) -> tuple[Seq2SeqModule, TranslationData, Decoding]
             raise FileNotFoundError(f"{path} is not there: train this run first.")
     parser = build_parser()
     try:
-        built = parser.instantiate(parser.parse_object(read_yaml(config_file)))
+        built = build(parser, parser.parse_object(read_yaml(config_file)))
     except (ArgumentError, ValueError) as error:
         raise ValueError(f"{config_file} does not describe a run: {one_sentence(error)}") from error
     load_weights(built.model, checkpoint)

@@ -8,7 +8,7 @@ from typing import Any
 
 from analysis.visible import visible
 
-NAMES_A_KEY = r"""([Kk]ey|[Oo]ption) ["']\w"""
+NAMES_A_KEY = r"""([Kk]ey|[Oo]ption) ["']"""
 STORE = ("**/*.json", "**/*.jsonl")
 
 

@@ -3,6 +3,7 @@
 import importlib.util
 import os
 import re
+import signal
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -117,12 +118,14 @@ def _cluster_of_ray() -> Any:
 def cluster(*names: str) -> Iterator[Cluster]:
     """Nodes that are gone afterwards, with all that ran on them; the first is the head."""
     needs_ray()
+    before = signal.getsignal(signal.SIGTERM)  # Ray's own handler would outlive the nodes
     there = Cluster()
     try:
         for name in names:
             there.add(name)
         yield there
     finally:
+        signal.signal(signal.SIGTERM, before)
         there.stop()
 
 

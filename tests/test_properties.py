@@ -28,7 +28,7 @@ from datamodules.sampler import TokenBucketBatchSampler
 from models.network import Network
 from models.search import Decoding, Hypothesis, beam_search, greedy_search, search
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]
 # The same cases every time: a test that fails now and then tells nobody which change broke it.
 many = settings(max_examples=500, deadline=None, derandomize=True)
 

@@ -236,6 +236,7 @@ def test_processes_that_are_killed_leave_a_store_that_loads(plan: list[tuple[Ses
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1800)
 @given(plans)
 @settings(max_examples=500, deadline=None, derandomize=True)
 def test_processes_that_are_killed_leave_a_store_that_loads_hundreds_of_times(
