@@ -68,11 +68,11 @@ RUN_BLEU = $(PY) -m experiments.suite bleu --suite "$(SUITE)" --models "$(MODELS
 RUN_LONG_RANGE = $(PY) -m experiments.suite long-range --suite "$(SUITE)" --tasks "$(TASKS)" --models "$(MODELS)" \
   --seeds "$(SEEDS)" --devices "$(DEVICES)" --precision "$(PRECISION)" --jobs "$(JOBS)" \
   --timeout "$(TIMEOUT)" --launcher "$(LAUNCHER)" --ray "$(RAY)"
-CONTRASTIVE = $(PY) -m experiments.contrastive --suite "$(SUITE)" --optional true
-INSPECT = $(PY) -m experiments.inspection --suite "$(SUITE)"
+CONTRASTIVE = $(PY) -m experiments.translation.contrastive --suite "$(SUITE)" --optional true
+INSPECT = $(PY) -m experiments.translation.attention_heads --suite "$(SUITE)"
 SPEED = $(PY) -m experiments.speed --suite "$(SUITE)" --tasks "$(TASKS)"
 REPORT = $(PY) -m analysis.report --suite "$(SUITE)"
-IN_TURN = $(PY) -m experiments.in_turn
+IN_TURN = $(PY) -m experiments.launch.in_turn
 EVERYTHING = $(IN_TURN) $(RUN_BLEU) then $(RUN_LONG_RANGE) then $(CONTRASTIVE) then $(INSPECT) then $(SPEED) then $(REPORT)
 
 ##@ Start here
@@ -115,7 +115,7 @@ long-range: $(INSTALLED) ## What each model remembers, over what gap, how much (
 	@$(IN_TURN) $(RUN_LONG_RANGE) then $(CONTRASTIVE) then $(REPORT)
 
 contrastive: $(INSTALLED) ## Score right against wrong verb numbers with the trained translation models (1 min)
-	@$(PY) -m experiments.contrastive --suite "$(SUITE)"
+	@$(PY) -m experiments.translation.contrastive --suite "$(SUITE)"
 	@$(REPORT)
 
 inspect: $(INSTALLED) ## What heads attend to, and words by training frequency, with the trained translation models (1 min)
@@ -123,14 +123,14 @@ inspect: $(INSTALLED) ## What heads attend to, and words by training frequency, 
 	@$(REPORT)
 
 retry: $(INSTALLED) ## Run again what failed in SUITE, and nothing else; each run goes on from its last checkpoint
-	@$(IN_TURN) $(PY) -m experiments.retry --suite "$(SUITE)" --jobs "$(JOBS)" --timeout "$(TIMEOUT)" \
+	@$(IN_TURN) $(PY) -m experiments.launch.retry --suite "$(SUITE)" --jobs "$(JOBS)" --timeout "$(TIMEOUT)" \
 	  --launcher "$(LAUNCHER)" --ray "$(RAY)" then $(REPORT)
 
 reproduce-check: $(INSTALLED) ## Train a small suite again and compare every number with the committed ones (1 min)
-	@$(PY) -m experiments.reproduce $(if $(filter 1,$(RENEW)),--renew true)
+	@$(PY) -m experiments.reproduce.check $(if $(filter 1,$(RENEW)),--renew true)
 
 tune: $(INSTALLED) ## As many trials for every model of long-range, or SWEEP=file.yaml (quick 5 min, full 40 min on 2 cores)
-	@$(PY) -m experiments.tune --suite "$(SUITE)" --tasks "$(TASKS)" --models "$(MODELS)" --trials "$(TRIALS)" \
+	@$(PY) -m experiments.tuning.tune --suite "$(SUITE)" --tasks "$(TASKS)" --models "$(MODELS)" --trials "$(TRIALS)" \
 	  --devices "$(DEVICES)" --precision "$(PRECISION)" --jobs "$(JOBS)" --sweep "$(SWEEP)"
 
 speed: $(INSTALLED) ## Step time by length, memory, decoding, processes, the Trainer's cost (quick 1 min, full 20 min)
@@ -139,15 +139,15 @@ speed: $(INSTALLED) ## Step time by length, memory, decoding, processes, the Tra
 
 speed-peers: SUITE := full
 speed-peers: $(INSTALLED) ## Train and decode beside JoeyNMT, torch.nn.Transformer and a textbook loop (20 min on 2 cores)
-	@$(PY) -m experiments.peers.compare --suite "$(SUITE)" --models "$(MODELS)"
+	@$(PY) -m experiments.speed.peers.compare --suite "$(SUITE)" --models "$(MODELS)"
 
 benchmark: SUITE := full
 benchmark: $(INSTALLED) ## The speed bars as ratios: met or missed, by how much (5 min after speed-peers)
-	@$(PY) -m experiments.benchmark --suite "$(SUITE)"
+	@$(PY) -m experiments.speed.peers.benchmark --suite "$(SUITE)"
 
 plan: SUITE := paper
 plan: $(INSTALLED) ## Hours, memory and cost of WMT14 on DEVICES x NODES, from measured speed (1 min)
-	@$(PY) -m experiments.cost --suite "$(SUITE)" --models "$(MODELS)" --devices "$(DEVICES)" --nodes "$(NODES)" \
+	@$(PY) -m experiments.speed.cost.estimate --suite "$(SUITE)" --models "$(MODELS)" --devices "$(DEVICES)" --nodes "$(NODES)" \
 	  --price "$(PRICE)" --peak "$(PEAK)"
 
 ##@ Look
@@ -155,22 +155,22 @@ report: $(INSTALLED) ## Write results/SUITE/report.html from the finished runs (
 	@$(REPORT)
 
 compare: $(INSTALLED) ## Two reports against each other: make compare A=results/full B=results/mine (10 s)
-	@$(PY) -m analysis.compare --a "$(A)" --b "$(B)"
+	@$(PY) -m analysis.compare.__main__ --a "$(A)" --b "$(B)"
 
 watch: $(INSTALLED) ## Follow SUITE in the terminal while it runs: progress, curves, time left (q quits)
-	@$(PY) -m analysis.watch --suite "$(SUITE)"
+	@$(PY) -m analysis.watch.__main__ --suite "$(SUITE)"
 
 translate: $(INSTALLED) ## Translate TEXT="A man is riding a bike." with every trained model (10 s)
-	@$(PY) -m experiments.translate "$$TEXT"
+	@$(PY) -m experiments.translation.translate "$$TEXT"
 
 dashboard: $(INSTALLED) ## Make or renew a Weights & Biases workspace and report of SUITE (quick 15 s, full 1 min)
-	@$(PY) -m analysis.dashboard --suite "$(SUITE)"
+	@$(PY) -m analysis.dashboard.__main__ --suite "$(SUITE)"
 
 sync: $(INSTALLED) ## Upload to Weights & Biases what is not there yet (2 s a run; a second call does nothing)
-	@$(PY) -m experiments.sync
+	@$(PY) -m experiments.tracking.sync
 
 sweep: $(INSTALLED) ## Register the search of `make tune` as a W&B sweep and start an agent for TRIALS runs
-	@$(PY) -m experiments.sweep --suite "$(SUITE)" --tasks "$(TASKS)" --models "$(MODELS)" --trials "$(TRIALS)" \
+	@$(PY) -m experiments.tuning.wandb_sweep --suite "$(SUITE)" --tasks "$(TASKS)" --models "$(MODELS)" --trials "$(TRIALS)" \
 	  --devices "$(DEVICES)" --precision "$(PRECISION)"
 
 ##@ Develop
@@ -181,7 +181,7 @@ test-slow: $(INSTALLED) ## The tests that take minutes each
 	@$(PY) -m pytest -q -m slow
 
 fuzz: $(INSTALLED) ## Broken files for every reader, for MINUTES: read, or refused in one sentence
-	@PYTHONPATH=tests $(PY) -m fuzz_readers --minutes "$(MINUTES)"
+	@$(PY) -m tests.support.fuzz.readers --minutes "$(MINUTES)"
 
 lint: $(INSTALLED) ## Format and lint rules, types
 	@$(PY) -m ruff format --check --quiet . && $(PY) -m ruff check --quiet . && $(PY) -m mypy --no-error-summary

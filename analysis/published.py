@@ -6,7 +6,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import NamedTuple
 
-from analysis.files import csv_lines, numeric, shortened
+from experiments.record.files import csv_lines, numeric, shortened
 
 FILE = "published.csv"
 

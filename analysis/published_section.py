@@ -3,12 +3,12 @@
 from collections.abc import Sequence
 from itertools import groupby
 
-from analysis.blocks import Block, Heading, Paragraph, Section, Table
-from analysis.compare_sides import axis_text
-from analysis.labels import NONE, decimal, label, listing, ordered, span
+from analysis.compare.sides import axis_text
+from analysis.page.blocks import Block, Heading, Paragraph, Section, Table
+from analysis.page.labels import NONE, decimal, label, listing, ordered, span
 from analysis.published import Published, published
-from analysis.records import Store, System
-from analysis.statistics import t_interval
+from analysis.statistics.bleu import t_interval
+from analysis.store import Store, System
 
 OURS = "this report"
 METRICS = {

@@ -12,30 +12,18 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 from markupsafe import Markup
 
-from analysis import (
-    accuracy,
-    attention_section,
-    bleu_section,
-    claims,
-    claims_section,
-    curves_section,
-    differences_section,
-    examples_section,
-    exports,
-    heads,
-    long_range_section,
-    memory_section,
-    provenance_section,
-    published_section,
-    scoreboard,
-    speed_claims,
-    speed_measures,
-    speed_section,
-    tracing,
-    translation_claims,
-    tuning_section,
-)
-from analysis.blocks import (
+from analysis import provenance as provenance_section
+from analysis import published_section, scoreboard
+from analysis.claims import ledger as claims_section
+from analysis.claims.evidence import Evidence
+from analysis.long_range import axes as accuracy
+from analysis.long_range import claims
+from analysis.long_range import mechanisms as memory_section
+from analysis.long_range import section as long_range_section
+from analysis.long_range import tuning as tuning_section
+from analysis.page import latex as exports
+from analysis.page import run_sources as tracing
+from analysis.page.blocks import (
     Anchor,
     Best,
     Code,
@@ -48,11 +36,20 @@ from analysis.blocks import (
     SectionLink,
     Source,
 )
-from analysis.evidence import Evidence
-from analysis.figures import Figure
-from analysis.labels import MARKER_PATHS, NAMES, ROUND, SENTENCES, Look, listing
-from analysis.records import Store, System, read_store
-from analysis.visible import visible
+from analysis.page.figures import Figure
+from analysis.page.labels import MARKER_PATHS, NAMES, ROUND, SENTENCES, Look, listing
+from analysis.speed import claims as speed_claims
+from analysis.speed import runs as speed_measures
+from analysis.speed import section as speed_section
+from analysis.store import Store, System, read_store
+from analysis.translation import attention as attention_section
+from analysis.translation import bleu as bleu_section
+from analysis.translation import claims as translation_claims
+from analysis.translation import examples as examples_section
+from analysis.translation import heads
+from analysis.translation import learning_curves as curves_section
+from analysis.translation import sentences as differences_section
+from experiments.record.text import visible
 
 TITLE = "Recurrence against attention"
 
@@ -174,7 +171,7 @@ def models(look: Look) -> Section:
 
 def environment() -> Environment:
     made = Environment(
-        loader=PackageLoader("analysis"),
+        loader=PackageLoader("analysis.page"),
         autoescape=select_autoescape(enabled_extensions=("html.jinja",)),
         undefined=StrictUndefined,
         finalize=harmless,

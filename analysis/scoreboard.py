@@ -4,17 +4,17 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
-from analysis import accuracy
-from analysis.accuracy import MASTERED, axes, controls, main_axis, tasks_of
-from analysis.axis_words import at
-from analysis.bleu_section import TestSet
-from analysis.blocks import Best, Paragraph, Section, SectionLink, Table
-from analysis.labels import NONE, decimal, label, ordered, whole
-from analysis.long_range_words import title
-from analysis.records import Store, System
-from analysis.speed_measures import Median, Speed
-from analysis.speed_words import memory, milliseconds
-from analysis.statistics import Interval
+from analysis.long_range import axes as accuracy
+from analysis.long_range.axes import MASTERED, axes, controls, main_axis, tasks_of
+from analysis.long_range.axis_words import at
+from analysis.long_range.wording import title
+from analysis.page.blocks import Best, Paragraph, Section, SectionLink, Table
+from analysis.page.labels import NONE, decimal, label, ordered, whole
+from analysis.speed.runs import Median, Speed
+from analysis.speed.wording import memory, milliseconds
+from analysis.statistics.bleu import Interval
+from analysis.store import Store, System
+from analysis.translation.bleu import TestSet
 
 WEAK = " †"
 

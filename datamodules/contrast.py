@@ -10,7 +10,7 @@ import re
 from functools import cache
 from typing import Literal, NamedTuple, TypeAlias
 
-from datamodules.embedded import embedded_corpus
+from datamodules.embedded.corpus import embedded_corpus
 from datamodules.german_words import (
     ADVERBS,
     COLLECTIVE,

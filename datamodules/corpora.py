@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from datamodules.embedded import embedded_corpus
+from datamodules.embedded.corpus import embedded_corpus
 from datamodules.text_files import read_aligned, read_tsv
 
 MULTI30K_FILES = {

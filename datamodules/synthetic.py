@@ -12,7 +12,7 @@ from torch.utils.data import DataLoader
 
 from datamodules.batch import Batch, unscored
 from datamodules.sampler import dealt, rank_and_world
-from datamodules.task import Point, Split, Task
+from datamodules.tasks.task import Point, Split, Task
 
 
 @dataclass

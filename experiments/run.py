@@ -25,11 +25,14 @@ from lightning.pytorch.utilities import rank_zero_only
 from lightning.pytorch.utilities.exceptions import SIGTERMException
 
 from datamodules import SyntheticData, TranslationData
-from experiments import bleu, long_range
-from experiments.callbacks import Clock, LocalRecord, Progress, ReturnMemory
-from experiments.checkpoints import BEST, read_checkpoint, resume_from
-from experiments.exit_codes import BUSY
-from experiments.processes import (
+from experiments.launch.exit_codes import BUSY
+from experiments.long_range import experiment as long_range
+from experiments.planning.yaml_files import PlainConfig, one_sentence, read_yaml
+from experiments.record.write import RunKey, config_hash, is_finished, remove_halves, write_atomically, write_failure
+from experiments.tracking.logger import publish, wandb_logger
+from experiments.training.callbacks import Clock, LocalRecord, Progress, ReturnMemory
+from experiments.training.checkpoints import BEST, read_checkpoint, resume_from
+from experiments.training.device_processes import (
     Failure,
     by_the_first,
     count_to_start,
@@ -41,12 +44,10 @@ from experiments.processes import (
     started_here,
     tell,
 )
-from experiments.quiet import quiet
-from experiments.store import RunKey, config_hash, is_finished, remove_halves, write_atomically, write_failure
-from experiments.tracking import publish, wandb_logger
-from experiments.trained import Trained
-from experiments.trainer import TrainerSettings, build_trainer, fit, hardware
-from experiments.yaml_files import PlainConfig, one_sentence, read_yaml
+from experiments.training.quiet import quiet
+from experiments.training.trained_run import Trained
+from experiments.training.trainer import TrainerSettings, build_trainer, fit, hardware
+from experiments.translation import experiment as bleu
 from models import Seq2SeqModule
 from models.search import Decoding
 

@@ -12,12 +12,12 @@ from typing import Literal
 
 from jsonargparse import auto_cli
 
-from experiments.exit_codes import BUSY, FAILED, mistake
-from experiments.launch import Ended, Limits, jobs_at_once, minutes_of, say
-from experiments.plan import Planned, as_seeds, plan_bleu, plan_long_range
-from experiments.ray_launch import launcher as launcher_of
+from experiments.launch.exit_codes import BUSY, FAILED, mistake
+from experiments.launch.local import Ended, Limits, jobs_at_once, minutes_of, say
+from experiments.launch.ray_runs import launcher as launcher_of
+from experiments.planning.grid import Planned, as_seeds, plan_bleu, plan_long_range
+from experiments.record.write import write_atomically
 from experiments.run import finished, of_the_system
-from experiments.store import write_atomically
 
 
 def main(

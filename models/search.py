@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from models.matmul_backend import onednn_products
 from models.network import Network, select_rows
-from models.products import onednn_products
 
 
 @dataclass

@@ -4,9 +4,9 @@ from pathlib import Path
 import pytest
 import torch
 import wandb
-from wandb_server import WandbServer, connected, without_login
 
-from experiments.tracking import decide_mode
+from experiments.tracking.logger import decide_mode
+from tests.support.wandb_server import WandbServer, connected, without_login
 
 
 @pytest.fixture(autouse=True, scope="session")

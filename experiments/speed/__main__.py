@@ -3,7 +3,7 @@
 import os
 import sys
 
-from experiments.environment import KEEP_MEMORY, environment
+from experiments.training.environment import KEEP_MEMORY, environment
 
 if __name__ == "__main__":
     if KEEP_MEMORY not in os.environ.get("GLIBC_TUNABLES", ""):  # read once, when a process begins

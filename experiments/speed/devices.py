@@ -20,7 +20,7 @@ from experiments.speed.settings import Devices, Settings
 from experiments.speed.systems import CLIP, System, build, random_batch
 from experiments.speed.timing import spread
 from models import Seq2SeqModule
-from models.products import onednn_products
+from models.matmul_backend import onednn_products
 
 Say = Callable[[str], None]
 WARM_UPS = 2

@@ -11,14 +11,14 @@ import lightning as L
 import torch
 
 from datamodules.batch import IGNORE, PAD, Batch
-from experiments.callbacks import Clock, LocalRecord, Progress, ReturnMemory
-from experiments.plan import HERE
+from experiments.planning.grid import HERE
 from experiments.run import build_parser
 from experiments.speed.profiling import kernels
 from experiments.speed.record import Rows
 from experiments.speed.settings import Loops, Settings
 from experiments.speed.systems import Step, System
-from experiments.trainer import TrainerSettings, build_trainer, fit
+from experiments.training.callbacks import Clock, LocalRecord, Progress, ReturnMemory
+from experiments.training.trainer import TrainerSettings, build_trainer, fit
 from models import Seq2SeqModule
 
 Say = Callable[[str], None]

@@ -5,7 +5,7 @@ from functools import partial
 import torch
 
 from experiments.speed.timing import alternate
-from models.products import onednn_products
+from models.matmul_backend import onednn_products
 
 SIZES = {"cpu": (1024, 2048), "cuda": (4096, 8192)}
 DTYPES = {"32-true": torch.float32, "bf16-mixed": torch.bfloat16}

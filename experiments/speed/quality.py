@@ -6,11 +6,11 @@ from pathlib import Path
 
 from datamodules import TranslationData
 from datamodules.batch import IGNORE, Batch
+from experiments.planning.yaml_files import read_yaml
 from experiments.run import build_parser
 from experiments.speed.flops import count
 from experiments.speed.record import Rows
 from experiments.speed.systems import System
-from experiments.yaml_files import read_yaml
 from models import Seq2SeqModule
 
 BATCHES = 24  # of the first pass over the data: they stand for all

@@ -7,9 +7,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from experiments.speed.systems import System
-from experiments.speed.timing import spread
-from experiments.store import (
+from experiments.record.write import (
     Measurement,
     RunKey,
     config_hash,
@@ -19,6 +17,8 @@ from experiments.store import (
     write_atomically,
     write_result,
 )
+from experiments.speed.systems import System
+from experiments.speed.timing import spread
 
 MODELS = Path(__file__).parents[2] / "models"
 

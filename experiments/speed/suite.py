@@ -14,9 +14,9 @@ from typing import Any
 import torch
 from jsonargparse import ArgumentError, ArgumentParser, auto_cli
 
-from experiments.environment import return_memory
-from experiments.plan import HERE
-from experiments.quiet import quiet
+from experiments.planning.grid import HERE
+from experiments.planning.yaml_files import one_sentence, read_yaml
+from experiments.record.write import write_failure
 from experiments.speed.decoding import run_decoding
 from experiments.speed.devices import run_devices
 from experiments.speed.loops import run_loops
@@ -25,8 +25,8 @@ from experiments.speed.record import Rows, Task
 from experiments.speed.settings import Axis, Settings, Sweep
 from experiments.speed.sweep import run_sweep
 from experiments.speed.systems import System
-from experiments.store import write_failure
-from experiments.yaml_files import one_sentence, read_yaml
+from experiments.training.environment import return_memory
+from experiments.training.quiet import quiet
 
 Measured = tuple[dict[str, Rows], dict[str, Any]]
 Measure = Callable[[], Measured]

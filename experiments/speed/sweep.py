@@ -7,7 +7,6 @@ from typing import Any
 
 import torch
 
-from experiments.environment import return_memory
 from experiments.speed.flops import count
 from experiments.speed.peak import matmul_peak
 from experiments.speed.profiling import kernels, peak_memory
@@ -15,6 +14,7 @@ from experiments.speed.record import Rows
 from experiments.speed.settings import Axis, Settings, Sweep
 from experiments.speed.systems import Step, System, build, random_batch, sequential_steps
 from experiments.speed.timing import alternate, fits, spread
+from experiments.training.environment import return_memory
 from models.bahdanau import BahdanauNetwork
 
 Say = Callable[[str], None]

@@ -16,8 +16,8 @@ from datamodules.batch import BOS, EOS, Batch
 from models import Seq2SeqModule
 from models.bahdanau import BahdanauNetwork
 from models.lstm import LSTMNetwork
+from models.matmul_backend import onednn_products
 from models.network import Network
-from models.products import onednn_products
 from models.transformer import TransformerNetwork
 
 CLIP = 1.0

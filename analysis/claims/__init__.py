@@ -1,0 +1,1 @@
+"""The claims about recurrence and attention: rules, evidence, verdicts."""

@@ -1,0 +1,106 @@
+"""Two results against each other: `python -m analysis.compare.__main__ --a results/full --b results/other`."""
+
+import argparse
+import sys
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from analysis.compare.differences import Comparison, Difference, compare
+from analysis.compare.page import build, summary
+from analysis.compare.sides import Place, Side, read_pair
+from analysis.report import environment, figures_of, write
+from experiments.record.text import visible
+
+TITLE = "Two results compared"
+
+
+def main(arguments: list[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(
+        prog="python -m analysis.compare.__main__",
+        description="Compare two results: two machines, two commits, or a report and a paper's table. Writes "
+        "compare.html, compare.md, compare.csv and figures/.",
+        epilog="A side is a report's folder (results/full), a suite's runs (runs/full; with a paired bootstrap of "
+        "BLEU), or a CSV file with the columns model, metric and value, and where it has them experiment, task, "
+        "variant, seed, x_name, x, unit, n, system and source. Metrics are matched by name: give one the name that "
+        "measurements.csv has only if it is the same metric.",
+    )
+    parser.add_argument("--a", required=True, help="the first side")
+    parser.add_argument("--b", required=True, help="the second side; differences are B minus A, ratios B over A")
+    parser.add_argument("--to", type=Path, default=Path("results/compare"), help="where to write (results/compare)")
+    options = parser.parse_args(arguments)
+    if not options.a or not options.b:
+        sys.exit("Two results are needed, for example: make compare A=results/full B=runs/quick")
+    try:
+        a, b = read_pair(Path(options.a), Path(options.b))
+    except (FileNotFoundError, ValueError) as error:
+        sys.exit(visible(str(error)))
+    for path in write_comparison(a, b, options.to):
+        print(path)
+
+
+def write_comparison(a: Side, b: Side, folder: Path) -> list[Path]:
+    """Write the comparison and return its files; everything is computed before anything is written."""
+    found = compare(a, b)
+    sections = build(a, b, found)
+    page = {
+        "title": TITLE,
+        "suite": f"{a.suite} (A) and {b.suite} (B)",
+        "summary": summary(a, b, found),
+        "sections": sections,
+    }
+    files: dict[str, str | bytes] = {}
+    for figure in figures_of(sections):
+        files[f"figures/{figure.name}.svg"], files[f"figures/{figure.name}.png"] = figure.standalone, figure.png
+    for kind in ("html", "md"):
+        files[f"compare.{kind}"] = environment().get_template(f"report.{kind}.jinja").render(page)
+    files["compare.csv"] = table(a, b, found).to_csv(index=False)
+    (folder / "figures").mkdir(parents=True, exist_ok=True)
+    for name, content in files.items():
+        write(folder / name, content)
+    return [folder / name for name in ("compare.html", "compare.md", "compare.csv")]
+
+
+def table(a: Side, b: Side, found: Comparison) -> pd.DataFrame:
+    """One row per place of either side; nothing is left out."""
+    rows = [row_of(d) for d in found.differences]
+    for side, places in ((a, found.only_a), (b, found.only_b)):
+        rows += [alone(side, place) for place in places]
+    columns = [*Place._fields, "unit", "in", "a", "seeds_a", "b", "seeds_b", "difference", "low", "high", "ratio"]
+    frame = pd.DataFrame(rows, columns=[*columns, "interval", "source"])
+    return frame.astype({"seeds_a": "Int64", "seeds_b": "Int64"})
+
+
+def row_of(found: Difference) -> dict[str, Any]:
+    return found.place._asdict() | {
+        "unit": found.unit,
+        "in": "both",
+        "a": found.mean_a,
+        "seeds_a": len(found.a),
+        "b": found.mean_b,
+        "seeds_b": len(found.b),
+        "difference": found.change.value,
+        "low": found.change.low,
+        "high": found.change.high,
+        "ratio": found.ratio,
+        "interval": found.how,
+        "source": found.source,
+    }
+
+
+def alone(side: Side, place: Place) -> dict[str, Any]:
+    numbers = list(side.places[place].values())
+    letter = side.name.lower()
+    mean = sum(number.value for number in numbers) / len(numbers)
+    return place._asdict() | {
+        "unit": numbers[0].unit,
+        "in": f"{side.name} alone",
+        letter: mean,
+        f"seeds_{letter}": len(numbers),
+        "source": "; ".join(dict.fromkeys(number.source for number in numbers if number.source)),
+    }
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""A Weights & Biases workspace and report of a suite."""

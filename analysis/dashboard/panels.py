@@ -1,0 +1,172 @@
+"""The W&B panels of a suite: for each task what its runs have sent, one line or bar a run, coloured by model.
+
+A curve was sent by every run as a plot, a final number as a value of its summary; both are found by their names, which
+follow from the measurements. No panel averages: W&B would do so over the sample of runs that it shows.
+"""
+
+import hashlib
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import pandas as pd
+import wandb_workspaces.reports.v2 as wr
+from pandas.api.types import is_number
+
+from analysis.page.labels import COLOURS, FURTHER_COLOURS
+from analysis.store import KEY, Run, Store
+
+TRAINING = (
+    "parameters",
+    "parameters_without_embeddings",
+    "steps",
+    "best_step",
+    "target_tokens",
+    "source_tokens",
+    "train_seconds",
+    "target_tokens_per_second",
+)
+COMPANIONS = ("_error", "_q25", "_q75")
+HEADLINES = ("bleu", "chrf", "control_accuracy", "contrastive_accuracy", "target_tokens_per_second")
+TRANSLATIONS, ATTENTION = "test/translations", "test/attention"
+LEARNING = {"bleu": ("val/bleu", "val/loss", "train/loss"), "long-range": ("val/control_accuracy", "val/loss")}
+AXES = {"trainer/global_step": "step", "train/seconds": "training time (s)", "train/target_tokens": "target tokens"}
+QUESTIONS = {
+    "bleu": "Which translates better?",
+    "long-range": "How far back can each remember?",
+    "speed": "How fast is each?",
+    "inspection": "What do attention heads do?",
+}
+ACROSS, WIDTH, HEIGHT = 3, 8, 6  # panels side by side, and the size of one, in units of W&B's grid
+MOST_RUNS = 100  # in one panel
+
+Panel = Any  # the union of wandb_workspaces' panels has no public name
+
+
+class Part(NamedTuple):
+    """The panels of one task; `group` is the W&B group of its runs, `learning` are the panels of their training."""
+
+    title: str
+    group: str
+    learning: list[Panel]
+    panels: list[Panel]
+
+
+def parts(store: Store) -> list[Part]:
+    """One for each experiment and task with finished runs."""
+    found = []
+    runs = [run for run in store.runs if run.status == "finished"]
+    for experiment, task in dict.fromkeys((run.experiment, run.task) for run in runs):
+        rows = store.measurements.query("experiment == @experiment and task == @task")
+        here = [run for run in runs if (run.experiment, run.task) == (experiment, task)]
+        question = QUESTIONS.get(experiment, f"{experiment}:")
+        panels = [*bars(rows), *charts(rows), *kept(here)]
+        group = f"{store.suite}/{experiment}/{task}"
+        found.append(Part(f"{question} {task}", group, learning(experiment, here), arranged(panels)))
+    return found
+
+
+def learning(experiment: str, runs: Sequence[Run]) -> list[Panel]:
+    """Quality over steps, seconds and tokens; none where nothing was trained."""
+    if not any((run.folder / "metrics.jsonl").is_file() for run in runs):
+        return []
+    return arranged(
+        [
+            wr.LinePlot(
+                title=f"{metric} by {words}",
+                x=axis,
+                y=[metric],
+                title_x=words,
+                title_y=metric,
+                smoothing_type="none",
+                max_runs_to_show=MOST_RUNS,
+            )
+            for metric in LEARNING.get(experiment, ("val/loss",))
+            for axis, words in AXES.items()
+        ]
+    )
+
+
+def bars(rows: pd.DataFrame) -> list[Panel]:
+    """The final numbers that answer a question; all of them where a task has no curve."""
+    drawn = along_numbers(rows)
+    single = rows.drop(drawn.index)
+    wanted = single[single["metric"].isin(HEADLINES)] if len(drawn) else single
+    names = dict.fromkeys(name(row) for row in wanted.to_dict("records") if not is_companion(row["metric"]))
+    return [
+        wr.BarPlot(title=one, metrics=[one], orientation="v", max_runs_to_show=MOST_RUNS, max_bars_to_show=MOST_RUNS)
+        for one in names
+    ]
+
+
+def charts(rows: pd.DataFrame) -> list[Panel]:
+    """Every metric over every axis along which it was measured: the plots that the runs have sent."""
+    found = []
+    for (metric, x_name), points in along_numbers(rows).groupby(["metric", "x_name"], sort=False):
+        if points["x"].nunique() > 1 and not is_companion(str(metric)):
+            plot = name(points.iloc[0].to_dict(), with_x=False)
+            found.append(
+                wr.CustomChart(
+                    query={"summaryTable": {"tableKey": f"{plot}_table"}},
+                    chart_name="wandb/line/v0",
+                    chart_fields={"x": "x", "y": "value"},
+                    chart_strings={"title": f"{metric} by {x_name}"},
+                )
+            )
+    return found
+
+
+def along_numbers(rows: pd.DataFrame) -> pd.DataFrame:
+    """What was measured at a number, not at a name."""
+    return rows[(rows["x_name"] != "") & rows["x"].map(is_number)]
+
+
+def kept(runs: Sequence[Run]) -> list[Panel]:
+    """What runs have kept to read and to look at."""
+    found: list[Panel] = []
+    if any((run.folder / "hypotheses").is_dir() for run in runs):
+        found.append(wr.WeavePanelSummaryTable(table_name=TRANSLATIONS))
+    if any((run.folder / "attention.json").is_file() for run in runs):
+        found.append(wr.MediaBrowser(title="attention", media_keys=[ATTENTION], num_columns=2))
+    return found
+
+
+def arranged(panels: list[Panel]) -> list[Panel]:
+    for number, panel in enumerate(panels):
+        row, column = divmod(number, ACROSS)
+        panel.layout = wr.Layout(x=column * WIDTH, y=row * HEIGHT, w=WIDTH, h=HEIGHT)
+    return panels
+
+
+def is_companion(metric: str) -> bool:
+    """How sure another metric is, or what chance would give: no panel of its own."""
+    return metric == "trained" or metric.startswith("chance") or metric.endswith(COMPANIONS)
+
+
+def name(row: dict[Any, Any], with_x: bool = True) -> str:
+    """What a run calls a measurement on W&B."""
+    x = [row["x_name"], *([row["x"]] if with_x else [])] if row["x_name"] else []
+    section = section_of(row["experiment"], row["task"], row["metric"])
+    return "/".join([section, row["metric"], *map(str, x)])
+
+
+def section_of(experiment: str, task: str, metric: str) -> str:
+    if experiment not in ("bleu", "long-range"):
+        return f"{experiment}/{task}"
+    if metric in TRAINING:
+        return "train"
+    if metric.startswith("val_"):
+        return "val"
+    return "test" if experiment == "bleu" else f"recall/{task}"
+
+
+def run_id(run: Run) -> str:
+    """The id of a run on W&B: it follows from what names the run."""
+    return hashlib.sha256("/".join(str(run.key[column]) for column in KEY).encode()).hexdigest()[:12]
+
+
+def colours(store: Store) -> dict[str, str]:
+    """The colour of every run's model, by the run's id: the same as in the local report."""
+    models = list(dict.fromkeys(run.model for run in store.runs))
+    others = [model for model in models if model not in COLOURS]
+    known = COLOURS | {model: FURTHER_COLOURS[i % len(FURTHER_COLOURS)] for i, model in enumerate(others)}
+    return {run_id(run): known[run.model] for run in store.runs if run.status == "finished"}

@@ -1,0 +1,1 @@
+"""Question 2 in the report: long range."""

@@ -1,0 +1,138 @@
+"""What each network is, in words and as a table: sizes, encoder direction, positions, biases, learning rate."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from analysis.long_range.axes import EXPERIMENT
+from analysis.page.blocks import Table
+from analysis.page.labels import NAMES, NONE, counted, label
+from analysis.store import Run, Store, System
+
+Settings = dict[str, Any]
+ORDINARY = {
+    "dropout": 0.0,
+    "residual": True,
+    "scale_scores": True,
+    "tied": True,
+    "feed_context": False,
+}
+WORDS: dict[str, Callable[[Any], str]] = {
+    "cell": lambda cell: NAMES.get(cell, str(cell)),
+    "width": lambda n: f"width {n}",
+    "hidden": lambda n: f"hidden {n}",
+    "layers": lambda n: counted(n, "layer", "layers"),
+    "heads": lambda n: counted(n, "head", "heads"),
+    "feed_forward": lambda n: f"feed-forward {n}",
+    "encoder_layers": lambda n: counted(n, "encoder layer", "encoder layers"),
+    "decoder_layers": lambda n: counted(n, "decoder layer", "decoder layers"),
+    "embedding": lambda n: f"embedding {n}",
+    "norm": lambda place: f"{place}-norm",
+    "routing": lambda routing: f"attention by {str(routing).replace('_', ' ')}",
+    "residual": lambda _: "no residual connections",
+    "scale_scores": lambda _: "scores not divided by √d",
+    "tied": lambda _: "embeddings not tied",
+    "feed_context": lambda _: "source vector fed at every step",
+}
+OWN_COLUMN = ("bidirectional", "positions", "max_length", "forget_bias", "chrono_length")
+CHOSEN = ("learning_rate", "initialisation_scale")
+
+
+def part(run: Run, name: str) -> Settings:
+    """The settings of `network` or of `optimisation`; empty where a run did not record them."""
+    found: Settings = run.record.get("model_settings", {}).get("init_args", {}).get(name, {})
+    return found
+
+
+def described(network: Settings) -> str:
+    """Sizes and whatever is out of the ordinary: "LSTM, hidden 104, 1 layer, embedding 64"."""
+    if "bidirectional" in network:
+        network = {"cell": "lstm", **network}  # the one with attention has no other
+    telling = {
+        key: value
+        for key, value in network.items()
+        if key not in OWN_COLUMN and value is not None and ORDINARY.get(key) != value
+    }
+    order = [*WORDS, *telling]
+    found = [
+        WORDS[key](telling[key]) if key in WORDS else f"{key.replace('_', ' ')} {shown(telling[key])}"
+        for key in sorted(telling, key=order.index)
+    ]
+    return ", ".join(found)
+
+
+def direction(network: Settings) -> str:
+    """A Transformer's encoder is not masked, so it sees both sides of a token; unknown networks do not tell."""
+    if "bidirectional" in network:
+        return "both directions" if network["bidirectional"] else "one direction"
+    return "both directions" if "encoder_layers" in network else NONE
+
+
+def positions(network: Settings) -> str:
+    kind = str(network.get("positions", NONE))
+    return f"learned, up to {shown(network.get('max_length'))}" if kind == "learned" else kind
+
+
+def forget_bias(network: Settings) -> str:
+    """Only an LSTM has this bias; chrono initialisation sets it, and the update gate of a GRU, from a length."""
+    cell = network.get("cell", "lstm")
+    if network.get("chrono_length") is not None and cell in ("lstm", "gru"):
+        return f"chrono, up to {shown(network['chrono_length'])}"
+    return shown(network.get("forget_bias")) if cell == "lstm" else NONE
+
+
+def shown(value: Any) -> str:
+    if isinstance(value, float):
+        return f"{value:g}"
+    if isinstance(value, list):
+        return ", ".join(map(shown, value))
+    return NONE if value is None else str(value)
+
+
+def table(store: Store, task: str, systems: Sequence[System]) -> Table | None:
+    """The settings of each system of a task, or None if no run recorded them."""
+    runs = {s: [r for r in store.finished(EXPERIMENT) if (r.task, r.system) == (task, s)] for s in systems}
+    runs = {system: [run for run in seeds if part(run, "network")] for system, seeds in runs.items()}
+    told = [run for seeds in runs.values() for run in seeds]
+    if not told:
+        return None
+    further = unequal(told)
+    header = ["model", "network", "encoder reads", "position encoding", "forget-gate bias", "initialisation scale"]
+    header += ["learning rate", *(key.replace("_", " ") for key in further)]
+    rows = []
+    for system, seeds in runs.items():
+        each = [cells(run, further) for run in seeds]
+        rows.append([label(system), *(" or ".join(dict.fromkeys(column)) for column in zip(*each, strict=True))])
+        rows[-1] += [NONE] * (len(header) - len(rows[-1]))
+    caption = (
+        "Settings of each model. Whatever else belongs to the optimisation is the same for all of them"
+        f"{', but for the last columns' if further else ''}; a dash where a network has no such thing."
+    )
+    return Table(caption, header, rows, left=5)
+
+
+def cells(run: Run, further: Sequence[str]) -> list[str]:
+    network, optimisation = part(run, "network"), part(run, "optimisation")
+    found = [described(network), direction(network), positions(network), forget_bias(network)]
+    return [*found, *(shown(optimisation.get(key)) for key in ("initialisation_scale", "learning_rate", *further))]
+
+
+def unequal(runs: Sequence[Run]) -> list[str]:
+    """Settings of the optimisation, but for those that trials choose, that are not the same for all runs."""
+    keys = dict.fromkeys(key for run in runs for key in part(run, "optimisation") if key not in CHOSEN)
+    return [key for key in keys if len({shown(part(run, "optimisation").get(key)) for run in runs}) > 1]
+
+
+def base_in_words(store: Store, task: str, model: str) -> str:
+    """What variants of a model are compared with, one sentence; empty if its settings were not recorded."""
+    base = (task, System(model, "base"))
+    networks = [part(run, "network") for run in store.finished(EXPERIMENT) if (run.task, run.system) == base]
+    if not networks or not networks[0]:
+        return ""
+    network = networks[0]
+    found = [described(network)]
+    if "positions" in network:
+        kind = positions(network)
+        found.append("no position encoding" if kind == "none" else f"{kind} positions")
+    if forget_bias(network) != NONE and "positions" not in network:
+        found.append(f"forget-gate bias {forget_bias(network)}")
+    return f"The base: {', '.join(found)}."

@@ -1,0 +1,242 @@
+"""Long range: one section of the page for each task, from the question to curves, tables, controls and verdicts."""
+
+import re
+from collections.abc import Iterable, Sequence
+
+from analysis.claims.evidence import CONTRADICTED, NOT_DECIDED, SUPPORTED, Claim, Verdict
+from analysis.long_range import networks as network_settings
+from analysis.long_range import tables
+from analysis.long_range import wording as words
+from analysis.long_range.axes import (
+    EXPERIMENT,
+    Axis,
+    Control,
+    axes,
+    controls,
+    figure_name,
+    is_kind_of,
+    main_axis,
+    one_answer,
+    systems_of,
+    tasks_of,
+)
+from analysis.long_range.axis_words import heading, quantity
+from analysis.page.blocks import Block, Figures, Heading, Notice, Paragraph, Section
+from analysis.page.figures import Figure, Line, by_x, learning_curve
+from analysis.page.labels import NAMES, Look, VariantLook, listing, ordered
+from analysis.store import Store, System
+
+Verdicts = Sequence[tuple[Claim, Verdict]]
+METRICS = ("token_accuracy", "exact_match", "squared_error", "contrastive_accuracy", "contrastive_accuracy_mean")
+DRAWN = METRICS[:4]
+JUDGED = ("token_accuracy", "contrastive_accuracy")  # what sentences and ablations speak of
+LEARNING = {"val/token_accuracy": "validation accuracy", "val/control_accuracy": "accuracy on the control"}
+GROUPS = {
+    "position encodings": r"none|sinusoidal|learned|rotary|alibi",
+    "hidden size": r"hidden\d+",
+    "number of heads": r"heads\d+",
+    "residual connections by depth": r"(no-)?residual.*|depth\d+|layers\d+",
+    "forget-gate bias": r"forget.*|chrono",
+    "scaling by head size": r"(un)?scaled-.*|d\d+",
+}
+
+
+def build(store: Store, look: Look, verdicts: Verdicts) -> list[Section]:
+    sections = [task_section(store, look, task, verdicts) for task in tasks_of(store)]
+    if not sections:
+        text = "No long-range run has finished yet: there is nothing to compare."
+        sections = [Section("long-range", "Long range", [Notice(text)])]
+    return sections
+
+
+def task_section(store: Store, look: Look, task: str, verdicts: Verdicts) -> Section:
+    known, systems = controls(store, task), systems_of(store, task)
+    repeated = one_answer(store, task)
+    metrics = [metric for metric in METRICS if not (repeated and metric == "exact_match")]
+    measured = [axis for metric in metrics for axis in axes(store, task, metric)]
+    main = [axis.only([system for system in axis.curves if system.variant == "base"]) for axis in measured]
+    main = [axis for axis in main if axis.curves]
+    evidence = axis_blocks(look, main)
+    evidence += [table for table in [tables.over_all_pairs(store, task, systems)] if table]
+    evidence += ablations(store, measured, known)
+    drawn = drawn_in(evidence)
+    texts = [words.question(task), *in_words(task, main, known)]
+    texts += ["The exact match equals the accuracy everywhere, so it is not shown again."] if repeated else []
+    blocks: list[Block] = [Paragraph(text) for text in texts if text]
+    if not measured:
+        blocks.append(Notice("The finished runs of this task recorded no accuracy."))
+    about = [(c, v, figure_of(store, c, drawn)) for c, v in verdicts if c.task == task]
+    if about:
+        blocks.append(
+            tables.verdict_table("Claims that rest on this task; the rules stand in the section on claims.", about)
+        )
+    blocks += evidence
+    settings = network_settings.table(store, task, systems)
+    blocks += [Heading("What was compared"), settings] if settings else []
+    if not task.startswith("contrastive-") or known:
+        blocks += [
+            Heading("Was it trained enough, and at what cost?"),
+            tables.control_table(store, task, systems, known),
+        ]
+        blocks += learning_curves(store, look, task)
+    return Section(figure_name("task", task), words.title(task), blocks)
+
+
+def in_words(task: str, main: Sequence[Axis], known: dict[System, Control]) -> list[str]:
+    """A paragraph for each axis, and one on who was trained enough."""
+    texts = []
+    for axis in main:
+        if axis.metric == "squared_error":
+            texts.append(words.errors(axis))
+        elif axis.metric in JUDGED:
+            found = words.seen(axis)
+            by = f"By {heading(axis.name)}: {found[:1].lower()}{found[1:]}"
+            texts.append(words.seen_at(axis) if axis.single else by)
+    if known or not task.startswith("contrastive-"):
+        texts.append(words.under_trained(ordered(s for axis in main for s in axis.curves), known))
+    return texts
+
+
+def drawn_in(blocks: Iterable[Block]) -> set[str]:
+    return {figure.name for block in blocks if isinstance(block, Figures) for figure in block.figures}
+
+
+def figure_of(store: Store, claim: Claim, drawn: set[str]) -> str:
+    """The name of the figure that shows a claim's evidence, empty if none was drawn."""
+    if claim.figure:
+        return claim.figure if claim.figure in drawn else ""
+    found = axes(store, claim.task, claim.metric)
+    if not found:
+        return claim.metric if claim.metric in drawn else ""
+    name = main_axis(found, claim.vary).name
+    if claim.metric == "gradient_reach":
+        name = "distance, at initialisation"
+    model = "transformer" if claim.group else ""
+    figure = figure_name(claim.metric, claim.task, name, model, claim.group)
+    return figure if figure in drawn else ""
+
+
+def axis_blocks(look: Look, measured: Sequence[Axis]) -> list[Block]:
+    """For each axis its figures side by side, then a table for each metric; what has no curve shares a table."""
+    blocks: list[Block] = []
+    curves = [axis for axis in measured if not axis.single]
+    for name in dict.fromkeys(axis.name for axis in curves):
+        here = [axis for axis in curves if axis.name == name]
+        figures = [draw(axis, look, axis.figure) for axis in here if axis.metric in DRAWN]
+        blocks += [Heading(f"By {heading(name)}")]
+        if figures:
+            blocks.append(Figures(caption(here), figures))
+        blocks += [tables.by_value(axis) for axis in here]
+        blocks += [table for table in [tables.over_seeds(tables.along(here[0]))] if table]
+    single = [axis for axis in measured if axis.single]
+    blocks += [Heading("At single settings")] if single else []
+    for metric in dict.fromkeys(axis.metric for axis in single):
+        blocks.append(tables.at_points([axis for axis in single if axis.metric == metric]))
+    if single:
+        first = [axis for axis in single if axis.metric == single[0].metric]
+        blocks += [table for table in [tables.over_seeds(tables.single_points(first))] if table]
+    return blocks
+
+
+def draw(axis: Axis, look: Look, name: str, title: str = "") -> Figure:
+    what = tables.name_of(axis.metric, axis.task)
+    errors = axis.metric == "squared_error"
+    levels = [y for line in axis.chance.values() for _, y in line]
+    positive = min([*levels, *(point.interval.low for point in axis.points)]) > 0
+    title = title or f"{what[0].upper()}{what[1:]} by {quantity(axis.vary)}"
+    return by_x(
+        name,
+        title.replace(", judged by total probability", ""),
+        look,
+        axis.curves,
+        axis.chance,
+        heading(axis.name),
+        what,
+        share=not errors,
+        log_y=errors and positive,
+    )
+
+
+def caption(measured: Sequence[Axis]) -> str:
+    """What lines, bands, dots and shades mean in the figures of one axis."""
+    axis = measured[0]
+    text = f"By {heading(axis.name)}: lines are means over seeds, bands 95 % intervals over the test examples"
+    if any(axis.metric == "squared_error" for axis in measured):
+        text += " (of a squared error: lowest to highest seed)"
+    text += ", dots single seeds. " if any(len(point.seeds) > 1 for point in axis.points) else ". "
+    if axis.beyond:
+        values = listing([f"{x:g}" for x in axis.beyond])
+        text += f"The shaded range was trained on; hollow points beyond it are extrapolation ({values}). "
+    text += "Dashed grey is what remembering nothing gives. " if axis.chance else ""
+    return f"{text}{tables.counted(axis.points)}."
+
+
+def group_of(variant: str) -> str:
+    return next((group for group, pattern in GROUPS.items() if re.fullmatch(pattern, variant)), "other variants")
+
+
+def ablations(store: Store, measured: Sequence[Axis], known: dict[System, Control]) -> list[Block]:
+    """Variants of a model against its base, by kind of change: a figure and a table for each axis."""
+    blocks: list[Block] = []
+    judged = [axis for axis in measured if axis.metric in JUDGED]
+    kinds = [(s.model, group_of(s.variant)) for axis in judged for s in axis.curves if s.variant != "base"]
+    for model, group in dict.fromkeys(kinds):
+        parts = [axis.only([s for s in axis.curves if s.model == model and belongs(s, group)]) for axis in judged]
+        parts = [part for part in parts if any(s.variant != "base" for s in part.curves)]
+        systems = ordered(s for part in parts for s in part.curves)
+        look, base = VariantLook(systems), network_settings.base_in_words(store, parts[0].task, model)
+        weak = words.under_trained(systems, known) if known else ""
+        blocks.append(Heading(f"Ablations: {group} ({NAMES.get(model, model)})"))
+        blocks += [Paragraph(weak)] if weak else []
+        for part in parts:
+            blocks.append(Paragraph(words.seen_at(part) if part.single else words.seen(part)))
+            if not part.single:
+                name = figure_name(part.metric, part.task, part.name, model, group)
+                figure = draw(part, look, name, f"{group[0].upper()}{group[1:]} by {quantity(part.vary)}")
+                blocks += [Figures(" ".join(filter(None, (caption([part]), base))), [figure]), tables.by_value(part)]
+        single = [part for part in parts if part.single]
+        blocks += [tables.at_points(single)] if single else []
+    return blocks
+
+
+def belongs(system: System, group: str) -> bool:
+    return system.variant == "base" or group_of(system.variant) == group
+
+
+def learning_curves(store: Store, look: Look, task: str) -> list[Block]:
+    runs = [run for run in store.finished(EXPERIMENT) if run.task == task and run.variant == "base"]
+    histories = [(run.system, store.history(run)) for run in sorted(runs, key=lambda run: (run.model, run.seed))]
+    figures = []
+    for metric, what in LEARNING.items():
+        lines = []
+        for system, history in histories:
+            points = history[history["metric"] == metric].sort_values("step")
+            if len(points):
+                lines.append(Line(system, points["step"].tolist(), points["value"].tolist()))
+        if lines:
+            name = figure_name("curve", task, metric)
+            title = f"{what[0].upper()}{what[1:]} by step"
+            figures.append(learning_curve(name, title, look, lines, "step", what))
+    above: list[Block] = [Heading("Learning curves")]
+    if not figures:
+        return [*above, Paragraph("No finished run recorded its accuracy during training.")] if runs else []
+    text = (
+        "Accuracy on validation examples of all trained settings and on the control, one line a run. A long flat start "
+        "and a sudden rise are typical: a curve that is flat at the end may have been stopped before its rise."
+    )
+    if is_kind_of(task, "adding"):
+        text += " On validation examples only the very token of the sum counts as right, however near another is."
+    return [*above, Figures(text, figures)]
+
+
+def summary(store: Store, verdicts: Verdicts) -> str:
+    """What long range came to, in one sentence."""
+    tasks = tasks_of(store)
+    if not tasks:
+        return f"No long-range run of the suite {store.suite} has finished yet."
+    first = next((axis for task in tasks for axis in axes(store, task) if not axis.single), None)
+    bases = first.only([system for system in first.curves if system.variant == "base"]) if first else None
+    held = f"on {words.title(bases.task).lower()}, {words.held_briefly(bases)}; " if bases and bases.curves else ""
+    outcomes = [verdict.outcome for _, verdict in verdicts]
+    numbers = listing([f"{outcomes.count(o)} {o}" for o in (SUPPORTED, CONTRADICTED, NOT_DECIDED)])
+    return f"Long range: {held}of {len(outcomes)} claims on it {numbers}."

@@ -1,0 +1,207 @@
+"""Tables of one long-range task: accuracy by value, spread of the seeds, exact words on who was trained enough."""
+
+import math
+from collections.abc import Mapping, Sequence
+
+from analysis.claims.evidence import Claim, Verdict
+from analysis.long_range.axes import (
+    MASTERED,
+    Axis,
+    Control,
+    Point,
+    by_seed,
+    is_kind_of,
+    of_system,
+    pooled,
+    reach,
+    rows_of,
+)
+from analysis.long_range.axis_words import heading, most, point, settings
+from analysis.page.blocks import FigureLink, Table
+from analysis.page.labels import NONE, decimal, duration, label, ordered, span, together, whole, with_span
+from analysis.statistics.bleu import Interval, t_interval
+from analysis.store import Store, System
+
+NAMES = {
+    "token_accuracy": "accuracy",
+    "exact_match": "exact match",
+    "squared_error": "squared error",
+    "contrastive_accuracy": "accuracy, judged by total probability",
+    "contrastive_accuracy_mean": "accuracy, judged by probability per token",
+    "attention_on_answer": "attention on the answer",
+}
+NEAR = "share within 0.04 of the sum"  # what counts as right where the answer is a number
+BY_SEED = ("squared_error", "attention_on_answer")  # no shares of examples: their spread is that of the seeds
+Columns = Mapping[str, tuple[Axis, float]]  # a value of an axis by its name in the header
+
+
+def name_of(metric: str, task: str) -> str:
+    return NEAR if metric == "token_accuracy" and is_kind_of(task, "adding") else NAMES.get(metric, metric)
+
+
+def counted(points: Sequence[Point]) -> str:
+    """n = 512 test examples a value."""
+    sizes = sorted({point.n for point in points})
+    n = whole(sizes[0]) if len(sizes) == 1 else f"{whole(sizes[0])} to {whole(sizes[-1])}"
+    seeds = sorted({len(point.seeds) for point in points})
+    of = f"{seeds[0]}" if len(seeds) == 1 else f"{seeds[0]} to {seeds[-1]}"
+    return f"n = {n} test examples a value and seed; {of} seed{'' if seeds == [1] else 's'}"
+
+
+def along(axis: Axis) -> Columns:
+    return {f"{x:g}{extrapolated(axis, x)}": (axis, x) for x in axis.xs}
+
+
+def single_points(axes: Sequence[Axis]) -> Columns:
+    """The one value of each axis that was measured at one value only."""
+    return {f"{point(axis.name, axis.xs[0])}{extrapolated(axis, axis.xs[0])}": (axis, axis.xs[0]) for axis in axes}
+
+
+def extrapolated(axis: Axis, x: float) -> str:
+    return " (extrapolation)" if x in axis.beyond else ""
+
+
+def by_value(axis: Axis) -> Table:
+    """A row per system, a column per value; shares with their intervals and the value where 0.9 is lost."""
+    columns = along(axis)
+    header, rows = ["model", *columns], grid(columns)
+    if axis.metric not in BY_SEED:
+        header.append(f"{together(most(axis.vary))} {together('with ≥ 0.9')}")
+        ends = [*(str(reach(curve)) for curve in axis.curves.values()), *(NONE for _ in axis.chance)]
+        rows = [[*row, end] for row, end in zip(rows, ends, strict=True)]
+    return Table(described([axis], f" by {heading(axis.name)}"), header, rows)
+
+
+def at_points(axes: Sequence[Axis]) -> Table:
+    """A row per system, a column per axis that was measured at one value only; all of one metric."""
+    columns = single_points(axes)
+    return Table(described(axes, " at single settings"), ["model", *columns], grid(columns))
+
+
+def described(axes: Sequence[Axis], where: str) -> str:
+    what = name_of(axes[0].metric, axes[0].task).capitalize()
+    kind = "lowest to highest seed" if axes[0].metric in BY_SEED else "95 % intervals over test examples"
+    sizes = counted([p for axis in axes for p in axis.points])
+    return f"{what}{where}, mean over seeds ({kind}); {sizes}."
+
+
+def grid(columns: Columns) -> list[list[str]]:
+    """Values with their intervals by system, then the chance lines."""
+    axes = [axis for axis, _ in columns.values()]
+    digits = 4 if axes[0].metric == "squared_error" else 3
+    rows = []
+    for system in ordered(system for axis in axes for system in axis.curves):
+        points = [at_x(axis, system, x) for axis, x in columns.values()]
+        rows.append([label(system), *(with_span(p.interval, digits) if p else NONE for p in points)])
+    for name in dict.fromkeys(name for axis in axes for name in axis.chance):
+        values = [dict(axis.chance.get(name, [])).get(x, math.nan) for axis, x in columns.values()]
+        rows.append([f"chance: {name}", *(decimal(value, digits) for value in values)])
+    return rows
+
+
+def at_x(axis: Axis, system: System, x: float) -> Point | None:
+    return next((p for p in axis.curves.get(system, []) if p.x == x), None)
+
+
+def over_seeds(columns: Columns) -> Table | None:
+    """How far the seeds lie apart, or None if no system has two."""
+    axes = [axis for axis, _ in columns.values()]
+    if not any(len(p.seeds) > 1 for axis in axes for p in axis.points):
+        return None
+    rows = []
+    for system in ordered(system for axis in axes for system in axis.curves):
+        points = [at_x(axis, system, x) for axis, x in columns.values()]
+        rows.append([label(system), *(seed_cell(list(p.seeds.values())) if p else NONE for p in points)])
+    caption = (
+        f"The seeds behind the {name_of(axes[0].metric, axes[0].task)}: lowest to highest; after “t” the 95 % t "
+        "interval of their mean, which is what another training run may give."
+    )
+    return Table(caption, ["model", *columns], rows)
+
+
+def seed_cell(values: list[float]) -> str:
+    if len(values) < 2:
+        return f"{decimal(values[0], 3)}, one seed"
+    return f"{decimal(min(values), 3)} to {decimal(max(values), 3)}; t {span(t_interval(values), 3)}"
+
+
+def status(control: Control | None) -> str:
+    if control is None:
+        return "not decided: no control recorded"
+    if control.mastered:
+        return "mastered"
+    weak = ", ".join(str(seed) for seed, value in control.seeds.items() if value < MASTERED)
+    return f"under-trained (control below {MASTERED}, seed {weak})"
+
+
+def control_table(store: Store, task: str, systems: Sequence[System], controls: Mapping[System, Control]) -> Table:
+    """Whether each system learned the easiest setting, and what it cost."""
+    header = ["model", "status", "control setting", "control accuracy", "each seed", "steps to 0.99"]
+    header += ["parameters", "without embeddings", "steps", "training time"]
+    rows = []
+    for system in systems:
+        control = controls.get(system)
+        row = [label(system), status(control)]
+        if control is None:
+            row += [NONE, NONE, NONE, NONE]
+        else:
+            steps = [f"{whole(control.steps[s]) if s in control.steps else 'never'} ({s})" for s in control.seeds]
+            each = [f"{decimal(value, 3)} ({seed})" for seed, value in control.seeds.items()]
+            row += [settings(control.setting), with_span(control.interval, 3), ", ".join(each), ", ".join(steps)]
+        for metric in ("parameters", "parameters_without_embeddings", "steps"):
+            row.append(whole(mean_of(store, task, system, metric)))
+        rows.append([*row, duration(mean_of(store, task, system, "train_seconds"))])
+    flagged = {i for i, system in enumerate(systems) if system not in controls or not controls[system].mastered}
+    caption = (
+        "Control: the easiest setting of the same training. A model below 0.99 there was not trained enough for its "
+        "failures to mean anything. In brackets the seed; sizes, steps and times are means over seeds."
+    )
+    return Table(caption, header, rows, left=3, flagged=frozenset(flagged))
+
+
+def mean_of(store: Store, task: str, system: System, metric: str) -> float:
+    values = of_system(rows_of(store, task, metric), system)["value"]
+    return float(values.mean()) if len(values) else math.nan
+
+
+def over_all_pairs(store: Store, task: str, systems: Sequence[System]) -> Table | None:
+    """Contrastive accuracy over all pairs, by both ways of judging; None for a task that has no pairs."""
+    metrics = ("contrastive_accuracy", "contrastive_accuracy_mean")
+    rows = []
+    pairs = 0
+    for system in systems:
+        cells = [label(system)]
+        for metric in metrics:
+            found = of_system(rows_of(store, task, metric), system)
+            found = found[found["x_name"] == "all"]
+            pairs = max([pairs, *found["n"]])
+            values = list(by_seed(found).values())
+            cells.append(with_span(pooled(values, [], int(found["n"].min())), 3) if values else NONE)
+        rows.append(cells)
+    if not pairs:
+        return None
+    caption = f"Share of {whole(pairs)} pairs in which the right translation is the more probable; guessing gives 0.5."
+    return Table(caption, ["model", *(NAMES[metric] for metric in metrics)], rows)
+
+
+def effect_text(effect: Interval | None) -> str:
+    if effect is None:
+        return NONE
+    if abs(effect.value) < 0.001 and max(abs(effect.low), abs(effect.high)) < 0.001:
+        return f"{effect.value:.2g} ({effect.low:.2g} to {effect.high:.2g})"
+    return with_span(effect, 3)
+
+
+def verdict_table(caption: str, rows: Sequence[tuple[Claim, Verdict, str]]) -> Table:
+    """Claims with their verdicts; the third of each row is the name of the figure that shows the evidence, or empty."""
+    lines = [
+        [
+            claim.text,
+            verdict.outcome,
+            effect_text(verdict.effect),
+            verdict.reason,
+            FigureLink(figure) if figure else NONE,
+        ]
+        for claim, verdict, figure in rows
+    ]
+    return Table(caption, ["claim", "verdict", "effect", "why", "evidence"], lines, left=5, wrap=True)

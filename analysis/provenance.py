@@ -1,0 +1,234 @@
+"""Where the numbers come from: what was held equal, every run, machines, versions, and how to make them again."""
+
+import json
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from analysis.page.blocks import Anchor, Block, Code, Heading, Listing, Notice, Paragraph, Section, Table
+from analysis.page.labels import NONE, label
+from analysis.page.run_sources import commit, in_order
+from analysis.speed.runs import EXPERIMENT as SPEED
+from analysis.store import Run, Store, missing_runs
+from analysis.translation.heads import MEANINGS as OF_HEADS
+from experiments.record.metrics import MEANINGS as OF_SPEED
+
+TARGETS = {"inspection": "inspect"}  # of experiments whose make target has another name
+MEANINGS = {
+    "bleu": "BLEU of sacreBLEU on detokenised text, upper and lower case kept (13a); comparable across papers.",
+    "chrf": "Overlap of character sequences with the reference; kinder to inflected word forms than BLEU.",
+    "bleu_tokenised": "BLEU on lower-cased, normalised, Moses-tokenised text, as in the Multi30k literature; "
+    "compare it with those papers only.",
+    "bleu_torchtext": "The same idea computed by torchtext, as a cross-check of the tokenised BLEU.",
+    "length_ratio": "Hypothesis tokens per reference token; below 1 the model stops early, above 1 it rambles.",
+    "truncated_share": "Share of hypotheses cut at the length limit before the model ended them.",
+    "bleu_by_length": "BLEU of the sentences of one range of source lengths alone.",
+    "target_tokens_per_second": "Target tokens without padding per second of training.",
+    "val_loss": "Cross-entropy per target token on the validation set at the best step, in nats.",
+    "val_bleu": "BLEU on the validation set with averaged weights, the ones tested.",
+    "val_bleu_unaveraged": "The same without weight averaging, to show what averaging adds.",
+    "token_accuracy": "Share of the scored target tokens that are right, the true ones before them given; for adding, "
+    "of answers within 0.04 of the sum.",
+    "token_accuracy_error": "Its standard error over test examples; the tokens of one example are not independent.",
+    "exact_match": "Share of examples in which every answer is right.",
+    "trained": "1 where a value lies within the range of training, 0 where it is extrapolation.",
+    "chance": "Accuracy of a strategy that remembers nothing or too little, named after the colon.",
+    "squared_error": "Mean squared error of the sum that the model expects; an accuracy says little about numbers.",
+    "chance squared error": "The squared error of always answering the mean.",
+    "control_accuracy": "Accuracy at the easiest setting of the same training; below 0.99 a model is under-trained.",
+    "steps_to_0.99": "Steps until that accuracy was first at least 0.99.",
+    "gradient_reach": "Norm of the loss's gradient at the embedding of a source token, by its distance to the end.",
+    "probe_accuracy": "Share of held-out sentences whose first noun a linear probe reads off the encoder's state.",
+    "probe_chance": "What such a probe reaches by always naming the most frequent noun.",
+    "attention_on_answer": "Mean attention mass on the source position that holds the answer.",
+    "attention_entropy": "Mean entropy of a layer's attention to the source; 0 where one token has everything.",
+    "score_entropy": "Entropy of a softmax over random scores by head size, divided by √d or not.",
+    "score_gradient": "Norm of such a softmax's Jacobian; small where one weight is all, and where all are equal.",
+    "permutation_difference": "Largest change of an output probability when source tokens are shuffled.",
+    "contrastive_accuracy": "Share of pairs in which the right translation is more probable than the wrong one.",
+    "contrastive_accuracy_mean": "The same judged by mean log-probability per token; lengths may differ.",
+    **OF_HEADS,
+    **OF_SPEED,
+}
+
+
+def build(store: Store) -> list[Section]:
+    return [held_equal(store), runs_section(store), machine_section(store), meaning_section(store)]
+
+
+def groups(runs: Iterable[Run], value: Callable[[Run], Any]) -> dict[str, list[Run]]:
+    """Runs by a value written as text, in the order in which values appear."""
+    table: dict[str, list[Run]] = {}
+    for run in runs:
+        found = value(run)
+        table.setdefault(found if isinstance(found, str) else json.dumps(found), []).append(run)
+    return table
+
+
+def names(runs: list[Run]) -> str:
+    return ", ".join(f"{label(run.system)} seed {run.seed}" for run in runs)
+
+
+def held_equal(store: Store) -> Section:
+    section = Section("equal", "What was held equal")
+    done = [run for run in store.runs if run.status == "finished"]
+    for experiment, task in dict.fromkeys((run.experiment, run.task) for run in done):
+        runs = [run for run in done if (run.experiment, run.task) == (experiment, task)]
+        keys = list(dict.fromkeys(key for run in runs for key in run.record["held_equal"]))
+        rows, flagged = [], set()
+        for key in keys:
+            text, equal = held_value(runs, key)
+            rows.append([key, text])
+            if not equal:
+                flagged.add(len(rows) - 1)
+        if flagged:
+            text = f"{len(flagged)} of {len(keys)} settings are not the same for all models: compare with care."
+            section.blocks.append(Notice(text))
+        caption = f"Settings of {experiment} on {task}, compared over its {len(runs)} finished runs."
+        section.blocks.append(Table(caption, ["setting", "value"], rows, left=2, flagged=frozenset(flagged)))
+    if not done:
+        section.blocks.append(Paragraph("No run has finished, so there is nothing to compare."))
+    return section
+
+
+def held_value(runs: list[Run], key: str) -> tuple[str, bool]:
+    """The setting in words, and whether all models had the same one; values may follow the seed."""
+    values = groups(runs, lambda run: run.record["held_equal"].get(key, "not recorded"))
+    if len(values) == 1 and "not recorded" not in values:
+        return next(iter(values)), True
+    seeds = {run.seed: groups([r for r in runs if r.seed == run.seed], held(key)) for run in runs}
+    if all(len(v) == 1 for v in seeds.values()) and "not recorded" not in values:
+        each = ", ".join(f"{next(iter(value))} (seed {seed})" for seed, value in sorted(seeds.items()))
+        return f"follows the seed, the same for every model: {each}", True
+    return "differs: " + "; ".join(f"{value} ({names(found)})" for value, found in values.items()), False
+
+
+def held(key: str) -> Callable[[Run], Any]:
+    return lambda run: run.record["held_equal"].get(key, "not recorded")
+
+
+def runs_section(store: Store) -> Section:
+    done = [run for run in store.runs if run.status == "finished"]
+    absent = missing_runs(store.runs)
+    others = [run for run in store.runs if run.status != "finished"]
+    blocks: list[Block] = []
+    if absent or others:
+        blocks.append(Notice(incomplete(store)))
+        items = [f"{run.name}: {run.status}{reason(run)}" for run in others]
+        blocks.append(Listing([*items, *(f"{name}: missing, no run folder" for name in absent)]))
+    blocks += differences(done)
+    if store.problems:
+        blocks.append(Notice("Files that could not be used as they are:"))
+        blocks.append(Listing(list(dict.fromkeys(store.problems))))
+    header = ["no.", "run", "seed", "status", "commit", "finished", "config", "command that makes it again"]
+    runs = in_order(store)
+    flagged = {i for i, run in enumerate(runs) if run.status != "finished"}
+    caption = "Every run folder of the suite. A run is finished when its result was written; others are marked."
+    rows = [[Anchor(f"R{number}"), *run_row(run)] for number, run in enumerate(runs, start=1)]
+    blocks.append(Table(caption, header, rows, left=len(header), flagged=frozenset(flagged)))
+    return Section("runs", "Runs", blocks)
+
+
+def incomplete(store: Store) -> str:
+    """A sentence about the runs whose numbers are not there, empty if all are."""
+    absent = len(missing_runs(store.runs))
+    others = sum(run.status != "finished" for run in store.runs)
+    total = len(store.runs) + absent
+    if not absent + others:
+        return ""
+    what = "failed, interrupted, unreadable, copied or missing"
+    return f"{absent + others} of {total} runs are {what}: they are in no number here."
+
+
+def reason(run: Run) -> str:
+    if run.status == "failed":
+        return f" with {run.record.get('error', 'no error recorded')!r} (log: {run.record.get('log', 'none')})"
+    return ", neither a result nor a failure was written" if run.status == "interrupted" else ""
+
+
+def run_row(run: Run) -> list[str]:
+    name = f"{run.experiment}, {run.task}, {label(run.system)}"
+    if run.status != "finished":
+        return [name, str(run.seed), run.status, NONE, NONE, NONE, NONE]
+    record = run.record
+    finished = record["finished"].replace("T", " ")[:16]
+    return [
+        name,
+        str(run.seed),
+        run.status,
+        commit(run),
+        finished,
+        Code(record["config_hash"][:8]),
+        Code(record["command"]),
+    ]
+
+
+def differences(runs: list[Run]) -> list[Block]:
+    """A notice for everything about the runs' origin that is not the same for all."""
+    questions: dict[str, Callable[[Run], Any]] = {
+        "different machines": lambda run: run.record["machine"],
+        "different commits": lambda run: run.record["git"].get("commit"),
+        "different versions of the software": lambda run: run.record["versions"],
+        "different metric settings": lambda run: run.record["signatures"],
+    }
+    blocks: list[Block] = []
+    for what, value in questions.items():
+        asked = scored(runs) if what == "different metric settings" else runs
+        found = list(groups(asked, value).values())
+        if len(found) > 1:
+            parts = "; ".join(names(members) for members in found)
+            blocks.append(Notice(f"The runs come from {what}: {parts}."))
+    dirty = [run for run in runs if run.record["git"].get("dirty")]
+    if dirty:
+        blocks.append(Notice(f"Made from uncommitted changes, so no commit holds their code: {names(dirty)}."))
+    return blocks
+
+
+def scored(runs: list[Run]) -> list[Run]:
+    """All but the speed runs, whose signatures are the kernels that ran, shown with their times."""
+    return [run for run in runs if run.experiment != SPEED]
+
+
+def machine_section(store: Store) -> Section:
+    section = Section("machine", "Machine, versions and settings of the metrics")
+    done = [run for run in store.runs if run.status == "finished"]
+    captions = {"machine": "Machine", "versions": "Versions", "signatures": "Signatures of the metrics"}
+    for part, caption in captions.items():
+        variants = groups(scored(done) if part == "signatures" else done, lambda run, part=part: run.record[part])  # type: ignore[misc]
+        for text, runs in variants.items():
+            whose = f" of {names(runs)}" if len(variants) > 1 else ""
+            rows = [[key, shown(value)] for key, value in json.loads(text).items()]
+            section.blocks.append(Table(f"{caption}{whose}.", ["", "value"], rows, left=2))
+    if not done:
+        section.blocks.append(Paragraph("No finished run tells."))
+    return section
+
+
+def shown(value: Any) -> str:
+    if isinstance(value, list):
+        return ", ".join(map(str, value)) or "none"
+    return NONE if value is None else str(value)
+
+
+def meaning_section(store: Store) -> Section:
+    section = Section("again", "Reading and regenerating this report")
+    measured = {metric.partition(":")[0] for metric in store.measurements["metric"]}
+    rows = [[metric, text] for metric, text in MEANINGS.items() if metric in measured]
+    if rows:
+        section.blocks.append(Table("What each metric means.", ["metric", "meaning"], rows, left=2))
+    experiments = dict.fromkeys(run.experiment for run in store.runs)
+    commands = [
+        [f"the {name} runs", Code(f"make {TARGETS.get(name, name)} SUITE={store.suite}")] for name in experiments
+    ]
+    if any(run.task.startswith("contrastive-") for run in store.runs):
+        commands.append(
+            ["the contrastive scoring of translation models", Code(f"make contrastive SUITE={store.suite}")]
+        )
+    if any(run.task.startswith("peers-") for run in store.runs if run.experiment == SPEED):
+        commands.append(["the comparison with other people's code", Code(f"make speed-peers SUITE={store.suite}")])
+    commands.append(["this report", Code(f"make report SUITE={store.suite}")])
+    section.blocks.append(Heading("How to make it again"))
+    section.blocks.append(Table("Finished runs are skipped.", ["what", "command"], commands, left=2))
+    section.blocks.append(
+        Paragraph("Every number stands in measurements.csv beside this report, one row each, every seed on its own.")
+    )
+    return section

@@ -1,0 +1,1 @@
+"""Question 1 in the report: speed."""

@@ -1,0 +1,121 @@
+"""Figures of cost by length, size or devices: two logarithmic axes, quartiles, fitted lines and crossings."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.ticker import EngFormatter, FixedLocator, FuncFormatter, LogLocator, NullLocator
+
+from analysis.page.figures import (
+    CHANCE_COLOUR,
+    TALL_PANEL,
+    Figure,
+    finish,
+    legend_columns,
+    panel,
+    plot,
+    scale_x,
+    unique_legend,
+)
+from analysis.page.labels import Look, label
+from analysis.speed.runs import Curve
+from analysis.speed.scaling_laws import Crossing, Fit
+from analysis.speed.wording import figure
+from analysis.store import System
+
+MANY_DECADES = 1000  # beyond such a range only powers of ten are marked
+
+
+@dataclass(frozen=True)
+class Chart:
+    """What a figure shows: curves by system; `absent` are the x at which a system ran out of memory."""
+
+    name: str
+    title: str
+    x_label: str
+    y_label: str
+    unit: str
+    curves: Mapping[System, Curve]
+    fits: Mapping[System, Fit] = field(default_factory=dict)
+    crossings: Sequence[Crossing] = ()
+    absent: Mapping[System, Sequence[float]] = field(default_factory=dict)
+    ideal: Sequence[tuple[float, float]] = ()
+    scale: float = 1  # what a value is multiplied with to be in `unit`
+
+
+def logarithmic(look: Look, chart: Chart) -> Figure:
+    """Medians with quartiles; thin lines are fits, rings crossings, crosses at the top lengths without memory."""
+    with panel(TALL_PANEL) as (canvas, axes):
+        axes.set_yscale("log")
+        xs = {x for curve in chart.curves.values() for x in curve}
+        scale_x(axes, sorted(xs.union(*chart.absent.values())))
+        for system, curve in chart.curves.items():
+            draw(axes, look, system, curve, chart.scale)
+        for system, fit in chart.fits.items():
+            ends = [fit.start, fit.end]
+            y = [fit.at(x) * chart.scale for x in ends]
+            axes.plot(ends, y, color=look.colour(system), linestyle=":", linewidth=1, alpha=0.8, zorder=1)
+        for crossing in chart.crossings:
+            place = ([crossing.x.value], [crossing.y * chart.scale])
+            axes.plot(*place, marker="o", markersize=9, markerfacecolor="none", color=CHANCE_COLOUR, zorder=4)
+        for system, places in chart.absent.items():
+            top = axes.get_xaxis_transform()
+            axes.plot(places, [0.97] * len(places), transform=top, marker="x", linestyle="", color=look.colour(system))
+        if chart.ideal:
+            axes.plot(
+                *zip(*chart.ideal, strict=True),
+                color=CHANCE_COLOUR,
+                linestyle="--",
+                linewidth=1.2,
+                zorder=1,
+                label="ideal",
+            )
+        mark_values(axes)
+        axes.set(xlabel=chart.x_label, ylabel=f"{chart.y_label} ({chart.unit})" if chart.unit else chart.y_label)
+        axes.set_title(chart.title)
+        handles, labels = unique_legend(axes)
+        columns = legend_columns(labels)
+        canvas.legend(handles, labels, loc="outside upper left", ncols=columns, columnspacing=1.2, handlelength=3)
+        return finish(canvas, chart.name, chart.title, described(chart))
+
+
+def draw(axes: Axes, look: Look, system: System, curve: Curve, scale: float) -> None:
+    values = np.array(list(curve.values())) * scale
+    known = ~np.isnan(values[:, 1:]).any(axis=1)
+    x = np.array(list(curve))
+    errors = np.abs(values[:, 1:] - values[:, :1]).T
+    colour = look.colour(system)
+    if known.any():
+        axes.errorbar(x[known], values[known, 0], errors[:, known], fmt="none", ecolor=colour, elinewidth=1, capsize=2)
+    plot(axes, look, system, list(x), list(values[:, 0]), marker=look.marker(system))
+
+
+def mark_values(axes: Axes) -> None:
+    """Over a few decades marks between the powers of ten, so that a value can be read."""
+    low, high = axes.get_ylim()
+    if high < MANY_DECADES * low:
+        axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    marks = [y for y in axes.yaxis.get_major_locator().tick_values(low, high) if low <= y <= high]
+    if len(marks) < 2:
+        axes.yaxis.set_major_locator(FixedLocator(list(np.geomspace(low, high, 4)[1:-1])))
+    engineering = EngFormatter(sep="")
+    small = FuncFormatter(lambda y, _: f"{y:,.0f}" if y >= 1000 else f"{y:.3g}")
+    axes.yaxis.set_major_formatter(engineering if high >= 10_000 else small)
+    axes.yaxis.set_minor_locator(NullLocator())
+
+
+def described(chart: Chart) -> str:
+    parts = []
+    for system, curve in chart.curves.items():
+        values = ", ".join(f"{figure(m.value * chart.scale)} at {x:g}" for x, m in curve.items())
+        fit = chart.fits.get(system)
+        slope = f" (exponent {fit.exponent.value:.2f} from {fit.start:g} to {fit.end:g})" if fit else ""
+        parts.append(f"{label(system)}: {values}{slope}")
+    for system, places in chart.absent.items():
+        parts.append(f"{label(system)} ran out of memory at {', '.join(f'{x:g}' for x in places)}")
+    for crossing in chart.crossings:
+        pair = f"{label(crossing.before)} and {label(crossing.after)}"
+        parts.append(f"{pair} cross at {crossing.x.value:.3g}")
+    unit = f" in {chart.unit}" if chart.unit else ""
+    return f"{chart.y_label}{unit} over {chart.x_label}. {'; '.join(parts)}."

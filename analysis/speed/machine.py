@@ -1,0 +1,108 @@
+"""What the speed was measured on: machine, kernels, precision, and which runs were left out."""
+
+import math
+from statistics import median
+
+from analysis.page.blocks import Block, Notice, Table
+from analysis.page.labels import NONE, label, listing, whole
+from analysis.speed.runs import STEP, Speed
+from analysis.speed.wording import operations, percent, precision_name
+from analysis.store import Run
+
+NOISY = 0.2  # of the median, between the quartiles
+
+
+def blocks(speed: Speed) -> list[Block]:
+    return [*left_out(speed), *commits(speed), *noise(speed), machine_table(speed), *backends(speed)]
+
+
+def left_out(speed: Speed) -> list[Block]:
+    """Times from elsewhere are in no number: a comparison across machines would compare the machines."""
+    if not speed.left_out:
+        return []
+    text = (
+        "Times of different machines or thread counts are not compared. The machine with most runs is shown; left out "
+        f"of this section: {'; '.join(f'{name(run)} ({where(run)})' for run in speed.left_out)}."
+    )
+    return [Notice(text)]
+
+
+def name(run: Run) -> str:
+    return f"{run.task}, {label(run.system)}"
+
+
+def where(run: Run) -> str:
+    machine = run.record["machine"]
+    gpus = machine.get("gpus") or ["no GPU"]
+    return f"{machine.get('cpu')}, {machine.get('cores')} cores, {machine.get('threads')} threads, {listing(gpus)}"
+
+
+def commits(speed: Speed) -> list[Block]:
+    """Which runs were made by which code, where it is not the same for all."""
+    by_commit: dict[str, list[str]] = {}
+    for (task, _), run in speed.runs.items():
+        git = run.record["git"]
+        commit = (git.get("commit") or "no commit")[:8] + (" with uncommitted changes" if git.get("dirty") else "")
+        by_commit.setdefault(commit, []).append(task)
+    if len(by_commit) < 2:
+        return []
+    each = [f"{commit} ({listing(list(dict.fromkeys(tasks)))})" for commit, tasks in by_commit.items()]
+    return [Notice(f"The speed runs come from different commits, compare them with care: {'; '.join(each)}.")]
+
+
+def noise(speed: Speed) -> list[Block]:
+    """A caution where the quartiles of the step times lie far apart, as on a machine that does other work too."""
+    curves = [speed.curve("length", system, STEP).values() for system in speed.systems("length")]
+    spreads = [(m.high - m.low) / m.value for curve in curves for m in curve if not math.isnan(m.low)]
+    if not spreads or median(spreads) < NOISY:
+        return []
+    text = (
+        f"The clock was noisy: for half of the step times by length the quartiles lie {percent(median(spreads))} of "
+        "the median apart or more. Something else may have used the machine; measure again when it is idle."
+    )
+    return [Notice(text)]
+
+
+def machine_table(speed: Speed) -> Table:
+    record = next(iter(speed.runs.values())).record
+    machine = record["machine"]
+    threads = {str(run.record["machine"].get("threads")): task for (task, _), run in speed.runs.items()}
+    rows = [
+        ["processor", f"{machine.get('cpu')}, {machine.get('cores')} cores"],
+        [
+            "threads",
+            listing([f"{n} ({task})" for n, task in threads.items()]) if len(threads) > 1 else next(iter(threads)),
+        ],
+        ["GPUs", listing(machine["gpus"]) if machine.get("gpus") else "none"],
+        ["PyTorch", str(record["versions"].get("torch", NONE))],
+    ]
+    for precision, peak in peaks(speed).items():
+        rows.append([f"matmul peak, {precision_name(precision)}", operations(peak, "/s")])
+    return Table("Measured on; the matmul peak was measured in the same runs.", ["", "value"], rows, left=2)
+
+
+def peaks(speed: Speed) -> dict[str, float]:
+    """The highest matmul rate measured, by precision."""
+    found: dict[str, float] = {}
+    for (task, system), run in speed.runs.items():
+        peak = speed.value(task, system, "matmul_peak")
+        if not math.isnan(peak):
+            precision = str(run.record["signatures"].get("precision", "precision not recorded"))
+            found[precision] = max(peak, found.get(precision, 0.0))
+    return found
+
+
+def backends(speed: Speed) -> list[Block]:
+    """Which kernels ran, by system of the sweep over lengths, or of whatever was measured."""
+    task = "length" if "length" in speed.tasks else speed.tasks[0]
+    systems = speed.systems(task)
+    signatures = {s: speed.runs[task, s].record["signatures"] for s in systems}
+    keys = list(dict.fromkeys(key for found in signatures.values() for key in found))
+    rows = []
+    for system in systems:
+        parameters = whole(speed.value(task, system, "parameters"))
+        rows.append(
+            [label(system), *(precision_name(str(signatures[system].get(key, NONE))) for key in keys), parameters]
+        )
+    caption = f"What ran, in the measurements by {task}." if task == "length" else f"What ran, in the task {task}."
+    return [Table(caption, ["model", *keys, "parameters"], rows, left=1 + len(keys))]

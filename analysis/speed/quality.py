@@ -1,0 +1,164 @@
+"""Time, target tokens and FLOPs to a translation quality, from the learning curves of the translation runs."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from itertools import pairwise
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from analysis.page.labels import label, listing, ordered
+from analysis.speed.runs import Speed, machine
+from analysis.statistics.bleu import Interval
+from analysis.store import Run, Store, System
+
+TRANSLATION = "bleu"
+SHARES = (1.0, 0.9, 0.75, 0.5)  # of the best validation BLEU of a model
+NEAR_THE_TOP = (0.9, 0.95, 1.0)  # of the highest BLEU that two models both reach
+APART = 0.08  # levels closer than this share of another say the same
+
+
+class Spent(NamedTuple):
+    """What a model had spent when it first reached a BLEU; FLOPs are NaN where they were not counted."""
+
+    seconds: float
+    target_tokens: float
+    flops: float
+
+
+class Validation(NamedTuple):
+    seconds: float
+    target_tokens: float
+    bleu: float
+
+
+@dataclass(frozen=True)
+class Quality:
+    """The validation curves of a task by system and seed, FLOPs a target token, and why times do not compare."""
+
+    task: str
+    curves: Mapping[System, Mapping[int, Sequence[Validation]]]
+    flops: Mapping[System, float]
+    flaws: Sequence[str]
+    remarks: Sequence[str]
+
+    def best(self, system: System) -> float:
+        """The highest validation BLEU that every seed reached."""
+        return min(top(curve) for curve in self.curves[system].values())
+
+    def spent(self, system: System, seed: int, level: float) -> Spent | None:
+        """What it took to reach a level, None if it was not reached."""
+        found = reached(self.curves[system][seed], level)
+        return Spent(*found, found[1] * self.flops.get(system, math.nan)) if found else None
+
+    def levels(self) -> list[float]:
+        """Shares of the best BLEU of the weakest system and of the second weakest, rounded down to tenths.
+
+        The two best themselves always; of what lies close to another level the larger share of the two.
+        """
+        bests = sorted(self.best(system) for system in self.curves)[:2]
+        found: list[float] = []
+        for share in SHARES:
+            for best in bests:
+                level = math.floor(share * best * 10 + 1e-9) / 10
+                near = any(abs(level - other) < APART * other for other in found)
+                if level > 0 and level not in found and (share == 1 or not near):
+                    found.append(level)
+        return sorted(found)
+
+    def ratio(self, slow: System, fast: System, what: str) -> Interval | None:
+        """What `slow` spends over what `fast` spends to the highest BLEU that both reach, of the same seed.
+
+        The value is the mean over seeds; low and high are the lowest and highest over seeds and over 90, 95 and 100 %
+        of that BLEU, so that one lucky validation does not decide. None without a seed that both have.
+        """
+        seeds = [seed for seed in self.curves.get(slow, {}) if seed in self.curves.get(fast, {})]
+        tops, each = [], []
+        for seed in seeds:
+            common = min(top(self.curves[system][seed]) for system in (slow, fast))
+            for share in NEAR_THE_TOP:
+                spent = [self.spent(system, seed, share * common) for system in (slow, fast)]
+                if spent[0] and spent[1]:
+                    each.append(float(getattr(spent[0], what) / getattr(spent[1], what)))
+                    tops += [each[-1]] if share == 1 else []
+        if not tops or any(map(math.isnan, each)):
+            return None
+        return Interval(float(np.mean(tops)), min(each), max(each))
+
+
+def top(curve: Sequence[Validation]) -> float:
+    return max(point.bleu for point in curve)
+
+
+def reached(curve: Sequence[Validation], level: float) -> tuple[float, float] | None:
+    """Seconds and target tokens at which BLEU first was `level`, on straight lines from nothing at the start."""
+    for before, after in pairwise([Validation(0, 0, 0), *curve]):
+        if after.bleu >= level:
+            share = (level - before.bleu) / (after.bleu - before.bleu)
+            spent = (a + share * (b - a) for a, b in zip(before[:2], after[:2], strict=True))
+            seconds, tokens = spent
+            return seconds, tokens
+    return None
+
+
+def qualities(store: Store, speed: Speed) -> list[Quality]:
+    """One for each translation task whose runs recorded validation BLEU."""
+    runs = [run for run in store.finished(TRANSLATION) if run.variant == "base"]
+    found = []
+    for task in dict.fromkeys(run.task for run in runs):
+        curves: dict[System, dict[int, Sequence[Validation]]] = {}
+        used = []
+        of_task = [run for run in runs if run.task == task]
+        order = ordered(run.system for run in of_task)
+        for run in sorted(of_task, key=lambda run: (order.index(run.system), run.seed)):
+            curve = validations(store, run)
+            if curve and top(curve) > 0:
+                curves.setdefault(run.system, {})[run.seed] = curve
+                used.append(run)
+        if curves:
+            metric = "flops_per_target_token"
+            flops = {system: speed.value(f"cost-{task}", system, metric) for system in curves}
+            found.append(Quality(task, curves, flops, flaws(store, used), remarks(used)))
+    return found
+
+
+def validations(store: Store, run: Run) -> list[Validation]:
+    history = store.history(run)
+    rows = history[history["metric"] == "val/bleu"].sort_values("step")
+    columns = (rows[name].astype(float) for name in ("seconds", "target_tokens", "value"))
+    return [Validation(*row) for row in zip(*columns, strict=True)]
+
+
+def flaws(store: Store, runs: Sequence[Run]) -> list[str]:
+    """Why the seconds of these runs cannot be compared; empty if they can."""
+    found = []
+    if len({machine(run) for run in runs}) > 1:
+        found.append("they come from different machines")
+    threads: dict[Any, list[Run]] = {}
+    for run in runs:
+        threads.setdefault(run.record["machine"].get("threads"), []).append(run)
+    if len(threads) > 1:
+        each = [f"{n} ({listing([label(r.system) for r in members])})" for n, members in threads.items()]
+        found.append(f"their numbers of threads differ: {', '.join(each)}")
+    others = [run for run in store.runs if run.status == "finished"]
+    beside = [run for run in runs if any(run is not other and overlap(run, other) for other in others)]
+    if beside:
+        names = listing([f"{label(run.system)} seed {run.seed}" for run in beside])
+        found.append(f"other runs were going on at the same time: {names}")
+    return found
+
+
+def overlap(first: Run, second: Run) -> bool:
+    """Whether two runs of one machine shared its time."""
+    if machine(first) != machine(second):
+        return False
+    begun = [datetime.fromisoformat(run.record["started"]) for run in (first, second)]
+    ended = [datetime.fromisoformat(run.record["finished"]) for run in (first, second)]
+    return max(begun) < min(ended)
+
+
+def remarks(runs: Sequence[Run]) -> list[str]:
+    commits = {run.record["git"].get("commit") for run in runs}
+    return ["The translation runs come from different commits."] if len(commits) > 1 else []

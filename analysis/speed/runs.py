@@ -1,0 +1,178 @@
+"""Speed runs, read: medians with their quartiles, timed blocks, and which runs may be compared at all."""
+
+import math
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache, cached_property
+from typing import Any, NamedTuple
+
+import numpy as np
+from scipy import stats
+
+from analysis.page.labels import ordered
+from analysis.statistics.bleu import SAMPLES, SEED, Interval
+from analysis.store import Run, Store, System
+from experiments.record.files import is_number
+
+EXPERIMENT = "speed"
+FEWEST_ROUNDS = 3  # with fewer, blocks say too little about their spread
+STEP = "step_seconds"
+COUNTED = "cost-"  # tasks that count operations, which no machine changes
+
+Rounds = Mapping[int, float]  # the value of each timed block
+Blocks = Mapping[tuple[str, str, Any], Rounds]  # by metric, x_name and x
+
+
+class Median(NamedTuple):
+    """A median over timed blocks with its quartiles, which are NaN where they were not recorded."""
+
+    value: float
+    low: float
+    high: float
+
+
+class Series(NamedTuple):
+    """A median and the rounds it is made of, which are empty where blocks were not kept."""
+
+    median: Median
+    rounds: Rounds
+
+
+Curve = Mapping[float, Median]
+
+
+@dataclass(frozen=True)
+class Speed:
+    """The speed runs of one machine: one for each task and system; `left_out` are those of another machine."""
+
+    store: Store
+    runs: Mapping[tuple[str, System], Run]
+    left_out: Sequence[Run]
+
+    @cached_property
+    def numbers(self) -> dict[tuple[str, System], dict[tuple[str, str, Any], float]]:
+        return {key: {at(row): row["value"] for row in run.record["measurements"]} for key, run in self.runs.items()}
+
+    @cached_property
+    def blocks(self) -> Callable[[str, System], Blocks]:
+        @cache
+        def read(task: str, system: System) -> Blocks:
+            table: dict[tuple[str, str, Any], dict[int, float]] = {}
+            for row in self.store.blocks(self.runs[task, system]):
+                table.setdefault(at(row), {})[row["round"]] = row["value"]
+            return table
+
+        return read
+
+    @property
+    def tasks(self) -> list[str]:
+        return list(dict.fromkeys(task for task, _ in self.runs))
+
+    def kind(self, prefix: str) -> list[str]:
+        """Tasks such as text-multi30k-en-de."""
+        return sorted(task for task in self.tasks if task.startswith(f"{prefix}-"))
+
+    def systems(self, task: str) -> list[System]:
+        return ordered(system for name, system in self.runs if name == task)
+
+    def bases(self, task: str) -> list[System]:
+        return [system for system in self.systems(task) if system.variant == "base"]
+
+    def value(self, task: str, system: System, metric: str, x_name: str = "", x: Any = "") -> float:
+        """One number; NaN if it was not measured."""
+        return self.numbers.get((task, system), {}).get((metric, x_name, x), math.nan)
+
+    def median(self, task: str, system: System, metric: str, x_name: str = "", x: Any = "") -> Median:
+        names = (metric, f"{metric}_q25", f"{metric}_q75")
+        return Median(*(self.value(task, system, name, x_name, x) for name in names))
+
+    def curve(self, task: str, system: System, metric: str, x_name: str = "") -> Curve:
+        """Medians by x in its order; the axis is named like the task unless said otherwise."""
+        name = x_name or task
+        found = self.numbers.get((task, system), {})
+        xs = sorted(x for m, n, x in found if (m, n) == (metric, name) and is_number(x))
+        return {x: self.median(task, system, metric, name, x) for x in xs}
+
+    def out_of_memory(self, task: str, system: System) -> list[float]:
+        return list(self.curve(task, system, "out_of_memory"))
+
+    def series(self, task: str, system: System, metric: str, x_name: str = "", x: Any = "") -> Series:
+        found = self.blocks(task, system) if (task, system) in self.runs else {}
+        return Series(self.median(task, system, metric, x_name, x), found.get((metric, x_name, x), {}))
+
+    def held(self, task: str, word: str) -> list[Any]:
+        """What the runs of a task held equal under names that contain a word, each value once."""
+        runs = [run for (name, _), run in self.runs.items() if name == task]
+        values = [v for run in runs for key, v in run.record["held_equal"].items() if word in key]
+        return list({str(value): value for value in values}.values())
+
+
+def at(row: Mapping[str, Any]) -> tuple[str, str, Any]:
+    x = "" if row["x"] is None else row["x"]
+    return row["metric"], row["x_name"] or "", float(x) if is_number(x) else x
+
+
+def measured(store: Store) -> Speed:
+    """The speed runs that may be compared: those of the machine that made most, with its most used thread count.
+
+    Counts of operations are kept wherever they were made.
+    """
+    finished = sorted(store.finished(EXPERIMENT), key=lambda run: run.seed)
+    first = {(run.task, run.system): run for run in reversed(finished)}
+    runs = sorted(first.values(), key=lambda run: (run.task, run.model, run.variant))
+    counts = [run for run in runs if run.task.startswith(COUNTED)]
+    kept = of_most([run for run in runs if run not in counts], machine)
+    same = counts + [run for task in dict.fromkeys(r.task for r in kept) for run in of_task(kept, task)]
+    return Speed(store, {(run.task, run.system): run for run in same}, [run for run in runs if run not in same])
+
+
+def of_task(runs: Iterable[Run], task: str) -> list[Run]:
+    return of_most([run for run in runs if run.task == task], lambda run: run.record["machine"].get("threads"))
+
+
+def of_most(runs: Sequence[Run], key: Callable[[Run], Any]) -> list[Run]:
+    """Runs that share the most common key; of equally common ones that of the last run to finish."""
+    if not runs:
+        return []
+    counts = Counter(map(key, runs))
+    last = {key(run): run.record["finished"] for run in sorted(runs, key=lambda run: run.record["finished"])}
+    chosen = max(counts, key=lambda k: (counts[k], last[k]))
+    return [run for run in runs if key(run) == chosen]
+
+
+def machine(run: Run) -> tuple[Any, ...]:
+    """What makes times comparable; the number of threads may follow the task."""
+    described = run.record["machine"]
+    return described.get("cpu"), described.get("cores"), tuple(described.get("gpus", []))
+
+
+def ratio(first: Series, second: Series) -> Interval:
+    """first / second, with an interval that covers the noise of the timing.
+
+    With three common rounds or more it is the bootstrap interval of the median ratio of a round, so that what slowed
+    both in a round cancels; else it joins the outer quartiles of the two.
+    """
+    a, b = first.median, second.median
+    value = a.value / b.value
+    each = round_ratios(first, second)
+    if len(each) < FEWEST_ROUNDS:
+        return Interval(value, a.low / b.high, a.high / b.low)
+    rng = np.random.default_rng(SEED)
+    found = stats.bootstrap((each,), np.median, n_resamples=SAMPLES, method="percentile", rng=rng)
+    low, high = found.confidence_interval
+    return Interval(value, min(value, float(low)), max(value, float(high)))
+
+
+def round_ratios(first: Series, second: Series) -> list[float]:
+    """first / second of each round that timed both."""
+    return [first.rounds[r] / second.rounds[r] for r in first.rounds if r in second.rounds]
+
+
+def growth(speed: Speed, task: str, system: System, metric: str) -> Interval | None:
+    """The value at the largest length divided by that at the smallest, or None with fewer than two."""
+    xs = speed.curve(task, system, metric, "length")
+    if len(xs) < 2:
+        return None
+    last, first = (speed.series(task, system, metric, "length", x) for x in (max(xs), min(xs)))
+    return ratio(last, first)

@@ -1,0 +1,124 @@
+"""Scaling laws: the exponent of a cost in length, and where the costs of two models cross."""
+
+import math
+from collections.abc import Mapping, Sequence
+from itertools import pairwise
+from typing import NamedTuple
+
+import numpy as np
+from scipy import stats
+
+from analysis.speed.runs import FEWEST_ROUNDS, STEP, Speed
+from analysis.statistics.bleu import SAMPLES, SEED, Interval
+from analysis.store import System
+
+Values = Mapping[float, float]  # by length
+ALWAYS = 0.95  # of the resampled curves must cross for a crossing to have an interval
+
+
+class Fit(NamedTuple):
+    """y = scale · x ** exponent, fitted to `points` values of x from `start` to `end`."""
+
+    exponent: Interval
+    scale: float
+    start: float
+    end: float
+    points: int
+
+    def at(self, x: float) -> float:
+        return float(self.scale * x**self.exponent.value)
+
+
+class Crossing(NamedTuple):
+    """Where the curves of two systems meet; below it `before` has the smaller value, above it `after`."""
+
+    before: System
+    after: System
+    x: Interval
+    y: float
+
+
+def power_law(values: Values) -> Fit | None:
+    """Least squares on logarithms, with the t interval of the slope; None with fewer than two points above zero."""
+    points = sorted((x, y) for x, y in values.items() if x > 0 and y > 0)
+    if len(points) < 2:
+        return None
+    xs, ys = np.log(np.array(points)).T
+    line = stats.linregress(xs, ys)
+    slope, free = float(line.slope), len(points) - 2
+    error = 0.0 if np.ptp(ys) == 0 else float(line.stderr)  # SciPy knows no error of a constant
+    half = float(stats.t.ppf(0.975, free)) * error if free else math.nan
+    exponent = Interval(slope, slope - half, slope + half)
+    return Fit(exponent, math.exp(line.intercept), points[0][0], points[-1][0], len(points))
+
+
+def upper_half(values: Values) -> Values:
+    """The longer half of the lengths, the middle one included."""
+    xs = sorted(values)
+    return {x: values[x] for x in xs[len(xs) // 2 :]}
+
+
+def over(first: Values, second: Values) -> Values:
+    """first / second where both were measured: its exponent is the difference of theirs."""
+    return {x: first[x] / second[x] for x in first if x in second}
+
+
+def meetings(first: Values, second: Values) -> list[tuple[float, float, bool]]:
+    """Where two curves cross on straight lines between logarithms: x, y and whether `first` is the smaller before."""
+    apart = [(x, math.log(first[x] / second[x])) for x in sorted(first) if x in second]
+    apart = [(x, gap) for x, gap in apart if gap]
+    found = []
+    for (x0, gap0), (x1, gap1) in pairwise(apart):
+        if gap0 * gap1 < 0:
+            share = gap0 / (gap0 - gap1)
+            found.append((between(x0, x1, share), between(first[x0], first[x1], share), gap0 < 0))
+    return found
+
+
+def between(a: float, b: float, share: float) -> float:
+    return float(a ** (1 - share) * b**share)
+
+
+def crossings(speed: Speed, systems: Sequence[System], task: str = "length", metric: str = STEP) -> list[Crossing]:
+    """Every crossing of every pair; its interval comes from resampled blocks, where there are enough."""
+    values = {s: {x: m.value for x, m in speed.curve(task, s, metric).items()} for s in systems}
+    found = []
+    for i, first in enumerate(systems):
+        for second in systems[i + 1 :]:
+            met = meetings(values[first], values[second])
+            again = resampled(speed, task, metric, (first, second)) if met else []
+            for x, y, smaller in met:
+                pair = (first, second) if smaller else (second, first)
+                found.append(Crossing(*pair, nearest_interval(x, again), y))
+    return found
+
+
+def resampled(speed: Speed, task: str, metric: str, pair: tuple[System, System]) -> list[list[float]]:
+    """Crossings of resampled curves: at each length the rounds that timed both are drawn anew, together for both."""
+    curves = [speed.curve(task, system, metric) for system in pair]
+    blocks = {}
+    for x in sorted(set(curves[0]) & set(curves[1])):
+        first, second = (speed.series(task, system, metric, task, x).rounds for system in pair)
+        common = [r for r in first if r in second]
+        if len(common) < FEWEST_ROUNDS:
+            return []
+        blocks[x] = np.array([[first[r] for r in common], [second[r] for r in common]])
+    rng = np.random.default_rng(SEED)
+    medians = {}
+    for x, both in blocks.items():
+        drawn = rng.integers(0, both.shape[1], (SAMPLES, both.shape[1]))
+        medians[x] = np.median(both[:, drawn], axis=2)  # (2, samples)
+    each = []
+    for sample in range(SAMPLES):
+        one, other = ({x: float(m[which, sample]) for x, m in medians.items()} for which in (0, 1))
+        each.append([x for x, _, _ in meetings(one, other)])
+    return each
+
+
+def nearest_interval(x: float, again: Sequence[Sequence[float]]) -> Interval:
+    """The 95 % interval of the resampled crossings that lie nearest; none where too few resampled curves cross."""
+    near = [min(found, key=lambda other: abs(math.log(other / x))) for found in again if found]
+    if not again or len(near) < ALWAYS * len(again):
+        return Interval(x, math.nan, math.nan)
+    low, high = np.percentile(near, [2.5, 97.5])
+    return Interval(x, min(x, float(low)), max(x, float(high)))

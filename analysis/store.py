@@ -1,0 +1,240 @@
+"""The run store, read: one folder per run in, one tidy row per measured number out."""
+
+import json
+import math
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from itertools import product
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pandas as pd
+
+from experiments.record.files import parsed_json
+from experiments.record.schema import (
+    BLOCK,
+    HISTORY,
+    MEASUREMENT,
+    Fields,
+    attention_complaint,
+    check,
+    check_key,
+    check_result,
+    parsed_lines,
+    parsed_translations,
+    parsed_trials,
+)
+
+KEY = ("suite", "experiment", "task", "model", "variant", "seed")
+COLUMNS = tuple(MEASUREMENT)
+ORIGIN = ("config_hash", "started", "finished", "measurements")
+
+
+class System(NamedTuple):
+    """What is compared: a model and its variant, whatever the seed."""
+
+    model: str
+    variant: str
+
+
+@dataclass(frozen=True)
+class Run:
+    """One run folder; `record` is what its JSON file says.
+
+    `status` is finished, failed, interrupted, unreadable, or copied where the folder repeats another's numbers.
+    """
+
+    suite: str
+    experiment: str
+    task: str
+    model: str
+    variant: str
+    seed: int
+    folder: Path
+    status: str
+    record: dict[str, Any]
+
+    @property
+    def system(self) -> System:
+        return System(self.model, self.variant)
+
+    @property
+    def name(self) -> str:
+        return "/".join(self.folder.parts[-5:])
+
+    @property
+    def key(self) -> dict[str, Any]:
+        return {column: getattr(self, column) for column in KEY}
+
+
+@dataclass
+class Store:
+    """All runs of one suite. `problems` grows as files are read: each entry is a sentence that names a path."""
+
+    suite: str
+    runs: list[Run]
+    problems: list[str]
+    measurements: pd.DataFrame
+    _translations: dict[Path, pd.DataFrame | None] = field(default_factory=dict)
+
+    def finished(self, experiment: str) -> list[Run]:
+        return [run for run in self.runs if run.experiment == experiment and run.status == "finished"]
+
+    def translations(self, run: Run, test_set: str) -> pd.DataFrame | None:
+        """The hypotheses of one test set in corpus order, or None (and a problem) where they cannot be read."""
+        path = run.folder / "hypotheses" / f"{test_set}.jsonl"
+        if path not in self._translations:
+            rows = self._attempt(path, parsed_translations)
+            self._translations[path] = pd.DataFrame(rows) if rows else None
+        return self._translations[path]
+
+    def history(self, run: Run) -> pd.DataFrame:
+        """Metrics as they happened: columns step, seconds since training start, target_tokens, metric, value."""
+        return pd.DataFrame(self._lines(run.folder / "metrics.jsonl", HISTORY), columns=list(HISTORY))
+
+    def blocks(self, run: Run) -> list[dict[str, Any]]:
+        """What every timed block of a speed run came to; none where blocks were not kept."""
+        path = run.folder / "blocks.jsonl"
+        return self._lines(path, BLOCK) if path.is_file() else []
+
+    def attention(self, run: Run) -> list[dict[str, Any]]:
+        """Attention maps of the sentences kept; one whose maps do not fit its tokens becomes a problem instead."""
+        path = run.folder / "attention.json"
+        usable = []
+        for sentence in self._attempt(path, parsed_list) or []:
+            if complaint := attention_complaint(sentence):
+                self.problems.append(f"{path}: {complaint}; run it again.")
+            else:
+                usable.append(sentence)
+        return usable
+
+    def trials(self, run: Run) -> dict[str, Any] | None:
+        """The trials that the run's settings were chosen from; None if there were none, or they cannot be read."""
+        path = run.folder / "trials.json"
+        return self._attempt(path, parsed_trials) if path.is_file() else None
+
+    def _attempt(self, path: Path, parse: Any) -> Any:
+        if not path.is_file():
+            self.problems.append(f"{path} is missing from a finished run; run it again.")
+            return None
+        try:
+            return parse(path.read_text(encoding="utf-8"))
+        except ValueError as error:  # not UTF-8, not JSON, or not what was agreed
+            self.problems.append(f"{path} cannot be read ({error}); run it again.")
+            return None
+
+    def _lines(self, path: Path, fields: Fields) -> list[dict[str, Any]]:
+        return self._attempt(path, lambda text: parsed_lines(text, fields)) or []
+
+
+def read_store(root: Path, suite: str) -> Store:
+    """Read every run of a suite.
+
+    Raises:
+        FileNotFoundError: `root` holds no run of that suite.
+    """
+    folders = sorted((root / suite).glob("*/*/*/*/seed*"))
+    runs, problems = [], []
+    for folder in folders:
+        if not re.fullmatch(r"seed\d+", folder.name):
+            problems.append(f"{folder} is not a run folder: its name is not `seed` and a number; remove or rename it.")
+            continue
+        run, problem = read_run(folder)
+        runs.append(run)
+        if problem:
+            problems.append(problem)
+    if not runs:
+        present = sorted(p.name for p in root.glob("*") if p.is_dir())
+        raise FileNotFoundError(
+            f"{root / suite} holds no runs (suites there: {', '.join(present) or 'none'}); "
+            f"make some first, for example with `make bleu SUITE={suite}`."
+        )
+    runs, copied = without_copies(runs)
+    problems += copied
+    rows = [run.key | row for run in runs if run.status == "finished" for row in run.record["measurements"]]
+    measurements = pd.DataFrame(rows, columns=[*KEY, *COLUMNS]).astype({"value": float})
+    return Store(suite, runs, problems, measurements)
+
+
+def without_copies(runs: Sequence[Run]) -> tuple[list[Run], list[str]]:
+    """Runs of which each counts once, and a problem for each folder that repeats another's numbers under its own key.
+
+    Equal numbers alone may be chance; equal numbers of one configuration, begun and ended in the same second, are not.
+    """
+    first: dict[str, Run] = {}
+    kept, problems = [], []
+    for run in runs:
+        facts = [run.experiment, run.task, run.system, *(run.record.get(name) for name in ORIGIN)]
+        original = first.setdefault(json.dumps(facts), run) if run.status == "finished" else run
+        if original is not run:
+            problems.append(f"{run.folder} repeats {original.folder}, number for number: it is in no number here.")
+            run = replace(run, status="copied")
+        kept.append(run)
+    return kept, problems
+
+
+def read_run(folder: Path) -> tuple[Run, str]:
+    """Read one run folder; the second value is a problem in words, empty if there is none."""
+    suite, experiment, task, model, variant, seed = folder.parts[-6:]
+    key = (suite, experiment, task, model, variant, int(seed.removeprefix("seed")))
+    for file, status in (("result.json", "finished"), ("failure.json", "failed")):
+        path = folder / file
+        if path.is_file():
+            try:
+                record = parsed_json(path.read_text(encoding="utf-8"))
+                check(record, {})
+                check_key(record, dict(zip(KEY, key, strict=True)))
+                if status == "finished":
+                    check_result(record)
+            except ValueError as error:
+                problem = f"{path} cannot be read ({error}); delete the file and run it again."
+                return Run(*key, folder=folder, status="unreadable", record={}), problem
+            return Run(*key, folder=folder, status=status, record=record), ""
+    return Run(*key, folder=folder, status="interrupted", record={}), ""
+
+
+def parsed_list(text: str) -> list[Any]:
+    value = parsed_json(text)
+    if not isinstance(value, list):
+        raise ValueError(f"it holds a {type(value).__name__}, not a list")
+    return value
+
+
+def by_system(runs: Iterable[Run]) -> dict[System, dict[int, Run]]:
+    """Runs by system and seed, systems in the order of `runs`."""
+    table: dict[System, dict[int, Run]] = {}
+    for run in runs:
+        table.setdefault(run.system, {})[run.seed] = run
+    return table
+
+
+def first_common_seed(systems: Iterable[dict[int, Run]]) -> int | None:
+    """The lowest seed that every system has, or None."""
+    return min(set.intersection(*(set(seeds) for seeds in systems)), default=None)
+
+
+def missing_runs(runs: Sequence[Run]) -> list[str]:
+    """Names of the runs that would complete the grid (system by seed) of each experiment and task."""
+    present = {run.name for run in runs}
+    names = []
+    for experiment, task in dict.fromkeys((run.experiment, run.task) for run in runs):
+        group = [run for run in runs if (run.experiment, run.task) == (experiment, task)]
+        systems = dict.fromkeys(run.system for run in group)
+        for system, seed in product(systems, sorted({run.seed for run in group})):
+            names.append(f"{experiment}/{task}/{system.model}/{system.variant}/seed{seed}")
+    return [name for name in names if name not in present]
+
+
+def number(measurements: pd.DataFrame, run: Run, metric: str, x: Any = None) -> float:
+    """One measured value of one run; NaN if it was not measured."""
+    rows = measurements[
+        (measurements["metric"] == metric)
+        & (measurements["experiment"] == run.experiment)
+        & (measurements["task"] == run.task)
+        & (measurements["model"] == run.model)
+        & (measurements["variant"] == run.variant)
+        & (measurements["seed"] == run.seed)
+    ]
+    values = rows["value"] if x is None else rows.loc[rows["x"] == x, "value"]
+    return float(values.iloc[0]) if len(values) else math.nan

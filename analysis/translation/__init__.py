@@ -1,0 +1,1 @@
+"""Question 3 in the report: BLEU."""

@@ -1,0 +1,182 @@
+"""What each model looks at: maps of a few sentences, all of them where the runs were inspected, and roles of heads."""
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from analysis.page.blocks import Block, Figures, Heading, Notice, Paragraph, Section
+from analysis.page.explorer import explorer
+from analysis.page.figures import Figure, attention_map
+from analysis.page.labels import Look, label, listing, ordered
+from analysis.store import Run, Store, System, by_system, first_common_seed, parsed_list
+from analysis.translation import heads
+from analysis.translation.examples import evenly_spaced
+from experiments.record.schema import attention_complaint
+
+TRANSLATION = "bleu"
+MAPS = 4
+
+Sentences = dict[tuple[str, int], dict[str, Any]]  # by test set and number
+
+EXPLORED = (
+    "Every map of every head: choose a sentence, then for each model a map and a head. Each row is a token that looks, "
+    "each column one that is looked at; full colour is weight 1, no colour 0. Encoder layers look from source to "
+    "source, decoder layers from the token being written to those written before, cross layers and additive attention "
+    "to the source."
+)
+
+
+def build(store: Store, look: Look) -> list[Section]:
+    section = Section("attention", "Attention")
+    tasks = (run.task for name in (TRANSLATION, heads.EXPERIMENT) for run in store.finished(name))
+    for task in dict.fromkeys(tasks):
+        inspected = chosen(store, heads.EXPERIMENT, task)
+        blocks = explored(store, look, task, inspected) if inspected else translated(store, look, task)
+        section.blocks += [Heading(task), *blocks] if blocks else []
+    return [section] if section.blocks else []
+
+
+def chosen(store: Store, experiment: str, task: str) -> dict[System, Run]:
+    """One run a model: the first seed that all have, or else each model's own first."""
+    table = by_system(run for run in store.finished(experiment) if run.task == task)
+    common = first_common_seed(table.values()) if table else None
+    return {s: table[s][min(table[s]) if common is None else common] for s in ordered(table)}
+
+
+def explored(store: Store, look: Look, task: str, runs: dict[System, Run]) -> list[Block]:
+    """What inspection found."""
+    kept = {system: sentences_of(store, run) for system, run in runs.items()}
+    blocks: list[Block] = [*reservations(store, task, runs), *maps(look, task, kept)]
+    found = shared(with_maps(kept))
+    if any(found.values()):
+        replaced = [f.name for block in blocks if isinstance(block, Figures) for f in block.figures]
+        # what a page without scripts shows comes first: the explorer hides it
+        blocks.append(explorer(f"explorer-{slug(task)}", EXPLORED, look, found, replaced))
+    return blocks + heads.build(store, look, task, runs)
+
+
+def translated(store: Store, look: Look, task: str) -> list[Block]:
+    """The few maps that a translation run keeps by itself."""
+    runs = chosen(store, TRANSLATION, task)
+    kept = {system: by_key(store.attention(run)) for system, run in runs.items()}
+    blocks = maps(look, task, kept)
+    more = (
+        f"make inspect SUITE={store.suite} adds every layer and head to choose from, the encoder's and the decoder's "
+        "own attention, and measures what the heads specialise in; nothing is trained for it."
+    )
+    return [*blocks, Paragraph(more)] if with_maps(kept) else blocks
+
+
+def reservations(store: Store, task: str, runs: dict[System, Run]) -> list[Block]:
+    """What keeps the inspection from being one of all models as they are now."""
+    trained = {(run.system, run.seed): run for run in store.finished(TRANSLATION) if run.task == task}
+    again = f"make inspect SUITE={store.suite}"
+    blocks: list[Block] = []
+    absent = [label(system) for system in ordered(system for system, _ in trained) if system not in runs]
+    if absent:
+        blocks.append(Notice(f"Not inspected, and so not shown here: {listing(absent)}. Run {again}."))
+    for system, run in runs.items():
+        source = trained.get((system, run.seed))
+        if source and source.record["finished"] > run.record["started"]:
+            blocks.append(
+                Notice(f"{label(system)} seed {run.seed} was trained again after it was inspected: run {again}.")
+            )
+    return blocks
+
+
+def sentences_of(store: Store, run: Run) -> Sentences:
+    """The sentences that an inspection kept; what cannot be used becomes a problem instead."""
+    path = run.folder / "attention.json"
+    again = f"delete {run.folder} and run `make inspect SUITE={store.suite}`."
+    try:
+        entries = parsed_list(path.read_text(encoding="utf-8"))
+    except (FileNotFoundError, ValueError) as error:
+        store.problems.append(f"{path} cannot be read ({error}): {again}")
+        return {}
+    usable = []
+    for number, sentence in enumerate(entries):
+        complaint = attention_complaint(sentence)
+        if complaint:
+            store.problems.append(f"{path}, sentence {number}: {complaint}; {again}")
+        else:
+            usable.append(sentence)
+    return by_key(usable)
+
+
+def by_key(sentences: list[dict[str, Any]]) -> Sentences:
+    return {(s["test_set"], s["id"]): s for s in sentences}
+
+
+def with_maps(kept: Mapping[System, Sentences]) -> dict[System, Sentences]:
+    return {system: s for system, s in kept.items() if any(entry["maps"] for entry in s.values())}
+
+
+def shared(attentive: Mapping[System, Sentences]) -> dict[System, Sentences]:
+    """The sentences of which every model has all its maps, in the order of the first model."""
+    whole = {system: with_all_maps(sentences) for system, sentences in attentive.items()}
+    keys = [key for key in next(iter(whole.values()), {}) if all(key in s for s in whole.values())]
+    return {system: {key: sentences[key] for key in keys} for system, sentences in whole.items()}
+
+
+def with_all_maps(sentences: Sentences) -> Sentences:
+    """Those that have every map of the sentence that has most."""
+    names = max((list(s["maps"]) for s in sentences.values()), key=len)
+    return {key: s for key, s in sentences.items() if list(s["maps"]) == names}
+
+
+def maps(look: Look, task: str, kept: Mapping[System, Sentences]) -> list[Block]:
+    """For a few sentences the last layer's view of the source, mean over its heads, as figures."""
+    attentive = with_maps(kept)
+    without = [label(system) for system, s in kept.items() if s and system not in attentive]
+    blocks: list[Block] = []
+    if without:
+        blocks.append(Paragraph(f"{listing(without)}: no attention, one vector holds the whole source."))
+    if not attentive:
+        return blocks
+    blocks.append(Paragraph(reading(attentive)))
+    found = shared(attentive)
+    order = list(next(iter(found.values())))
+    for position in evenly_spaced(len(order), MAPS):
+        test_set, i = order[position]
+        figures = [one_map(look, task, system, sentences[test_set, i]) for system, sentences in found.items()]
+        caption = f"Sentence {i} of {test_set}: what each model looked at while writing its hypothesis."
+        blocks.append(Figures(caption, figures, chart=False))
+    return blocks
+
+
+def reading(attentive: Mapping[System, Sentences]) -> str:
+    names = {
+        label(system): map_name(next(entry["maps"] for entry in s.values() if entry["maps"]))
+        for system, s in attentive.items()
+    }
+    which = "; ".join(f"{model}: {name}, mean over its heads" for model, name in names.items())
+    return (
+        "Each row is a token of the model's own hypothesis, each column a source token; full colour is weight "
+        "1, no colour 0. A clear diagonal means that the model translates word by word. "
+        f"Shown first: {which}. A Transformer's last layer is one of many, so its map is only part of the "
+        "path; and a weight says where a model looks, not what it concludes."
+    )
+
+
+def map_name(kept: dict[str, Any]) -> str:
+    """The decoder's view of the source in the last layer: the cross-attention map with the highest number."""
+    cross = [name for name in kept if name.startswith("cross")] or list(kept)
+    return max(cross, key=lambda name: [int(digits) for digits in re.findall(r"\d+", name)])
+
+
+def one_map(look: Look, task: str, system: System, sentence: dict[str, Any]) -> Figure:
+    weights = np.asarray(sentence["maps"][map_name(sentence["maps"])], dtype=np.float64).mean(axis=0)
+    return attention_map(
+        f"attention-{task}-{sentence['test_set']}-{sentence['id']}-{system.model}-{system.variant}",
+        label(system),
+        look.colour(system),
+        weights,
+        sentence["source_tokens"],
+        sentence["target_tokens"],
+    )
+
+
+def slug(text: str) -> str:
+    return re.sub(r"[^\w-]+", "-", text)

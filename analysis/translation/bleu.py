@@ -1,0 +1,320 @@
+"""Translation quality: BLEU with intervals, differences to the baseline, BLEU by source length, size and cost."""
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import pandas as pd
+
+from analysis.page.blocks import Block, Figures, Heading, Notice, Paragraph, Section, Table
+from analysis.page.figures import Figure, bin_names, bleu_by_length
+from analysis.page.labels import (
+    NONE,
+    Look,
+    decimal,
+    duration,
+    label,
+    listing,
+    ordered,
+    probability,
+    signed,
+    span,
+    whole,
+)
+from analysis.statistics.bleu import Comparison, Interval, bleu_interval, bleu_of, sentence_statistics, t_interval
+from analysis.store import Run, Store, System, by_system, number
+from analysis.translation.pairs import Pair, adjusted, pair_table, pairs_of
+
+EXPERIMENT = "bleu"
+BASELINE = System("lstm", "base")
+ROUNDING = 0.05  # BLEU; a larger gap between the recorded score and its hypotheses is no matter of rounding
+
+Seeds = dict[int, Run]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """One system on one test set: a BLEU per seed, the interval of their mean, the comparison at `seed`."""
+
+    bleu: dict[int, float]
+    interval: Interval
+    seed: int | None = None
+    comparison: Comparison | None = None
+    p_holm: float = math.nan
+
+    @property
+    def mean(self) -> float:
+        return float(np.mean(list(self.bleu.values())))
+
+
+@dataclass(frozen=True)
+class TestSet:
+    """All that is said about one test set of one task."""
+
+    __test__ = False  # not a test, whatever pytest makes of its name
+    task: str
+    name: str
+    outcomes: dict[System, Outcome]
+    pairs: Sequence[Pair] = ()
+
+
+def measure(store: Store) -> list[TestSet]:
+    """Score every test set of every task, in the order in which they were recorded."""
+    results = []
+    runs = store.finished(EXPERIMENT)
+    for task in dict.fromkeys(run.task for run in runs):
+        systems = systems_of(runs, task)
+        rows = store.measurements.query("experiment == @EXPERIMENT and task == @task and metric == 'bleu'")
+        found = {name: outcomes(store, systems, name) for name in dict.fromkeys(rows["x"])}
+        scored = {name: runs_scored(systems, of_set) for name, of_set in found.items()}
+        pairs = adjusted([pair for name, runs_of in scored.items() for pair in pairs_of(store, runs_of, name)])
+        for name, of_set in found.items():
+            here = [pair for pair in pairs if pair.test_set == name]
+            results.append(TestSet(task, name, compared(of_set, here), here))
+    return results
+
+
+def runs_scored(systems: dict[System, Seeds], found: dict[System, Outcome]) -> dict[System, Seeds]:
+    """The runs behind each outcome; the baseline first, so that in its pairs the difference is to the baseline."""
+    order = sorted(found, key=lambda system: system != BASELINE)
+    return {system: {seed: systems[system][seed] for seed in found[system].bleu} for system in order}
+
+
+def compared(found: dict[System, Outcome], pairs: Sequence[Pair]) -> dict[System, Outcome]:
+    """The outcomes with their comparison to the baseline where there is one."""
+    to_baseline = {pair.second: pair for pair in pairs if pair.first == BASELINE}
+    return {
+        system: replace(outcome, seed=pair.seed, comparison=pair.comparison, p_holm=pair.p_holm)
+        if (pair := to_baseline.get(system))
+        else outcome
+        for system, outcome in found.items()
+    }
+
+
+def build(store: Store, look: Look, results: list[TestSet]) -> Section:
+    section = Section("results", "Results")
+    runs = store.finished(EXPERIMENT)
+    if not runs:
+        section.blocks.append(Notice("No translation run has finished yet: there is nothing to compare."))
+    for task in dict.fromkeys(run.task for run in runs):
+        section.blocks.append(Heading(f"BLEU on {task}"))
+        systems = systems_of(runs, task)
+        of_task = [result for result in results if result.task == task]
+        pairs = [pair for result in of_task for pair in result.pairs]
+        section.blocks += [quality_table(store, result) for result in of_task]
+        section.blocks.append(reading_help(systems))
+        section.blocks += [pair_table(pairs)] if pairs else []
+        section.blocks.append(measures_table(store, systems, of_task))
+        section.blocks.append(Heading("BLEU by source length"))
+        section.blocks += by_length(store, look, systems, task)
+        section.blocks.append(Heading("Size and cost"))
+        section.blocks.append(cost_table(store, systems))
+        section.blocks.append(selection_table(store, systems, [result.name for result in of_task]))
+    return section
+
+
+def summary(store: Store, results: list[TestSet]) -> str:
+    """The outcome on the first test set in one sentence."""
+    if not results:
+        return f"No translation run of the suite {store.suite} has finished yet."
+    first = results[0]
+    ranked = sorted(first.outcomes.items(), key=lambda item: -item[1].mean)
+    scores = [f"{label(system)} {decimal(outcome.mean)}" for system, outcome in ranked]
+    seeds = {len(outcome.bleu) for outcome in first.outcomes.values()}
+    over = ", means over seeds" if max(seeds) > 1 else ""
+    sentence = f"BLEU on {first.task} {first.name}{over}: {listing(scores)}"
+    best, outcome = ranked[0]
+    if outcome.comparison is None:
+        return f"{sentence}."
+    change = outcome.comparison.difference
+    at_seed = f", seed {outcome.seed}" if max(seeds) > 1 else ""
+    return (
+        f"{sentence}; the {label(best)} differs from the {label(BASELINE)} by {signed(change.value)} BLEU "
+        f"(95 % interval {span(change)}, p {p_clause(outcome.p_holm)} after Holm's correction{at_seed})."
+    )
+
+
+def p_clause(p: float) -> str:
+    return probability(p) if p <= 0.001 else f"= {probability(p)}"
+
+
+def systems_of(runs: Iterable[Run], task: str) -> dict[System, Seeds]:
+    table = by_system(run for run in runs if run.task == task)
+    return {system: dict(sorted(table[system].items())) for system in ordered(table)}
+
+
+def outcomes(store: Store, systems: dict[System, Seeds], test_set: str) -> dict[System, Outcome]:
+    found = {}
+    for system, seeds in systems.items():
+        bleu = {seed: number(store.measurements, run, "bleu", test_set) for seed, run in seeds.items()}
+        bleu = {seed: value for seed, value in bleu.items() if not math.isnan(value)}
+        if bleu:
+            interval = sentence_interval(store, [seeds[s] for s in bleu], test_set, list(bleu.values()))
+            found[system] = Outcome(bleu, interval)
+    return found
+
+
+def sentence_interval(store: Store, runs: list[Run], test_set: str, recorded: list[float]) -> Interval:
+    """The interval of the mean BLEU of these runs (seeds of one system); checks the recorded scores on the way."""
+    statistics = []
+    for run, value in zip(runs, recorded, strict=True):
+        frame = store.translations(run, test_set)
+        if frame is None:
+            return Interval(float(np.mean(recorded)), math.nan, math.nan)
+        statistics.append(sentence_statistics(tuple(frame["hypothesis"]), tuple(frame["reference"])))
+        again = bleu_of(statistics[-1].sum(axis=0))
+        if abs(again - value) > ROUNDING:
+            store.problems.append(
+                f"{run.folder}: the recorded BLEU on {test_set} is {value:.2f}, "
+                f"but its stored hypotheses score {again:.2f}; evaluate it again."
+            )
+    if len({len(s) for s in statistics}) > 1:
+        return Interval(float(np.mean(recorded)), math.nan, math.nan)
+    return bleu_interval(statistics)
+
+
+def mean_of(store: Store, runs: Iterable[Run], metric: str, x: str | None = None) -> float:
+    """Mean over the runs that measured it; NaN if none did."""
+    values = [number(store.measurements, run, metric, x) for run in runs]
+    values = [v for v in values if not math.isnan(v)]
+    return float(np.mean(values)) if values else math.nan
+
+
+def quality_table(store: Store, result: TestSet) -> Table:
+    several = max(len(outcome.bleu) for outcome in result.outcomes.values()) > 1
+    base = label(BASELINE)
+    header = ["model", "BLEU, mean of seeds" if several else "BLEU", "95 % interval"]
+    header += ["each seed", "t interval over seeds"] if several else []
+    header += [f"difference to {base}", "95 % interval", "p", "p (Holm)"]
+    rows = []
+    for system, outcome in result.outcomes.items():
+        row = [label(system), decimal(outcome.mean), span(outcome.interval)]
+        if several:
+            each = [f"{decimal(value)} ({seed})" for seed, value in outcome.bleu.items()]
+            row += [", ".join(each), span(t_interval(list(outcome.bleu.values())))]
+        if outcome.comparison is None:
+            row += ["baseline" if system == BASELINE else NONE, NONE, NONE, NONE]
+        else:
+            change = outcome.comparison.difference
+            seed = f" (seed {outcome.seed})" if several else ""
+            row += [signed(change.value) + seed, span(change)]
+            row += [probability(outcome.comparison.p), probability(outcome.p_holm)]
+        rows.append(row)
+    counts = store.measurements.query("experiment == @EXPERIMENT and task == @result.task and metric == 'bleu'")
+    sentences = sorted({int(n) for n in counts.loc[counts["x"] == result.name, "n"]})
+    caption = f"BLEU on {result.name}, {' or '.join(whole(n) for n in sentences)} sentences."
+    return Table(caption, header, rows)
+
+
+def measures_table(store: Store, systems: dict[System, Seeds], results: list[TestSet]) -> Table:
+    header = ["model", "test set", "chrF", "tokenised BLEU", "torchtext BLEU", "length ratio", "truncated"]
+    rows = []
+    for result in results:
+        for system in result.outcomes:
+            runs = systems[system].values()
+            row = [label(system), result.name]
+            for metric, digits in (("chrf", 1), ("bleu_tokenised", 1), ("bleu_torchtext", 1), ("length_ratio", 2)):
+                row.append(decimal(mean_of(store, runs, metric, result.name), digits))
+            truncated = 100 * mean_of(store, runs, "truncated_share", result.name)
+            row.append(NONE if math.isnan(truncated) else f"{truncated:.1f} %")
+            rows.append(row)
+    caption = "Other measures of the same translations, means over seeds; a length ratio below 1 costs BLEU."
+    return Table(caption, header, rows, left=2)
+
+
+def reading_help(systems: dict[System, Seeds]) -> Paragraph:
+    several = max(len(seeds) for seeds in systems.values()) > 1
+    text = (
+        "The intervals come from 1,000 bootstrap samples of the test sentences; the same sentences are drawn for both "
+        "sides of a difference (paired bootstrap, Koehn 2004). p is two-sided, from paired approximate randomisation "
+        "with 10,000 trials (Riezler and Maxwell 2005, as in sacreBLEU); p (Holm) is adjusted for all pairs of models "
+        "on all test sets of the task (Holm 1979). They say how much depends on which sentences were tested; they do "
+        "not cover what another seed would change in training. "
+    )
+    if several:
+        text += (
+            "With several seeds, BLEU is their mean, each is listed with its number, and the t interval shows their "
+            "spread; the difference and p use the first seed that both models finished."
+        )
+    else:
+        text += "With one seed, that part is unknown: small differences should not be trusted."
+    return Paragraph(text)
+
+
+def by_length(store: Store, look: Look, systems: dict[System, Seeds], task: str) -> list[Block]:
+    """A panel and a table for each test set."""
+    rows = store.measurements.query("experiment == @EXPERIMENT and task == @task and metric == 'bleu_by_length'")
+    figures: list[Figure] = []
+    tables: list[Block] = []
+    for x_name in dict.fromkeys(rows["x_name"]):
+        test_set = x_name.removeprefix("source words, ")
+        of_set = rows[rows["x_name"] == x_name]
+        sentences = {int(low): int(n) for low, n in zip(of_set["x"], of_set["n"], strict=True)}
+        curves = {system: length_curve(store, of_set, seeds, test_set) for system, seeds in systems.items()}
+        curves = {system: curve for system, curve in curves.items() if curve}
+        figures.append(bleu_by_length(f"length-{task}-{test_set}", test_set, look, curves, sentences))
+        bounds = sorted(sentences)
+        names = dict(zip(bounds, bin_names(bounds), strict=True))
+        cells = [[f"{names[b]} words", whole(sentences[b])] for b in bounds]
+        for curve in curves.values():
+            for row, b in zip(cells, bounds, strict=True):
+                row.append(f"{decimal(curve[b].value)} ({span(curve[b])})" if b in curve else NONE)
+        caption = f"BLEU by source length on {test_set}, with 95 % intervals over sentences."
+        tables.append(Table(caption, ["source length", "sentences", *(label(s) for s in curves)], cells))
+    if not figures:
+        return [Paragraph("BLEU by source length was not recorded by any finished run.")]
+    caption = (
+        "BLEU by source length; bands are 95 % bootstrap intervals over the sentences of a bin, n their number. A "
+        "model that must squeeze the whole source into one vector should fall behind on the right; bins of few "
+        "sentences have wide bands."
+    )
+    return [Figures(caption, figures), *tables]
+
+
+def length_curve(store: Store, rows: pd.DataFrame, seeds: Seeds, test_set: str) -> dict[int, Interval]:
+    """Mean over seeds in each bin, with an interval where the stored sentences fill the bins as recorded."""
+    run = next(iter(seeds.values()))
+    mine = rows[(rows["model"] == run.model) & (rows["variant"] == run.variant)]
+    frames = [store.translations(r, test_set) for r in seeds.values()]
+    bounds = sorted({int(low) for low in mine["x"]})
+    statistics = [sentence_statistics(tuple(f["hypothesis"]), tuple(f["reference"])) for f in frames if f is not None]
+    words = [np.array([len(source.split()) for source in f["source"]]) for f in frames if f is not None]
+    curve = {}
+    for low, high in zip(bounds, [*bounds[1:], math.inf], strict=True):
+        of_bin = mine[mine["x"] == low]
+        value = float(of_bin["value"].mean())
+        chosen = [s[(w >= low) & (w < high)] for s, w in zip(statistics, words, strict=True)]
+        recorded = set(of_bin["n"])
+        if len(chosen) == len(seeds) and recorded == {len(c) for c in chosen} and 0 not in recorded:
+            curve[low] = bleu_interval(chosen)._replace(value=value)
+        else:
+            curve[low] = Interval(value, math.nan, math.nan)
+    return curve
+
+
+def cost_table(store: Store, systems: dict[System, Seeds]) -> Table:
+    header = ["model", "parameters", "without embeddings", "steps", "target tokens", "training time", "target tokens/s"]
+    counted = ("parameters", "parameters_without_embeddings", "steps", "target_tokens")
+    rows = []
+    for system, seeds in systems.items():
+        row = [label(system), *(whole(mean_of(store, seeds.values(), metric)) for metric in counted)]
+        row.append(duration(mean_of(store, seeds.values(), "train_seconds")))
+        row.append(whole(mean_of(store, seeds.values(), "target_tokens_per_second")))
+        rows.append(row)
+    caption = "Size of each model and cost of its training, means over seeds; times hold for the machine named below."
+    return Table(caption, header, rows)
+
+
+def selection_table(store: Store, systems: dict[System, Seeds], test_sets: list[str]) -> Table:
+    header = ["model", "best step", "validation loss", "validation BLEU", "without averaging"]
+    header += [f"decoding {test_set}" for test_set in test_sets]
+    rows = []
+    for system, seeds in systems.items():
+        runs = seeds.values()
+        row = [label(system), whole(mean_of(store, runs, "best_step")), decimal(mean_of(store, runs, "val_loss"), 3)]
+        row += [decimal(mean_of(store, runs, metric)) for metric in ("val_bleu", "val_bleu_unaveraged")]
+        row += [duration(mean_of(store, runs, "decode_seconds", test_set)) for test_set in test_sets]
+        rows.append(row)
+    caption = "The checkpoint tested, its score on the validation set, and the time to translate each test set."
+    return Table(caption, header, rows)

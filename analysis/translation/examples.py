@@ -1,0 +1,59 @@
+"""What the models do with single sentences: translations side by side."""
+
+import numpy as np
+
+from analysis.page.blocks import Paragraph, Section, Table
+from analysis.page.labels import decimal, label, listing
+from analysis.statistics.bleu import sentence_chrf
+from analysis.store import Run, Store, System, first_common_seed
+from analysis.translation.bleu import EXPERIMENT, systems_of
+from experiments.record.text import passage
+
+TRANSLATIONS = 10
+
+
+def build(store: Store) -> list[Section]:
+    translations = Section("translations", "Translations side by side")
+    runs = store.finished(EXPERIMENT)
+    for task in dict.fromkeys(run.task for run in runs):
+        systems = systems_of(runs, task)
+        common = first_common_seed(systems.values())
+        chosen = {s: seeds[min(seeds) if common is None else common] for s, seeds in systems.items()}
+        translations.blocks += side_by_side(store, chosen)
+    return [translations] if translations.blocks else []
+
+
+def evenly_spaced(count: int, wanted: int) -> list[int]:
+    """`wanted` positions from first to last of `count`, or all of them if there are fewer."""
+    return sorted({round(position) for position in np.linspace(0, count - 1, min(count, wanted))})
+
+
+def side_by_side(store: Store, runs: dict[System, Run]) -> list[Paragraph | Table]:
+    rows = store.measurements.query("experiment == @EXPERIMENT and metric == 'bleu'")
+    first = next(iter(runs.values()))
+    test_set = rows.loc[rows["task"] == first.task, "x"].iloc[0]
+    frames = {system: store.translations(run, test_set) for system, run in runs.items()}
+    tables = {system: frame.set_index("id") for system, frame in frames.items() if frame is not None}
+    if not tables:
+        return [Paragraph("No finished run has kept its translations.")]
+    shared = set.intersection(*(set(t.index) for t in tables.values()))
+    sources = next(iter(tables.values()))["source"]
+    by_length = sorted(shared, key=lambda i: (len(sources[i].split()), i))
+    picked = [by_length[position] for position in evenly_spaced(len(by_length), TRANSLATIONS)]
+    seeds = listing([f"{label(system)} seed {runs[system].seed}" for system in tables])
+    blocks: list[Paragraph | Table] = [
+        Paragraph(
+            f"{len(picked)} sentences of {test_set}, picked by rule and not by taste: all sentences in order of source "
+            f"length (ties by number), then evenly spaced from the shortest to the longest ({seeds})."
+        )
+    ]
+    for i in picked:
+        reference = next(iter(tables.values())).loc[i, "reference"]
+        lines = [["source", passage(sources[i]), ""], ["reference", passage(reference), ""]]
+        for system, table in tables.items():
+            hypothesis = table.loc[i, "hypothesis"]
+            chrf = sentence_chrf(hypothesis, table.loc[i, "reference"])
+            lines.append([label(system), passage(hypothesis), decimal(chrf)])
+        caption = f"Sentence {i}, {len(sources[i].split())} source words."
+        blocks.append(Table(caption, ["", "text", "chrF"], lines, left=2))
+    return blocks

@@ -1,0 +1,214 @@
+"""Faults that need no reader to be seen: repetition, odd lengths, nothing at all, no end, the source copied."""
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from analysis.long_range.axes import figure_name, wilson
+from analysis.page.blocks import Block, Figures, Listing, Paragraph, Table
+from analysis.page.labels import Look, counted, decimal, label, whole, with_span
+from analysis.statistics.bleu import Array, Interval
+from analysis.store import System
+from analysis.translation.figures import length_ratios
+from analysis.translation.pairs import Frames
+from analysis.translation.word_accuracy import words_of
+from experiments.record.text import passage
+
+LONGEST_REPEATED = 4  # words in a phrase that may repeat
+LOOP = 3  # times in a row
+STUTTER = re.compile(r"([^\W\d_]{1,4}?)\1{4,}")
+SHORT, LONG = 0.5, 2  # hypothesis in lengths of the reference
+EXAMPLES = 5
+FAULTS = {
+    "repeats": "a phrase of 1 to 4 words stands twice in a row, which neither the reference nor the source has",
+    "loops": f"such a phrase stands {LOOP} times in a row or more",
+    "too short": "shorter than half the reference",
+    "too long": "longer than twice the reference",
+    "empty": "no word at all, which is too short as well",
+    "stutters": "1 to 4 letters stand five times in a row within a word, as in neither reference nor source",
+    "truncated": "stopped by the limit on its length",
+    "copied": "equal to the source but for case, where the reference is not",
+}
+SHOWN_ELSEWHERE = "loops"  # the worst of those that repeat, which come first there
+
+
+class Finding(NamedTuple):
+    """What shows a fault; among examples the greater `weight` comes first."""
+
+    what: str
+    weight: float = 0
+
+
+def share(part: int, of: int) -> Interval:
+    """A share in percent with its Wilson 95 % interval."""
+    return Interval(*(100 * value for value in wilson(part / of, of)))
+
+
+def repeats(words: Sequence[str]) -> dict[tuple[str, ...], int]:
+    """Phrases of 1 to 4 words that stand at least twice in a row, and how often; punctuation alone is no phrase."""
+    found: dict[tuple[str, ...], int] = {}
+    for n in range(1, LONGEST_REPEATED + 1):
+        for start in range(len(words) - 2 * n + 1):
+            phrase, times = tuple(words[start : start + n]), 1
+            while tuple(words[start + times * n : start + (times + 1) * n]) == phrase:
+                times += 1
+            if times > 1 and any(character.isalnum() for character in "".join(phrase)):
+                found[phrase] = max(found.get(phrase, 0), times)
+    return found
+
+
+def unasked_repeats(hypothesis: Sequence[str], reference: Sequence[str], source: Sequence[str]) -> dict[str, int]:
+    """Repeats that the reference has less often, unless the source repeats a phrase of as many words (very, very)."""
+    found = repeats(hypothesis)
+    if not found:
+        return {}
+    allowed, lengths = repeats(reference), {len(phrase) for phrase in repeats(source)}
+    return {
+        " ".join(phrase): times
+        for phrase, times in found.items()
+        if times > allowed.get(phrase, 1) and len(phrase) not in lengths
+    }
+
+
+def faults_of(source: str, reference: str, hypothesis: str, truncated: bool) -> dict[str, Finding]:
+    """The faults of one hypothesis."""
+    asked, wanted, written = ([word.casefold() for word in words_of(t)] for t in (source, reference, hypothesis))
+    found: dict[str, Finding] = {}
+    repeated = unasked_repeats(written, wanted, asked)
+    if repeated:
+        phrase, times = max(repeated.items(), key=lambda item: (item[1], len(item[0])))
+        found["repeats"] = Finding(f"“{phrase}” {times} times", times)
+        if times >= LOOP:
+            found["loops"] = found["repeats"]
+    ratio = length_ratio(len(written), len(wanted))
+    lengths = f"{counted(len(written), 'word', 'words')} for {len(wanted)}"
+    if ratio < SHORT:
+        found["too short"] = Finding(lengths, -ratio)
+    if ratio > LONG:
+        found["too long"] = Finding(lengths, ratio)
+    if not written:
+        found["empty"] = Finding("no word")
+    stutter = STUTTER.search(hypothesis)
+    if stutter and not STUTTER.search(f"{source} {reference}"):
+        found["stutters"] = Finding(f"“{stutter[1]}”, {len(stutter[0])} letters in all", len(stutter[0]))
+    if truncated:
+        found["truncated"] = Finding(f"after {counted(len(written), 'word', 'words')}")
+    if written and written == asked != wanted:
+        found["copied"] = Finding("the source")
+    return found
+
+
+def length_ratio(hypothesis: int, reference: int) -> float:
+    return hypothesis / max(reference, 1)
+
+
+class Checked(NamedTuple):
+    """The hypotheses of one run on one test set: length ratios (N,) and faults sentence by sentence."""
+
+    test_set: str
+    system: System
+    seed: int
+    sentences: pd.DataFrame
+    ratios: Array
+    faults: Sequence[Mapping[str, Finding]]
+
+
+def check(test_set: str, system: System, seed: int, sentences: pd.DataFrame) -> Checked:
+    pairs = zip(sentences["hypothesis"], sentences["reference"], strict=True)
+    ratios = np.array([length_ratio(len(words_of(h)), len(words_of(r))) for h, r in pairs])
+    columns = (sentences[name] for name in ("source", "reference", "hypothesis", "truncated"))
+    return Checked(test_set, system, seed, sentences, ratios, [faults_of(*row) for row in zip(*columns, strict=True)])
+
+
+def build(look: Look, task: str, test_sets: Mapping[str, Frames]) -> list[Block]:
+    """What counts as a fault, shares by model and test set, lengths, and examples of each fault."""
+    checked = [
+        check(name, system, seed, sentences)
+        for name, frames in test_sets.items()
+        for system, seeds in frames.items()
+        for seed, sentences in seeds.items()
+    ]
+    note = (
+        "Words are sacreBLEU's 13a tokens, case ignored. Some repetitions are right, such as two German relative words "
+        "in a row, so read the examples too."
+    )
+    return [
+        Listing([f"{name}: {meaning}" for name, meaning in FAULTS.items()]),
+        Paragraph(note),
+        share_table(checked),
+        length_figure(look, task, checked),
+        length_table(checked),
+        *(table for fault in FAULTS if fault != SHOWN_ELSEWHERE for table in examples(fault, checked)),
+    ]
+
+
+def with_seed(checked: Sequence[Checked]) -> bool:
+    return len({one.seed for one in checked}) > 1
+
+
+def share_table(checked: Sequence[Checked]) -> Table:
+    several = with_seed(checked)
+    rows = []
+    for one in checked:
+        row = [label(one.system), one.test_set, *([str(one.seed)] if several else []), whole(len(one.faults))]
+        counts = [sum(fault in faults for faults in one.faults) for fault in FAULTS]
+        rows.append([*row, *(with_span(share(count, len(one.faults)), 1) for count in counts)])
+    caption = (
+        "Share of hypotheses with each fault in percent, with Wilson 95 % intervals: 0.0 (0.0 to 0.4) means that none "
+        "was found, and that up to 0.4 % would be no surprise."
+    )
+    header = ["model", "test set", *(["seed"] if several else []), "sentences", *FAULTS]
+    return Table(caption, header, rows, left=2)
+
+
+def length_figure(look: Look, task: str, checked: Sequence[Checked]) -> Figures:
+    """All test sets together, a curve for each run."""
+    runs: dict[System, dict[int, list[Array]]] = {}
+    for one in checked:
+        runs.setdefault(one.system, {}).setdefault(one.seed, []).append(one.ratios)
+    pooled = {system: [np.concatenate(parts) for parts in seeds.values()] for system, seeds in runs.items()}
+    caption = (
+        "How long the hypotheses are beside their references, all test sets together: the steeper a curve rises at 1, "
+        "the closer the lengths. What has risen left of the first dashed line is shorter than half the reference; what "
+        "is still to come right of the second is longer than twice."
+    )
+    return Figures(caption, [length_ratios(figure_name("lengths", task), "Length of the hypotheses", look, pooled)])
+
+
+def length_table(checked: Sequence[Checked]) -> Table:
+    several = with_seed(checked)
+    rows = []
+    for one in checked:
+        quantiles = [decimal(float(value), 2) for value in np.percentile(one.ratios, [5, 50, 95])]
+        rows.append([label(one.system), one.test_set, *([str(one.seed)] if several else []), *quantiles])
+    header = ["model", "test set", *(["seed"] if several else []), "5 % are below", "median", "5 % are above"]
+    return Table("Length of hypothesis by length of reference, in words.", header, rows, left=2)
+
+
+def examples(fault: str, checked: Sequence[Checked]) -> list[Table]:
+    """Up to five hypotheses of each model with a fault, the worst first, at its first seed; no table without any."""
+    first = {system: min(one.seed for one in checked if one.system == system) for system in {c.system for c in checked}}
+    rows, totals = [], []
+    for system in dict.fromkeys(one.system for one in checked):
+        faulty = [
+            (faults[fault], one.test_set, one.sentences.iloc[position])
+            for one in checked
+            if one.system == system and one.seed == first[system]
+            for position, faults in enumerate(one.faults)
+            if fault in faults
+        ]
+        seed = f" seed {first[system]}" if with_seed(checked) else ""
+        totals.append(f"{label(system)}{seed} {len(faulty)}")
+        for finding, test_set, row in sorted(faulty, key=lambda item: -item[0].weight)[:EXAMPLES]:
+            where = f"{label(system)}, {test_set} {row['id']}"
+            texts = (finding.what, row["source"], row["reference"], row["hypothesis"])
+            rows.append([where, *map(passage, texts)])
+    caption = (
+        f"{fault.capitalize()}: up to {EXAMPLES} hypotheses of each model, the worst first, else in the order of the "
+        f"test sets. In all: {', '.join(totals)}."
+    )
+    header = ["sentence", "what", "source", "reference", "hypothesis"]
+    return [Table(caption, header, rows, left=5, wrap=True)] if rows else []

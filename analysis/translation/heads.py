@@ -1,0 +1,220 @@
+"""What attention heads specialise in: their measures by head, roles by fixed rules, and how many play each role."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import pandas as pd
+from matplotlib.axes import Axes
+
+from analysis.page.blocks import Block, Figures, Heading, Paragraph, Table
+from analysis.page.figures import TALL_PANEL, Figure, finish, legend_columns, panel
+from analysis.page.labels import (
+    FURTHER_COLOURS,
+    FURTHER_MARKERS,
+    NONE,
+    Look,
+    counted,
+    decimal,
+    label,
+    listing,
+    ordered,
+)
+from analysis.store import Run, Store, System
+
+EXPERIMENT = "inspection"
+STRONG, EVEN = 0.5, 0.9  # mean weight or share of queries that makes a role; share of the largest entropy
+ROLES: dict[str, dict[str, float]] = {
+    "previous token": {"head_previous": STRONG},
+    "same token": {"head_same": STRONG},
+    "next token": {"head_next": STRONG},
+    "edge": {"head_edge": STRONG},
+    "alignment": {"head_alignment": STRONG, "head_strongest": STRONG},
+    "even": {"head_entropy_share": EVEN},
+}
+HEAD = ["model", "variant", "seed", "map", "head"]
+COLUMNS = {
+    "head_entropy": "entropy (nats)",
+    "head_entropy_share": "of the largest",
+    "head_distance": "distance (tokens)",
+    "head_strongest": "strongest",
+    "head_previous": "previous",
+    "head_same": "same",
+    "head_next": "next",
+    "head_edge": "edge",
+    "head_alignment": "diagonal",
+}
+
+MEANINGS = {
+    "head_entropy": "Mean entropy of an attention head's weights; 0 where one token has everything.",
+    "head_entropy_share": "The same as a share of the largest possible, which even weights have.",
+    "head_distance": "Mean number of tokens between a token and what a head looks at from there, by weight.",
+    "head_strongest": "Mean of the strongest weight.",
+    "head_previous": "Mean weight on the token before; in the decoder on the one before that written last.",
+    "head_same": "Mean weight on the token itself; in the decoder on the one written last.",
+    "head_next": "Mean weight on the token after.",
+    "head_edge": "Mean weight on the end of the source, or in the decoder on the begin of the target.",
+    "head_alignment": "Share of target tokens whose strongest source token is within one place of the diagonal.",
+    "alignment_by_chance": "That share for a source token drawn at random.",
+}
+
+
+def build(store: Store, look: Look, task: str, shown: Mapping[System, Run]) -> list[Block]:
+    """Roles counted over all seeds, every head drawn, and the heads of the runs shown in a table for each model."""
+    table = heads_of(store, task)
+    if table.empty:
+        return []
+    blocks: list[Block] = [
+        Heading("What heads specialise in"),
+        Paragraph(rules(store, task)),
+        Paragraph(in_words(table)),
+        roles_table(table),
+        Figures(
+            "Every head: how far away it looks and how evenly. At the lower left a head looks at one token close by, "
+            "at the upper right at everything. Where dots of one colour lie apart, heads of one kind do different "
+            "things.",
+            [scatter(look, task, table)],
+        ),
+    ]
+    return blocks + [one_table(system, run.seed, part) for system, run, part in parts(table, shown)]
+
+
+def heads_of(store: Store, task: str) -> pd.DataFrame:
+    """One row a head, one column a measure, NaN where a measure does not apply to that kind of attention."""
+    rows = store.measurements
+    rows = rows[(rows["experiment"] == EXPERIMENT) & (rows["task"] == task) & rows["metric"].str.startswith("head_")]
+    renamed = rows.rename(columns={"x_name": "map", "x": "head"})
+    wide = renamed.pivot_table(index=HEAD, columns="metric", values="value", sort=False).reset_index()
+    return wide.reindex(columns=[*HEAD, *COLUMNS])
+
+
+def roles_of(head: Mapping[Any, float]) -> list[str]:
+    """The roles whose every measure reaches its line; a measure that does not apply (NaN) reaches none."""
+    return [role for role, lines in ROLES.items() if all(head[metric] >= line for metric, line in lines.items())]
+
+
+def kind_of(name: str) -> str:
+    """encoder, decoder, cross, or a name of its own"""
+    return name.split(" ")[0]
+
+
+def kinds(table: pd.DataFrame) -> dict[tuple[System, str], pd.DataFrame]:
+    """Heads by model and kind of attention."""
+    found = {}
+    for system in ordered(
+        System(model, variant) for model, variant in zip(table["model"], table["variant"], strict=True)
+    ):
+        mine = table[(table["model"] == system.model) & (table["variant"] == system.variant)]
+        for kind in dict.fromkeys(map(kind_of, mine["map"])):
+            found[system, kind] = mine[mine["map"].map(kind_of) == kind]
+    return found
+
+
+def rules(store: Store, task: str) -> str:
+    rows = store.measurements
+    mine = (rows["experiment"] == EXPERIMENT) & (rows["task"] == task) & (rows["metric"] == "alignment_by_chance")
+    chance = f" (by chance {decimal(rows.loc[mine, 'value'].iloc[0], 2)})" if mine.any() else ""
+    return (
+        "Roles by rules that were fixed before any head was measured, means over the tokens of sentences with their "
+        f"references: a previous-token, same-token or next-token head has a mean weight of at least {STRONG} on that "
+        "token, an edge head on the end of the source or, in the decoder, on the begin of the target (a place to look "
+        "when there is nothing to look at); an alignment head has its strongest source token within one place of the "
+        f"diagonal for at least {STRONG} of the target tokens{chance}, with a mean strongest weight of at least "
+        f"{STRONG}; an even head has at least {EVEN} of the largest possible entropy. In the decoder the same token is "
+        "the one written last. The roles describe weights; what a head contributes they do not tell."
+    )
+
+
+def in_words(table: pd.DataFrame) -> str:
+    sentences = []
+    for system in dict.fromkeys(system for system, _ in kinds(table)):
+        mine = table[(table["model"] == system.model) & (table["variant"] == system.variant)]
+        counts = counted_roles(mine)
+        played = [f"{n} {role}" for role, n in counts.items() if n]
+        seeds = counted(mine["seed"].nunique(), "seed", "seeds")
+        roles = listing(played) if played else "none with any of these roles"
+        sentences.append(f"{label(system)}, {counted(len(mine), 'head', 'heads')} ({seeds}): {roles}.")
+    return " ".join(sentences)
+
+
+def counted_roles(table: pd.DataFrame) -> dict[str, int]:
+    """How many heads play each role; a head may play two."""
+    found = [roles_of(head) for head in table.to_dict("records")]
+    counts = {role: sum(role in roles for roles in found) for role in ROLES}
+    return counts | {"without a role": sum(not roles for roles in found)}
+
+
+def roles_table(table: pd.DataFrame) -> Table:
+    rows = []
+    for (system, kind), heads in kinds(table).items():
+        counts = counted_roles(heads)
+        cells = [str(counts[role]) if applies(heads, role) else NONE for role in ROLES]
+        rows.append([f"{label(system)}, {kind}", str(len(heads)), *cells, str(counts["without a role"])])
+    caption = "Heads by role, all seeds together; a head may play two, and a dash is a role that it cannot play."
+    return Table(caption, ["attention", "heads", *ROLES, "without a role"], rows)
+
+
+def applies(heads: pd.DataFrame, role: str) -> bool:
+    return bool(heads[list(ROLES[role])].notna().any().all())
+
+
+def parts(table: pd.DataFrame, shown: Mapping[System, Run]) -> list[tuple[System, Run, pd.DataFrame]]:
+    """The heads of each run shown."""
+    found = []
+    for system, run in shown.items():
+        key = (table["model"] == system.model) & (table["variant"] == system.variant) & (table["seed"] == run.seed)
+        if key.any():
+            found.append((system, run, table[key]))
+    return found
+
+
+def one_table(system: System, seed: int, heads: pd.DataFrame) -> Table:
+    rows = []
+    for head in heads.to_dict("records"):
+        values = [decimal(head[metric], 2) for metric in COLUMNS]
+        rows.append([f"{head['map']}, head {head['head']:g}", *values, listing(roles_of(head) or [NONE])])
+    caption = (
+        f"{label(system)}, seed {seed}: every head. Entropy, the same as a share of the largest possible, mean "
+        "distance between a token and what it looks at, mean strongest weight; mean weights on the previous, same and "
+        "next token and on the edge; share of strongest weights on the diagonal; role."
+    )
+    return Table(caption, ["head", *COLUMNS.values(), "role"], rows)
+
+
+def scatter(look: Look, task: str, table: pd.DataFrame) -> Figure:
+    """Mean distance against entropy, one dot a head, coloured by kind of attention."""
+    groups = kinds(table)
+    with panel(TALL_PANEL) as (canvas, axes):
+        for (system, kind), heads in groups.items():
+            colour, marker = drawn_as(look, [*groups], system, kind)
+            name = f"{label(system)}: {kind}"
+            axes.plot(heads["head_distance"], heads["head_entropy_share"], marker, color=colour, alpha=0.75, label=name)
+        finish_axes(axes)
+        handles, names = axes.get_legend_handles_labels()
+        canvas.legend(handles, names, loc="outside upper left", ncols=legend_columns(names), columnspacing=1.2)
+        parts = [f"{label(s)}, {kind}: {ranges(heads)}" for (s, kind), heads in groups.items()]
+        description = f"Entropy of heads by mean distance. {'; '.join(parts)}."
+        return finish(canvas, f"attention-heads-{task}", "Attention heads", description)
+
+
+def finish_axes(axes: Axes) -> None:
+    axes.set(xlabel="mean distance to what is looked at (tokens)", ylabel="entropy, share of the largest")
+    axes.set_title("Attention heads")
+    axes.set_ylim(0, 1.04)
+    axes.set_xlim(left=0)
+
+
+def drawn_as(look: Look, groups: Sequence[tuple[System, str]], system: System, kind: str) -> tuple[str, str]:
+    """A model with one kind of attention keeps its colour; several kinds need one each."""
+    if sum(other == system for other, _ in groups) == 1:
+        return look.colour(system), look.marker(system)
+    several = [group for group in groups if sum(other == group[0] for other, _ in groups) > 1]
+    place = several.index((system, kind))
+    return FURTHER_COLOURS[place % len(FURTHER_COLOURS)], FURTHER_MARKERS[place % len(FURTHER_MARKERS)]
+
+
+def ranges(heads: pd.DataFrame) -> str:
+    distance, entropy = heads["head_distance"], heads["head_entropy_share"]
+    return (
+        f"{counted(len(heads), 'head', 'heads')}, distance {decimal(distance.min())} to {decimal(distance.max())}, "
+        f"entropy {decimal(entropy.min(), 2)} to {decimal(entropy.max(), 2)}"
+    )

@@ -1,0 +1,100 @@
+"""Every pair of systems on a test set: the difference in BLEU, its interval and p, adjusted for the number of pairs."""
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import combinations
+
+import pandas as pd
+
+from analysis.page.blocks import Table
+from analysis.page.labels import label, probability, signed, span
+from analysis.statistics.bleu import Comparison, compare_bleu, holm
+from analysis.store import Run, Store, System, first_common_seed, number
+
+Frames = Mapping[System, Mapping[int, pd.DataFrame]]  # the translations of one test set by system and seed
+SAME = ["id", "source", "reference"]
+
+
+@dataclass(frozen=True)
+class Pair:
+    """Two systems on the same sentences of a test set, at the first seed that both finished; second minus first.
+
+    `each` holds the difference of the recorded BLEU at every seed that both finished. `translations` are those of the
+    two, sentence by sentence the same source and reference.
+    """
+
+    test_set: str
+    first: System
+    second: System
+    seed: int
+    each: Mapping[int, float]
+    translations: tuple[pd.DataFrame, pd.DataFrame]
+    comparison: Comparison
+    p_holm: float = math.nan
+
+    @property
+    def name(self) -> str:
+        return f"{label(self.second)} against {label(self.first)}"
+
+
+def pairs_of(store: Store, systems: Mapping[System, Mapping[int, Run]], test_set: str) -> list[Pair]:
+    """Every pair that shares a seed and has translated the same sentences; sentences that differ become a problem."""
+    found = []
+    for first, second in combinations(systems, 2):
+        seed = first_common_seed([dict(systems[first]), dict(systems[second])])
+        if seed is None:
+            continue
+        sides = [systems[system][seed] for system in (first, second)]
+        one, other = (store.translations(run, test_set) for run in sides)
+        if one is None or other is None or not same_sentences(store, test_set, sides[0], one, sides[1], other):
+            continue
+        comparison = compare_bleu(one["hypothesis"].tolist(), other["hypothesis"].tolist(), one["reference"].tolist())
+        each = {
+            s: number(store.measurements, systems[second][s], "bleu", test_set)
+            - number(store.measurements, systems[first][s], "bleu", test_set)
+            for s in sorted(set(systems[first]) & set(systems[second]))
+        }
+        found.append(Pair(test_set, first, second, seed, each, (one, other), comparison))
+    return found
+
+
+def same_sentences(
+    store: Store, test_set: str, one: Run, sentences: pd.DataFrame, other: Run, others: pd.DataFrame
+) -> bool:
+    """Whether two runs translated the same sentences; if not, that becomes a problem."""
+    if sentences[SAME].equals(others[SAME]):
+        return True
+    store.problems.append(
+        f"{other.folder}: its sentences on {test_set} are not those of {label(one.system)} seed {one.seed}, "
+        "so the two cannot be compared; evaluate both on the same data."
+    )
+    return False
+
+
+def adjusted(pairs: Sequence[Pair]) -> list[Pair]:
+    """The pairs with their p values adjusted for their number (Holm 1979)."""
+    corrected = holm([pair.comparison.p for pair in pairs])
+    return [replace(pair, p_holm=float(p)) for pair, p in zip(pairs, corrected, strict=True)]
+
+
+def pair_table(pairs: Iterable[Pair]) -> Table:
+    """One row for each pair and test set."""
+    pairs = list(pairs)
+    several = any(len(pair.each) > 1 for pair in pairs)
+    header = ["pair", "test set", "difference in BLEU", "95 % interval", "p", "p (Holm)"]
+    header += ["each seed"] if several else []
+    rows = []
+    for pair in pairs:
+        change = pair.comparison.difference
+        at = f" (seed {pair.seed})" if several else ""
+        row = [pair.name, pair.test_set, signed(change.value) + at, span(change)]
+        row += [probability(pair.comparison.p), probability(pair.p_holm)]
+        if several:
+            row.append(", ".join(f"{signed(value)} ({seed})" for seed, value in pair.each.items()))
+        rows.append(row)
+    caption = (
+        f"BLEU of the first named minus that of the second: {len(pairs)} comparisons. p is two-sided; "
+        "p (Holm) is adjusted for their number, so that one table in twenty would have any below 0.05 by chance alone."
+    )
+    return Table(caption, header, rows, left=2)

@@ -1,0 +1,230 @@
+"""Word accuracy by how often a word occurs in training: precision, recall and F1 of words, with intervals."""
+
+import math
+from bisect import bisect_right
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+from sacrebleu.tokenizers.tokenizer_13a import Tokenizer13a
+
+from analysis.long_range.axes import figure_name
+from analysis.page.blocks import Block, Figures, Paragraph, Table
+from analysis.page.figures import Figure, bin_names
+from analysis.page.labels import NONE, Look, decimal, label, listing, signed, span, whole, with_span
+from analysis.statistics.bleu import Array, Interval, percentile_interval, resampled_counts
+from analysis.store import Store, System
+from analysis.translation.figures import frequency_curves
+from analysis.translation.pairs import Frames, Pair
+from experiments.record.files import brief, parsed_json
+from experiments.record.schema import COUNT
+
+INSPECTION = "inspection"
+COUNTS = "target_word_counts.json"
+BOUNDS = (0, 1, 2, 5, 10, 100, 1000)  # lower bounds of the bins, times in the training target text
+BINS = bin_names(BOUNDS)
+MATCHED, WRITTEN, WANTED = range(3)
+FEW = 10  # sentences; resampling fewer would show too narrow an interval, or none at all
+
+tokenise = Tokenizer13a()
+
+
+class Accuracy(NamedTuple):
+    """The words of one bin, in percent, means over seeds; `f1` with an interval over sentences, `seeds` F1 of each."""
+
+    f1: Interval
+    precision: float
+    recall: float
+    seeds: Sequence[float]
+
+
+def words_of(sentence: str) -> list[str]:
+    """The words that BLEU counts: sacreBLEU's 13a tokens, punctuation included, case kept."""
+    return list(tokenise(sentence.rstrip()).split())
+
+
+def training_counts(store: Store, task: str) -> dict[str, int]:
+    """How often words occur in the training target text, as far as the inspected runs of the task tell."""
+    known: dict[str, int] = {}
+    for run in store.finished(INSPECTION):
+        path = run.folder / COUNTS
+        if run.task != task or not path.is_file():
+            continue
+        remedy = f"delete {run.folder} and run `make inspect SUITE={store.suite}` again."
+        try:
+            counts = parsed_counts(path.read_text(encoding="utf-8"))
+        except ValueError as error:
+            store.problems.append(f"{path} cannot be read ({error}); {remedy}")
+            continue
+        other = next((word for word, n in counts.items() if known.get(word, n) != n), None)
+        if other is not None:
+            store.problems.append(
+                f"{path}: it counts {other!r} {counts[other]} times in the training text where another run of {task} "
+                f"counts {known[other]}; {remedy}"
+            )
+            continue
+        known |= counts
+    return known
+
+
+def parsed_counts(text: str) -> dict[str, int]:
+    """The counts of a file of word counts.
+
+    Raises:
+        ValueError: it is not JSON, not counted in sacreBLEU's 13a tokens, or holds something other than counts.
+    """
+    record = parsed_json(text)
+    if not isinstance(record, dict) or record.get("tokeniser") != "13a":
+        raise ValueError("its tokeniser is not '13a'")
+    counts = record.get("counts")
+    if not isinstance(counts, dict):
+        raise ValueError("its 'counts' is not an object")
+    wrong = next((word for word, n in counts.items() if not COUNT.fits(n)), None)
+    if wrong is not None:
+        raise ValueError(f"it counts {brief(wrong)} {brief(counts[wrong])} times")
+    return counts
+
+
+def word_statistics(frame: pd.DataFrame, counts: Mapping[str, int]) -> Array | None:
+    """(N, 7, 3): words matched, written and wanted (in the reference) by bin, sentence by sentence.
+
+    A word matches as often as both sides have it, as BLEU clips its unigrams. None where a word has no count.
+    """
+    found = np.zeros((len(frame), len(BOUNDS), 3))
+    bins = {word: bisect_right(BOUNDS, n) - 1 for word, n in counts.items()}
+    for row, hypothesis, reference in zip(found, frame["hypothesis"], frame["reference"], strict=True):
+        written, wanted = Counter(words_of(hypothesis)), Counter(words_of(reference))
+        if not bins.keys() >= written.keys() | wanted.keys():
+            return None
+        for column, words in ((MATCHED, written & wanted), (WRITTEN, written), (WANTED, wanted)):
+            for word, n in words.items():
+                row[bins[word], column] += n
+    return found
+
+
+def percentages(sums: Array) -> Array:
+    """(..., 3) precision, recall and F1 of (..., 3) words matched, written and wanted; NaN where there are none."""
+    matched, written, wanted = sums[..., MATCHED], sums[..., WRITTEN], sums[..., WANTED]
+    with np.errstate(invalid="ignore"):
+        return 100 * np.stack([matched / written, matched / wanted, 2 * matched / (written + wanted)], axis=-1)
+
+
+def f1_samples(statistics: Array) -> Array:
+    """(samples, 7): F1 of every bin in each bootstrap sample; NaN where a sample drew no word of a bin."""
+    return percentages(np.tensordot(resampled_counts(len(statistics)), statistics, axes=1))[..., 2]
+
+
+def interval(value: float, samples: Array, statistics: Array) -> Interval:
+    """The interval of one bin, whose statistics are (N, 3).
+
+    None where few sentences have a word of it, or where all samples are equal (no word right, or every one): resampling
+    shows nothing then, which is not the same as certainty.
+    """
+    if math.isnan(value) or statistics.any(axis=1).sum() < FEW:
+        return Interval(value, math.nan, math.nan)
+    drawn = samples[~np.isnan(samples)]
+    return percentile_interval(value, drawn) if np.ptp(drawn) else Interval(value, math.nan, math.nan)
+
+
+def accuracies(seeds: Sequence[Array]) -> list[Accuracy]:
+    """The accuracy of every bin, from the statistics of each seed on the same sentences."""
+    each = np.stack([percentages(statistics.sum(axis=0)) for statistics in seeds])
+    samples = np.mean([f1_samples(statistics) for statistics in seeds], axis=0)
+    return [
+        Accuracy(
+            interval(float(f1), samples[:, b], seeds[0][:, b]), float(precision), float(recall), tuple(each[:, b, 2])
+        )
+        for b, (precision, recall, f1) in enumerate(each.mean(axis=0))
+    ]
+
+
+def f1_differences(first: Array, second: Array) -> list[Interval]:
+    """F1 of the second minus that of the first in every bin, on the same bootstrap samples."""
+    values = percentages(second.sum(axis=0))[:, 2] - percentages(first.sum(axis=0))[:, 2]
+    samples = f1_samples(second) - f1_samples(first)
+    return [interval(float(value), samples[:, b], first[:, b]) for b, value in enumerate(values)]
+
+
+def build(store: Store, look: Look, task: str, test_sets: Mapping[str, Frames], pairs: Sequence[Pair]) -> list[Block]:
+    """A figure and three tables for each test set, or what to run to get them."""
+    counts = training_counts(store, task)
+    remedy = f"make inspect SUITE={store.suite}"
+    if not counts:
+        return [Paragraph(f"Not counted yet: “{remedy}” counts the words of the training text of the finished runs.")]
+    figures: list[Figure] = []
+    tables: list[Block] = []
+    uncounted: list[str] = []
+    for name, frames in test_sets.items():
+        found: dict[System, dict[int, Array]] = {}
+        for system, seeds in frames.items():
+            for seed, frame in seeds.items():
+                statistics = word_statistics(frame, counts)
+                if statistics is None:
+                    uncounted.append(f"{label(system)} seed {seed}")
+                else:
+                    found.setdefault(system, {})[seed] = statistics
+        if found:
+            curves = {system: accuracies(list(seeds.values())) for system, seeds in found.items()}
+            words = next(iter(next(iter(found.values())).values())).sum(axis=0)[:, WANTED]
+            f1 = {system: [(a.f1, a.seeds) for a in bins] for system, bins in curves.items()}
+            sizes = [int(n) for n in words]
+            figures.append(frequency_curves(figure_name("frequency", task, name), name, look, f1, BINS, sizes))
+            tables += [f1_table(name, curves, sizes), precision_table(name, curves)]
+            tables += difference_table(name, found, [pair for pair in pairs if pair.test_set == name])
+    blocks: list[Block] = [Paragraph(READING)]
+    if uncounted:
+        runs = listing(list(dict.fromkeys(uncounted)))
+        blocks.append(Paragraph(f"Left out, because some of their words were not counted: {runs}; “{remedy}” counts."))
+    return [*blocks, Figures(CAPTION, figures), *tables] if figures else blocks
+
+
+READING = (
+    "A word of a hypothesis is right if its reference has it too, and as often as the reference has it. Precision is "
+    "the share of right words among those written, recall among those of the reference, F1 their harmonic mean. Words "
+    "are sacreBLEU's 13a tokens, punctuation included, case kept; how often each occurs was counted in the training "
+    "target text."
+)
+CAPTION = (
+    "F1 of words by how often they occur in training, rare words on the left; bands are 95 % bootstrap intervals over "
+    "sentences, n the words in the references. Look how far each curve falls to the left: a word never seen (0) can "
+    "only be put together from pieces. Where few sentences have such a word, or none is right, there is no band."
+)
+
+
+def f1_table(name: str, curves: Mapping[System, Sequence[Accuracy]], sizes: Sequence[int]) -> Table:
+    rows = [
+        [times, whole(sizes[b]), *(with_span(curve[b].f1, 1) for curve in curves.values())]
+        for b, times in enumerate(BINS)
+    ]
+    caption = f"F1 of words on {name} in percent, with 95 % intervals, by the times a word occurs in training."
+    return Table(caption, ["times in training", "reference words", *map(label, curves)], rows)
+
+
+def precision_table(name: str, curves: Mapping[System, Sequence[Accuracy]]) -> Table:
+    rows = [
+        [times, *(f"{decimal(curve[b].precision)} / {decimal(curve[b].recall)}" for curve in curves.values())]
+        for b, times in enumerate(BINS)
+    ]
+    caption = (
+        f"Precision / recall of the same words on {name} in percent: a precision above the recall means that a model "
+        "writes such words more seldom than the references do."
+    )
+    return Table(caption, ["times in training", *map(label, curves)], rows)
+
+
+def difference_table(name: str, found: Mapping[System, Mapping[int, Array]], pairs: Sequence[Pair]) -> list[Table]:
+    """F1 differences of the pairs whose words are counted; no table without such a pair."""
+    rows = []
+    for pair in pairs:
+        if all(pair.seed in found.get(system, {}) for system in (pair.first, pair.second)):
+            changes = f1_differences(found[pair.first][pair.seed], found[pair.second][pair.seed])
+            cells = [signed(c.value) + (f" ({span(c)})" if span(c) != NONE else "") for c in changes]
+            rows.append([pair.name, *cells])
+    seeds = " or ".join(str(seed) for seed in sorted({pair.seed for pair in pairs}))
+    caption = (
+        f"F1 of the first named minus that of the second on {name}, by times in training, with 95 % intervals of the "
+        f"paired bootstrap (seed {seeds}). One interval in twenty misses 0 by chance."
+    )
+    return [Table(caption, ["pair", *BINS], rows)] if rows else []

@@ -1,0 +1,1 @@
+"""A suite followed in the terminal while it runs."""

@@ -1,0 +1,1 @@
+"""The English-German corpus that a grammar writes: no download needed."""

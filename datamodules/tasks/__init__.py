@@ -1,0 +1,1 @@
+"""Generated long-range tasks, one per file."""

@@ -1,0 +1,274 @@
+"""Agreement: the verb in the number of a subject that stands far back, behind nouns of the other number."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from itertools import accumulate
+from random import Random
+from typing import ClassVar, NamedTuple, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from datamodules.batch import BOS, PAD, SPECIAL_TOKENS
+from datamodules.tasks.agreement_words import CHOICES, MODIFIERS, NOUNS, VERBS
+from datamodules.tasks.task import FIRST, Drawn, Point, Split, Task
+
+T = TypeVar("T")
+Slot = int | str  # a word, or the name of what is to be filled in: ANY noun, a PLACE, a VERB ...
+
+LONGEST = 256  # the largest distance
+WORDS_PER_NOUN = 3  # "near the table"
+PARTS = 10  # of all combinations of a subject and what follows it, one part is for test and one for val
+PARTS_OF: Mapping[Split, tuple[int, ...]] = {"test": (0,), "val": (1,), "train": tuple(range(2, PARTS))}
+
+
+def _entries(table: str) -> list[list[str]]:
+    """What is written in a table of entries parted by semicolons or line ends, each as words."""
+    return [entry.split() for entry in table.replace("\n", ";").split(";") if entry.strip()]
+
+
+VERB_FORMS = ("is", "are")
+_NOUN_FORMS = [form for table in NOUNS.values() for entry in _entries(table) for form in entry]
+_OTHERS = {"the", "and"}
+_OTHERS |= {
+    word for _, table in MODIFIERS.values() for entry in _entries(table) for word in entry if not word.isupper()
+}
+_OTHERS |= {word for table in (*VERBS.values(), *CHOICES.values()) for entry in _entries(table) for word in entry}
+WORDS: list[str] = [*SPECIAL_TOKENS, *VERB_FORMS, *_NOUN_FORMS, *sorted(_OTHERS)]
+ID = {word: number for number, word in enumerate(WORDS)}
+FIRST_NOUN = ID[_NOUN_FORMS[0]]
+LEXEMES = len(_NOUN_FORMS) // 2
+THE, AND = ID["the"], ID["and"]
+
+_KIND = [kind for kind, table in NOUNS.items() for _ in _entries(table)]  # of each lexeme
+NOUNS_FOR: dict[str, list[int]] = {"ANY": list(range(LEXEMES))}
+NOUNS_FOR |= {kind: [lexeme for lexeme in range(LEXEMES) if _KIND[lexeme] == kind] for kind in NOUNS}
+WORDS_FOR = {name: [ID[word] for word in words.split()] for name, words in CHOICES.items()}
+VERBS_FOR = {
+    (name, kind): [ID[entry[form]] for entry in _entries(table)]
+    for kind, table in VERBS.items()
+    for form, name in enumerate(("VERB", "INFINITIVE"))
+}
+SUBJECTS = [range(part, LEXEMES, PARTS) for part in range(PARTS)]
+
+
+class Modifiers(NamedTuple):
+    """Modifiers that may take the same place; `ends` is what the words so far end in afterwards."""
+
+    ends: str
+    words: int
+    nouns: int
+    weight: float
+    choices: tuple[tuple[Slot, ...], ...]
+
+
+def _grammar() -> dict[str, list[Modifiers]]:
+    """Modifiers by what they may follow, those of one length and number of nouns together."""
+    grammar: dict[str, list[Modifiers]] = {ends.removeprefix("next "): [] for pair in MODIFIERS for ends in pair}
+    for (before, after), (weight, table) in MODIFIERS.items():
+        alike: dict[tuple[int, int], list[tuple[Slot, ...]]] = {}
+        for entry in _entries(table):
+            slots: list[Slot] = [*([AND] if after == "next verb" else []), *(ID.get(word, word) for word in entry)]
+            alike.setdefault((len(slots), sum(slot in NOUNS_FOR for slot in slots)), []).append(tuple(slots))
+        for (words, nouns), choices in alike.items():
+            share = weight * len(choices) / len(_entries(table))
+            grammar[before].append(Modifiers(after.removeprefix("next "), words, nouns, share, tuple(choices)))
+    return grammar
+
+
+GRAMMAR = _grammar()
+
+
+@cache
+def _weight(ends: str, words: int, nouns: int) -> float:
+    """Weight of all sequences of modifiers with so many words and nouns that may follow; 0 where there is none."""
+    return sum(_branches(ends, words, nouns).values()) if words else float(nouns == 0)
+
+
+@cache
+def _branches(ends: str, words: int, nouns: int) -> dict[Modifiers, float]:
+    """The weight of the sequences of so many words and nouns that begin with certain modifiers."""
+    return {
+        modifiers: modifiers.weight * _weight(modifiers.ends, words - modifiers.words, nouns - modifiers.nouns)
+        for modifiers in GRAMMAR[ends]
+        if modifiers.words <= words and modifiers.nouns <= nouns
+    }
+
+
+@cache
+def _shares(ends: str, words: int, nouns: int) -> list[tuple[float, Modifiers]]:
+    """Modifiers that may come next so that the rest can be filled exactly, with cumulative shares up to 1."""
+    branches = {modifiers: weight for modifiers, weight in _branches(ends, words, nouns).items() if weight}
+    total = sum(branches.values())
+    sums = [weight / total for weight in accumulate(branches.values())]
+    return list(zip([*sums[:-1], 1.0], branches, strict=True))
+
+
+def possible(distance: int, attractors: int) -> bool:
+    """Whether there are sentences of that point."""
+    return 0 <= distance <= LONGEST and 0 <= attractors <= distance // WORDS_PER_NOUN
+
+
+@cache
+def _nouns_alike(distance: int, attractors: int) -> dict[int, float]:
+    """How many nouns between subject and verb are of the subject's number, with probabilities.
+
+    The mean makes as many singular as plural nouns, the subject counted, wherever a point allows that.
+    """
+    room = distance // WORDS_PER_NOUN - attractors
+    if attractors == 0:
+        most = min(3, room)
+        return {alike: 1 / (most + 1) for alike in range(most + 1)}
+    if attractors == 1:
+        return {0: 0.5, 1: 0.5} if room >= 1 else {0: 1.0}
+    if room < attractors:
+        return {min(attractors - 1, room): 1.0}
+    return {attractors - 2: 0.25, attractors - 1: 0.5, attractors: 0.25}
+
+
+def _nearest_alike(distance: int, attractors: int) -> float:
+    """Probability that the noun nearest to the verb is of the subject's number, given that there is one alike."""
+    if attractors == 0:
+        return 1.0
+    some = 1 - _nouns_alike(distance, attractors).get(0, 0.0)
+    return 0.5 / some if some else 0.0
+
+
+@dataclass
+class Agreement(Task):
+    """Give the verb of a sentence in the number of its subject (after Linzen et al. 2016, Assessing the Ability of
+    LSTMs to Learn Syntax-Sensitive Dependencies; their sentences are found in a corpus, these are generated).
+
+    With a distance of 9 and 1 attractor, a noun of the other number:
+
+        source          the glasses that I bought from the store downtown long ago
+        decoder_input   <s>
+        labels          are
+
+    Tells whether the number of one word survives sensible words, some of which contradict it. The subject is always the
+    second word. The distance is the number of words between it and the verb, all of the source after the subject;
+    attractors is the number of nouns among them in the other number. Nothing but the subject tells the answer: every
+    determiner is "the" and every other verb is in the past or an infinitive. Pronouns and adverbs count as no nouns.
+
+    Nouns in the subject's own number come in between as well: for n >= 2 attractors n - 2, n - 1 or n of them, half of
+    the time n - 1, so that all nouns together are singular as often as plural; for one attractor none, or one after it;
+    for no attractor up to three. Where the distance has no room for n of them, it is as many as fit, but n - 1 at most.
+    The noun next to the verb has the subject's number in half of all sentences, if there is an attractor and the
+    distance has room for another noun. `chance` gives what this leaves to those who go by the nearest noun or by most.
+
+    Every noun is a subject in training, but not with all that can follow: (subject + third word + fourth word + first
+    noun after the subject) modulo 10, words and nouns by their numbers, is 0 in test, 1 in val, neither in training.
+    Only at distance 0, where nothing follows, all splits hold the same sentences.
+    """
+
+    parameters: ClassVar[tuple[str, ...]] = ("distance", "attractors")
+    shared_vocabulary: ClassVar[bool] = False
+    words: ClassVar[list[str]] = WORDS
+    nouns: ClassVar[int] = LEXEMES
+
+    @property
+    def source_vocab_size(self) -> int:
+        return len(WORDS)
+
+    @property
+    def target_vocab_size(self) -> int:
+        """Of all words, "is" and "are" have the first ids."""
+        return FIRST + len(VERB_FORMS)
+
+    def draw(self, rng: np.random.Generator, rows: int, point: Point, split: Split) -> Drawn:
+        distance, attractors = _checked(point)
+        random = Random(int(rng.integers(2**62)))
+        sentences = [_sentence(random, distance, attractors, PARTS_OF[split]) for _ in range(rows)]
+        source = np.array(sentences, np.int64).reshape(rows, 2 + distance)
+        plural = (source[:, 1:2] - FIRST_NOUN) % 2
+        return Drawn(source, decoder_input=np.full((rows, 1), BOS), labels=ID["is"] + plural)
+
+    def chance(self, point: Point) -> dict[str, float]:
+        """Accuracy of either verb, and of agreeing with other nouns than the subject.
+
+        "nearest noun" is the one next to the verb, the subject if there is no other; "most nouns" counts the subject
+        among them and guesses where there are as many singular as plural ones.
+        """
+        distance, attractors = _checked(point)
+        alike = _nouns_alike(distance, attractors)
+        nearest = (1 - alike.get(0, 0.0)) * _nearest_alike(distance, attractors) if attractors else 1.0
+        most = sum(p * (0.5 + 0.5 * float(np.sign(1 + count - attractors))) for count, p in alike.items())
+        return {"guessing": 0.5, "agrees with the nearest noun": nearest, "agrees with most nouns": most}
+
+    def text(self, source: NDArray[np.int64]) -> str:
+        """One source (S,) as words, without padding."""
+        return " ".join(WORDS[word] for word in source if word != PAD)
+
+    def head_noun(self, source: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Which noun is the subject of each source (rows, S): its number in the lexicon, below `nouns`, as (rows,)."""
+        return (source[:, 1] - FIRST_NOUN) // 2
+
+
+def _checked(point: Point) -> tuple[int, int]:
+    distance, attractors = point["distance"], point["attractors"]
+    if not 0 <= distance <= LONGEST:
+        raise ValueError(f"distance is {distance}, but it is a number of words: ask for 0 to {LONGEST}")
+    if not possible(distance, attractors):
+        raise ValueError(
+            f"attractors is {attractors}, but a distance of {distance} has room for 0 to {distance // WORDS_PER_NOUN}, "
+            f"each in {WORDS_PER_NOUN} words: ask for fewer attractors or a larger distance"
+        )
+    return distance, attractors
+
+
+def _sentence(random: Random, distance: int, attractors: int, parts: tuple[int, ...]) -> list[int]:
+    """The words up to the verb, as ids; `parts` are the combinations of subject and what follows that may occur."""
+    opposite = _opposite(random, distance, attractors)
+    slots = _skeleton(random, distance, len(opposite))
+    slots = [_pick(random, WORDS_FOR[slot]) if slot in WORDS_FOR else slot for slot in slots]
+    kinds = [(place, str(slot)) for place, slot in enumerate(slots) if slot in NOUNS_FOR]
+    nouns = [_pick(random, NOUNS_FOR[kind]) for _, kind in kinds]
+    subject = _subject(random, slots[:2], nouns[:1], parts)
+    plural = random.random() < 0.5
+    for number, (place, kind) in enumerate(kinds):
+        while number and nouns[number] in (subject, nouns[number - 1]):
+            nouns[number] = _pick(random, NOUNS_FOR[kind])
+        slots[place] = _noun(nouns[number], plural != opposite[number])
+    rest = [slot if isinstance(slot, int) else _pick(random, VERBS_FOR[slot, _KIND[subject]]) for slot in slots]
+    return [THE, _noun(subject, plural), *rest]
+
+
+def _subject(random: Random, follows: list[Slot], first_noun: list[int], parts: tuple[int, ...]) -> int:
+    """A noun, other than the first one after it, that may be the subject of what follows."""
+    follower = sum(int(word) for word in follows) + sum(first_noun)
+    while True:
+        subject = _pick(random, SUBJECTS[(_pick(random, parts) - follower) % PARTS] if follows else NOUNS_FOR["ANY"])
+        if subject not in first_noun:
+            return subject
+
+
+def _opposite(random: Random, distance: int, attractors: int) -> list[bool]:
+    """For each noun after the subject, the nearest to the verb last, whether it is of the other number."""
+    shares = _nouns_alike(distance, attractors)
+    alike = random.choices(list(shares), list(shares.values()))[0]
+    nearest = alike > 0 and random.random() < _nearest_alike(distance, attractors)
+    rest = [True] * (attractors - (not nearest)) + [False] * (alike - nearest)
+    random.shuffle(rest)
+    return [*rest, not nearest] if attractors + alike else []
+
+
+def _skeleton(random: Random, distance: int, nouns: int) -> list[Slot]:
+    """What follows the subject: of all sequences of modifiers with so many words and nouns one by its weight."""
+    slots: list[Slot] = []
+    ends = "noun"
+    while len(slots) < distance:
+        draw = random.random()
+        chosen = next(m for share, m in _shares(ends, distance - len(slots), nouns) if draw < share)
+        slots += _pick(random, chosen.choices)
+        ends, nouns = chosen.ends, nouns - chosen.nouns
+    return slots
+
+
+def _noun(lexeme: int, plural: bool) -> int:
+    return FIRST_NOUN + 2 * lexeme + plural
+
+
+def _pick(random: Random, choices: Sequence[T]) -> T:
+    """One of them, each as likely; several times faster than `Random.choice`."""
+    return choices[int(random.random() * len(choices))]

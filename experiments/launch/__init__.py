@@ -1,0 +1,1 @@
+"""Carrying out the runs of a suite: on this machine, or on a Ray cluster."""

@@ -1,0 +1,224 @@
+"""Runs on many machines: Ray finds each run a machine, and another one if that machine is lost.
+
+The runs, their records and their logs are those of `experiments.launch.local`. Every machine must see the project and the run
+store under the same path, with the same code and packages: this is looked at before the first run begins.
+"""
+
+import math
+import os
+import platform
+import signal
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor, wait
+from functools import partial
+from pathlib import Path
+from types import FrameType
+from typing import Any, Literal
+
+from experiments.launch import local as launch
+from experiments.launch.exit_codes import BUSY, INTERRUPTED, mistake
+from experiments.launch.local import Ended, Interrupted, Limits, Running, log_of, run_one, say
+from experiments.launch.ray_cluster import Machine, Request, connected, machines_of, request
+from experiments.launch.ray_project import Project, check, marked, store_here
+from experiments.planning.grid import Planned
+from experiments.run import build_parser
+
+LOSSES = 3  # machines that one run may lose
+POLL = 0.5  # seconds
+LOOK_ROUND = 5.0  # seconds between two looks at which machines there are
+LETTING_GO = 180.0  # seconds after which a machine that was given up has ended its runs, and its locks are void
+OF_THE_USER = ("DATA_DIR", "OMP_NUM_THREADS", "WANDB_BASE_URL", "WANDB_ENTITY", "WANDB_MODE", "WANDB_PROJECT")
+
+
+def launcher(name: Literal["local", "ray"], address: str) -> Callable[[Sequence[Planned], Limits], list[Ended]]:
+    """What carries out runs: the processes of this machine, or the Ray cluster at the address (see `connected`)."""
+    return launch.run_all if name == "local" else partial(run_all, address=address)
+
+
+def run_all(runs: Sequence[Planned], limits: Limits, address: str = "") -> list[Ended]:
+    """Run them on a Ray cluster, going on after a failure; return how each ended.
+
+    Args:
+        runs: What to run.
+        limits: `jobs` are runs at once on each machine.
+        address: Of the cluster; see `connected`.
+
+    Raises:
+        SystemExit: Somebody interrupted: the runs have finished their step and saved. Or the cluster is of no use.
+    """
+    if not runs:
+        return []
+    with Asked() as asked, connected(address) as ray, marked(Path(runs[0].key.root)) as project:
+        asked.listen()  # only now, because Ray takes SIGTERM for itself when it connects
+        machines = machines_of(ray)
+        cpus, gpus = sum(machine.cpus for machine in machines), sum(machine.gpus for machine in machines)
+        say(f"Ray: machines {len(machines)}, CPUs {cpus}, GPUs {gpus}\n")
+        check(ray, project, machines)
+        jobs = min(limits.jobs, math.ceil(len(runs) / len(machines)))
+        given = {name: os.environ[name] for name in OF_THE_USER if name in os.environ}
+        requests = [request_of(planned, machines, jobs) for planned in runs]
+        task = ray.remote(max_retries=LOSSES, retry_exceptions=[Interrupted])(carry_out)
+        pending: dict[Any, Followed] = {}
+        for number, (planned, takes) in enumerate(zip(runs, requests, strict=True), 1):
+            here = task.options(num_cpus=takes.cpus, num_gpus=takes.gpus, name=planned.label)
+            followed = Followed(planned, f"[{number}/{len(runs)}]")
+            pending[here.remote(planned, takes.cpus, limits.minutes, project, given)] = followed
+        ended = list(follow(ray, pending, machines, asked))
+        if pending:
+            for ref in pending:
+                ray.cancel(ref)
+            ray.wait(list(pending), num_returns=len(pending))
+            for followed in pending.values():
+                followed.show()
+            raise SystemExit(asked.code)
+    return ended
+
+
+class Asked:
+    """Whether somebody asked for an end (Ctrl-C, SIGTERM, a closed terminal): `code` is then the exit code for it.
+
+    It is not raised: that would be within a call of Ray's, which does not expect it. Who asks twice is not heard here.
+    """
+
+    code = 0
+
+    def __enter__(self) -> "Asked":
+        self._before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
+        return self
+
+    def listen(self) -> None:
+        for number, handler in self._before.items():
+            if handler != signal.SIG_IGN:
+                signal.signal(number, self._hear)
+
+    def __exit__(self, *_: object) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+
+    def _hear(self, number: int, frame: FrameType | None) -> None:
+        self.code = 128 + (signal.SIGINT if number == signal.SIGINT else signal.SIGTERM)
+        signal.signal(number, signal.default_int_handler)
+
+
+def request_of(planned: Planned, machines: Sequence[Machine], jobs: int) -> Request:
+    """What a run takes of a machine; one GPU, if there are any and `trainer.devices` does not say otherwise.
+
+    Raises:
+        SystemExit: It needs several machines, or more than any of them has.
+    """
+    settings = build_parser().parse_args(planned.arguments).trainer
+    if settings.num_nodes > 1:
+        raise mistake(
+            f"trainer.num_nodes (NODES) is {settings.num_nodes}, but LAUNCHER=ray gives each run one machine: "
+            "set it to 1, or start this run with torchrun."
+        )
+    return request(settings.accelerator, 1 if settings.devices == "auto" else settings.devices, machines, jobs)
+
+
+def follow(ray: Any, pending: dict[Any, "Followed"], machines: Sequence[Machine], asked: Asked) -> Iterator[Ended]:
+    """Show what the runs say until all have ended, or an end is asked for; who has ended is taken out of `pending`."""
+    begun = looked = time.monotonic()
+    of = len(pending)
+    while pending and not asked.code:
+        ready, _ = ray.wait(list(pending), timeout=POLL)
+        for followed in pending.values():
+            followed.show()
+        for ref in ready:
+            followed = pending[ref]
+            followed.show(to_the_end=True)
+            code = code_of(ray, ref, followed)
+            del pending[ref]
+            yield Ended(followed.planned, code)
+            launch.tell_time_left(of - len(pending), of, time.monotonic() - begun)
+        if time.monotonic() - looked > LOOK_ROUND:
+            looked, before, machines = time.monotonic(), machines, machines_of(ray)
+            for machine in set(before) - set(machines):
+                say(f"      {machine.name} is lost; its runs go on elsewhere\n")
+            for machine in set(machines) - set(before):
+                say(f"      {machine.name} has joined\n")
+
+
+def code_of(ray: Any, ref: Any, followed: "Followed") -> int:
+    """How a run ended; a failure that its machine did not live to record is recorded here."""
+    try:
+        return int(ray.get(ref))
+    except ray.exceptions.RayError as error:
+        cause = getattr(error, "cause", None) or error
+        line = str(cause).strip().split("\n")[0]
+        if isinstance(cause, Interrupted):
+            line = f"somebody ended it on its machine, {LOSSES + 1} times"
+        return launch.failed(
+            followed.planned, f"{type(cause).__name__}: {line}", followed.last_lines(), followed.recorded
+        )
+
+
+class Followed:
+    """A run on whatever machine, and how much of its log was shown."""
+
+    def __init__(self, planned: Planned, position: str) -> None:
+        self.planned = planned
+        self.recorded = launch.modified(planned)
+        self._position = position
+        self._begun = False
+        self._shown = len(self._log(0))
+
+    def show(self, to_the_end: bool = False) -> None:
+        """Print the whole lines that are new, and the last one if there will be no more."""
+        new = self._log(self._shown)
+        if not to_the_end:
+            new = new[: new.rfind(b"\n") + 1]
+        self._shown += len(new)
+        if not self._begun and (new or to_the_end):
+            self._begun = True
+            say(f"{self._position} {self.planned.label}\n")
+        for line in new.decode("utf-8", errors="replace").removesuffix("\n").split("\n") if new else ():
+            say(f"      {line}\n")
+
+    def last_lines(self) -> list[str]:
+        return self._log(0).decode("utf-8", errors="replace").splitlines(keepends=True)[-launch.LAST_LINES :]
+
+    def _log(self, start: int) -> bytes:
+        try:
+            # Opened anew each time: only then does a network file system look for what other machines wrote.
+            with self.planned.key.log.open("rb") as file:
+                file.seek(start)
+                return file.read()
+        except OSError:
+            return b""
+
+
+def carry_out(planned: Planned, threads: int, minutes: float, project: Project, given: Mapping[str, str]) -> int:
+    """Run on the machine that Ray chose; asked to end, let the run finish its step and save.
+
+    Returns:
+        What `run_one` returns.
+
+    Raises:
+        Interrupted: Somebody ended the run on this machine, which may be going down: another one is to go on.
+        ValueError: If this machine is not fit for the run.
+    """
+    if problem := store_here(project):
+        raise ValueError(problem)
+    # By which Ray cancels; it is ignored in what a script starts in the background.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    os.chdir(project.folder)
+    os.environ.update({"OMP_NUM_THREADS": str(threads), **given})
+    with log_of(planned) as log:
+        log.write(f"on {platform.node()}\n")
+    running = Running()
+    patience_ends = time.monotonic() + LETTING_GO
+    with ThreadPoolExecutor(1) as pool:
+        try:
+            while True:
+                future = pool.submit(run_one, planned, "", threads, running, minutes)
+                while not wait([future], POLL).done:  # a cancellation is noticed between two waits
+                    pass
+                if future.result() != BUSY or time.monotonic() > patience_ends:
+                    break
+        except KeyboardInterrupt:
+            running.stop()
+            raise
+    if future.result() in INTERRUPTED:
+        raise Interrupted(future.result())
+    return future.result()

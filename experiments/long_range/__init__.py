@@ -1,0 +1,1 @@
+"""Question 2, long range: accuracy by gap and length, and probes of the trained networks."""

@@ -1,0 +1,285 @@
+"""The long-range experiment: accuracy by gap, load or length, on fixed examples, beside a control.
+
+An answer of several tokens is judged under teacher forcing. The exact match needs no search of its own: greedy search
+finds the whole answer if and only if every token is the likeliest one after the right tokens before it.
+"""
+
+import math
+from dataclasses import asdict
+from itertools import product
+from typing import Any, TypeVar
+
+import lightning as L
+import torch
+from lightning.pytorch.callbacks import Callback
+from torch import Tensor
+
+from datamodules.batch import IGNORE, Batch
+from datamodules.synthetic import Axis, SyntheticData
+from datamodules.tasks.agreement import Agreement
+from datamodules.tasks.task import Point, Task
+from experiments.long_range.probes import (
+    KEYS,
+    attention_on_answer,
+    evaluating,
+    gradient_reach,
+    permutation_difference,
+    probe,
+    score_statistics,
+)
+from experiments.record.write import Measurement
+from experiments.training.trained_run import Trained
+from models import Seq2SeqModule
+from models.network import Network
+from models.transformer import TransformerNetwork
+
+MASTERED = 0.99  # a control below this is under-trained
+ROWS = 100  # examples evaluated at once
+PROBED = 800  # sentences, half of them to fit the probe
+DISTANCES = {round(2 ** (half / 2)) for half in range(21)}  # 1, 1.4, 2 .. 1024, rounded: enough for a curve
+
+HEAD_WIDTHS = (4, 8, 16, 32, 64, 128, 256)
+
+Watcher = TypeVar("Watcher", bound=Callback)
+
+
+class ControlAccuracy(Callback):
+    """Accuracy at the easiest point at each validation, and the step at which it was mastered first."""
+
+    def __init__(self, data: SyntheticData) -> None:
+        self.task = data.task
+        self.batch = data.examples("val", data.control, data.test_examples)
+        self.mastered_at: int | None = None
+
+    def on_validation_epoch_end(self, trainer: L.Trainer, module: L.LightningModule) -> None:
+        assert isinstance(module, Seq2SeqModule)
+        accuracy = float(right_share(module.network, self.batch, self.task, module.device).mean())
+        module.log("val/control_accuracy", accuracy, reduce_fx="max", sync_dist=True)  # all have the same
+        if accuracy >= MASTERED and self.mastered_at is None:
+            self.mastered_at = trainer.global_step
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"mastered_at": self.mastered_at}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        self.mastered_at = state_dict["mastered_at"]
+
+
+class MemoryAtInitialisation(Callback):
+    """What an untrained network remembers, measured before its first step."""
+
+    def __init__(self, data: SyntheticData) -> None:
+        self.data = data
+        self.rows: list[Measurement] = []
+
+    def on_fit_start(self, trainer: L.Trainer, module: L.LightningModule) -> None:
+        assert isinstance(module, Seq2SeqModule)
+        if not self.rows:
+            self.rows = memory(module.network, self.data, module.device, "at initialisation")
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"rows": [asdict(row) for row in self.rows]}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        self.rows = [Measurement(**row) for row in state_dict["rows"]]
+
+
+def callbacks(data: SyntheticData) -> list[Callback]:
+    """What watches the training on a long-range task."""
+    return [ControlAccuracy(data), MemoryAtInitialisation(data)]
+
+
+def evaluate_run(run: Trained[SyntheticData]) -> list[Measurement]:
+    """Measure a trained run and write its result.json, last."""
+    run.use(run.checkpoint["state_dict"])
+    rows = [*run.cost(), run.validation_loss(), *control(run), *watched(run, MemoryAtInitialisation).rows]
+    rows += memory(run.module.network, run.data, run.module.device, "trained")
+    rows += [*order(run), *saturation(run)]
+    for axis in run.data.test:
+        for value, point in axis.points().items():
+            rows += at_point(run, axis, value, point)
+    data = run.data
+    held_equal = {
+        "data order seed": data.seed,
+        "examples per batch": data.rows,
+        "trained on": "; ".join(grid_text(grid) for grid in run.config["data"]["init_args"]["train"]),
+        "curriculum": f"{data.curriculum_steps} batches" if data.curriculum_steps else "none",
+    }
+    run.record(rows, held_equal, {})
+    print(f"{run.key.folder}: " + "; ".join(shown(rows, axis) for axis in data.test))
+    return rows
+
+
+def grid_text(grid: dict[str, list[int]]) -> str:
+    return ", ".join(f"{name} {' '.join(map(str, values))}" for name, values in grid.items())
+
+
+def described(point: Point) -> str:
+    return ", ".join(f"{name} {value}" for name, value in point.items())
+
+
+def shown(rows: list[Measurement], axis: Axis) -> str:
+    found = [f"{m.x}: {m.value:.2f}" for m in rows if m.metric == "token_accuracy" and m.x_name == axis.name]
+    return f"accuracy by {axis.name} {'  '.join(found)}"
+
+
+def control(run: Trained[SyntheticData]) -> list[Measurement]:
+    """Accuracy at the easiest point, and when it was mastered."""
+    data = run.data
+    batch = data.examples("test", data.control, data.test_examples)
+    accuracy = float(right_share(run.module.network, batch, data.task, run.module.device).mean())
+    rows = [Measurement("control_accuracy", accuracy, "share", data.test_examples, "control", described(data.control))]
+    mastered_at = watched(run, ControlAccuracy).mastered_at
+    if mastered_at is not None:
+        rows.append(Measurement("steps_to_0.99", mastered_at, "steps", 1))
+    return rows
+
+
+def watched(run: Trained[SyntheticData], kind: type[Watcher]) -> Watcher:
+    """The callback of that kind, with what it saw."""
+    (found,) = (callback for callback in run.trainer.callbacks if isinstance(callback, kind))  # type: ignore[attr-defined]
+    return found
+
+
+def memory(network: Network, data: SyntheticData, device: torch.device, when: str) -> list[Measurement]:
+    """How much of the source reaches the loss by distance and, for agreement, the state by words read."""
+    axis = data.test[0]
+    trained = [point for point in axis.points().values() if data.in_distribution(point)]
+    point = trained[-1] if trained else data.control
+    batch = data.examples("test", point, ROWS)
+    reach = gradient_reach(network, Batch(*(field.to(device) for field in batch)))
+    kept = {d: norm for d, norm in reach.items() if d in DISTANCES or d == len(reach)}
+    name = f"distance, {when}"
+    rows = [Measurement("gradient_reach", norm, "norm", ROWS, name, d) for d, norm in kept.items()]
+    rows += attention_entropy(network, batch, device, when)
+    if isinstance(data.task, Agreement):
+        rows += subject_survival(network, data.task, data.examples("test", point, PROBED), device, when)
+    return rows
+
+
+@torch.no_grad()
+def attention_entropy(network: Network, batch: Batch, device: torch.device, when: str) -> list[Measurement]:
+    """Mean entropy of each layer's attention to the source, in nats: log S where even, 0 where saturated."""
+    with evaluating(network):
+        maps = network.attention(network.encode(batch.source.to(device)), batch.decoder_input.to(device))
+    scored = (batch.labels != IGNORE).to(device)
+    rows = []
+    for layer, weights in maps.items():  # (B, h, T, S)
+        entropy = torch.special.entr(weights.double()).sum(-1).transpose(1, 2)[scored].mean()
+        rows.append(Measurement("attention_entropy", float(entropy), "nats", ROWS, f"layer, {when}", layer))
+    return rows
+
+
+def saturation(run: Trained[SyntheticData]) -> list[Measurement]:
+    """Entropy and gradient of a softmax over random scores by head size, with 1 / sqrt(d) and without."""
+    if not isinstance(run.module.network, TransformerNetwork):
+        return []
+    rows = []
+    for scaled, width in product((True, False), HEAD_WIDTHS):
+        found = score_statistics(width, scaled, torch.Generator().manual_seed(0))
+        name = f"head size, {'scaled' if scaled else 'unscaled'}"
+        rows.append(Measurement("score_entropy", found.entropy, "nats", KEYS, name, width))
+        rows.append(Measurement("score_gradient", found.gradient_norm, "norm", KEYS, name, width))
+    return rows
+
+
+def subject_survival(
+    network: Network, task: Agreement, batch: Batch, device: torch.device, when: str
+) -> list[Measurement]:
+    """How much of the subject is linearly decodable from the encoder's state after it and after each further word."""
+    subjects = torch.from_numpy(task.head_noun(batch.source.numpy()))
+    positions = torch.arange(1, batch.source.shape[1]).expand(len(subjects), -1)  # the subject is the second word
+    probes = probe(network, batch.source.to(device), subjects.to(device), positions.to(device))
+    name = f"words read, {when}"
+    return [
+        Measurement(metric, value, "share", p.n, name, p.words_read)
+        for p in probes
+        for metric, value in (("probe_accuracy", p.accuracy), ("probe_chance", p.chance))
+    ]
+
+
+def order(run: Trained[SyntheticData]) -> list[Measurement]:
+    """What the order of the source is to a Transformer."""
+    network = run.module.network
+    if not isinstance(network, TransformerNetwork):
+        return []
+    point = next(iter(run.data.test[0].points().values()))
+    batch = run.data.examples("test", point, ROWS)
+    batch = Batch(*(field.to(run.module.device) for field in batch))
+    change = permutation_difference(network, batch, torch.Generator().manual_seed(0))
+    return [Measurement("permutation_difference", change, "probability", ROWS)]
+
+
+def on_answer(network: Network, batch: Batch, device: torch.device) -> float | None:
+    """Attention of the best head to the source token that is the answer, where it stands in one place only."""
+    first = Batch(*(field[:ROWS].to(device) for field in batch))
+    same = first.source.unsqueeze(1) == first.labels.unsqueeze(2)  # (B, T, S)
+    positions = same.int().argmax(2).masked_fill(same.sum(2) != 1, -1)  # (B, T)
+    if not (positions >= 0).any():
+        return None
+    return attention_on_answer(network, first.source, first.decoder_input, first.labels, positions)
+
+
+def at_point(run: Trained[SyntheticData], axis: Axis, value: int, point: Point) -> list[Measurement]:
+    """Everything measured at one value of an axis."""
+    data, network, device = run.data, run.module.network, run.module.device
+    n = data.test_examples
+    batch = data.examples("test", point, n)
+    share = right_share(network, batch, data.task, device)
+    error = float(share.std()) / math.sqrt(n)
+    measured = {
+        "token_accuracy": (float(share.mean()), "share", n),
+        "token_accuracy_error": (error, "share", n),
+        "exact_match": (float((share == 1).double().mean()), "share", n),
+        "trained": (float(data.in_distribution(point)), "flag", n),
+        **{f"chance: {name}": (chance, "share", 1) for name, chance in data.task.chance(point).items()},
+    }
+    if data.task.values is not None:
+        measured["squared_error"] = (squared_error(network, batch, data.task, device), "squared sum", n)
+        measured["chance squared error: the mean"] = (variance(batch, data.task), "squared sum", n)
+    found = on_answer(network, batch, device) if data.shared_vocabulary else None
+    if found is not None:
+        measured["attention_on_answer"] = (found, "share", n)
+    return [Measurement(metric, *content, axis.name, value) for metric, content in measured.items()]
+
+
+@torch.no_grad()
+def right_share(network: Network, batch: Batch, task: Task, device: torch.device) -> Tensor:
+    """(B,) share of each example's scored positions that are answered right, teacher forced."""
+    shares = []
+    for source, decoder_input, labels in _parts(batch, device):
+        logits = network(source, decoder_input)  # (B, T, V)
+        scored = labels != IGNORE
+        if task.values is None:
+            right = logits.argmax(-1) == labels
+        else:
+            right = errors(logits, labels, task).abs() <= task.tolerance
+        shares.append((right & scored).sum(1).double() / scored.sum(1))
+    return torch.cat(shares).cpu()
+
+
+@torch.no_grad()
+def squared_error(network: Network, batch: Batch, task: Task, device: torch.device) -> float:
+    """Mean squared error over the scored positions of a regression."""
+    found = [
+        errors(network(source, decoder_input), labels, task)[labels != IGNORE]
+        for source, decoder_input, labels in _parts(batch, device)
+    ]
+    return float(torch.cat(found).square().mean())
+
+
+def errors(logits: Tensor, labels: Tensor, task: Task) -> Tensor:
+    """Mean of the predicted distribution (B, T, V) over a regression's values, minus the label's value: (B, T)."""
+    values = torch.as_tensor(task.values, device=logits.device)
+    return logits.double().softmax(-1) @ values - values[labels.clamp_min(0)]
+
+
+def variance(batch: Batch, task: Task) -> float:
+    """The squared error of whoever always answers the mean of these very labels."""
+    values = torch.as_tensor(task.values)
+    return float(values[batch.labels[batch.labels != IGNORE]].var(correction=0))
+
+
+def _parts(batch: Batch, device: torch.device) -> list[tuple[Tensor, ...]]:
+    fields = (batch.source, batch.decoder_input, batch.labels)
+    return list(zip(*(field.to(device).split(ROWS) for field in fields), strict=True))

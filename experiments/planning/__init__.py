@@ -1,0 +1,1 @@
+"""From the YAML of a suite to the runs it describes."""

@@ -1,0 +1,172 @@
+"""The runs of a suite: a grid of tasks, models and seeds, and the configuration files each run is made of."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from jsonargparse import ArgumentError, ArgumentParser
+
+from datamodules.text_files import visible
+from experiments.planning.yaml_files import one_sentence, read_yaml
+from experiments.record.write import RunKey
+
+HERE = Path(__file__).parents[1]
+
+
+@dataclass(frozen=True)
+class Planned:
+    """One run of the grid: its name, the configuration files it is made of and what overrides them."""
+
+    key: RunKey
+    configs: tuple[Path, ...]
+    overrides: tuple[str, ...]
+
+    @property
+    def arguments(self) -> list[str]:
+        named = {**self.key.identity, "root": self.key.root, "command": self.key.command}
+        run = [f"--run.{name}={value}" for name, value in named.items()]
+        return [*(word for path in self.configs for word in ("-c", str(path))), *self.overrides, *run]
+
+    @property
+    def label(self) -> str:
+        return f"{self.key.task} {self.key.model} {self.key.variant} seed {self.key.seed}"
+
+
+@dataclass
+class TranslationGrid:
+    """Which models a suite translates with."""
+
+    corpus: str
+    direction: str
+    models: list[str]
+    seeds: list[int]
+
+
+@dataclass
+class LongRangeGrid:
+    """Which models a suite has on which tasks; a task in `tuned_as` takes the values tuned on another."""
+
+    seeds: list[int]
+    tasks: dict[str, list[str]]
+    tuned_as: dict[str, str] = field(default_factory=dict)
+
+
+GRIDS = {"bleu": TranslationGrid, "long-range": LongRangeGrid}
+
+
+def read_suite(name: str) -> dict[str, Any]:
+    """The grid of a suite, by experiment.
+
+    Raises:
+        ValueError: If there is no such suite, or its file is not plain YAML.
+    """
+    path = HERE / "suites" / f"{name}.yaml"
+    if not path.exists():
+        known = ", ".join(sorted(p.stem for p in path.parent.glob("*.yaml")))
+        raise ValueError(f"SUITE is {name!r}, but {path} does not exist; the suites are {known}.")
+    return read_yaml(path)
+
+
+def plan_bleu(
+    suite: str, models: list[str], seeds: list[int], direction: str, root: str, settings: list[str]
+) -> Iterator[Planned]:
+    """The translation runs of a suite; empty lists and an empty direction take the suite's own.
+
+    Raises:
+        ValueError: If a model has no configuration in this suite, or the direction is malformed.
+    """
+    row = row_of(suite, "bleu")
+    folder = HERE / "configs" / "bleu" / suite
+    direction = direction or row["direction"]
+    source, dash, target = direction.partition("-")
+    if not (source and dash and target):
+        where = HERE / "suites" / f"{suite}.yaml"
+        raise ValueError(
+            f"DIRECTION, by default that of {where}, is {direction!r}; write it as source-target, for example en-de."
+        )
+    languages = (
+        f"--data.init_args.corpus.source_language={source}",
+        f"--data.init_args.corpus.target_language={target}",
+    )
+    for seed in seeds or row["seeds"]:
+        for name in models or row["models"]:
+            config = model_file(folder, name, suite)
+            model, _, variant = name.partition("-")
+            command = f"make bleu SUITE={suite} MODELS={name} SEEDS={seed} DIRECTION={direction}"
+            task = f"{row['corpus']}-{direction}"
+            key = RunKey(suite, "bleu", task, model, variant or "base", int(seed), root, command)
+            yield Planned(key, (folder / "common.yaml", config), (*languages, *settings))
+
+
+def plan_long_range(
+    suite: str, tasks: list[str], models: list[str], seeds: list[int], root: str, settings: list[str]
+) -> Iterator[Planned]:
+    """The long-range runs of a suite, all of one seed before the next; empty lists take the suite's own.
+
+    A run is made of the suite's common file, the task's, the model's, the variant's and, last, the values that
+    tuning chose for this task and model. A variant shares the values of its model, so that it differs by itself alone.
+
+    Raises:
+        ValueError: If a task or a model has no configuration in this suite.
+    """
+    row = row_of(suite, "long-range")
+    folder = HERE / "configs" / "long_range" / suite
+    known = sorted(path.stem for path in (folder / "tasks").glob("*.yaml"))
+    for task in tasks:
+        if task not in known:
+            raise ValueError(f"TASKS names {task!r}, not in SUITE={suite}: choose from {', '.join(known)}.")
+    usual: list[str] = next(iter(row["tasks"].values()), [])  # for a task of one's own, which the suite does not list
+    for seed in seeds or row["seeds"]:
+        for task in tasks or row["tasks"]:
+            for name in models or row["tasks"].get(task, usual):
+                model, _, variant = name.partition("-")
+                configs = [folder / "common.yaml", folder / "tasks" / f"{task}.yaml"]
+                configs += [model_file(folder / "models", each, suite) for each in dict.fromkeys((model, name))]
+                tuned = folder / "tuned" / tuned_as(row, task) / f"{model}.yaml"
+                configs += [tuned] if tuned.exists() else []
+                command = f"make long-range SUITE={suite} TASKS={task} MODELS={name} SEEDS={seed}"
+                key = RunKey(suite, "long-range", task, model, variant or "base", int(seed), root, command)
+                yield Planned(key, tuple(configs), tuple(settings))
+
+
+def tuned_as(row: Mapping[str, Any], task: str) -> str:
+    """The task whose trials choose this task's values: its own, unless the suite names a shorter one of its kind."""
+    return str(row.get("tuned_as", {}).get(task, task))
+
+
+def row_of(suite: str, experiment: str) -> dict[str, Any]:
+    """What a suite says of an experiment.
+
+    Raises:
+        ValueError: If it says nothing of it, or something else than an experiment needs.
+    """
+    grid, where = read_suite(suite), HERE / "suites" / f"{suite}.yaml"
+    if experiment not in grid:
+        has = visible(", ".join(map(str, grid)))
+        raise ValueError(f"SUITE={suite} has no experiment {experiment!r} in {where}; it has {has}.")
+    parser, name = ArgumentParser(exit_on_error=False), experiment.replace("-", "_")
+    parser.add_class_arguments(GRIDS[experiment], name)
+    try:
+        row: dict[str, Any] = parser.parse_object({name: grid[experiment]}).as_dict()[name]
+    except ArgumentError as error:
+        raise ValueError(f"{where}: {one_sentence(error)}") from error
+    return row
+
+
+def model_file(folder: Path, name: str, suite: str) -> Path:
+    path = folder / f"{name}.yaml"
+    if not path.exists() or name == "common":
+        known = ", ".join(sorted(p.stem for p in folder.glob("*.yaml") if p.stem != "common"))
+        raise ValueError(f"MODELS names {name!r}, not in SUITE={suite}: choose from {known}.")
+    return path
+
+
+def as_seeds(text: str) -> list[int]:
+    """ "0 1 2" -> [0, 1, 2]."""
+    try:
+        return [int(seed) for seed in text.split()]
+    except ValueError:
+        raise ValueError(
+            f"SEEDS is {text!r}; write whole numbers separated by blanks, for example SEEDS='0 1 2'."
+        ) from None

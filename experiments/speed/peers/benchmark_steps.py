@@ -1,0 +1,179 @@
+"""Steps timed in turns, one over the other: the LSTM and its bare parts, the Trainer and the bare step, a GPU's own.
+
+B batch, S source length, T target length, N scored target positions, E embedding, H hidden, V vocabulary.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+
+import lightning as L
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from datamodules import TranslationData
+from datamodules.batch import IGNORE, Batch
+from experiments.speed.flops import count
+from experiments.speed.loops import WARM_UP_BLOCKS, in_turns
+from experiments.speed.peak import matmul_peak
+from experiments.speed.peers import sizes
+from experiments.speed.systems import Step, System, random_batch
+from experiments.speed.timing import alternate
+from experiments.training.trainer import TrainerSettings, resolve_precision
+from models import BahdanauSeq2Seq, LSTMSeq2Seq, Seq2SeqModule, TransformerSeq2Seq
+from models.bahdanau import BahdanauSettings
+from models.lstm import LSTMSettings
+from models.matmul_backend import onednn_products
+from models.transformer import TransformerSettings
+
+CPU = torch.device("cpu")
+BLOCK = 1.5  # seconds, at least
+LSTM = LSTMSettings(embedding=256, hidden=256, layers=1, dropout=sizes.DROPOUT)
+GPU_VOCABULARY = 32_000
+Work = Callable[[Batch], None]
+
+
+def named(model: str, precision: str) -> System:
+    return System(model if precision == "32-true" else f"{model}-bf16")
+
+
+def over_all(work: Work, batches: Sequence[Batch]) -> Callable[[], None]:
+    """The same work at every call, whatever the lengths of the batches."""
+
+    def run() -> None:
+        for batch in batches:
+            work(batch)
+
+    return run
+
+
+def full_step(step: Step) -> Work:
+    """Forward, backward, clip and update on a batch."""
+
+    def work(batch: Batch) -> None:
+        step.batch = batch
+        step.step()
+
+    return work
+
+
+class BareLSTM(nn.Module):
+    """What torch itself brings of an LSTM encoder-decoder: its LSTMs, one projection, the loss."""
+
+    def __init__(self, vocabulary: int, settings: LSTMSettings) -> None:
+        super().__init__()
+        E, H, layers = settings.embedding, settings.hidden, settings.layers
+        self.encoder = nn.LSTM(E, H // 2, layers, batch_first=True, bidirectional=True)
+        self.decoder = nn.LSTM(E, H, layers, batch_first=True)
+        self.projection = nn.Linear(E, vocabulary)
+
+    def forward(self, source: Tensor, target: Tensor, features: Tensor, labels: Tensor) -> Tensor:
+        """(B, S, E), (B, T, E) and (N, E) numbers, (N,) labels -> one scalar that all three parts are in."""
+        encoded, _ = self.encoder(source)
+        decoded, _ = self.decoder(target)
+        smoothing = sizes.OPTIMISATION.label_smoothing
+        cross_entropy = F.cross_entropy(self.projection(features).float(), labels, label_smoothing=smoothing)
+        return cross_entropy + encoded.sum() + decoded.sum()  # a sum, so that a gradient goes back through both
+
+
+def bare_parts(vocabulary: int, precision: str, batches: Sequence[Batch]) -> Work:
+    """An update of `BareLSTM` on random numbers of each batch's shapes, whose gradients are computed as well."""
+    bare = BareLSTM(vocabulary, LSTM)
+    optimiser = torch.optim.AdamW(bare.parameters(), lr=1e-3, weight_decay=0.0, fused=True)
+    inputs = {}
+    for batch in batches:
+        labels = batch.labels[batch.labels != IGNORE]
+        shapes = (
+            (*batch.source.shape, LSTM.embedding),
+            (*batch.labels.shape, LSTM.embedding),
+            (len(labels), LSTM.embedding),
+        )
+        inputs[id(batch)] = [torch.randn(shape, requires_grad=True) for shape in shapes], labels
+
+    def work(batch: Batch) -> None:
+        (source, target, features), labels = inputs[id(batch)]
+        source.grad = target.grad = features.grad = None
+        optimiser.zero_grad()
+        with onednn_products(precision == "32-true"):
+            with torch.autocast("cpu", torch.bfloat16, enabled=precision == "bf16-mixed"):
+                loss = bare(source, target, features, labels)
+            loss.backward()
+        nn.utils.clip_grad_norm_(bare.parameters(), sizes.GRADIENT_CLIP)
+        optimiser.step()
+
+    return work
+
+
+def vocabulary(data: TranslationData) -> tuple[int, int, bool]:
+    return data.source_vocab_size, data.target_vocab_size, data.shared_vocabulary
+
+
+def lstm_ratios(data: TranslationData, batches: Sequence[Batch], rounds: int) -> Iterator[tuple[str, list[float]]]:
+    """Seconds of `LSTMSeq2Seq` over those of its bare parts, by precision."""
+    for precision in dict.fromkeys(("32-true", resolve_precision("auto", "cpu"))):
+        torch.manual_seed(sizes.SEED)
+        module = LSTMSeq2Seq(*vocabulary(data), LSTM, sizes.OPTIMISATION)
+        ours = full_step(Step(module, named("lstm", precision), CPU))
+        parts = bare_parts(data.target_vocab_size, precision, batches)
+        runs = {"ours": over_all(ours, batches), "parts": over_all(parts, batches)}
+        seconds = alternate(runs, rounds, BLOCK)
+        yield precision, [a / b for a, b in zip(seconds["ours"], seconds["parts"], strict=True)]
+
+
+def trainer_ratios(
+    data: TranslationData, precision: str, updates: int, rounds: int
+) -> Iterator[tuple[str, list[float]]]:
+    """Speed of `Trainer.fit` over that of the bare step, by model."""
+    modules: dict[str, Callable[[], Seq2SeqModule]] = {
+        "lstm": lambda: LSTMSeq2Seq(*vocabulary(data), LSTM, sizes.OPTIMISATION),
+        "bahdanau": lambda: BahdanauSeq2Seq(*vocabulary(data), sizes.bahdanau(sizes.DROPOUT), sizes.OPTIMISATION),
+        "transformer": lambda: TransformerSeq2Seq(
+            *vocabulary(data), sizes.transformer(sizes.DROPOUT), sizes.OPTIMISATION
+        ),
+    }
+    for name, make in modules.items():
+        L.seed_everything(sizes.SEED, verbose=False)
+        yield name, trainer_ratio(make(), named(name, precision), data, updates, rounds)
+
+
+def trainer_ratio(
+    module: Seq2SeqModule, system: System, data: TranslationData, updates: int, rounds: int
+) -> list[float]:
+    """Seconds of bare steps over those of the Trainer with all that a run of the suite has between two validations."""
+    steps = updates * (rounds + WARM_UP_BLOCKS)
+    settings = TrainerSettings(
+        max_steps=steps,
+        validate_every=steps,
+        accelerator="cpu",
+        precision=system.precision,  # type: ignore[arg-type]
+        gradient_clip=sizes.GRADIENT_CLIP,
+    )
+    turns = in_turns(module, data, settings, system, updates, CPU)
+    pairs = zip(turns.seconds["bare"], turns.seconds["trainer"], strict=True)
+    return [bare / trained for bare, trained in pairs][WARM_UP_BLOCKS:]
+
+
+def peak_share(device: torch.device, rounds: int) -> list[float]:
+    """FLOP/s of a bf16 step of the Transformer base (Vaswani et al. 2017, table 3) over those of a large product."""
+    rows, length = 192, 128
+    base = TransformerSettings(width=512, heads=8, feed_forward=2048, encoder_layers=6, decoder_layers=6, dropout=0.1)
+    module = TransformerSeq2Seq(GPU_VOCABULARY, GPU_VOCABULARY, True, base)
+    flops = rows * count(module.network, length, length).forward_backward
+    step = Step(module, System("transformer-bf16-compiled"), device)
+    step.batch = random_batch(rows, length, length, GPU_VOCABULARY, device)
+    seconds = alternate({"step": step.step}, rounds, BLOCK, device)["step"]
+    peak = matmul_peak("bf16-mixed", device)
+    return [flops / each / peak for each in seconds]
+
+
+def attention_loop(device: torch.device, rounds: int) -> list[float]:
+    """Seconds of a bf16 step of the attention decoder, context into the cell, over those of cuDNN's LSTM."""
+    attention = BahdanauSettings(embedding=512, hidden=512, layers=1)
+    lstm = LSTMSettings(embedding=512, hidden=512, layers=1)
+    modules = {
+        "bahdanau-bf16-compiled": BahdanauSeq2Seq(GPU_VOCABULARY, GPU_VOCABULARY, True, attention),
+        "lstm-bf16": LSTMSeq2Seq(GPU_VOCABULARY, GPU_VOCABULARY, True, lstm),
+    }
+    batch = random_batch(128, 50, 50, GPU_VOCABULARY, device)
+    steps = {name: full_step(Step(module, System(name), device)) for name, module in modules.items()}
+    seconds = alternate({name: over_all(step, [batch]) for name, step in steps.items()}, rounds, BLOCK, device)
+    return [a / b for a, b in zip(*seconds.values(), strict=True)]

@@ -1,0 +1,339 @@
+"""JoeyNMT's two models, ours and the textbook's take turns on the same text, sizes, token budget and threads.
+
+python -m experiments.speed.peers.compare --suite full
+"""
+
+import hashlib
+import os
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from jsonargparse import auto_cli
+
+from datamodules import TranslationData
+from experiments.record.write import Measurement, RunKey, config_hash, is_finished, machine, write_result, write_rows
+from experiments.speed.peers import sizes
+from experiments.speed.peers.installation import CannotInstall, build_environment
+from experiments.speed.peers.joeynmt_files import DECODING_TOKENS, write_config, write_text
+from experiments.speed.peers.protocol import Worker, WorkerFailed
+from experiments.training.environment import environment
+from experiments.translation.scoring import bleu
+from models.matmul_backend import multiplies_exactly
+
+TRANSLATING = ("fp32", "joeynmt")  # variants whose beam search is timed: bf16 decodes in 32 bits too
+HERE = Path(__file__).parents[3]
+# What a measured figure depends on: all that runs between the first batch and the last hypothesis.
+CODE = (
+    "models",
+    "datamodules",
+    "experiments/speed/peers",
+    *(f"experiments/training/{f}.py" for f in ("trainer", "callbacks", "environment")),
+    "experiments/translation/decode.py",
+)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How much is measured.
+
+    Args:
+        updates: Updates in a block.
+        rounds: Blocks of each variant that count.
+        warm_up: Blocks before them that do not.
+        lessons: Further blocks of what is to translate: hypotheses of a model that knows little do not end.
+        translations: Passes over the test set.
+    """
+
+    updates: int = 10
+    rounds: int = 5
+    warm_up: int = 1
+    lessons: int = 20
+    translations: int = 2
+
+
+@dataclass
+class Measured:
+    """All that one variant answered."""
+
+    parameters: int
+    name: str
+    blocks: list[dict[str, Any]] = field(default_factory=list)
+    translations: list[dict[str, Any]] = field(default_factory=list)
+
+    @property
+    def tokens_per_second(self) -> list[float]:
+        return [block["target_tokens"] / block["seconds"] for block in self.blocks]
+
+    @property
+    def sentences_per_second(self) -> list[float]:
+        return [len(each["hypotheses"]) / each["seconds"] for each in self.translations]
+
+    @property
+    def padding_share(self) -> float:
+        return 1 - sum(b["tokens"] for b in self.blocks) / sum(b["positions"] for b in self.blocks)
+
+
+def main(
+    suite: str = "full",
+    models: str = "",
+    plan: Plan = Plan(),
+    data_dir: str | None = None,
+    cache_dir: str = ".cache",
+    environment_dir: str = ".venv-peers",
+    root: str = "runs",
+) -> None:
+    """Compare, and write one record for each model and variant.
+
+    Args:
+        suite: Folder of the record.
+        models: transformer, bahdanau or both; empty: both.
+        plan: How much is measured.
+        data_dir: Folder of downloaded corpora.
+        cache_dir: Folder of JoeyNMT's copy of the text, and of the logs.
+        environment_dir: Folder of JoeyNMT's environment.
+        root: Folder of the run store.
+    """
+    for model in models.split():
+        if model not in sizes.SYSTEMS:
+            raise SystemExit(f"error: MODELS names {model!r}; the peers have {' and '.join(sizes.SYSTEMS)}.")
+    wanted = models.split() or list(sizes.SYSTEMS)
+    left = [model for model in wanted if not finished(suite, model, plan, root)]
+    for model in wanted:
+        if model not in left:
+            print(f"finished already, with this code on this machine: peers of the {model}", flush=True)
+    if not left:
+        return
+    data = sizes.multi30k(data_dir)
+    try:
+        data.prepare()
+    except FileNotFoundError as error:
+        raise SystemExit(f"error: {error}") from None
+    try:
+        python = build_environment(Path(environment_dir))
+    except CannotInstall as reason:
+        print(f"skipped: JoeyNMT could not be installed, so nothing was compared with it ({reason})", flush=True)
+        return
+    folder = Path(cache_dir, "peers").absolute()
+    write_text(data, folder)
+    for model in left:
+        try:
+            compare(model, plan, data, python, folder, suite, root)
+        except WorkerFailed as error:
+            raise SystemExit(f"error: {error}") from None
+
+
+def key_of(suite: str, model: str, variant: str, root: str) -> RunKey:
+    return RunKey(suite, "speed", sizes.TASK, model, variant, sizes.SEED, root, f"make speed-peers SUITE={suite}")
+
+
+def configuration(model: str, variant: str, plan: Plan) -> dict[str, Any]:
+    """Whatever a figure depends on, the code and the machine among it."""
+    network = sizes.transformer if model == "transformer" else sizes.bahdanau
+    return {
+        "model": {"network": asdict(network(sizes.dropout_of(variant))), "optimisation": asdict(sizes.OPTIMISATION)},
+        "decoding": asdict(sizes.DECODING),
+        "plan": asdict(plan),
+        "code": fingerprint(),
+        "machine": {name: value for name, value in machine().items() if name != "threads"},
+    }
+
+
+def fingerprint() -> str:
+    """Changes with any line of code that is timed here."""
+    digest = hashlib.sha256()
+    for place in CODE:
+        path = HERE / place
+        for file in sorted(path.glob("*")) if path.is_dir() else [path]:
+            if file.is_file():
+                digest.update(file.read_bytes())
+    return digest.hexdigest()[:16]
+
+
+def finished(suite: str, model: str, plan: Plan, root: str) -> bool:
+    """Whether all variants of a model have their record, of this code on this machine."""
+    return all(
+        is_finished(key_of(suite, model, variant, root).folder, config_hash(configuration(model, variant, plan)))
+        for variant in sizes.SYSTEMS[model]
+    )
+
+
+def compare(model: str, plan: Plan, data: TranslationData, python: Path, folder: Path, suite: str, root: str) -> None:
+    """Start every variant, let them take turns, and write what they took."""
+    started = datetime.now(UTC)
+    threads = os.cpu_count() or 1
+    print(f"peers of the {model}: {', '.join(sizes.SYSTEMS[model])}; {threads} threads", flush=True)
+    with ExitStack() as stack:
+        workers = {}
+        for variant in sizes.SYSTEMS[model]:
+            command = command_of(model, variant, plan, data, python, folder)
+            log = folder / f"log-{model}-{variant}.txt"
+            worker = Worker(f"{model} {variant}", command, log, environment_of(variant, threads))
+            workers[variant] = stack.enter_context(worker)
+        measured = {variant: Measured(**worker.started) for variant, worker in workers.items()}
+        train(workers, measured, plan)
+        teach(workers, plan)
+        translate(workers, measured, plan)
+    summary(model, measured, data)
+    times = {"started": started, "finished": datetime.now(UTC)}
+    texts = {name: when.isoformat(timespec="seconds") for name, when in times.items()}
+    for variant, found in measured.items():
+        key = key_of(suite, model, variant, root)
+        write_rows(key.folder / "blocks.jsonl", blocks(found))
+        rows = measurements(found, data)
+        held_equal = what_was_equal(plan, data, threads)
+        write_result(
+            key, configuration(model, variant, plan), rows, held_equal, signatures(model, variant, found), texts
+        )
+
+
+def environment_of(variant: str, threads: int) -> dict[str, str]:
+    """That of the suite's own runs, but for JoeyNMT as its users start it."""
+    given = {**environment(threads), "OMP_NUM_THREADS": str(threads)}
+    if variant.endswith("-settings") and multiplies_exactly():
+        given["ONEDNN_PRODUCTS"] = "1"
+    if variant.startswith("joeynmt") and not variant.endswith("-settings"):
+        del given["GLIBC_TUNABLES"]
+    return given
+
+
+def command_of(model: str, variant: str, plan: Plan, data: TranslationData, python: Path, folder: Path) -> list[str]:
+    if variant.startswith("joeynmt"):
+        network = sizes.transformer if model == "transformer" else sizes.bahdanau
+        dropout = sizes.dropout_of(variant)
+        config = write_config(network(dropout), data, plan.updates, f"{model}-{variant}", folder)
+        words = ["-W", "ignore", "-m", "experiments.speed.peers.joeynmt_worker", str(config), str(plan.updates)]
+        return [str(python), *words]
+    words = [model, variant, str(plan.updates), f"--data_dir={data.data_dir}"]
+    return [sys.executable, "-m", "experiments.speed.peers.our_worker", *words]
+
+
+def train(workers: Mapping[str, Worker], measured: Mapping[str, Measured], plan: Plan) -> None:
+    """Blocks of training in turns: A B C A B C ..."""
+    begun = time.monotonic()
+    total = plan.warm_up + plan.rounds
+    for done in range(1, total + 1):
+        answers = {variant: worker.ask("train") for variant, worker in workers.items()}
+        if done > plan.warm_up:
+            for variant, answer in answers.items():
+                measured[variant].blocks.append(answer)
+        rates = "  ".join(f"{v} {a['target_tokens'] / a['seconds']:,.0f}" for v, a in answers.items())
+        kind = "warm-up" if done <= plan.warm_up else "round"
+        minutes = (time.monotonic() - begun) / done * (total - done) / 60
+        print(f"  {kind} {done}/{total}: {rates} target tokens/s; training {minutes:.0f} min left", flush=True)
+
+
+def teach(workers: Mapping[str, Worker], plan: Plan) -> None:
+    """As many further updates for each that is to translate; nothing is timed."""
+    begun = time.monotonic()
+    for done in range(1, plan.lessons + 1):
+        for variant in TRANSLATING:
+            workers[variant].ask("train")
+        if done % 5 == 0:
+            updates = (plan.warm_up + plan.rounds + done) * plan.updates
+            minutes = (time.monotonic() - begun) / done * (plan.lessons - done) / 60
+            print(f"  {updates} updates learnt before translating; {minutes:.0f} min left", flush=True)
+
+
+def translate(workers: Mapping[str, Worker], measured: Mapping[str, Measured], plan: Plan) -> None:
+    """Passes over the test set in turns, none of them a warm-up: a pass is hundreds of steps long."""
+    for done in range(1, plan.translations + 1):
+        for variant in TRANSLATING:
+            answer = workers[variant].ask("translate")
+            measured[variant].translations.append(answer)
+            rate = len(answer["hypotheses"]) / answer["seconds"]
+            print(f"  beam search {done}/{plan.translations}: {variant} {rate:,.1f} sentences/s", flush=True)
+
+
+def hypothesis_tokens(found: Measured, data: TranslationData) -> float:
+    """Mean length of a hypothesis, cut into tokens by the same tokeniser whoever wrote it."""
+    return float(np.mean([len(data.target_tokenizer.encode(text)) for text in found.translations[-1]["hypotheses"]]))
+
+
+def summary(model: str, measured: Mapping[str, Measured], data: TranslationData) -> None:
+    """A table of all variants."""
+    print(f"{model:18} parameters  padding  target tokens/s  sentences/s  hypothesis tokens   BLEU")
+    for variant, found in measured.items():
+        rate = np.median(found.tokens_per_second)
+        line = f"{variant:18} {found.parameters:10,} {found.padding_share:8.1%} {rate:16,.0f}"
+        if found.translations:
+            score = bleu(found.translations[-1]["hypotheses"], data.text(sizes.TEST_SET).target)
+            rate, length = np.median(found.sentences_per_second), hypothesis_tokens(found, data)
+            line += f" {rate:12,.1f} {length:18.1f} {score:6.1f}"
+        print(line, flush=True)
+    fewer = 1 - measured["joeynmt"].parameters / measured["fp32"].parameters
+    print(f"JoeyNMT's has {fewer:.1%} fewer parameters than ours: {sizes.DIFFERS[model]}", flush=True)
+
+
+def quartiles(metric: str, values: Sequence[float], unit: str) -> list[Measurement]:
+    q25, median, q75 = np.quantile(values, [0.25, 0.5, 0.75]).tolist()
+    named = {metric: median, f"{metric}_q25": q25, f"{metric}_q75": q75}
+    return [Measurement(name, value, unit, len(values)) for name, value in named.items()]
+
+
+def measurements(found: Measured, data: TranslationData) -> list[Measurement]:
+    rows = [
+        Measurement("parameters", found.parameters, "parameters", 1),
+        Measurement("padding_share", found.padding_share, "share", len(found.blocks)),
+        *quartiles("target_tokens_per_second", found.tokens_per_second, "tokens/s"),
+    ]
+    if found.translations:
+        sentences = len(found.translations[-1]["hypotheses"])
+        rows += quartiles("sentences_per_second", found.sentences_per_second, "sentences/s")
+        rows.append(Measurement("mean_hypothesis_tokens", hypothesis_tokens(found, data), "tokens", sentences))
+    return rows
+
+
+def blocks(found: Measured) -> list[dict[str, Any]]:
+    """One row a block: seconds per update, or per sentence, and the rate that the median is of."""
+    rows = []
+    for metric, answers, rates in (
+        ("target_tokens_per_second", found.blocks, found.tokens_per_second),
+        ("sentences_per_second", found.translations, found.sentences_per_second),
+    ):
+        for number, (answer, rate) in enumerate(zip(answers, rates, strict=True)):
+            per = answer["seconds"] / (answer["updates"] if "updates" in answer else len(answer["hypotheses"]))
+            rows.append({"metric": metric, "x_name": "", "x": None, "round": number, "seconds": per, "value": rate})
+    return rows
+
+
+def what_was_equal(plan: Plan, data: TranslationData, threads: int) -> dict[str, Any]:
+    return {
+        "sentences": f"Multi30k {sizes.SOURCE}-{sizes.TARGET}",
+        "tokenizer": f"one SentencePiece model, {data.target_vocab_size} tokens",
+        "tokens per batch": data.max_tokens,
+        "label smoothing": sizes.OPTIMISATION.label_smoothing,
+        "gradient clipping": sizes.GRADIENT_CLIP,
+        "beam size": sizes.DECODING.beam_size,
+        "threads": threads,
+        "updates in a block": plan.updates,
+        "blocks": plan.rounds,
+        "warm-up blocks": plan.warm_up,
+        "updates before translating": (plan.warm_up + plan.rounds + plan.lessons) * plan.updates,
+    }
+
+
+def signatures(model: str, variant: str, found: Measured) -> dict[str, str]:
+    """What ran, in words."""
+    loops = {"joeynmt": "JoeyNMT's TrainManager", "torch": "plain loop", "textbook": "plain loop"}
+    own = {"joeynmt": f"token batches of {DECODING_TOKENS}"}
+    name = variant.split("-")[0]
+    differs = {"differs": sizes.DIFFERS[model]} if name == "joeynmt" else {}
+    return {
+        "implementation": found.name,
+        "precision": "bf16-mixed" if variant == "bf16" else "32-true",
+        "mode": "eager",
+        "training loop": loops.get(name, "Trainer"),
+        "beam search batches": own.get(name, "buckets of like length"),
+        **differs,
+    }
+
+
+if __name__ == "__main__":
+    auto_cli(main, as_positional=True)

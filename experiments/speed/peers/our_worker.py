@@ -1,0 +1,145 @@
+"""Our models through the suite's own Trainer, and the textbook ones in a plain loop, in blocks.
+
+python -m experiments.speed.peers.our_worker transformer fp32 20
+"""
+
+from collections.abc import Iterator
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import lightning as L
+import torch
+from jsonargparse import auto_cli
+from lightning.pytorch.callbacks import Callback
+
+from datamodules import TranslationData
+from datamodules.batch import IGNORE, PAD, Batch
+from experiments.speed.peers.protocol import Paced, Talk
+from experiments.speed.peers.sizes import (
+    DECODING,
+    GRADIENT_CLIP,
+    OPTIMISATION,
+    SEED,
+    TEST_SET,
+    bahdanau,
+    dropout_of,
+    multi30k,
+    transformer,
+)
+from experiments.speed.peers.textbook import TextbookBahdanau, TorchTransformer, training_loop
+from experiments.training.callbacks import Clock, LocalRecord, Progress, ReturnMemory
+from experiments.training.quiet import quiet
+from experiments.training.trainer import TrainerSettings, build_trainer, fit
+from experiments.translation.decode import translate_split
+from models import BahdanauSeq2Seq, Seq2SeqModule, TransformerSeq2Seq
+
+PRECISION = {"fp32": "32-true", "bf16": "bf16-mixed", "fp32-dropout0": "32-true"}
+NEVER = 10**8  # updates
+
+
+class Blocks(Callback):
+    """Hands every update of the Trainer to a `Paced`."""
+
+    def __init__(self, paced: Paced) -> None:
+        self.paced = paced
+
+    def on_train_start(self, trainer: L.Trainer, module: L.LightningModule) -> None:
+        self.paced.wait()
+
+    def on_train_batch_end(
+        self, trainer: L.Trainer, module: L.LightningModule, outputs: Any, batch: Batch, batch_idx: int
+    ) -> None:
+        note(self.paced, batch)
+
+
+def note(paced: Paced, batch: Batch) -> None:
+    target_tokens = int((batch.labels != IGNORE).sum())
+    source_tokens = int((batch.source != PAD).sum())
+    paced.count(target_tokens, source_tokens + target_tokens, batch.source.numel() + batch.labels.numel())
+    paced.pause()
+
+
+def main(model: str, variant: str, updates: int, data_dir: str | None = None) -> None:
+    """Wait for commands until there are none left.
+
+    Args:
+        model: transformer or bahdanau.
+        variant: fp32, bf16 or fp32-dropout0 for ours; torch or textbook.
+        updates: Updates in a block.
+        data_dir: Folder of downloaded corpora.
+    """
+    talk = Talk()
+    quiet()
+    L.seed_everything(SEED, verbose=False)
+    data = multi30k(data_dir)
+    data.examples("train")
+    if variant in PRECISION:
+        train_ours(talk, build_ours(model, dropout_of(variant), data), data, PRECISION[variant], updates)
+    else:
+        train_textbook(talk, build_textbook(model, data), data, updates)
+
+
+def build_ours(model: str, dropout: float, data: TranslationData) -> Seq2SeqModule:
+    vocabulary = data.source_vocab_size, data.target_vocab_size, data.shared_vocabulary
+    if model == "transformer":
+        return TransformerSeq2Seq(*vocabulary, transformer(dropout), OPTIMISATION)
+    return BahdanauSeq2Seq(*vocabulary, bahdanau(dropout), OPTIMISATION)
+
+
+def build_textbook(model: str, data: TranslationData) -> torch.nn.Module:
+    if model == "transformer":
+        return TorchTransformer(data.target_vocab_size, transformer(dropout_of("torch")))
+    return TextbookBahdanau(data.target_vocab_size, bahdanau(dropout_of("textbook")))
+
+
+def train_ours(talk: Talk, module: Seq2SeqModule, data: TranslationData, precision: str, updates: int) -> None:
+    """Everything that a run of the suite does between two validations: clock, record, average of the weights."""
+    paced = Paced(talk, updates, lambda: translate(module, data))
+    settings = TrainerSettings(
+        max_steps=NEVER,
+        validate_every=NEVER,
+        accelerator="cpu",
+        precision=precision,  # type: ignore[arg-type]
+        gradient_clip=GRADIENT_CLIP,
+    )
+    with TemporaryDirectory() as folder:
+        clock = Clock()
+        loggers = [LocalRecord(Path(folder, "metrics.jsonl"), clock)]
+        watching = [clock, ReturnMemory(), Progress(clock, ""), Blocks(paced)]
+        trainer = build_trainer(settings, Path(folder), loggers, watching)
+        trainer.limit_val_batches = 0
+        talk.answer(parameters=sum(p.numel() for p in module.parameters()), name="this suite")
+        fit(trainer, module, data)
+
+
+def translate(module: Seq2SeqModule, data: TranslationData) -> list[str]:
+    module.eval()
+    translations = translate_split(module.network, data, TEST_SET, DECODING, module.device)
+    module.train()
+    return [t.hypothesis for t in translations]
+
+
+def train_textbook(talk: Talk, network: torch.nn.Module, data: TranslationData, updates: int) -> None:
+    paced = Paced(talk, updates, no_translation)
+    talk.answer(parameters=sum(p.numel() for p in network.parameters()), name=type(network).__name__)
+    paced.wait()
+    for batch in training_loop(network, endless(data), OPTIMISATION.learning_rate, GRADIENT_CLIP):
+        note(paced, batch)
+
+
+def no_translation() -> list[str]:
+    raise NotImplementedError("a textbook model is timed in training only")
+
+
+def endless(data: TranslationData) -> Iterator[Batch]:
+    loader = data.train_dataloader()
+    epoch = 0
+    while True:
+        loader.batch_sampler.set_epoch(epoch)  # type: ignore[union-attr]
+        yield from loader
+        epoch += 1
+
+
+if __name__ == "__main__":
+    auto_cli(main, as_positional=True)

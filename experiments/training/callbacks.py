@@ -1,0 +1,192 @@
+"""What watches a training run: the local record, the clock, the progress line and validation BLEU."""
+
+import json
+import sys
+import time
+from argparse import Namespace
+from pathlib import Path
+from typing import Any
+
+import lightning as L
+import torch
+from lightning.pytorch.callbacks import Callback
+from lightning.pytorch.loggers import Logger
+from lightning.pytorch.utilities import rank_zero_only
+from torch import Tensor
+
+from datamodules import TranslationData
+from datamodules.batch import IGNORE, PAD, Batch
+from experiments.record.read import read_rows
+from experiments.record.write import write_atomically
+from experiments.training.environment import return_memory
+from experiments.translation.decode import Translation, gather, translate_batch
+from experiments.translation.scoring import bleu
+from models import Seq2SeqModule
+from models.search import Decoding
+
+
+class Clock(Callback):
+    """Training time, and tokens of all devices, validation excluded, carried over when a run is resumed."""
+
+    def __init__(self) -> None:
+        self.seconds = 0.0
+        self.target_tokens: int | Tensor = 0
+        self.source_tokens: int | Tensor = 0
+        self._started = 0.0
+
+    def on_train_batch_start(self, trainer: L.Trainer, module: L.LightningModule, batch: Batch, batch_idx: int) -> None:
+        self._started = time.perf_counter()
+
+    def on_train_batch_end(
+        self, trainer: L.Trainer, module: L.LightningModule, outputs: Any, batch: Batch, batch_idx: int
+    ) -> None:
+        # Counted on the device: reading a number back would make an accelerator wait at every step.
+        counts = torch.stack([(batch.labels != IGNORE).sum(), (batch.source != PAD).sum()])
+        target, source = trainer.strategy.reduce(counts, reduce_op="sum")
+        self.target_tokens, self.source_tokens = self.target_tokens + target, self.source_tokens + source
+        self.seconds += time.perf_counter() - self._started
+
+    def state_dict(self) -> dict[str, Any]:
+        counts = {"target_tokens": int(self.target_tokens), "source_tokens": int(self.source_tokens)}
+        return {"seconds": self.seconds, **counts}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        self.seconds = state_dict["seconds"]
+        self.target_tokens, self.source_tokens = state_dict["target_tokens"], state_dict["source_tokens"]
+
+
+class LocalRecord(Logger):
+    """metrics.jsonl: every metric as it happens, one JSON object a line."""
+
+    def __init__(self, path: Path, clock: Clock) -> None:
+        super().__init__()
+        self.path, self.clock = path, clock
+
+    @property
+    def name(self) -> str:
+        return "local"
+
+    @property
+    def version(self) -> str:
+        return ""
+
+    @rank_zero_only
+    def log_hyperparams(self, params: dict[str, Any] | Namespace, *args: Any, **kwargs: Any) -> None:
+        """The resolved configuration is written by the run itself."""
+
+    @rank_zero_only
+    def log_metrics(self, metrics: dict[str, float], step: int | None = None) -> None:
+        # Lightning counts updates from 0 here, but from 1 in checkpoints: the record says how many are done.
+        done = (step or 0) + 1
+        when = {"step": done, "seconds": round(self.clock.seconds, 3), "target_tokens": int(self.clock.target_tokens)}
+        with self.path.open("a", encoding="utf-8") as file:
+            for metric, value in metrics.items():
+                if metric != "epoch":
+                    file.write(json.dumps({**when, "metric": metric, "value": value}) + "\n")
+
+    @rank_zero_only
+    def forget_after(self, step: int) -> None:
+        """Drop what was recorded after the checkpoint that a run resumes from: it will happen again."""
+        if self.path.exists():
+            rows = read_rows(self.path, {"step": int})
+            write_atomically(self.path, "".join(json.dumps(row) + "\n" for row in rows if row["step"] <= step))
+
+    def on_resume(self, step: int) -> None:
+        self.forget_after(step)
+
+
+class Progress(Callback):
+    """One line at each validation: step, quality so far, tokens/s and time left."""
+
+    def __init__(self, clock: Clock, label: str) -> None:
+        self.clock, self.label = clock, label
+        self._window = (0.0, 0)
+        self._began = time.perf_counter()
+        self._first_step = 0
+
+    def on_train_start(self, trainer: L.Trainer, module: L.LightningModule) -> None:
+        self._began, self._first_step = time.perf_counter(), trainer.global_step
+        self._window = (self.clock.seconds, int(self.clock.target_tokens))
+        for logger in trainer.loggers:
+            if isinstance(logger, LocalRecord):
+                logger.on_resume(trainer.global_step)
+
+    def on_train_batch_end(
+        self, trainer: L.Trainer, module: L.LightningModule, outputs: Any, batch: Batch, batch_idx: int
+    ) -> None:
+        if sys.stderr.isatty() and trainer.is_global_zero and trainer.global_step % 5 == 0:
+            print(f"\r{self._position(trainer)}\033[K", end="", file=sys.stderr, flush=True)
+
+    def on_validation_end(self, trainer: L.Trainer, module: L.LightningModule) -> None:
+        if trainer.sanity_checking or not trainer.is_global_zero or trainer.state.fn != "fit":
+            return
+        seconds, tokens = self._window
+        rate = (int(self.clock.target_tokens) - tokens) / max(1e-9, self.clock.seconds - seconds)
+        self._window = (self.clock.seconds, int(self.clock.target_tokens))
+        quality = "  ".join(
+            f"{name} {float(trainer.callback_metrics[name]):.2f}"
+            for name in ("val/loss", "val/bleu")
+            if name in trainer.callback_metrics
+        )
+        start = "\r" if sys.stderr.isatty() else ""
+        line = f"{start}{self._position(trainer)}  {quality}  {rate:,.0f} target tokens/s"
+        print(line, file=sys.stderr, flush=True)
+        for logger in trainer.loggers:
+            logger.log_metrics({"train/tokens_per_second": rate}, trainer.global_step - 1)
+
+    def _position(self, trainer: L.Trainer) -> str:
+        step, last = trainer.global_step, int(trainer.max_steps)
+        elapsed = time.perf_counter() - self._began
+        left = elapsed / max(1, step - self._first_step) * (last - step)
+        return f"{self.label}  step {step:,}/{last:,}  {_duration(left)} left"
+
+
+def _duration(seconds: float) -> str:
+    minutes, seconds = divmod(int(seconds), 60)
+    return f"{minutes // 60} h {minutes % 60:02} min" if minutes >= 60 else f"{minutes}:{seconds:02} min"
+
+
+class ReturnMemory(Callback):
+    """Gives freed memory back at each validation, so that a long run does not fill the machine with fragments."""
+
+    def on_validation_start(self, trainer: L.Trainer, module: L.LightningModule) -> None:
+        return_memory()
+
+
+class ValidationBLEU(Callback):
+    """Greedy BLEU on the validation set, each example once however many devices there are.
+
+    Args:
+        data: Where the text is.
+        decoding: Search settings; greedy whatever its beam size, because validation is frequent.
+        limit: Validation sentences to decode, the first of the corpus.
+    """
+
+    def __init__(self, data: TranslationData, decoding: Decoding, limit: int) -> None:
+        self.data, self.limit = data, limit
+        self.decoding = Decoding(1, decoding.length_penalty, decoding.length_factor, decoding.length_margin)
+        self._translations: list[Translation] = []
+
+    def on_validation_batch_end(
+        self,
+        trainer: L.Trainer,
+        module: L.LightningModule,
+        outputs: Any,
+        batch: Batch,
+        batch_idx: int,
+        dataloader_idx: int = 0,
+    ) -> None:
+        assert isinstance(module, Seq2SeqModule)
+        wanted = batch.ids < self.limit
+        if wanted.any():
+            with torch.autocast(module.device.type, enabled=False):
+                source, ids = batch.source[wanted], batch.ids[wanted]
+                self._translations += translate_batch(module.network, source, ids, self.data, self.decoding)
+
+    def on_validation_epoch_end(self, trainer: L.Trainer, module: L.LightningModule) -> None:
+        translations = gather(self._translations)
+        self._translations = []
+        references = self.data.text("val").target
+        hypotheses = [t.hypothesis for t in translations]
+        score = bleu(hypotheses, [references[t.id] for t in translations])
+        module.log("val/bleu", score, reduce_fx="max", sync_dist=True)  # all have the same

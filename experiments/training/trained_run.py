@@ -1,0 +1,97 @@
+"""A run whose training has ended: what every experiment records of it, whatever it measures."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import cached_property
+from typing import Any, Generic, TypeVar
+
+import lightning as L
+import torch
+
+from experiments.record.write import Measurement, RunKey, write_result
+from experiments.training.callbacks import Clock
+from models import Seq2SeqModule
+from models.loss import scored_logits, smoothed_cross_entropy
+from models.search import Decoding
+
+Data = TypeVar("Data", bound=L.LightningDataModule)
+
+
+@dataclass
+class Trained(Generic[Data]):
+    """A trained model with all that describes how it came to be.
+
+    Args:
+        key: Names the run.
+        config: The part of its configuration that decides its numbers.
+        trainer, module, data, decoding: As they were built from it.
+        clock: Time and tokens of training.
+        started: When the run began.
+    """
+
+    key: RunKey
+    config: dict[str, Any]
+    trainer: L.Trainer
+    module: Seq2SeqModule
+    data: Data
+    decoding: Decoding
+    clock: Clock
+    started: datetime
+
+    @cached_property
+    def checkpoint(self) -> dict[str, Any]:
+        """The checkpoint that validation chose."""
+        best = self.key.folder / "checkpoints" / "best.ckpt"
+        content: dict[str, Any] = torch.load(best, map_location="cpu", weights_only=True)
+        return content
+
+    def use(self, weights: Mapping[str, Any]) -> None:
+        """Put weights into the module, ready for evaluation."""
+        self.module.load_state_dict(weights)
+        self.module.eval()
+
+    def cost(self) -> list[Measurement]:
+        """What training took: size, steps, tokens, seconds."""
+        parameters = sum(p.numel() for p in self.module.parameters())
+        tables = {id(m.weight): m.weight.numel() for m in self.module.modules() if isinstance(m, torch.nn.Embedding)}
+        tokens = int(self.clock.target_tokens)
+        return [
+            Measurement("parameters", parameters, "parameters", 1),
+            Measurement("parameters_without_embeddings", parameters - sum(tables.values()), "parameters", 1),
+            Measurement("steps", self.trainer.global_step, "steps", 1),
+            Measurement("best_step", self.checkpoint["global_step"], "steps", 1),
+            Measurement("target_tokens", tokens, "tokens", 1),
+            Measurement("source_tokens", int(self.clock.source_tokens), "tokens", 1),
+            Measurement("train_seconds", self.clock.seconds, "s", 1),
+            Measurement("target_tokens_per_second", tokens / self.clock.seconds, "tokens/s", 1),
+        ]
+
+    @torch.no_grad()
+    def validation_loss(self) -> Measurement:
+        """Mean -log p of a validation token under the weights in use, in nats."""
+        total, tokens = 0.0, 0
+        for batch in self.data.val_dataloader():
+            source, decoder_input, labels = (t.to(self.module.device) for t in batch[:3])
+            logits, scored = scored_logits(self.module.network, source, decoder_input, labels)
+            total += float(smoothed_cross_entropy(logits, scored, 0.0)) * len(scored)
+            tokens += len(scored)
+        return Measurement("val_loss", total / tokens, "nats", tokens)
+
+    def record(self, rows: Iterable[Measurement], held_equal: Mapping[str, Any], signatures: Mapping[str, str]) -> None:
+        """Write result.json: from here on the run is finished."""
+        settings, optimisation = self.config["trainer"], self.module.optimisation
+        average = f"exponential, decay {settings['ema_decay']}" if settings["ema_decay"] else "none"
+        common = {
+            "steps": settings["max_steps"],
+            "batches per step": settings["accumulate"] * self.trainer.world_size,
+            "precision": self.trainer.precision,
+            "weight averaging": average,
+            "label smoothing": optimisation.label_smoothing,
+            "learning-rate schedule": optimisation.schedule,
+            "gradient clipping": settings["gradient_clip"],
+            "checkpoint chosen by": settings["monitor"],
+        }
+        times = {"started": self.started, "finished": datetime.now(UTC)}
+        texts = {name: when.isoformat(timespec="seconds") for name, when in times.items()}
+        write_result(self.key, self.config, rows, {**held_equal, **common}, signatures, texts)

@@ -1,0 +1,1 @@
+"""Question 3, BLEU: translate, score, and look inside trained translation models."""

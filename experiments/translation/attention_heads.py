@@ -1,0 +1,235 @@
+"""What every attention head of a trained translation model looks at: maps of a few sentences, measures over many.
+
+python -m experiments.translation.attention_heads --suite quick
+"""
+
+import json
+import sys
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import torch
+from jsonargparse import auto_cli
+from sacrebleu.tokenizers.tokenizer_13a import Tokenizer13a
+from torch import Tensor
+
+from datamodules import TranslationData
+from experiments.record.read import read_result, read_rows
+from experiments.record.write import Measurement, RunKey, config_hash, is_finished, write_atomically, write_result
+from experiments.run import load_module
+from experiments.training.quiet import quiet
+from experiments.translation.experiment import MAPPED
+from models.network import Network
+from models.search import Decoding, search
+
+SENTENCES = 6  # whose maps are kept
+MEASURED = 200  # sentences that the measures of the heads are means over
+PRECISION = "32-true"
+UNITS = {"head_entropy": "nats", "head_distance": "tokens"}  # all others are shares
+
+
+def main(suite: str = "quick", root: str = "runs") -> None:
+    """Inspect every trained translation model of a suite; those inspected already are skipped.
+
+    Args:
+        suite: Which suite's models.
+        root: Folder of the run store.
+    """
+    quiet()
+    folders = sorted(path for path in Path(root, suite, "bleu").glob("*/*/*/seed*") if path.is_dir())
+    if not folders:
+        raise SystemExit(f"error: no translation run under {Path(root, suite)}: run `make bleu SUITE={suite}` first.")
+    done = 0
+    for folder in folders:
+        try:
+            print(inspect_run(folder))
+            done += 1
+        except (FileNotFoundError, ValueError) as error:
+            print(f"skipped {folder}: {error}", file=sys.stderr)
+    if not done:
+        raise SystemExit(f"error: no run of {Path(root, suite, 'bleu')} could be inspected, for the reasons above.")
+
+
+def inspect_run(folder: Path) -> str:
+    """Inspect a finished translation run, unless done before, and write its record; return what to tell the user.
+
+    Raises:
+        FileNotFoundError: the run is not finished, or its checkpoint, its hypotheses or its corpus is missing.
+        ValueError: its checkpoint belongs to another model, or its corpus is not what its configuration says.
+    """
+    started, key = datetime.now(UTC), inspection_key(folder)
+    if not (folder / "result.json").exists():
+        raise FileNotFoundError(f"this run is not finished: run `make bleu SUITE={key.suite}`.")
+    trained = read_result(folder)
+    config = {
+        "trained": [trained["config_hash"], trained["finished"]],  # the same configuration may be trained again
+        "sentences": [SENTENCES, MEASURED],
+        "precision": PRECISION,
+    }
+    if is_finished(key.folder, config_hash(config)):
+        return f"finished already: {key.folder}"
+    module, data, decoding = load_module(folder)
+    network = module.network.float()
+    counts = target_word_counts(data, folder)
+    maps = attention_sentences(network, data, decoding)
+    rows = measurements(network, data)
+    write_atomically(key.folder / "target_word_counts.json", json.dumps(counts, ensure_ascii=False))
+    write_atomically(key.folder / "attention.json", json.dumps(maps, ensure_ascii=False))
+    test_set = data.test_sets[0]
+    held_equal = {
+        "sentences measured": f"first {min(MEASURED, len(data.examples(test_set)))} of {test_set}, teacher forced",
+        "tokenizer": f"{data.tokenizer.kind}, {data.target_vocab_size} tokens",
+        "precision": PRECISION,
+    }
+    times = {"started": started, "finished": datetime.now(UTC)}
+    texts = {name: when.isoformat(timespec="seconds") for name, when in times.items()}
+    write_result(key, config, rows, held_equal, {}, texts)
+    heads = sum(row.metric == "head_entropy" for row in rows)
+    return f"{key.folder}: {heads} attention heads, {len(counts['counts'])} words counted"
+
+
+def inspection_key(folder: Path) -> RunKey:
+    """Names the inspection of a translation run's model."""
+    suite, _, task, model, variant, seed = folder.parts[-6:]
+    root, number = str(folder.parents[5]), int(seed.removeprefix("seed"))
+    return RunKey(suite, "inspection", task, model, variant, number, root, f"make inspect SUITE={suite}")
+
+
+def chosen_by_length(lengths: Iterable[int], wanted: int) -> list[int]:
+    """Numbers of `wanted` sentences evenly spaced by length, ties by number: the data decide, not the model."""
+    by_length = [i for _, i in sorted((length, i) for i, length in enumerate(lengths))]
+    middles = (len(by_length) * (2 * k + 1) // (2 * wanted) for k in range(wanted))
+    return [by_length[middle] for middle in dict.fromkeys(middles)]
+
+
+@torch.no_grad()
+def attention_sentences(network: Network, data: TranslationData, decoding: Decoding) -> list[dict[str, Any]]:
+    """For a few sentences of the first test set every map of the model's best hypothesis.
+
+    Rows of `encoder` maps are source tokens, of all others the target tokens being written, the end included. Columns
+    are source tokens, but of `decoder` maps the decoder's input: the begin of the sentence, then all but the last
+    target token.
+    """
+    test_set = data.test_sets[0]
+    examples = data.examples(test_set)
+    records = []
+    chosen = chosen_by_length((len(source) for source in examples.sources), SENTENCES)
+    for i in (i for i in chosen if len(examples[i].source) <= MAPPED):
+        source = examples[i].source
+        tokens = search(network, source.unsqueeze(0), decoding)[0][0].tokens
+        maps = network.every_attention(source.unsqueeze(0), torch.tensor([[decoding.bos_id, *tokens]]))
+        records.append(
+            {
+                "test_set": test_set,
+                "id": i,
+                "source_tokens": data.source_tokenizer.pieces(source.tolist()),
+                "target_tokens": [*data.target_tokenizer.pieces(tokens), "</s>"],
+                "maps": {name: rounded(weights[0]) for name, weights in maps.items()},
+            }
+        )
+    return records
+
+
+def rounded(weights: Tensor) -> list[Any]:
+    """Nested lists with three decimals."""
+    values: list[Any] = weights.double().numpy().round(3).tolist()
+    return values
+
+
+@torch.no_grad()
+def measurements(network: Network, data: TranslationData) -> list[Measurement]:
+    """Means over the queries of the first sentences of the first test set with their references, by map and head."""
+    examples = data.examples(data.test_sets[0])
+    measured = [i for i in range(min(MEASURED, len(examples))) if max(examples.lengths[i]) <= MAPPED]
+    n = len(measured)
+    found: dict[tuple[str, str], list[Tensor]] = defaultdict(list)  # by metric and map, (h, queries) a sentence
+    chance: list[Tensor] = []
+    for i in measured:
+        source, decoder_input = examples[i].source.unsqueeze(0), examples[i].decoder_input.unsqueeze(0)
+        for name, weights in network.every_attention(source, decoder_input).items():
+            for metric, values in head_values(name, weights[0].double()).items():
+                found[metric, name].append(values)
+        chance.append(near_diagonal(decoder_input.shape[1], source.shape[1]).double().mean(1))
+    rows = []
+    for (metric, name), parts in found.items():
+        for head, value in enumerate(torch.cat(parts, dim=1).mean(1).tolist(), start=1):
+            rows.append(Measurement(metric, value, UNITS.get(metric, "share"), n, name, head))
+    if rows:
+        rows.append(Measurement("alignment_by_chance", float(torch.cat(chance).mean()), "share", n))
+    return rows
+
+
+def head_values(name: str, weights: Tensor) -> dict[str, Tensor]:
+    """What each head does at each query, (h, queries for which it is defined) by metric.
+
+    Args:
+        name: Of the map; `encoder` and `decoder` are self-attention, a decoder's query sees keys up to its own place.
+        weights: (h, T, K) of one sentence without padding.
+    """
+    kind = name.split()[0]
+    T, K = weights.shape[1:]
+    query, key = torch.arange(T), torch.arange(K)
+    seen = query + 1 if kind == "decoder" else torch.full((T,), K)
+    entropy = torch.special.entr(weights).sum(-1)  # (h, T)
+    choice = seen > 1
+    found = {
+        "head_entropy": entropy,
+        "head_entropy_share": entropy[:, choice] / seen[choice].double().log(),
+        "head_distance": (weights * (query.unsqueeze(1) - key).abs()).sum(-1),
+        "head_strongest": weights.amax(-1),
+        # where attention goes that is of no use elsewhere: a decoder's first input is <s>, a source ends with </s>
+        "head_edge": weights[:, choice, 0] if kind == "decoder" else weights[:, choice, -1],
+    }
+    if kind in ("encoder", "decoder"):
+        found["head_previous"] = weights.diagonal(-1, -2, -1)
+        found["head_same"] = weights.diagonal(0, -2, -1)
+        if kind == "encoder":
+            found["head_next"] = weights.diagonal(1, -2, -1)
+    else:
+        strongest = weights.argmax(-1, keepdim=True)  # (h, T, 1)
+        found["head_alignment"] = near_diagonal(T, K).expand_as(weights).gather(-1, strongest).squeeze(-1).double()
+    return found
+
+
+def near_diagonal(T: int, S: int) -> Tensor:
+    """(T, S), whether source token s is within 1 of t (S - 1) / (T - 1): from first to first, from last to last."""
+    place = torch.arange(T) * (S - 1) / max(T - 1, 1)
+    return (torch.arange(S) - place.unsqueeze(1)).abs() <= 1
+
+
+def target_word_counts(data: TranslationData, folder: Path) -> dict[str, Any]:
+    """How often each word of the references and hypotheses of all test sets occurs in the training target text.
+
+    Raises:
+        FileNotFoundError: hypotheses of a test set are missing.
+    """
+    tokenise = Tokenizer13a()
+
+    def words(lines: Iterable[str]) -> Iterator[str]:
+        return (word for line in lines for word in tokenise(line).split())
+
+    asked: set[str] = set()
+    for test_set in data.test_sets:
+        asked.update(words(data.text(test_set).target), words(hypotheses(folder, test_set)))
+    counts = Counter(words(data.text("train").target))
+    return {"tokeniser": "13a", "counts": {word: counts[word] for word in sorted(asked)}}
+
+
+def hypotheses(folder: Path, test_set: str) -> list[str]:
+    """The hypotheses of a run, as text.
+
+    Raises:
+        FileNotFoundError: it has not kept them.
+        ValueError: they are not as a run writes them.
+    """
+    path = folder / "hypotheses" / f"{test_set}.jsonl"
+    if not path.exists():
+        raise FileNotFoundError(f"{path} is not there: delete {folder / 'result.json'} and train this run again.")
+    return [row["hypothesis"] for row in read_rows(path, {"hypothesis": str})]
+
+
+if __name__ == "__main__":
+    auto_cli(main, as_positional=False)

@@ -1,0 +1,216 @@
+"""Which of two German sentences a trained translation model finds likelier: the reference, or one with a wrong verb.
+
+python -m experiments.translation.contrastive --suite quick
+"""
+
+import sys
+from bisect import bisect_right
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import NamedTuple, TypeAlias
+
+import torch
+from jsonargparse import auto_cli
+from torch import Tensor
+from torch.nn import functional as F
+from torch.utils.data import DataLoader
+
+from datamodules import TranslationData
+from datamodules.batch import IGNORE, collate
+from datamodules.contrast import ContrastPair, contrast_pairs
+from datamodules.sampler import TokenBucketBatchSampler
+from datamodules.translation import TranslationExamples
+from experiments.record.read import read_result
+from experiments.record.write import Measurement, RunKey, config_hash, is_finished, write_result, write_rows
+from experiments.run import load_module
+from experiments.training.quiet import quiet
+from models.loss import scored_logits
+from models.network import Network
+
+DISTANCES = (0, 1, 2, 4, 8)  # each bin reaches to the next; the last is open
+ATTRACTORS = (0, 1, 2)
+PRECISION = "32-true"
+
+Encoded: TypeAlias = tuple[tuple[int, ...], tuple[int, ...]]  # source and target ids, without BOS and EOS
+
+
+class LogProb(NamedTuple):
+    """log P(target | source) in nats, and over how many tokens it is summed, EOS included."""
+
+    total: float
+    tokens: int
+
+    @property
+    def mean(self) -> float:
+        return self.total / self.tokens
+
+
+class Scored(NamedTuple):
+    """A pair and what a model thinks of both its sentences."""
+
+    pair: ContrastPair
+    reference: LogProb
+    contrast: LogProb
+
+    @property
+    def right(self) -> bool:
+        """A tie is wrong."""
+        return self.reference.total > self.contrast.total
+
+    @property
+    def right_by_mean(self) -> bool:
+        """The same judged by the mean over tokens: a longer spelling in subwords costs nothing."""
+        return self.reference.mean > self.contrast.mean
+
+
+def main(suite: str = "quick", root: str = "runs", optional: bool = False) -> None:
+    """Score every trained translation model of a suite; those scored already are skipped.
+
+    Args:
+        suite: Which suite's models.
+        root: Folder of the run store.
+        optional: Where there are none, say what is missing and end well.
+    """
+    quiet()
+    folders = sorted(path for path in Path(root, suite, "bleu").glob("*/*/*/seed*") if path.is_dir())
+    if not folders and optional:
+        print(
+            "contrastive translation needs trained translation models: "
+            f"make bleu SUITE={suite}, then make contrastive SUITE={suite}"
+        )
+        return
+    if not folders:
+        raise SystemExit(f"error: no translation run under {Path(root, suite)}: run `make bleu SUITE={suite}` first.")
+    done = unfit = 0
+    for folder in folders:
+        try:
+            print(score_run(folder))
+            done += 1
+        except ValueError as error:  # of another target language, for example: nothing to score, and nothing wrong
+            print(f"skipped {folder}: {error}")
+            unfit += 1
+        except FileNotFoundError as error:
+            print(f"skipped {folder}: {error}", file=sys.stderr)
+    if not done and not unfit:
+        raise SystemExit(f"error: no run of {Path(root, suite, 'bleu')} could be scored, for the reasons above.")
+
+
+def score_run(folder: Path) -> str:
+    """Score a finished translation run, unless done before, and write its record; return what to tell the user.
+
+    Raises:
+        FileNotFoundError: the run is not finished, or its checkpoint or its corpus is missing.
+        ValueError: its target language is not German, or its test sets make no pair.
+    """
+    started, key = datetime.now(UTC), scoring_key(folder)
+    if not (folder / "result.json").exists():
+        raise FileNotFoundError(f"this run is not finished: run `make bleu SUITE={key.suite}`.")
+    trained = read_result(folder)
+    module, data, _ = load_module(folder)
+    pairs = contrast_pairs(data)
+    config = {
+        "trained": [trained["config_hash"], trained["finished"]],  # the same configuration may be trained again
+        "pairs": config_hash({"pairs": pairs}),
+        "precision": PRECISION,
+    }
+    if is_finished(key.folder, config_hash(config)):
+        return f"finished already: {key.folder}"
+    scored = score_pairs(module.network.float(), data, pairs)
+    rows = measurements(scored)
+    write_rows(key.folder / "pairs.jsonl", map(as_row, scored))
+    held_equal = {
+        "contrast pairs": f"{len(pairs)}, list {config['pairs']}",
+        "tokenizer": f"{data.tokenizer.kind}, {data.target_vocab_size} tokens",
+        "precision": PRECISION,
+    }
+    times = {"started": started, "finished": datetime.now(UTC)}
+    texts = {name: when.isoformat(timespec="seconds") for name, when in times.items()}
+    write_result(key, config, rows, held_equal, {}, texts)
+    return f"{key.folder}: {rows[0].value:.3f} of {len(pairs)} pairs"
+
+
+def scoring_key(folder: Path) -> RunKey:
+    """Names the scoring of a translation run's model."""
+    suite, _, task, model, variant, seed = folder.parts[-6:]
+    root, number = str(folder.parents[5]), int(seed.removeprefix("seed"))
+    command = f"make contrastive SUITE={suite}"
+    return RunKey(suite, "long-range", f"contrastive-{task}", model, variant, number, root, command)
+
+
+def score_pairs(network: Network, data: TranslationData, pairs: Sequence[ContrastPair]) -> list[Scored]:
+    """Score both sentences of every pair, each with the source it translates."""
+    sources = [tuple(data.source_tokenizer.encode(pair.source)) for pair in pairs]
+    references = [tuple(data.target_tokenizer.encode(pair.reference)) for pair in pairs]
+    contrasts = [tuple(data.target_tokenizer.encode(pair.contrast)) for pair in pairs]
+    both = [*zip(sources, references, strict=True), *zip(sources, contrasts, strict=True)]
+    found = log_probs(network, both, data.max_tokens)
+    return [Scored(*row) for row in zip(pairs, found[: len(pairs)], found[len(pairs) :], strict=True)]
+
+
+@torch.no_grad()
+def log_probs(network: Network, encoded: Sequence[Encoded], max_tokens: int) -> list[LogProb]:
+    """log P(target | source), teacher forced, in the order given.
+
+    Equal pairs of source and target are scored once, so that rounding in different batches breaks no tie.
+
+    Args:
+        max_tokens: Budget of a batch; a longer sentence gets its own.
+    """
+    unique = list(dict.fromkeys(encoded))
+    examples = TranslationExamples([[*source] for source, _ in unique], [[*target] for _, target in unique])
+    budget = max(max_tokens, int(examples.lengths.max()))
+    sampler = TokenBucketBatchSampler(examples.lengths, budget, shuffle=False)
+    device = next(iter(network.parameters()), torch.empty(0)).device
+    scores: dict[Encoded, LogProb] = {}
+    for source, decoder_input, labels, ids in DataLoader(examples, batch_sampler=sampler, collate_fn=collate):
+        tensors = (tensor.to(device) for tensor in (source, decoder_input, labels))
+        for i, score in zip(ids.tolist(), batch_log_probs(network, *tensors), strict=True):
+            scores[unique[i]] = score
+    return [scores[pair] for pair in encoded]
+
+
+def batch_log_probs(network: Network, source: Tensor, decoder_input: Tensor, labels: Tensor) -> Iterator[LogProb]:
+    """Scores of (B, S) sources with (B, T) labels, padded with IGNORE."""
+    logits, scored = scored_logits(network, source, decoder_input, labels)
+    losses = F.cross_entropy(logits.float(), scored, reduction="none").double()
+    for row in losses.split((labels != IGNORE).sum(1).tolist()):
+        yield LogProb(-float(row.sum()), len(row))
+
+
+def measurements(scored: Sequence[Scored]) -> list[Measurement]:
+    """Share of pairs judged right: of all, by distance, and by attractors where they are known."""
+    bins: dict[tuple[str, str | int], list[Scored]] = {("all", "all"): list(scored)}
+    bins |= {("distance", low): [s for s in scored if bin_of(s.pair.distance, DISTANCES) == low] for low in DISTANCES}
+    known = [(s, s.pair.attractors) for s in scored if s.pair.attractors is not None]
+    bins |= {("attractors", low): [s for s, n in known if bin_of(n, ATTRACTORS) == low] for low in ATTRACTORS}
+    rows = []
+    for (x_name, x), members in bins.items():
+        if n := len(members):
+            by_sum, by_mean = sum(s.right for s in members), sum(s.right_by_mean for s in members)
+            rows.append(Measurement("contrastive_accuracy", by_sum / n, "share", n, x_name, x))
+            rows.append(Measurement("contrastive_accuracy_mean", by_mean / n, "share", n, x_name, x))
+    return rows
+
+
+def bin_of(value: int, lows: Sequence[int]) -> int:
+    """The largest lower bound that is not above a value."""
+    return lows[bisect_right(lows, value) - 1]
+
+
+def as_row(scored: Scored) -> dict[str, str | int | float]:
+    """A pair for reading."""
+    pair = scored.pair
+    return {
+        "id": pair.id,
+        "source": pair.source,
+        "reference": pair.reference,
+        "contrast": pair.contrast,
+        "distance": pair.distance,
+        "log_prob_reference": scored.reference.total,
+        "log_prob_contrast": scored.contrast.total,
+    }
+
+
+if __name__ == "__main__":
+    auto_cli(main, as_positional=False)

@@ -1,0 +1,119 @@
+"""The translation experiment: validate by BLEU, then decode the test sets, score, and write the record."""
+
+import json
+import time
+from typing import Any
+
+from lightning.pytorch.callbacks import Callback
+
+from datamodules import TranslationData
+from experiments.record.write import Measurement, RunKey, write_atomically, write_rows
+from experiments.training.callbacks import ValidationBLEU
+from experiments.training.trained_run import Trained
+from experiments.translation.decode import Translation, translate_split
+from experiments.translation.scoring import bleu, score_translations, signatures
+from models import Seq2SeqModule
+from models.search import Decoding, attention_maps, search
+
+ATTENTION_SENTENCES = 4  # per run, from the first test set
+MAPPED = 256  # source tokens of the longest sentence that is mapped: maps grow with the square
+
+
+def callbacks(data: TranslationData, decoding: Decoding, validation_sentences: int) -> list[Callback]:
+    """What watches the training of a translation model."""
+    return [ValidationBLEU(data, decoding, validation_sentences)]
+
+
+def evaluate_run(run: Trained[TranslationData]) -> list[Measurement]:
+    """Measure a trained run and write its result.json, last."""
+    data, decoding = run.data, run.decoding
+    rows = [*run.cost(), *validation_measurements(run)]
+    run.use(run.checkpoint["state_dict"])
+    for test_set in data.test_sets:
+        rows += _evaluate_test_set(run.key, test_set, run.module, data, decoding)
+    write_atomically(run.key.folder / "attention.json", _attention_json(run.module, data, decoding))
+    held_equal = {
+        "data order seed": data.seed,
+        "tokens per batch": data.max_tokens,
+        "tokenizer": f"{data.tokenizer.kind}, {data.target_vocab_size} tokens",
+        "beam size": decoding.beam_size,
+        "length penalty": decoding.length_penalty,
+    }
+    run.record(rows, held_equal, signatures())
+    scores = "  ".join(f"{m.x} {m.value:.2f}" for m in rows if m.metric == "bleu")
+    print(f"{run.key.folder}: BLEU {scores}")
+    return rows
+
+
+def validation_measurements(run: Trained[TranslationData]) -> list[Measurement]:
+    """Validation BLEU of the chosen checkpoint with beam search, with averaged weights and with the last raw ones."""
+    references = run.data.text("val").target
+    run.use(run.checkpoint["state_dict"])
+    rows = [run.validation_loss()]
+    weights = {"val_bleu": run.checkpoint["state_dict"]}
+    if "current_model_state" in run.checkpoint:
+        raw = run.checkpoint["current_model_state"]
+        weights["val_bleu_unaveraged"] = {name.removeprefix("module."): value for name, value in raw.items()}
+    for metric, state in weights.items():
+        run.use(state)
+        translations = translate_split(run.module.network, run.data, "val", run.decoding, run.module.device)
+        score = bleu([t.hypothesis for t in translations], references)
+        rows.append(Measurement(metric, score, "BLEU", len(references)))
+    return rows
+
+
+def _evaluate_test_set(
+    key: RunKey, test_set: str, module: Seq2SeqModule, data: TranslationData, decoding: Decoding
+) -> list[Measurement]:
+    text = data.text(test_set)
+    begun = time.perf_counter()
+    translations = translate_split(module.network, data, test_set, decoding, module.device)
+    seconds = time.perf_counter() - begun
+    hypotheses = [t.hypothesis for t in translations]
+    write_rows(
+        key.folder / "hypotheses" / f"{test_set}.jsonl",
+        map(_row, translations, text.source, text.target),
+    )
+    n = len(translations)
+    truncated = sum(t.truncated for t in translations) / n
+    return [
+        *score_translations(test_set, text.source, text.target, hypotheses, data.corpus.target_language),
+        Measurement("truncated_share", truncated, "share", n, "test_set", test_set),
+        Measurement("decode_seconds", seconds, "s", n, "test_set", test_set),
+    ]
+
+
+def _row(translation: Translation, source: str, reference: str) -> dict[str, Any]:
+    return {
+        "id": translation.id,
+        "source": source,
+        "reference": reference,
+        "hypothesis": translation.hypothesis,
+        "score": translation.score,
+        "log_prob": translation.log_prob,
+        "source_tokens": translation.source_tokens,
+        "truncated": translation.truncated,
+    }
+
+
+def _attention_json(module: Seq2SeqModule, data: TranslationData, decoding: Decoding) -> str:
+    """Attention of the best hypothesis for a few sentences, evenly spaced by length."""
+    test_set = data.test_sets[0]
+    examples = data.examples(test_set)
+    by_length = sorted(range(len(examples)), key=lambda i: (len(examples[i].source), i))
+    chosen = [by_length[len(by_length) * (2 * i + 1) // (2 * ATTENTION_SENTENCES)] for i in range(ATTENTION_SENTENCES)]
+    records = []
+    for i in (i for i in chosen if len(examples[i].source) <= MAPPED):
+        source = examples[i].source.to(module.device)
+        hypothesis = search(module.network, source.unsqueeze(0), decoding)[0][0]
+        maps = attention_maps(module.network, source, hypothesis.tokens, decoding)
+        records.append(
+            {
+                "test_set": test_set,
+                "id": i,
+                "source_tokens": data.source_tokenizer.pieces(source.tolist()),
+                "target_tokens": [*data.target_tokenizer.pieces(hypothesis.tokens), "</s>"],
+                "maps": {name: weights.cpu().numpy().round(4).tolist() for name, weights in maps.items()},
+            }
+        )
+    return json.dumps(records, ensure_ascii=False)

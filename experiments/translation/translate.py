@@ -1,0 +1,78 @@
+"""The trained models' translations of a sentence, one under another.
+
+python -m experiments.translation.translate "A man is riding a bike." --suite full
+"""
+
+import sys
+from pathlib import Path
+
+import torch
+from jsonargparse import auto_cli
+
+from datamodules.batch import EOS
+from datamodules.text_files import visible
+from experiments.run import load_module
+from experiments.training.quiet import quiet
+from models.search import search
+
+
+def main(text: str, suite: str = "", n_best: int = 1, root: str = "runs") -> None:
+    """Translate with every trained model of a suite.
+
+    Args:
+        text: A sentence in the source language.
+        suite: Which suite's models; by default full if it has been run, else quick.
+        n_best: Hypotheses to show for each model.
+        root: Folder of the run store.
+    """
+    quiet()
+    try:
+        for line in translations(text, find_runs(Path(root), suite), n_best):
+            print(visible(line))
+    except (FileNotFoundError, ValueError) as error:
+        raise SystemExit(f"error: {visible(str(error))}") from None
+
+
+def find_runs(root: Path, suite: str) -> list[Path]:
+    """Folders of finished translation runs.
+
+    Raises:
+        FileNotFoundError: If there are none.
+    """
+    for name in [suite] if suite else ["full", "quick"]:
+        found = sorted(result.parent for result in (root / name / "bleu").glob("*/*/*/seed*/result.json"))
+        if found:
+            return found
+    raise FileNotFoundError(
+        f"no finished translation run under {root / suite}: run `make bleu SUITE={suite or 'quick'}` first."
+    )
+
+
+def translations(text: str, runs: list[Path], n_best: int) -> list[str]:
+    """One line per model and hypothesis: name, translation, score and log-probability.
+
+    Raises:
+        ValueError: If the text is empty, or no text.
+    """
+    if not text.strip():
+        raise ValueError('TEXT is empty; write make translate TEXT="A man is riding a bike."')
+    if any("\ud800" <= character <= "\udfff" for character in text):
+        raise ValueError("TEXT is not UTF-8: convert it with iconv.")
+    lines = [f"source  {text}"]
+    for folder in runs:
+        module, data, decoding = load_module(folder)
+        source = torch.tensor([[*data.source_tokenizer.encode(text), EOS]])
+        task, model, variant, seed = folder.parts[-4:]
+        name = f"{task} {model}" + ("" if variant == "base" else f" {variant}") + f" {seed}"
+        if sys.stderr.isatty():
+            print(f"\r\033[K{name} ...\r", end="", file=sys.stderr, flush=True)
+        for found in search(module.network, source, decoding, n_best)[0]:
+            hypothesis = data.target_tokenizer.decode(found.tokens)
+            lines.append(f"{name}  {hypothesis}  (score {found.score:.3f}, log P {found.log_prob:.2f})")
+    if sys.stderr.isatty():
+        print("\033[K", end="", file=sys.stderr)
+    return lines
+
+
+if __name__ == "__main__":
+    auto_cli(main, as_positional=True)

@@ -1,0 +1,77 @@
+"""Tuning by Weights & Biases: register the search of one model on one task as a sweep, and start an agent.
+
+    python -m experiments.tuning.wandb_sweep --suite full --tasks copy --models lstm --trials 8
+
+The space, the trials and the command are those of `experiments.tuning.tune`; W&B proposes the values. Its trials are no
+published runs, and nothing is written to the tuned configurations.
+"""
+
+import os
+import sys
+from pathlib import Path
+
+import wandb
+from jsonargparse import auto_cli
+
+from experiments.tracking.logger import PROJECT
+from experiments.tuning.space import sweep_definition
+from experiments.tuning.tune import subjects
+
+
+def main(
+    suite: str = "quick",
+    tasks: str = "",
+    models: str = "",
+    trials: int = 4,
+    devices: str = "",
+    precision: str = "",
+    root: str = "runs",
+) -> None:
+    """Register a sweep and run its trials here; further machines join with the command that is printed.
+
+    Args:
+        suite: Which grid.
+        tasks: One long-range task.
+        models: One model.
+        trials: Runs after which the sweep ends.
+        devices: Devices of a run.
+        precision: auto, 32-true or bf16-mixed.
+        root: Folder of the run store.
+    """
+    os.environ.setdefault("WANDB_ERROR_REPORTING", "false")
+    given = {"--trainer.devices": devices, "--trainer.precision": precision}
+    settings = [f"{option}={value}" for option, value in given.items() if value]
+    try:
+        if trials < 1:
+            raise ValueError(f"TRIALS is {trials}; it must be at least 1.")
+        found = subjects(suite, tasks.split(), models.split(), root, settings)
+        if len(found) != 1:
+            raise ValueError(
+                f"a sweep tunes one model on one task, not {len(found)}: name one in TASKS and one in MODELS."
+            )
+    except ValueError as error:
+        raise SystemExit(f"error: {error}") from None
+    definition = sweep_definition(found[0].trial("sweep", (), trials), trials)
+    if not log_in():
+        raise SystemExit("a sweep lives on W&B; log in first: .venv/bin/wandb login, then the same command")
+    try:
+        identifier = wandb.sweep(definition, project=PROJECT)
+    except Exception as error:  # whatever stands between here and the server
+        raise SystemExit(f"W&B did not take the sweep ({type(error).__name__}: {error})") from None
+    print(f"further agents, on any machine: .venv/bin/wandb agent --project {PROJECT} {identifier}", flush=True)
+    # The trials' command is `python`, and so that of this environment.
+    os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)])
+    files = Path(root, f"{suite}-tuning").absolute()
+    files.mkdir(parents=True, exist_ok=True)
+    os.environ["WANDB_DIR"] = str(files)  # the agent hands values over in files
+    wandb.agent(identifier, project=PROJECT, count=trials)
+
+
+def log_in() -> bool:
+    """Whether W&B can be used; asks nothing. A sweep needs the server, so nothing else than online makes sense."""
+    os.environ["WANDB_MODE"] = "online"
+    return bool(wandb.login(prompt=False, verify=False))
+
+
+if __name__ == "__main__":
+    auto_cli(main, as_positional=True)

@@ -1,0 +1,303 @@
+"""The comparison from end to end: right numbers in all three files, origins respected, nothing dropped."""
+
+import csv
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from analysis.compare.__main__ import main, table
+from analysis.compare.differences import compare
+from analysis.compare.figure import along
+from analysis.compare.page import NAMED_ONE_BY_ONE, names, shown_value, signed, slug
+from analysis.compare.sides import Place, read_pair
+from tests.analysis.test_report import Page
+from tests.support.fakes.long_range import FALLING, FLAT, axis_rows, write_long_range
+from tests.support.fakes.runs import folder_of, result, row, write_json, write_run, write_suite
+
+OTHER_MACHINE = {
+    "cpu": "another CPU",
+    "cores": 64,
+    "threads": 8,
+    "memory_gib": 256,
+    "gpus": ["GPU"],
+    "platform": "Linux",
+}
+COMMIT = "1f2e3d4c5b6a79880123456789abcdef01234567"
+
+
+def page(tmp_path: Path, a: str, b: str) -> tuple[str, str, list[dict[str, str]]]:
+    main(["--a", str(tmp_path / a), "--b", str(tmp_path / b), "--to", str(tmp_path / "out")])
+    folder = tmp_path / "out"
+    with (folder / "compare.csv").open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    return (folder / "compare.html").read_text(), (folder / "compare.md").read_text(), rows
+
+
+def suite(tmp_path: Path, name: str, **settings: Any) -> None:
+    """Translation and one long-range task."""
+    write_suite(tmp_path / name, **settings)
+    for model, curve in (("lstm", FALLING), ("transformer", FLAT)):
+        for seed in (0, 1):
+            write_long_range(tmp_path / name, "copy", model, axis_rows(curve, "length"), seed=seed)
+
+
+def bleu(rows: list[dict[str, str]], model: str = "lstm") -> dict[str, str]:
+    return next(r for r in rows if (r["metric"], r["model"], r["x"]) == ("bleu", model, "test2016"))
+
+
+@pytest.fixture(scope="module")
+def two(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str, str, list[dict[str, str]]]:
+    """Two machines and two commits; B translates better, lacks a model, and has a task of its own."""
+    path = tmp_path_factory.mktemp("two")
+    suite(path, "a")
+    origin = {"machine": OTHER_MACHINE, "git": {"commit": "e" * 40, "dirty": False}}
+    for model in ("lstm", "transformer"):
+        write_run(path / "b", model, error=0.05, changes=origin)
+    write_long_range(path / "b", "copy", "lstm", axis_rows(FALLING, "length"))
+    write_long_range(path / "b", "reverse", "lstm", axis_rows(FALLING, "length"))
+    failed = {
+        "suite": "quick",
+        "experiment": "bleu",
+        "task": "multi30k",
+        "model": "bahdanau",
+        "variant": "base",
+        "seed": 0,
+    }
+    write_json(folder_of(path / "b", "bahdanau") / "failure.json", failed | {"error": "x"})
+    return (path, *page(path, "a/quick", "b/quick"))
+
+
+def test_numbers_are_those_of_both_sides(two: tuple[Path, str, str, list[dict[str, str]]]) -> None:
+    path, html, text, rows = two
+    found = bleu(rows)
+    for side in "ab":
+        record = json.loads((folder_of(path / side, "lstm") / "result.json").read_text())
+        value = next(r["value"] for r in record["measurements"] if (r["metric"], r["x"]) == ("bleu", "test2016"))
+        assert float(found[side]) == pytest.approx(value)
+        assert f">{value:.2f}</td>" in html
+        assert f"| {value:.2f} |" in text
+    assert float(found["difference"]) == pytest.approx(float(found["b"]) - float(found["a"]))
+    assert float(found["low"]) > 0
+    assert found["interval"] == "paired bootstrap over sentences"
+
+
+def test_times_of_two_machines_are_divided_but_not_subtracted(two: tuple[Path, str, str, list[dict[str, str]]]) -> None:
+    _, html, _, rows = two
+    found = next(r for r in rows if r["metric"] == "target_tokens_per_second" and r["in"] == "both")
+    assert (found["difference"], found["interval"]) == ("", "refused: two machines")
+    assert float(found["ratio"]) == 1
+    assert "Two machines: " in html
+    assert "refused: two machines" in html
+    assert "another CPU, 64 cores" in html
+
+
+def test_what_one_side_lacks_is_named_and_in_the_csv(two: tuple[Path, str, str, list[dict[str, str]]]) -> None:
+    path, html, text, rows = two
+    a, b = read_pair(path / "a" / "quick", path / "b" / "quick")
+    assert {tuple(r[c] for c in Place._fields) for r in rows} == {tuple(p) for p in a.places.keys() | b.places.keys()}
+    assert len(rows) == len(a.places.keys() | b.places.keys())
+    assert {r["model"] for r in rows if r["in"] == "A alone" and r["experiment"] == "bleu"} == {"bahdanau"}
+    assert {r["task"] for r in rows if r["in"] == "B alone"} == {"reverse"}
+    assert "bleu, multi30k: LSTM + attention: " in Page(html).text
+    assert "long-range, reverse: LSTM: " in text
+    assert "bleu/multi30k/bahdanau/base/seed0: failed" in Page(html).text
+
+
+def test_page_is_one_file_with_figures_and_no_links_outside(two: tuple[Path, str, str, list[dict[str, str]]]) -> None:
+    path, html, text, _ = two
+    parsed = Page(html)
+    ids = [a["id"] for _, a in parsed.tags if "id" in a]
+    assert len(ids) == len(set(ids))
+    assert not re.search(r'(?:src|href)="https?:|@import|<script', html)
+    figures = re.findall(r"\]\((figures/[^)]+)\)", text)
+    assert len(figures) == 2  # translation, copy
+    assert all((path / "out" / figure).is_file() for figure in figures)
+    assert "B − A of bleu. LSTM, test2016: " in html
+
+
+def test_sides_of_unlike_seeds_say_what_an_interval_needs(two: tuple[Path, str, str, list[dict[str, str]]]) -> None:
+    rows = two[3]
+    found = [r for r in rows if r["metric"] == "control_accuracy" and r["in"] == "both"]
+    assert {(r["seeds_a"], r["seeds_b"], r["interval"]) for r in found} == {("2", "1", "none: 2 and 1 seeds")}
+    shares = [r for r in rows if r["metric"] == "exact_match" and r["in"] == "both"]
+    assert {r["interval"] for r in shares} == {"Newcombe, over test examples"}
+
+
+def test_the_same_results_again_are_equal(tmp_path: Path) -> None:
+    for side in "ab":
+        suite(tmp_path, side, sentences=20)
+    html, _, rows = page(tmp_path, "a/quick", "b/quick")
+    assert all(float(r["difference"]) == 0 for r in rows)
+    count = len(rows)
+    assert f"{count} numbers are in both, {count} equal to the last digit" in html
+    assert "In A alone: 0, in B alone: 0." in html
+    assert "Everything in B is in both." in html
+    assert "Same commit and same machine" not in html
+    assert "excludes 0</td>" not in html
+
+
+def test_one_commit_and_machine_with_two_outcomes_is_reported(tmp_path: Path) -> None:
+    write_run(tmp_path / "a", "lstm", sentences=20, error=0.2)
+    write_run(tmp_path / "b", "lstm", sentences=20, error=0.5)
+    html, text, rows = page(tmp_path, "a/quick", "b/quick")
+    differ = [r for r in rows if float(r["difference"]) != 0 and r["unit"] not in ("s", "tokens/s")]
+    assert f"Same commit and same machine, yet {len(differ)} of " in html
+    assert "Same commit and same machine" in text
+
+
+def test_a_table_stands_beside_a_report_with_its_source(tmp_path: Path) -> None:
+    suite(tmp_path, "a")
+    lines = [
+        "task,model,metric,x_name,x,value,source",
+        "multi30k,lstm,bleu,test_set,test2016,77,A paper <b>",
+        "multi30k,lstm,bleu,test_set,test2018,66,Another",
+    ]
+    (tmp_path / "paper.csv").write_text("\n".join(lines), encoding="utf-8")
+    html, _, rows = page(tmp_path, "a/quick", "paper.csv")
+    found = bleu(rows)
+    assert (found["b"], found["source"], found["interval"]) == ("77.0", "A paper <b>", "none: one seed each")
+    assert ">A paper &lt;b&gt;</td>" in html
+    assert "In B alone: 1 number" in html
+    assert "multi30k, lstm: bleu at test_set test2018" in html
+    assert "unknown" in html
+
+
+def test_times_against_a_table_are_neither_subtracted_nor_divided(tmp_path: Path) -> None:
+    write_run(tmp_path / "a", "lstm", sentences=20)
+    (tmp_path / "b.csv").write_text("model,metric,value\nlstm,target_tokens_per_second,8000\n", encoding="utf-8")
+    html, _, rows = page(tmp_path, "a/quick", "b.csv")
+    found = next(r for r in rows if r["in"] == "both")
+    assert (found["difference"], found["ratio"], found["interval"]) == ("", "", "refused: machine unknown")
+    assert "Machine unknown: 1 time or rate is shown side by side" in html
+    assert "<figure" not in html
+
+
+def test_two_tables_of_unknown_models_and_odd_names(tmp_path: Path) -> None:
+    header = "experiment,task,model,metric,value,unit"
+    for side, value in (("a", 1), ("b", 3)):
+        text = f"{header}\nmy exp,$x$ <i>,mamba,loss,{value},nats\n,,mamba,loss,{value},\n"
+        (tmp_path / f"{side}.csv").write_text(text, encoding="utf-8")
+    html, _, _ = page(tmp_path, "a.csv", "b.csv")
+    assert "$x$ <i>" in Page(html).text
+    assert "Numbers of no named experiment" in html
+    assert ">+2</td>" in html
+
+
+def test_metrics_not_shown_row_by_row_are_summed_up(tmp_path: Path) -> None:
+    for side, norm in (("a", 1.0), ("b", 1.5)):
+        record = result(
+            "quick", "lstm", "base", 0, [row("gradient_reach", norm, "norm", 1, "distance", d) for d in (1, 2)]
+        )
+        write_json(
+            tmp_path / side / "quick/long-range/copy/lstm/base/seed0/result.json",
+            record | {"experiment": "long-range", "task": "copy"},
+        )
+    html, _, _ = page(tmp_path, "a/quick", "b/quick")
+    text = re.sub(r"\s+", " ", Page(html).text)
+    assert "gradient reach 2 0 0 +0.5 copy, LSTM, distance 1" in text
+
+
+def test_the_committed_form_of_a_result_compares_as_the_runs_do(tmp_path: Path) -> None:
+    write_run(tmp_path / "a", "lstm", sentences=20)
+    write_run(tmp_path / "b", "lstm", sentences=20, error=0.5)
+    folder = tmp_path / "report"
+    folder.mkdir()
+    a, _ = read_pair(tmp_path / "a" / "quick", tmp_path / "b" / "quick")
+    assert a.store is not None
+    a.store.measurements.to_csv(folder / "measurements.csv", index=False)
+    _, _, rows = page(tmp_path, "report", "b/quick")
+    assert bleu(rows)["interval"] == "none: one seed each"  # no translations in a report
+    assert (
+        float(bleu(rows)["a"])
+        == a.places[Place("bleu", "multi30k", "lstm", "base", "bleu", "test_set", "test2016")][0].value
+    )
+
+
+@pytest.mark.parametrize(
+    ("a", "b", "complaint"),
+    [
+        ("", "x.csv", "Two results are needed"),
+        ("absent", "x.csv", "A is .*absent, which is neither"),
+        ("x.csv", "x.csv", "A and B are both"),
+        ("x.csv", "bad.csv", "has no column metric"),
+    ],
+)
+def test_bad_input_is_one_sentence_and_writes_nothing(tmp_path: Path, a: str, b: str, complaint: str) -> None:
+    (tmp_path / "x.csv").write_text("model,metric,value\nlstm,bleu,1\n", encoding="utf-8")
+    (tmp_path / "bad.csv").write_text("model,value\nlstm,1\n", encoding="utf-8")
+    paths = [str(tmp_path / name) if name else "" for name in (a, b)]
+    with pytest.raises(SystemExit, match=complaint) as error:
+        main(["--a", paths[0], "--b", paths[1], "--to", str(tmp_path / "out")])
+    assert "\n" not in str(error.value)
+    assert not (tmp_path / "out").exists()
+
+
+def test_runs_as_a_program_without_torch(tmp_path: Path) -> None:
+    for side in "ab":
+        write_run(tmp_path / side, "lstm", sentences=20)
+    paths = [str(tmp_path / name) for name in ("a/quick", "b/quick", "c")]
+    code = (
+        "import sys; from analysis.compare.__main__ import main; "
+        f"main(['--a', {paths[0]!r}, '--b', {paths[1]!r}, '--to', {paths[2]!r}]); "
+        "assert not {'torch', 'lightning', 'wandb'} & set(sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines() == [str(tmp_path / "c" / f"compare.{kind}") for kind in ("html", "md", "csv")]
+
+
+def test_table_rows_of_one_side_are_means_over_its_seeds(tmp_path: Path) -> None:
+    for side, values in (("a", (1, 2)), ("b", (5,))):
+        lines = [f"lstm,loss {side},{seed},{value}" for seed, value in enumerate(values)]
+        (tmp_path / f"{side}.csv").write_text("\n".join(["model,metric,seed,value", *lines]), encoding="utf-8")
+    a, b = read_pair(tmp_path / "a.csv", tmp_path / "b.csv")
+    frame = table(a, b, compare(a, b)).set_index("in")
+    assert (frame.loc["A alone", "a"], frame.loc["A alone", "seeds_a"], frame.loc["B alone", "b"]) == (1.5, 2, 5)
+
+
+def test_many_names_are_grouped_without_losing_one() -> None:
+    places = [
+        Place("bleu", "t", model, "base", "bleu", "x", str(x))
+        for model in ("lstm", "gru")
+        for x in range(NAMED_ONE_BY_ONE)
+    ]
+    assert names(places) == [f"bleu, t: GRU and LSTM: bleu ({NAMED_ONE_BY_ONE})"]
+    assert len(names(places[:NAMED_ONE_BY_ONE])) == NAMED_ONE_BY_ONE
+
+
+@pytest.mark.parametrize(
+    ("value", "unit", "text"),
+    [
+        (12.345, "BLEU", "12.35"),
+        (-0.12345, "share", "−0.123"),
+        (123456.7, "tokens/s", "123,457"),
+        (-4321.0, "s", "−4,321"),
+        (0.00012345, "s", "0.0001234"),
+        (float("nan"), "s", "–"),
+    ],
+)
+def test_numbers_have_the_digits_of_their_unit(value: float, unit: str, text: str) -> None:
+    assert shown_value(value, unit) == text
+
+
+def test_signs_and_slugs() -> None:
+    assert [signed(v, "BLEU") for v in (1.0, -1.0, 0.0)] == ["+1.00", "−1.00", "0.00"]
+    assert [slug(text) for text in ("long-range", "a b/c", "")] == ["long-range", "a-b-c", "none"]
+
+
+def test_nothing_in_common_is_said(tmp_path: Path) -> None:
+    for side, model in (("a", "lstm"), ("b", "gru")):
+        (tmp_path / f"{side}.csv").write_text(f"model,metric,value\n{model},loss,1\n", encoding="utf-8")
+    html, _, rows = page(tmp_path, "a.csv", "b.csv")
+    assert "No number is in both: " in html
+    assert [r["in"] for r in rows] == ["A alone", "B alone"]
+
+
+def test_axes_are_in_order() -> None:
+    assert sorted(["16", "0.5", "test10", "8", "-1", "0.25", "test9", ""], key=along) == [
+        *("-1", "0.25", "0.5", "8", "16", "", "test9", "test10")
+    ]

@@ -1,0 +1,189 @@
+"""Accuracy along an axis: intervals against their formulas, and where 0.9 is lost."""
+
+import math
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy.stats import binomtest
+
+from analysis.long_range.axes import (
+    Point,
+    axes,
+    controls,
+    difference,
+    figure_name,
+    main_axis,
+    one_answer,
+    pooled,
+    reach,
+    tasks_of,
+    wilson,
+)
+from analysis.statistics.bleu import Interval
+from analysis.store import Store, System, read_store
+from tests.support.fakes.long_range import (
+    FALLING,
+    MODELS,
+    PAIRS,
+    N,
+    axis_rows,
+    folder_of,
+    write_long_range,
+    write_pairs,
+    write_parity,
+    write_published,
+    write_task,
+)
+from tests.support.fakes.runs import row
+
+LSTM = System("lstm", "base")
+
+
+def points(*pairs: tuple[float, float]) -> list[Point]:
+    return [Point(x, Interval(value, value, value), {0: value}, N) for x, value in pairs]
+
+
+def store_of(path: Path) -> Store:
+    return read_store(path, "quick")
+
+
+@given(n=st.integers(1, 2000), share=st.floats(0, 1))
+def test_wilson_is_scipys_on_whole_counts(n: int, share: float) -> None:
+    successes = round(share * n)
+    expected = binomtest(successes, n).proportion_ci(method="wilson")
+    interval = wilson(successes / n, n)
+    assert (interval.low, interval.high) == pytest.approx((expected.low, expected.high), abs=1e-9)
+
+
+def test_no_trials_give_no_interval() -> None:
+    assert math.isnan(wilson(0.5, 0).low)
+
+
+def test_pooling_turns_errors_into_an_effective_number_of_examples() -> None:
+    assert tuple(pooled([0.7, 0.9], [0.03, 0.05], 100)) == pytest.approx(tuple(wilson(0.8, 0.8 * 0.2 / 0.04**2)))
+    assert pooled([1.0, 1.0], [0.0, 0.0], 100) == wilson(1.0, 100)  # judged twice, not twice as many
+    assert pooled([0.7, 0.9], [], 100) == wilson(0.8, 100)
+
+
+@given(st.floats(0, 1), st.floats(0, 1), st.integers(5, 500))
+def test_a_difference_is_antisymmetric_and_holds_its_value(a: float, b: float, n: int) -> None:
+    there, back = difference(wilson(a, n), wilson(b, n)), difference(wilson(b, n), wilson(a, n))
+    assert there.low <= a - b <= there.high
+    assert (there.low, there.high) == pytest.approx((-back.high, -back.low))
+
+
+def test_newcombes_published_example() -> None:
+    """56/70 against 48/80, method 10 of Newcombe 1998: 0.0524 to 0.3339."""
+    interval = difference(wilson(56 / 70, 70), wilson(48 / 80, 80))
+    assert (interval.low, interval.high) == pytest.approx((0.0524, 0.3339), abs=5e-5)
+
+
+@pytest.mark.parametrize(
+    ("curve", "expected"),
+    [
+        (points((4, 1.0), (8, 0.95), (16, 0.85)), "12"),
+        (points((4, 1.0), (8, 0.9)), "> 8"),
+        (points((4, 0.89), (8, 0.5)), "< 4"),
+        (points((4, 0.8), (8, 1.0), (16, 0.8)), "12"),  # too short to have been trained on, then held
+        (points((4, 1.0), (8, 0.8), (16, 1.0)), "6"),
+    ],
+)
+def test_reach_is_where_accuracy_first_falls_below_nine_tenths(curve: list[Point], expected: str) -> None:
+    assert str(reach(curve)) == expected
+
+
+def test_axes_hold_means_seeds_chance_and_the_range_of_training(tmp_path: Path) -> None:
+    for seed, value in ((0, 0.9), (1, 0.7)):
+        rows = axis_rows({8: 1.0, 64: value}, "gap, symbols 4")
+        write_long_range(tmp_path, "recall", "lstm", rows, seed=seed)
+    (axis,) = axes(store_of(tmp_path), "recall")
+    inside, beyond = axis.curves[LSTM]
+    assert (axis.name, axis.vary, axis.xs, axis.beyond) == ("gap, symbols 4", "gap", [8, 64], [64])
+    assert (inside.trained, beyond.trained) == (True, False)
+    assert beyond.value == pytest.approx(0.8)
+    assert beyond.seeds == {0: 0.9, 1: 0.7}
+    assert beyond.n == N
+    assert beyond.interval == pooled([0.9, 0.7], [0.005, 0.005], N)
+    assert axis.chance == {"guessing": [(8, 0.125), (64, 0.125)]}
+
+
+def test_x_in_words_is_on_no_axis(tmp_path: Path) -> None:
+    write_pairs(tmp_path)
+    (axis,) = axes(store_of(tmp_path), PAIRS, "contrastive_accuracy")
+    assert axis.name == "distance"
+    assert axis.chance == {"guessing": [(1, 0.5), (5, 0.5), (15, 0.5)]}
+
+
+def test_what_was_not_recorded_is_none_and_nothing_fails(tmp_path: Path) -> None:
+    write_long_range(tmp_path, "copy", "lstm", [row("token_accuracy", 0.5, "share", 64, "length", 4)], control=None)
+    store = store_of(tmp_path)
+    (axis,) = axes(store, "copy")
+    (point,) = axis.curves[LSTM]
+    assert (point.trained, axis.chance, axis.beyond) == (None, {}, [])
+    assert point.interval == wilson(0.5, 64)
+    assert controls(store, "copy") == {}
+    assert axes(store, "never run") == []
+
+
+def test_a_control_is_mastered_by_every_seed_or_not_at_all(tmp_path: Path) -> None:
+    for seed, control in ((0, 1.0), (1, 0.98)):
+        write_long_range(tmp_path, "copy", "lstm", axis_rows(FALLING, "length"), seed=seed, control=control)
+        write_long_range(tmp_path, "copy", "gru", axis_rows(FALLING, "length"), seed=seed, control=0.99)
+    found = controls(store_of(tmp_path), "copy")
+    assert not found[LSTM].mastered
+    assert found[LSTM].steps == {0: 600}
+    assert found[LSTM].setting == "length 4"
+    assert found[System("gru", "base")].mastered
+
+
+def test_unfinished_runs_are_in_no_number(tmp_path: Path) -> None:
+    for seed, value in ((0, 0.9), (1, 0.1)):
+        write_long_range(tmp_path, "copy", "lstm", axis_rows({4: value}, "length"), seed=seed)
+    (folder_of(tmp_path, "copy", "lstm", seed=1) / "result.json").unlink()
+    (axis,) = axes(store_of(tmp_path), "copy")
+    assert axis.curves[LSTM][0].seeds == {0: 0.9}
+
+
+def test_known_tasks_come_first_and_models_in_their_order(tmp_path: Path) -> None:
+    for task in ("a-new-task", "recall", "copy"):
+        write_task(tmp_path, task)
+    store = store_of(tmp_path)
+    assert tasks_of(store) == ["copy", "recall", "a-new-task"]
+    assert [system.model for system in axes(store, "copy")[0].curves] == list(MODELS)
+
+
+def test_the_main_axis_is_the_one_asked_for_then_the_fullest_then_the_farthest(tmp_path: Path) -> None:
+    rows = axis_rows({4: 1.0}, "pairs, gap 52") + axis_rows({8: 1.0}, "pairs, gap 104")
+    write_long_range(tmp_path, "recall", "lstm", rows)
+    found = axes(store_of(tmp_path), "recall")
+    assert main_axis(found).name == "pairs, gap 104"
+    write_long_range(tmp_path, "recall", "lstm", [*rows, *axis_rows({4: 1.0, 5: 1.0}, "gap")])
+    found = axes(store_of(tmp_path), "recall")
+    assert main_axis(found).name == "gap"
+    assert main_axis(found, "pairs").name == "pairs, gap 104"
+
+
+def test_an_answer_is_one_token_where_exact_match_is_the_accuracy(tmp_path: Path) -> None:
+    write_parity(tmp_path)
+    write_long_range(tmp_path, "copy", "lstm", axis_rows({4: 1.0, 8: 0.5}, "length"))
+    only_tokens = [r for r in axis_rows({4: 1.0}, "length") if r["metric"] == "token_accuracy"]
+    write_long_range(tmp_path, "reverse", "lstm", only_tokens)
+    store = store_of(tmp_path)
+    assert [one_answer(store, task) for task in ("parity", "copy", "reverse", "never run")] == [True, *[False] * 3]
+    only_exact = [r for r in axis_rows({4: 1.0}, "length") if r["metric"] == "exact_match"]
+    write_long_range(tmp_path, "parity", "mamba", only_exact)  # nothing to compare it with
+    assert not one_answer(store_of(tmp_path), "parity")
+
+
+def test_an_axis_of_one_value_is_single(tmp_path: Path) -> None:
+    write_published(tmp_path)
+    write_long_range(tmp_path, "copy", "lstm", axis_rows({4: 1.0, 8: 0.5}, "length"))
+    store = store_of(tmp_path)
+    assert [axis.single for axis in axes(store, "associative-recall")] == [True, True]
+    assert not axes(store, "copy")[0].single
+
+
+def test_figure_names_are_file_names() -> None:
+    assert figure_name("token_accuracy", "recall", "gap, symbols 4", "") == "token_accuracy-recall-gap-symbols-4"

@@ -1,0 +1,350 @@
+"""Claims: each rule can be met, broken and left open; nothing is decided on missing or under-trained runs."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from analysis.claims.evidence import (
+    CONTRADICTED,
+    NOT_DECIDED,
+    SUPPORTED,
+    Evidence,
+    Verdict,
+    above,
+    below,
+    change,
+    loss,
+    within,
+)
+from analysis.long_range.axes import Point, wilson
+from analysis.long_range.claims import PARTS, all_claims, judged, verdicts
+from analysis.long_range.section import GROUPS
+from analysis.long_range.tables import effect_text
+from analysis.statistics.bleu import Interval
+from analysis.store import read_store
+from tests.support.fakes.long_range import (
+    ABLATIONS,
+    FALLING,
+    FLAT,
+    PAIRS,
+    axis_rows,
+    gradient_rows,
+    pair_rows,
+    score_rows,
+    write_ablations,
+    write_everything,
+    write_long_range,
+    write_pairs,
+    write_parity,
+    write_task,
+)
+from tests.support.fakes.runs import row
+
+VECTOR = "One fixed vector must hold everything: the LSTM alone fails as copies grow"
+FIXES = "Attention on top of the RNN fixes the accuracy (copy)"
+GAP = "RNNs forget: the first words fade with the gap (plain RNN)"
+GRADIENT = "RNNs forget: the gradient of the first words fades (plain RNN)"
+DIRECT = "The Transformer relates any two positions directly, distance is irrelevant"
+SHUFFLED = "Without positions, “dog bites man” equals “man bites dog”"
+SOFTMAX = "1/√d keeps the softmax from saturating (random queries and keys)"
+PARITY = "LSTMs generalise on parity where Transformers do not"
+COPIES = "No model copies far beyond its training length"
+LSTM_GAP = "A gap alone does not break the LSTM"
+BEYOND = "Beyond the gaps of training the Transformer fails as well"
+CLOSE = "RNN and Transformer are close on agreement (templates)"
+CLOSE_PAIRS = f"RNN and Transformer are close on agreement ({PAIRS})"
+
+
+def decided(path: Path) -> dict[str, Verdict]:
+    return {claim.text: verdict for claim, verdict in verdicts(read_store(path, "quick"))}
+
+
+@pytest.fixture(scope="module")
+def everything(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Verdict]:
+    path = tmp_path_factory.mktemp("everything")
+    write_everything(path, seeds=(0, 1))
+    return decided(path)
+
+
+@pytest.mark.parametrize(
+    ("claim", "outcome"),
+    [
+        (VECTOR, SUPPORTED),  # 1.00 to 0.86 against 1.00 to 1.00
+        (FIXES, SUPPORTED),
+        (GAP, SUPPORTED),
+        (GRADIENT, SUPPORTED),  # 0.3 ** 5 = 0.0024
+        ("RNNs forget: the gradient of the first words fades (LSTM)", NOT_DECIDED),  # 0.5 ** 5 = 0.031
+        (DIRECT, SUPPORTED),
+        (SHUFFLED, SUPPORTED),
+        ("Without positions, order is lost (copy, variant none)", SUPPORTED),
+        (SOFTMAX, SUPPORTED),  # 1 nat against 4
+        ("1/√d matters for what is learned (copy, variant unscaled-d64)", SUPPORTED),
+        ("Several heads see several relations (copy, variant heads1)", CONTRADICTED),
+        ("Residual connections are a safety net", NOT_DECIDED),  # not run
+        (PARITY, SUPPORTED),
+        (COPIES, CONTRADICTED),  # 0.98 ** 4 at twice the length
+        (LSTM_GAP, SUPPORTED),
+        (BEYOND, CONTRADICTED),
+        (CLOSE, CONTRADICTED),  # 1.00 against 0.86
+        (CLOSE_PAIRS, SUPPORTED),
+    ],
+)
+def test_claims_are_decided_by_their_rules(everything: dict[str, Verdict], claim: str, outcome: str) -> None:
+    assert everything[claim].outcome == outcome, everything[claim]
+
+
+def test_effects_and_reasons_are_the_numbers(everything: dict[str, Verdict]) -> None:
+    vector, gradient = everything[VECTOR], everything[GRADIENT]
+    assert vector.effect is not None
+    assert vector.effect.value == pytest.approx(0.14)
+    assert "LSTM: 1.000 at length 4, 0.860 at length 32" in vector.reason
+    assert gradient.effect is not None
+    assert gradient.effect.value == pytest.approx(0.3**5)
+
+
+def test_without_runs_nothing_is_decided_and_the_reason_says_so(tmp_path: Path) -> None:
+    write_long_range(tmp_path, "a-new-task", "lstm", axis_rows(FLAT, "depth"))
+    for claim, verdict in decided(tmp_path).items():
+        assert verdict.outcome == NOT_DECIDED, claim
+        assert verdict.reason.startswith("not run"), claim
+        assert not verdict.tested, claim
+
+
+@pytest.mark.parametrize("model", ["lstm", "bahdanau"])
+def test_no_claim_rests_on_an_under_trained_model(tmp_path: Path, model: str) -> None:
+    write_task(tmp_path, "copy", seed=0)
+    write_task(tmp_path, "copy", seed=1)
+    write_long_range(tmp_path, "copy", model, axis_rows(FALLING, "length"), seed=1, control=0.97)
+    for claim in (VECTOR, FIXES):
+        verdict = decided(tmp_path)[claim]
+        assert verdict.outcome == NOT_DECIDED
+        assert "under-trained on copy" in verdict.reason
+        assert "(control 0.970)" in verdict.reason
+
+
+@pytest.mark.parametrize(
+    ("model", "rise", "settled"),
+    [("lstm", 0.05, True), ("lstm", 0.08, False), ("bahdanau", 0.04, True), ("bahdanau", 0.06, False)],
+)
+def test_what_was_still_learning_is_not_called_unable(model: str, rise: float, settled: bool, tmp_path: Path) -> None:
+    """The LSTM loses 0.4 more, which supports one claim; attention is 0.3 below 0.9, which contradicts the other."""
+    for name, curve in (("lstm", {4: 1.0, 8: 0.2}), ("bahdanau", {4: 1.0, 8: 0.6})):
+        rows = axis_rows(curve, "length", trained_to=8)
+        write_long_range(tmp_path, "copy", name, rows, rise=rise if name == model else 0.0)
+    found = decided(tmp_path)
+    outcomes = {VECTOR: SUPPORTED, FIXES: CONTRADICTED}
+    concerned, other = (VECTOR, FIXES) if model == "lstm" else (FIXES, VECTOR)
+    assert found[other].outcome == outcomes[other]
+    assert found[concerned].outcome == (outcomes[concerned] if settled else NOT_DECIDED)
+    if not settled:
+        assert "still learning on copy when the budget ended" in found[concerned].reason
+        assert f"{0.9 - rise:.3f} to 0.900 on validation" in found[concerned].reason
+
+
+def test_without_a_control_nothing_is_decided(tmp_path: Path) -> None:
+    write_task(tmp_path, "copy")
+    write_long_range(tmp_path, "copy", "lstm", axis_rows(FALLING, "length"), control=None)
+    verdict = decided(tmp_path)[VECTOR]
+    assert (verdict.outcome, verdict.reason) == (NOT_DECIDED, "no control recorded for LSTM on copy")
+
+
+def test_extrapolation_never_counts_as_the_range_of_training(tmp_path: Path) -> None:
+    """All that falls lies beyond training, so that one vector held everything it was trained to hold."""
+    for model in ("lstm", "bahdanau"):
+        curve = {4: 1.0, 8: 1.0, 16: 0.2} if model == "lstm" else {4: 1.0, 8: 1.0, 16: 1.0}
+        write_long_range(tmp_path, "copy", model, axis_rows(curve, "length", trained_to=8))
+    found = decided(tmp_path)
+    assert found[VECTOR].outcome == CONTRADICTED
+    assert found[FIXES].outcome == NOT_DECIDED
+    assert "nothing to fix" in found[FIXES].reason
+
+
+def test_an_unrecorded_range_of_training_decides_nothing(tmp_path: Path) -> None:
+    for model in ("lstm", "bahdanau"):
+        rows = [r for r in axis_rows(FALLING, "length") if r["metric"] != "trained"]
+        write_long_range(tmp_path, "copy", model, rows)
+    assert "trained range of LSTM on copy was not recorded" in decided(tmp_path)[VECTOR].reason
+
+
+def test_one_dissenting_seed_leaves_a_claim_open(tmp_path: Path) -> None:
+    for seed, curve in ((0, FALLING), (1, FALLING), (2, FLAT)):
+        write_long_range(tmp_path, "copy", "lstm", axis_rows(curve, "length"), seed=seed)
+        write_long_range(tmp_path, "copy", "bahdanau", axis_rows(FLAT, "length"), seed=seed)
+    assert decided(tmp_path)[VECTOR].outcome == NOT_DECIDED
+
+
+def test_few_examples_leave_a_claim_open(tmp_path: Path) -> None:
+    for model, curve in (("lstm", {4: 1.0, 8: 0.93}), ("bahdanau", {4: 1.0, 8: 1.0})):
+        write_long_range(tmp_path, "copy", model, axis_rows(curve, "length", error=0.05))
+    verdict = decided(tmp_path)[VECTOR]
+    assert verdict.outcome == NOT_DECIDED
+    assert "the interval crosses 0.05" in verdict.reason
+
+
+def test_a_single_value_of_training_shows_no_loss(tmp_path: Path) -> None:
+    for model in ("lstm", "bahdanau"):
+        write_long_range(tmp_path, "associative-recall", model, axis_rows({8: 0.5}, "pairs, gap 104"))
+    claim = "One fixed vector must hold everything: the LSTM alone fails as pairs grow (associative-recall)"
+    assert "at more than one trained number of pairs, all else equal" in decided(tmp_path)[claim].reason
+
+
+def test_every_kind_of_associative_recall_has_its_claims(tmp_path: Path) -> None:
+    for task in ("associative-recall", "associative-recall-16-keys"):
+        write_long_range(tmp_path, task, "lstm", axis_rows(FALLING, "pairs"))
+        write_long_range(tmp_path, task, "bahdanau", axis_rows(FLAT, "pairs"))
+        claim = f"Attention on top of the RNN fixes the accuracy ({task})"
+        assert decided(tmp_path)[claim].outcome == SUPPORTED
+
+
+def test_groups_of_parts_are_those_of_the_ablations() -> None:
+    assert {part.group for part in PARTS} <= set(GROUPS)
+
+
+def test_gradients_kept_or_in_between(tmp_path: Path) -> None:
+    for decay, outcome in ((0.9, CONTRADICTED), (0.5, NOT_DECIDED), (0.3, SUPPORTED)):
+        write_long_range(tmp_path, "recall", "rnn", gradient_rows(decay), control=None)
+        assert decided(tmp_path)[GRADIENT].outcome == outcome
+
+
+def test_a_gradient_measured_over_a_few_tokens_only_decides_nothing(tmp_path: Path) -> None:
+    for last, outcome in ((16, NOT_DECIDED), (32, SUPPORTED)):
+        rows = [r for r in gradient_rows(0.2) if r["x"] <= last]  # 0.2 ** 4 = 0.0016 at 16
+        write_long_range(tmp_path, "recall", "rnn", rows, control=None)
+        verdict = decided(tmp_path)[GRADIENT]
+        assert verdict.outcome == outcome
+        assert ("not measured as far as 32 tokens" in verdict.reason) == (last < 32)
+        assert verdict.effect is not None
+
+
+def test_copying_far_needs_distance_and_every_model(tmp_path: Path) -> None:
+    for model in ("lstm", "transformer"):
+        write_long_range(tmp_path, "copy", model, axis_rows({8: 1.0, 10: 0.5}, "length", trained_to=8))
+    assert "at 1.5 times the trained length 8" in decided(tmp_path)[COPIES].reason
+    for model in ("lstm", "transformer"):
+        write_long_range(tmp_path, "copy", model, axis_rows({8: 1.0, 12: 0.5}, "length", trained_to=8))
+    assert decided(tmp_path)[COPIES].outcome == SUPPORTED  # 0.5 ** 4 = 0.0625
+    write_long_range(tmp_path, "copy", "rnn", axis_rows({8: 0.5, 12: 0.1}, "length", trained_to=8), control=0.5)
+    assert "under-trained on copy: plain RNN" in decided(tmp_path)[COPIES].reason
+
+
+def test_parity_needs_the_lstm_to_generalise_and_not_merely_to_lead(tmp_path: Path) -> None:
+    write_parity(tmp_path)
+    assert decided(tmp_path)[PARITY].outcome == SUPPORTED
+    rows = axis_rows({8: 1.0, 32: 1.0, 128: 0.65}, "length")
+    write_long_range(tmp_path, "parity", "lstm", rows)
+    assert decided(tmp_path)[PARITY].outcome == CONTRADICTED
+
+
+def test_shuffling_that_changes_something_contradicts_the_claim(tmp_path: Path) -> None:
+    for variant, value in (("none", 0.2), ("base", 0.4)):
+        rows = [row("permutation_difference", value, "probability", 64)]
+        write_long_range(tmp_path, "reverse", "transformer", rows, variant=variant)
+    assert decided(tmp_path)[SHUFFLED].outcome == CONTRADICTED
+
+
+def test_failing_without_a_part_is_evidence_only_if_the_whole_was_trained_enough(tmp_path: Path) -> None:
+    write_task(tmp_path, "copy")
+    write_ablations(tmp_path)
+    claim = "Without positions, order is lost (copy, variant none)"
+    assert decided(tmp_path)[claim].outcome == SUPPORTED
+    write_long_range(tmp_path, "copy", "transformer", axis_rows(FLAT, "length"), control=0.9)
+    assert "under-trained on copy: Transformer" in decided(tmp_path)[claim].reason
+
+
+def test_the_scaled_network_of_the_same_size_is_the_counterpart(tmp_path: Path) -> None:
+    write_task(tmp_path, "copy")
+    write_ablations(tmp_path)
+    reason = decided(tmp_path)["1/√d matters for what is learned (copy, variant unscaled-d64)"].reason
+    assert reason.startswith("Transformer, scaled-d64: ")
+    assert "scaled-d64" in ABLATIONS
+
+
+@pytest.mark.parametrize(
+    ("unscaled", "outcome"),
+    [
+        (1.99, SUPPORTED),
+        (2.0, NOT_DECIDED),  # half of 4 is not below half
+        (3.6, NOT_DECIDED),
+        (3.61, CONTRADICTED),
+    ],
+)
+def test_the_softmax_saturates_below_half_and_stays_even_above_nine_tenths(
+    tmp_path: Path, unscaled: float, outcome: str
+) -> None:
+    rows = [row("score_entropy", 4.0, "nats", 64, "head size, scaled", d) for d in (16, 64, 256)]
+    for d, value in ((16, 4.0), (64, unscaled), (256, 0.0)):  # only head size 64 counts
+        rows.append(row("score_entropy", value, "nats", 64, "head size, unscaled", d))
+    write_long_range(tmp_path, "recall", "transformer", rows, control=None)
+    verdict = decided(tmp_path)[SOFTMAX]
+    assert verdict.outcome == outcome
+    assert verdict.effect is not None
+    assert verdict.effect.value == pytest.approx(unscaled / 4)
+    assert effect_text(verdict.effect) == f"{unscaled / 4:.3f}"  # one value, no interval
+    assert verdict.reason.startswith(f"{unscaled:.2f} nats without scaling against 4.00 with it at d = 64")
+    assert ("the ratio is not below 0.5 and not above 0.9" in verdict.reason) == (outcome == NOT_DECIDED)
+
+
+@pytest.mark.parametrize("lost", ["head size, scaled", "head size, unscaled", 64])
+def test_a_softmax_measured_in_part_decides_nothing(tmp_path: Path, lost: str | int) -> None:
+    rows = [r for r in score_rows() if lost not in (r["x_name"], r["x"])]
+    write_long_range(tmp_path, "recall", "transformer", rows)
+    verdict = decided(tmp_path)[SOFTMAX]
+    assert verdict.outcome == NOT_DECIDED
+    assert verdict.reason == "not run: no score entropy with and without scaling at head size 64"
+
+
+def test_what_scaling_does_and_whether_it_matters_stand_side_by_side(tmp_path: Path) -> None:
+    write_task(tmp_path, "copy")
+    write_ablations(tmp_path)
+    texts = [claim.text for claim in all_claims(read_store(tmp_path, "quick"))]
+    assert texts[texts.index(SOFTMAX) + 1] == "1/√d matters for what is learned (copy, variant unscaled-d64)"
+
+
+def test_pairs_of_translations_decide_over_all_of_them(tmp_path: Path) -> None:
+    write_pairs(tmp_path)
+    assert decided(tmp_path)[CLOSE_PAIRS].outcome == SUPPORTED
+    write_long_range(tmp_path, PAIRS, "transformer", pair_rows({1: 0.97}, 0.7), control=None)
+    assert decided(tmp_path)[CLOSE_PAIRS].outcome == CONTRADICTED
+
+
+@pytest.mark.parametrize(
+    ("rule", "outcomes"),
+    [
+        (above, [CONTRADICTED, NOT_DECIDED, SUPPORTED]),
+        (below, [SUPPORTED, NOT_DECIDED, CONTRADICTED]),
+        (within, [SUPPORTED, NOT_DECIDED, CONTRADICTED]),
+    ],
+)
+def test_rules_ask_for_the_whole_interval(rule: Callable[[Interval, float, str], Verdict], outcomes: list[str]) -> None:
+    intervals = [Interval(0.02, 0.0, 0.04), Interval(0.05, 0.04, 0.06), Interval(0.08, 0.06, 0.1)]
+    assert [rule(interval, 0.05, "").outcome for interval in intervals] == outcomes
+    assert rule(Interval(1.0, float("nan"), float("nan")), 0.05, "").outcome == NOT_DECIDED
+
+
+def test_intervals_grow_until_they_hold_every_seed() -> None:
+    high = Point(1, wilson(0.9, 10_000), {0: 0.8, 1: 1.0}, 5000)
+    low = Point(2, wilson(0.5, 10_000), {0: 0.4, 1: 0.6}, 5000)
+    assert change(high, low)[1:] == pytest.approx((0.2, 0.6))  # any seed against any other
+    assert loss(high, low)[1:] == pytest.approx((0.4, 0.4), abs=0.02)  # each seed against itself
+
+
+def test_every_claim_has_a_rule_a_source_and_margins_in_words(tmp_path: Path) -> None:
+    write_everything(tmp_path, seeds=(0,))
+    store = read_store(tmp_path, "quick")
+    claims = all_claims(store)
+    assert len({claim.text for claim in claims}) == len(claims)
+    assert sum(claim.contrary for claim in claims) == 6
+    for claim in claims:
+        assert claim.source
+        assert all(word in claim.rule for word in ("Effect:", "Supported if", "contradicted if"))
+        assert judged(claim, Evidence(store)).reason
+
+
+def test_tasks_without_a_variant_to_compare_with_say_nothing_about_shuffling(tmp_path: Path) -> None:
+    """To parity the order of the bits does not matter, whatever the positions."""
+    write_long_range(tmp_path, "parity", "transformer", [row("permutation_difference", 1e-5, "probability", 100)])
+    for variant, shift in (("none", 0.0), ("base", 0.9)):
+        rows = [row("permutation_difference", shift, "probability", 100)]
+        write_long_range(tmp_path, "reverse", "transformer", rows, variant=variant)
+    assert decided(tmp_path)[SHUFFLED].outcome == SUPPORTED

@@ -1,0 +1,106 @@
+"""What carries the memory: gradients relative to the last token, probes, attention on the answer, shuffled sources."""
+
+from pathlib import Path
+
+import pytest
+
+from analysis.long_range.axes import Point
+from analysis.long_range.mechanisms import build, relative
+from analysis.page.blocks import Figures, Heading, Section, Table
+from analysis.page.figures import Figure
+from analysis.page.labels import Look
+from analysis.statistics.bleu import Interval
+from analysis.store import read_store
+from tests.support.fakes.long_range import (
+    axis_rows,
+    gradient_rows,
+    probe_rows,
+    write_ablations,
+    write_long_range,
+    write_published,
+    write_task,
+)
+from tests.support.fakes.runs import row
+
+
+def sections_of(path: Path) -> list[Section]:
+    store = read_store(path, "quick")
+    return build(store, Look(run.system for run in store.runs))
+
+
+def figures_of(section: Section) -> list[Figure]:
+    return [figure for block in section.blocks if isinstance(block, Figures) for figure in block.figures]
+
+
+def test_gradients_are_relative_to_the_last_token_of_the_same_run(tmp_path: Path) -> None:
+    for seed, decay in ((0, 0.5), (1, 0.25)):
+        write_long_range(tmp_path, "recall", "lstm", gradient_rows(decay), seed=seed)
+    (section,) = sections_of(tmp_path)
+    figures = figures_of(section)
+    assert [figure.title for figure in figures] == ["Gradient reach, at initialisation", "Gradient reach, trained"]
+    assert "LSTM: 1 at 1, 0.375 at 2, 0.156 at 4" in figures[0].description  # means of 0.5 and 0.25, 0.25 and 0.0625
+    table = next(block for block in section.blocks if isinstance(block, Table))
+    assert table.rows == [["LSTM", "0.016 at 32", "0.016 at 32"]]
+
+
+def test_a_gradient_of_zero_is_left_out() -> None:
+    def point(x: float, *norms: float) -> Point:
+        return Point(x, Interval(0, 0, 0), dict(enumerate(norms)), 8)
+
+    found = relative([point(1, 2.0, 0.0), point(2, 1.0, 1.0), point(4, 0.0, 3.0)])
+    assert [(p.x, p.seeds) for p in found] == [(1, {0: 1.0}), (2, {0: 0.5})]
+
+
+def test_gradients_of_zero_alone_draw_nothing(tmp_path: Path) -> None:
+    write_long_range(tmp_path, "recall", "lstm", [row("gradient_reach", 0.0, "norm", 8, "distance, trained", 1)])
+    assert figures_of(sections_of(tmp_path)[0]) == []
+
+
+def test_probes_show_their_chance(tmp_path: Path) -> None:
+    write_long_range(tmp_path, "agreement", "lstm", probe_rows())
+    (figure,) = figures_of(sections_of(tmp_path)[0])
+    assert "LSTM: 0.9 at 1, 0.6 at 4, 0.3 at 16" in figure.description
+    assert "chance, the most frequent noun: 0.1 at 1" in figure.description
+
+
+def test_a_probe_without_recorded_chance_is_drawn_without(tmp_path: Path) -> None:
+    rows = [r for r in probe_rows() if r["metric"] == "probe_accuracy"]
+    write_long_range(tmp_path, "agreement", "lstm", rows)
+    assert "chance" not in figures_of(sections_of(tmp_path)[0])[0].description
+
+
+def test_attention_is_shown_of_those_that_have_it(tmp_path: Path) -> None:
+    write_task(tmp_path, "recall")
+    (section,) = sections_of(tmp_path)
+    attention = figures_of(section)[-1]
+    assert attention.title == "Attention on the answer by gap"
+    assert "LSTM + attention: 0.8 at 4" in attention.description
+    assert "GRU" not in attention.description
+
+
+def test_shuffled_sources_are_tabled_with_every_variant(tmp_path: Path) -> None:
+    write_ablations(tmp_path)
+    (section,) = sections_of(tmp_path)
+    assert section.blocks[0] == Heading("Shuffled sources")
+    table = section.blocks[1]
+    assert isinstance(table, Table)
+    assert ["Transformer, none", "Copy", "1e-16", "1e-16 (0)"] in [list(line) for line in table.rows]
+
+
+@pytest.mark.parametrize("finished", [True, False])
+def test_nothing_measured_is_said(tmp_path: Path, finished: bool) -> None:
+    folder = write_long_range(tmp_path, "copy", "lstm", axis_rows({4: 1.0}, "length"))
+    if not finished:
+        (folder / "result.json").unlink()
+    (section,) = sections_of(tmp_path)
+    assert "No finished run measured gradients" in str(section.blocks)
+
+
+def test_attention_at_single_values_is_a_table(tmp_path: Path) -> None:
+    write_published(tmp_path)
+    (section,) = sections_of(tmp_path)
+    assert figures_of(section) == []
+    (table,) = (block for block in section.blocks if isinstance(block, Table))
+    assert table.caption.startswith("Attention on the answer at single settings, mean over seeds (lowest to highest")
+    assert table.header[1:] == ["4 pairs, gap 52, 512 keys", "8 pairs, gap 104, 512 keys"]
+    assert table.rows[0] == ["LSTM + attention", "0.800 (0.800 to 0.800)", "0.800 (0.800 to 0.800)"]

@@ -1,0 +1,121 @@
+"""Settings in words: what the fairness of a comparison depends on stands there, and nothing fails without it."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from analysis.long_range.axes import systems_of
+from analysis.long_range.networks import base_in_words, described, direction, forget_bias, positions, table
+from analysis.page.blocks import Table
+from analysis.store import Store, read_store
+from tests.support.fakes.long_range import NETWORKS, VARIANTS, axis_rows, settings_of, write_long_range
+
+ROWS = axis_rows({4: 1.0, 8: 0.9}, "length")
+
+
+def stored(path: Path) -> Store:
+    return read_store(path, "quick")
+
+
+def table_of(path: Path) -> Table | None:
+    store = stored(path)
+    return table(store, "copy", systems_of(store, "copy"))
+
+
+@pytest.mark.parametrize(
+    ("model", "words"),
+    [
+        ("rnn", ("plain RNN, hidden 208, 1 layer, embedding 64", "one direction", "–", "–")),
+        ("gru", ("GRU, hidden 124, 1 layer, embedding 64", "one direction", "–", "–")),
+        ("lstm", ("LSTM, hidden 104, 1 layer, embedding 64", "one direction", "–", "1")),
+        (
+            "bahdanau",
+            ("LSTM, hidden 82, 1 layer, embedding 64, attention by input feeding", "one direction", "–", "1"),
+        ),
+        (
+            "transformer",
+            (
+                "width 64, 4 heads, feed-forward 128, 2 encoder layers, 2 decoder layers, pre-norm",
+                "both directions",
+                "rotary",
+                "–",
+            ),
+        ),
+    ],
+)
+def test_networks_are_told_by_what_makes_them_differ(model: str, words: tuple[str, ...]) -> None:
+    network = NETWORKS[model]
+    assert (described(network), direction(network), positions(network), forget_bias(network)) == words
+
+
+@pytest.mark.parametrize(
+    ("model", "change", "said"),
+    [
+        ("lstm", {"dropout": 0.2}, "dropout 0.2"),
+        ("lstm", {"layers": 2}, "2 layers"),
+        ("lstm", {"tied": False}, "embeddings not tied"),
+        ("lstm", {"feed_context": True}, "source vector fed at every step"),
+        ("transformer", {"residual": False}, "no residual connections"),
+        ("transformer", VARIANTS["unscaled-d64"], "1 head, feed-forward 128"),
+        ("transformer", VARIANTS["unscaled-d64"], "scores not divided by √d"),
+        ("transformer", {"state_size": 16.0, "gates": [1, 2]}, "state size 16, gates 1, 2"),
+    ],
+)
+def test_what_is_out_of_the_ordinary_is_said(model: str, change: dict[str, Any], said: str) -> None:
+    assert said in described(NETWORKS[model] | change)
+    assert said not in described(NETWORKS[model])
+
+
+def test_biases_positions_and_directions_of_variants() -> None:
+    assert forget_bias(NETWORKS["lstm"] | VARIANTS["forget0"]) == "0"
+    assert forget_bias(NETWORKS["lstm"] | VARIANTS["chrono"]) == "chrono, up to 256"
+    assert forget_bias(NETWORKS["gru"] | VARIANTS["chrono"]) == "chrono, up to 256"
+    assert forget_bias(NETWORKS["rnn"] | VARIANTS["chrono"]) == "–"  # it has no gates
+    assert positions(NETWORKS["transformer"] | VARIANTS["learned"]) == "learned, up to 512"
+    assert direction(NETWORKS["lstm"] | {"bidirectional": True}) == "both directions"
+    assert (direction({}), positions({}), described({})) == ("–", "–", "")
+
+
+def test_the_table_has_a_row_for_each_system_and_a_column_for_what_else_differs(tmp_path: Path) -> None:
+    write_long_range(tmp_path, "copy", "lstm", ROWS, settings=settings_of("lstm", learning_rate=0.005))
+    write_long_range(tmp_path, "copy", "transformer", ROWS, settings=settings_of("transformer", warmup_steps=200))
+    found = table_of(tmp_path)
+    assert found is not None
+    assert found.header[5:] == ["initialisation scale", "learning rate", "warmup steps"]
+    assert [line[0] for line in found.rows] == ["LSTM", "Transformer"]
+    assert [list(line[5:]) for line in found.rows] == [["1.5", "0.005", "50"], ["1.5", "0.004", "200"]]
+    assert "but for the last columns" in found.caption
+
+
+def test_seeds_with_other_settings_are_both_told(tmp_path: Path) -> None:
+    for seed, rate in ((0, 0.001), (1, 0.002)):
+        settings = settings_of("lstm", learning_rate=rate)
+        write_long_range(tmp_path, "copy", "lstm", ROWS, seed=seed, settings=settings)
+    found = table_of(tmp_path)
+    assert found is not None
+    assert found.rows[0][-1] == "0.001 or 0.002"
+    assert found.rows[0][1] == "LSTM, hidden 104, 1 layer, embedding 64"
+
+
+@pytest.mark.parametrize("settings", [None, {}, {"init_args": {}}])
+def test_without_settings_there_is_no_table(tmp_path: Path, settings: dict[str, Any] | None) -> None:
+    write_long_range(tmp_path, "copy", "lstm", ROWS, settings=settings)
+    assert table_of(tmp_path) is None
+    assert base_in_words(stored(tmp_path), "copy", "lstm") == ""
+    assert stored(tmp_path).problems == []
+
+
+def test_a_run_without_settings_among_others_shows_dashes(tmp_path: Path) -> None:
+    write_long_range(tmp_path, "copy", "gru", ROWS)
+    write_long_range(tmp_path, "copy", "lstm", ROWS, settings=settings_of("lstm"))
+    found = table_of(tmp_path)
+    assert found is not None
+    assert list(found.rows[0]) == ["GRU", *["–"] * 6]
+
+
+def test_the_base_is_named_with_its_positions(tmp_path: Path) -> None:
+    write_long_range(tmp_path, "copy", "transformer", ROWS, settings=settings_of("transformer"))
+    assert base_in_words(stored(tmp_path), "copy", "transformer").endswith("pre-norm, rotary positions.")
+    write_long_range(tmp_path, "copy", "transformer", ROWS, settings=settings_of("transformer", "none"))
+    assert base_in_words(stored(tmp_path), "copy", "transformer").endswith("no position encoding.")

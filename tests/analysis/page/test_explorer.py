@@ -1,0 +1,142 @@
+"""The explorer of attention maps: bytes that are the weights, tokens that stay text, and what a browser makes of it."""
+
+import base64
+import json
+import re
+import shutil
+import subprocess
+from html import unescape
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import array_shapes, arrays
+from numpy.typing import NDArray
+
+from analysis.page.explorer import Explorer, explorer, packed
+from analysis.page.labels import Look
+from analysis.report import environment
+from analysis.store import System
+from tests.support.fakes.inspection import SOURCE_SENTENCES, sentences
+
+MODELS = ("bahdanau", "transformer")
+PAGE = (
+    '{% from "attention.html.jinja" import explorer, style %}<!DOCTYPE html><html lang="en"><meta charset="utf-8">'
+    "<title>maps</title><style>{{ style() }}</style><figure><div id='figure-static'></div></figure>"
+    "{{ explorer(block) }}</html>"
+)
+BROWSER = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+
+
+@given(arrays(np.float64, array_shapes(min_dims=3, max_dims=3, max_side=5), elements=st.floats(0, 1)))
+def test_bytes_are_the_weights_to_half_a_255th(weights: NDArray[np.float64]) -> None:
+    found = np.frombuffer(base64.b64decode(packed(weights.tolist())), np.uint8).reshape(weights.shape)
+    assert np.abs(found / 255 - weights).max() <= 0.5 / 255 + 1e-12
+
+
+def made(caption: str = "Every map.") -> Explorer:
+    kept = {System(m, "base"): {(s["test_set"], s["id"]): s for s in sentences(m)} for m in MODELS}
+    return explorer("explorer-multi30k", caption, Look(kept), kept, ["static"])
+
+
+def page(block: Explorer) -> str:
+    return environment().from_string(PAGE).render(block=block)
+
+
+def test_every_sentence_has_every_map_of_every_model() -> None:
+    block = made()
+    assert len(block.sentences) == SOURCE_SENTENCES
+    for i, sentence in enumerate(block.sentences):
+        tokens = len(sentences("bahdanau")[i]["source_tokens"])
+        assert sentence["name"] == f"{7 * i} of test2016, {tokens} tokens"
+        assert [model["label"] for model in sentence["models"]] == ["LSTM + attention", "Transformer"]
+        for name, model in zip(MODELS, sentence["models"], strict=True):
+            recorded = sentences(name)[i]
+            assert (model["source"], model["target"]) == (recorded["source_tokens"], recorded["target_tokens"])
+            for kept in model["maps"]:
+                weights = np.asarray(recorded["maps"][kept["name"]])
+                found = np.frombuffer(base64.b64decode(kept["weights"]), np.uint8).reshape(weights.shape)
+                assert kept["heads"] == len(weights)
+                assert np.abs(found / 255 - weights).max() < 0.002
+
+
+def test_tokens_cannot_leave_the_data(tmp_path: Path) -> None:
+    html = page(made(caption="<script>alert(3)</script>"))
+    assert re.findall(r"<script[^>]*>", html) == ['<script type="application/json">', '<script type="module">']
+    assert html.count("</script>") == 2
+    assert "<img" not in html
+    assert "&lt;script&gt;alert(3)" in html
+    data = re.search(r'<script type="application/json">(.*?)</script>', html, re.DOTALL)
+    assert data
+    assert json.loads(data[1]) == made().data
+
+
+def test_nothing_is_loaded_from_elsewhere() -> None:
+    html = re.sub(r"<script type=.application/json.>.*?</script>", "", page(made()), flags=re.DOTALL)
+    html = html.replace("http://www.w3.org/2000/svg", "")  # a name, not an address
+    assert not re.search(r"https?:|\bsrc=|@import|url\(|\bimport\b|fetch", html)
+
+
+def test_without_scripts_it_is_hidden() -> None:
+    assert re.search(r'<figure class="explorer" id="explorer-multi30k" hidden>', page(made()))
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(BROWSER is None, reason="needs Chromium")
+def test_a_browser_draws_what_was_recorded(tmp_path: Path) -> None:
+    """The map shown first is the last one, mean of its heads, of the first sentence."""
+    body = browsed(page(made()), tmp_path)
+    assert "<img" not in body
+    assert re.search(r'<figure hidden="">', body)  # the figures that it stands for
+    assert '<figure class="explorer" id="explorer-multi30k">' in body
+    for model, drawing in zip(MODELS, drawings(body), strict=True):
+        first = sentences(model)[0]
+        name, heads = list(first["maps"].items())[-1]
+        weights = np.asarray(heads).mean(axis=0)
+        shown = [float(value) for value in re.findall(r'fill-opacity="([\d.]+)"', drawing)]
+        assert shown == pytest.approx(weights.flatten().tolist(), abs=0.005)
+        texts = [unescape(text) for text in re.findall(r"<text[^>]*>(.*?)</text>", drawing)]
+        assert texts == [*first["target_tokens"], *first["source_tokens"]]
+        assert f"{name}, head: mean of heads" in unescape(drawing)
+    heads = re.findall(r"<option value=\"\d+\">(mean of heads|\d)</option>", body)
+    assert heads == ["mean of heads", "mean of heads", "1", "2"]
+
+
+CHOOSE = """<script type="module">
+const [sentence, , , map, head] = document.querySelectorAll(".explorer select");
+for (const [select, value] of [[sentence, SENTENCE], [map, MAP], [head, HEAD]]) {
+  select.value = value;
+  select.dispatchEvent(new Event("change"));
+}
+</script>"""
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(BROWSER is None, reason="needs Chromium")
+@pytest.mark.parametrize(("name", "head"), [("encoder layer 2", 2), ("decoder layer 1", 1), ("cross layer 1", 2)])
+def test_a_browser_draws_what_is_chosen(tmp_path: Path, name: str, head: int) -> None:
+    kept = sentences("transformer")[2]
+    place = list(kept["maps"]).index(name)
+    script = CHOOSE.replace("SENTENCE", "2").replace("MAP", str(place)).replace("HEAD", str(head))
+    drawing = drawings(browsed(page(made()) + script, tmp_path))[1]
+    shown = [float(value) for value in re.findall(r'fill-opacity="([\d.]+)"', drawing)]
+    assert shown == pytest.approx(np.asarray(kept["maps"][name][head - 1]).flatten().tolist(), abs=0.005)
+    source, target = kept["source_tokens"], kept["target_tokens"]
+    expected = {"encoder": [*source, *source], "decoder": [*target, "<s>", *target[:-1]], "cross": [*target, *source]}
+    texts = [unescape(text) for text in re.findall(r"<text[^>]*>(.*?)</text>", drawing)]
+    assert texts == expected[name.split()[0]]
+    assert f"{name}, head: {head}" in unescape(drawing)
+
+
+def browsed(html: str, folder: Path) -> str:
+    """What a browser makes of a page, without its scripts."""
+    (folder / "page.html").write_text(html, encoding="utf-8")
+    command = [str(BROWSER), "--headless", "--no-sandbox", "--disable-gpu", "--dump-dom", f"file://{folder}/page.html"]
+    dom = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True).stdout
+    return re.sub(r"<script.*?</script>", "", dom, flags=re.DOTALL)
+
+
+def drawings(body: str) -> list[str]:
+    return re.findall(r"<svg.*?</svg>", body, re.DOTALL)

@@ -1,0 +1,306 @@
+"""The section on speed: right numbers and ratios, nothing compared that does not compare, nothing hidden."""
+
+import math
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from analysis.claims.evidence import Evidence
+from analysis.page.blocks import Block, Figures, Heading, Notice, Paragraph, Table
+from analysis.report import build, main
+from analysis.speed.section import build as section_of
+from analysis.speed.section import summary
+from analysis.speed.wording import figure, memory, operations, percent, times
+from analysis.statistics.bleu import Interval
+from analysis.store import read_store
+from tests.support.fakes.long_range import write_task
+from tests.support.fakes.runs import result, row
+from tests.support.fakes.speed import (
+    block_rows,
+    spread,
+    write_cost,
+    write_curve,
+    write_decoding,
+    write_devices,
+    write_everything,
+    write_length,
+    write_peers,
+    write_speed,
+    write_sweep,
+    write_text,
+)
+
+TOPICS = (
+    "By length",
+    "Precision, compilation and variants",
+    "By width",
+    "By batch",
+    "Real sentences",
+    "Decoding",
+    "Several devices",
+    "Time and operations to quality: multi30k",
+    "Beside other people's code",
+)
+
+
+def blocks(path: Path) -> list[Block]:
+    evidence = Evidence(read_store(path, "quick"))
+    return section_of(evidence.speed, evidence.qualities).blocks
+
+
+def table(found: list[Block], words: str) -> dict[str, list[str]]:
+    """Rows by their first cell of the table whose caption has these words; of several rows of a name the last."""
+    chosen = next(block for block in found if isinstance(block, Table) and words in block.caption)
+    return {cells[0]: list(cells[1:]) for cells in chosen.rows}
+
+
+def texts(found: list[Block], kind: type = Paragraph) -> str:
+    return " ".join(block.text for block in found if isinstance(block, Paragraph | Notice) and isinstance(block, kind))
+
+
+@pytest.fixture(scope="module")
+def everything(tmp_path_factory: pytest.TempPathFactory) -> list[Block]:
+    path = tmp_path_factory.mktemp("everything")
+    write_everything(path)
+    return blocks(path)
+
+
+def test_topics_come_in_order(everything: list[Block]) -> None:
+    assert [block.text for block in everything if isinstance(block, Heading)] == list(TOPICS)
+    assert isinstance(everything[0], Paragraph)
+
+
+def test_it_opens_with_how_fast_each_trains(everything: list[Block]) -> None:
+    assert isinstance(everything[0], Paragraph)
+    text = everything[0].text
+    assert "multi30k en-de (32-bit, eager): Transformer 6,000, LSTM 5,000 and LSTM + attention 2,600" in text
+    assert re.search(r"The Transformer's rate is 1\.20 \([\d. to]+\) times the LSTM's and 2\.31", text)
+    assert "a step on a batch of 4,096 tokens goes from" in text
+    assert "LSTM 49.6 ms at 16 to 654 at 1024 (×13.2)" in text
+
+
+def test_machine_and_kernels_are_named(everything: list[Block]) -> None:
+    machine = table(everything, "Measured on")
+    assert machine["processor"] == ["made-up CPU, 2 cores"]
+    assert machine["GPUs"] == ["none"]
+    assert (machine["matmul peak, 32-bit"], machine["matmul peak, bf16"]) == (["200 GFLOP/s"], ["800 GFLOP/s"])
+    ran = table(everything, "What ran")
+    assert "flash (CPU)" in ran["Transformer"]
+    assert "oneDNN LSTM" in ran["LSTM"]
+    assert "bf16" in ran["LSTM, bf16"]
+    assert "compiled" in ran["Transformer, compiled"]
+
+
+def test_tables_by_length_hold_the_medians(everything: list[Block]) -> None:
+    clock, work = table(everything, "Time at a fixed"), table(everything, "Work of the same")
+    assert clock["LSTM"] == ["1024", "196 [193–199]", "589 [580–598]", "654 [645–664]", "6,259 [6,165–6,353]"]
+    assert work["LSTM"] == ["1024", "12,518", "9.17 GFLOP/s", "4.6 %", "67 MiB"]
+    depth = table(everything, "What must wait")
+    assert depth["LSTM"] == ["O(n·d²)", "O(n)", "O(n)", "32", "2,048"]
+    assert depth["Transformer"] == ["O(n²·d)", "O(1)", "O(1)", "6", "6"]
+
+
+def test_crossings_are_said_and_listed(everything: list[Block]) -> None:
+    crossings = table(everything, "step times cross")
+    # 40 + 0.6 n = 90 + 0.25 n at n = 142.9, here on straight lines between logarithms
+    assert 138 < float(crossings["LSTM below, Transformer above"][0]) < 147
+    assert "the LSTM is faster than the Transformer, beyond it slower" in texts(everything)
+
+
+def test_variants_stand_beside_their_base(everything: list[Block]) -> None:
+    variants = next(block for block in everything if isinstance(block, Table) and "Speed of a variant" in block.caption)
+    rows = {(row[0], row[1]): row[2:] for row in variants.rows}
+    assert rows["LSTM", "bf16"][0] == "1.67 (1.67 to 1.67)"
+    assert rows["Transformer", "compiled"][-1] == "21.5"
+    assert rows["Transformer", "math-attention"][2:4] == ["out of memory", "14.07"]
+    assert "Out of memory: Transformer, math-attention at length 1024." in texts(everything)
+
+
+def test_real_sentences_decoding_and_devices_hold_their_numbers(everything: list[Block]) -> None:
+    real = table(everything, "Real sentences")
+    assert real["LSTM"][:3] == ["5,000 [4,925–5,075]", "4,800 [4,728–4,872]", "0.96 (0.96 to 0.96)"]
+    assert real["LSTM"][-1] == "7.0 %"
+    said = texts(everything)
+    assert "a token costs it the same however many it has written" in said
+    assert "×1.00 (0.97 to 1.03) for the LSTM" in said
+    assert "×3.07 (2.98 to 3.16) for the Transformer" in said
+    assert "processes of one CPU with 2 cores, no GPU" in said
+    devices = table(everything, "all processes together")
+    assert devices["Transformer"][2:4] == ["5,400 [5,319–5,481]", "90 %"]
+
+
+def test_peers_are_compared_with_the_same_dropout(everything: list[Block]) -> None:
+    training = table(everything, "Training the Transformer")
+    assert training["ours, bf16"][1] == "5.28 (5.28 to 5.28)"
+    assert training["ours, 32-bit, no dropout"][1] == "3.33 (3.33 to 3.33)"
+    assert training["JoeyNMT, 32-bit"][1] == training["JoeyNMT, 32-bit, no dropout"][1] == "–"
+    assert "torch.nn.Transformer in a textbook loop" in training
+    translating = table(everything, "Translating the test set with the Transformer")
+    assert translating["ours, 32-bit"] == ["30 [29.6–30.4]", "3.33 (3.33 to 3.33)", "14.2"]
+    assert "torch.nn.Transformer in a textbook loop" not in translating
+
+
+def test_figures_are_there_once_and_have_captions(everything: list[Block]) -> None:
+    shown = [figure for block in everything if isinstance(block, Figures) for figure in block.figures]
+    names = [figure.name for figure in shown]
+    assert len(names) == len(set(names)) == 3 + 4 + 4 + 4 + 2 + 1
+    assert {"speed-step-seconds-length", "speed-devices-weak", "speed-quality-multi30k"} <= set(names)
+    assert all(block.caption for block in everything if isinstance(block, Figures))
+
+
+def test_levels_that_were_not_reached_say_so(tmp_path: Path) -> None:
+    write_text(tmp_path, "lstm", 1.0, 1.0)
+    write_cost(tmp_path, "lstm", 1e6)
+    write_curve(tmp_path, "lstm", [(60.0, 1000.0, 10.0)])
+    write_curve(tmp_path, "transformer", [(60.0, 2000.0, 30.0)])
+    quality = next(b for b in blocks(tmp_path) if isinstance(b, Table) and "Until validation BLEU" in b.caption)
+    rows = {(row[0], row[1]): row[2:] for row in quality.rows}
+    assert rows["LSTM", "10.0"] == ["1 min 00 s", "3.00", "1,000", "1 GFLOP"]
+    assert rows["Transformer", "10.0"] == ["20.0 s", "1.00", "667", "–"]
+    assert rows["LSTM", "30.0"] == ["not reached", "–", "–", "–"]
+
+
+def test_times_to_quality_of_runs_side_by_side_carry_a_caution(tmp_path: Path) -> None:
+    times = {"started": "2026-01-02T03:00:00+00:00", "finished": "2026-01-02T04:00:00+00:00"}
+    write_text(tmp_path, "lstm", 1.0, 1.0)
+    for model in ("lstm", "transformer"):
+        write_curve(tmp_path, model, [(60.0, 1000.0, 10.0)], **times)
+    said = texts(blocks(tmp_path), Notice)
+    assert "no fair comparison: other runs were going on at the same time" in said
+
+
+def machine(**changes: Any) -> dict[str, Any]:
+    return {"machine": result("quick", "lstm", "base", 0, [])["machine"] | changes}
+
+
+def test_other_machines_are_named_and_in_no_number(tmp_path: Path) -> None:
+    write_length(tmp_path, "lstm", lambda n: 1.0)
+    write_length(tmp_path, "bahdanau", lambda n: 2.0)
+    write_length(tmp_path, "transformer", lambda n: 7.0, changes=machine(gpus=["NVIDIA made-up"]))
+    found = blocks(tmp_path)
+    said = texts(found, Notice)
+    assert "left out of this section: length, Transformer (made-up CPU, 2 cores, 2 threads, NVIDIA made-up)" in said
+    assert "Transformer" not in table(found, "Time at a fixed")
+    assert "7,000" not in str(found)
+
+
+def test_other_commits_are_marked(tmp_path: Path) -> None:
+    write_length(tmp_path, "lstm", lambda n: 1.0)
+    git = {"commit": "abcdef0123", "dirty": True}
+    write_text(tmp_path, "lstm", 1.0, 1.0)
+    assert texts(blocks(tmp_path), Notice) == ""
+    write_length(tmp_path, "transformer", lambda n: 1.0, changes={"git": git})
+    said = texts(blocks(tmp_path), Notice)
+    assert "different commits, compare them with care: " in said
+    assert "abcdef01 with uncommitted changes (length)" in said
+
+
+def test_a_noisy_clock_is_said(tmp_path: Path) -> None:
+    rows: list[dict[str, Any]] = []
+    for n in (16, 32, 64):
+        rows += [row(f"step_seconds{q}", v, "s", 5, "length", n) for q, v in (("", 1.0), ("_q25", 0.8), ("_q75", 1.3))]
+    write_speed(tmp_path, "length", "lstm", rows)
+    assert "for half of the step times by length the quartiles lie 50 % of the median apart" in texts(
+        blocks(tmp_path), Notice
+    )
+    write_length(tmp_path, "lstm", lambda n: 1.0)
+    assert texts(blocks(tmp_path), Notice) == ""
+
+
+def test_a_length_without_memory_is_a_row(tmp_path: Path) -> None:
+    write_length(tmp_path, "lstm", lambda n: 1.0)
+    write_length(tmp_path, "transformer", lambda n: 1.0, memory_ends=512)
+    found = blocks(tmp_path)
+    assert table(found, "Time at a fixed")["Transformer"] == ["1024", "–", "–", "out of memory", "–"]
+    assert table(found, "Work of the same")["Transformer"][-1] == "out of memory"
+
+
+@pytest.mark.parametrize(
+    "write",
+    [
+        lambda path: write_length(path, "transformer", lambda n: 1.0, lengths=(16,)),
+        lambda path: write_length(path, "transformer", lambda n: 1.0, memory_ends=1),
+        lambda path: write_length(path, "mamba", lambda n: n, blocks=False),
+        lambda path: write_length(path, "lstm", lambda n: n, variant="bf16"),
+        lambda path: write_sweep(path, "width", (64,)),
+        lambda path: write_text(path, "transformer", 10.0, 0.0),
+        lambda path: write_decoding(path, "lstm", lambda n: 1.0, lengths=(), batches=(1,)),
+        lambda path: write_devices(path, "lstm", 0.9, 0.8),
+        lambda path: write_cost(path, "lstm", 1e6),
+        lambda path: write_peers(path, "bahdanau", "fp32", 100.0),
+        lambda path: write_speed(path, "peers-x-en-de", "lstm", spread("sentences_per_second", 1.0, "sentences/s")),
+        lambda path: write_speed(path, "a-new-task", "lstm", [row("step_seconds", 1.0, "s", 1)]),
+        lambda path: write_speed(path, "length", "lstm", [], blocks=block_rows("step_seconds", 1.0)),
+    ],
+)
+def test_any_part_alone_is_shown(tmp_path: Path, write: Any) -> None:
+    write(tmp_path)
+    found = blocks(tmp_path)
+    assert any(isinstance(block, Table) for block in found)
+    assert "nan" not in " ".join(map(str, found)).replace("nanm", "").split()
+    evidence = Evidence(read_store(tmp_path, "quick"))
+    assert summary(evidence.store, evidence.speed).startswith("Speed: ")
+
+
+def test_without_a_finished_run_the_section_says_so(tmp_path: Path) -> None:
+    (write_length(tmp_path, "lstm", lambda n: 1.0) / "result.json").unlink()
+    text, sections = build(read_store(tmp_path, "quick"))
+    assert text == "No speed run of the suite quick has finished yet."
+    assert "No speed run has finished yet" in str(next(s for s in sections if s.identifier == "speed").blocks)
+
+
+def test_memory_and_speed_share_one_ledger(tmp_path: Path) -> None:
+    write_task(tmp_path, "copy")
+    _, before = build(read_store(tmp_path, "quick"))
+    assert next(s for s in before if s.identifier == "claims").title == "Claims"
+    write_everything(tmp_path)
+    text, sections = build(read_store(tmp_path, "quick"))
+    order = [section.identifier for section in sections]
+    assert order.index("claims") < order.index("learning") < order.index("speed") < order.index("task-copy")
+    ledger = next(section for section in sections if section.identifier == "claims")
+    assert ledger.title == "Claims"
+    claims = str(ledger.blocks)
+    assert "Attention costs O(n²): time (Transformer)" in claims
+    assert "One fixed vector must hold everything" in claims
+    assert "Claims on speed hold for the machine" in claims
+    assert "The margins for the synthetic tasks were fixed" in claims
+    assert text.index("BLEU on") < text.index("Speed: target tokens") < text.index("Long range: ")
+
+
+def test_links_of_claims_lead_to_figures_and_kernels_are_no_metric_settings(tmp_path: Path) -> None:
+    write_everything(tmp_path / "runs")
+    main(["--suite", "quick", "--runs", str(tmp_path / "runs"), "--results", str(tmp_path / "results")])
+    folder = tmp_path / "results" / "quick"
+    html, text = (folder / "report.html").read_text(), (folder / "report.md").read_text()
+    ids = re.findall(r'\bid="([^"]+)"', html)
+    assert len(ids) == len(set(ids))
+    links = set(re.findall(r'href="#(figure-[^"]+)"', html))
+    assert {"figure-speed-step-seconds-length", "figure-curve-multi30k-val-bleu-seconds"} <= links <= set(ids)
+    assert all((folder / image).is_file() for image in re.findall(r"\]\((figures/[^)]+)\)", text))
+    assert "different metric settings" not in html
+    assert "make speed SUITE=quick" in html
+    assert "make speed-peers SUITE=quick" in html
+
+
+@pytest.mark.parametrize(
+    ("shown", "text"),
+    [
+        (figure(1234.5), "1,234"),
+        (figure(0.01234), "0.0123"),
+        (figure(math.nan), "–"),
+        (memory(3 * 2**30), "3.00 GiB"),
+        (memory(5 * 2**20), "5 MiB"),
+        (operations(2.5e12), "2.5 TFLOP"),
+        (operations(198e9, "/s"), "198 GFLOP/s"),
+        (operations(3.3e18), "3.3 EFLOP"),
+        (operations(12.0), "12 FLOP"),
+        (percent(0.456), "46 %"),
+        (percent(0.046), "4.6 %"),
+        (percent(math.nan), "–"),
+        (times(Interval(-0.001, -0.02, 0.0)), "0.00 (−0.02 to 0.00)"),
+    ],
+)
+def test_units(shown: str, text: str) -> None:
+    assert shown == text

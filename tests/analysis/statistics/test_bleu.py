@@ -1,0 +1,201 @@
+"""Intervals and tests against their oracles: sacreBLEU, tables of the t distribution, and cases with a known answer."""
+
+import math
+import random
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sacrebleu.metrics import BLEU, CHRF
+from sacrebleu.significance import PairedTest, Result
+
+from analysis.statistics.bleu import (
+    SAMPLES,
+    TRIALS,
+    bleu_interval,
+    bleu_of,
+    bleu_of_each,
+    bootstrap_bleu,
+    compare_bleu,
+    holm,
+    mean_interval,
+    percentile_interval,
+    resampled_counts,
+    sentence_chrf,
+    sentence_chrfs,
+    sentence_statistics,
+    t_interval,
+)
+from tests.support.fakes.runs import corpus, corrupted
+
+REFERENCES = corpus(80)
+
+
+def system(rate: float, seed: int) -> list[str]:
+    rng = random.Random(seed)
+    return [corrupted(reference, rate, rng) for reference in REFERENCES]
+
+
+BAD, GOOD = system(0.5, 1), system(0.2, 2)
+
+
+def corpus_bleu(hypotheses: list[str], references: list[str]) -> float:
+    return BLEU().corpus_score(hypotheses, [references]).score
+
+
+sentences = st.lists(
+    st.tuples(*[st.text("abcd .,é", max_size=30)] * 2).filter(lambda pair: pair[1].strip()), min_size=1, max_size=6
+)
+
+
+@settings(max_examples=60, deadline=None)
+@given(sentences)
+def test_summed_statistics_give_the_corpus_bleu_of_sacrebleu(pairs: list[tuple[str, str]]) -> None:
+    hypotheses, references = (list(part) for part in zip(*pairs, strict=True))
+    sums = sentence_statistics(tuple(hypotheses), tuple(references)).sum(axis=0)
+    assert bleu_of(sums) == pytest.approx(corpus_bleu(hypotheses, references))
+
+
+def test_a_bootstrap_sample_is_a_corpus_of_the_drawn_sentences() -> None:
+    counts = resampled_counts(len(REFERENCES), samples=3)
+    assert counts.sum(axis=1).tolist() == [len(REFERENCES)] * 3
+    drawn = np.repeat(np.arange(len(REFERENCES)), counts[1].astype(int))
+    expected = corpus_bleu([BAD[i] for i in drawn], [REFERENCES[i] for i in drawn])
+    statistics = sentence_statistics(tuple(BAD), tuple(REFERENCES))
+    assert bootstrap_bleu(statistics, counts)[1] == pytest.approx(expected)
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.lists(st.tuples(*[st.integers(0, 30)] * 6), min_size=1, max_size=5))
+def test_many_scores_at_once_are_those_of_sacrebleu(rows: list[tuple[int, ...]]) -> None:
+    sums = []
+    for length, reference, *matches in rows:
+        totals = [max(length - n, 0) for n in range(4)]
+        sums.append([length, reference, *(min(m, t) for m, t in zip(matches, totals, strict=True)), *totals])
+    array = np.array(sums, dtype=float)
+    assert bleu_of_each(array) == pytest.approx([bleu_of(row) for row in array])
+
+
+def paired_test(systems: list[list[str]], kind: str, trials: int) -> Result:
+    named = [(str(i), hypotheses) for i, hypotheses in enumerate(systems)]
+    _, scores = PairedTest(named, {"BLEU": BLEU(references=[REFERENCES])}, None, kind, trials)()
+    return scores["BLEU"][1]
+
+
+def test_samples_are_those_of_sacrebleus_paired_bootstrap() -> None:
+    statistics = sentence_statistics(tuple(GOOD), tuple(REFERENCES))
+    samples = bootstrap_bleu(statistics, resampled_counts(len(REFERENCES)))
+    assert samples.mean() == pytest.approx(paired_test([BAD, GOOD], "bs", SAMPLES).mean, abs=1e-6)
+
+
+@pytest.mark.parametrize("other", [BAD, system(0.2, 3), system(0.25, 4), system(0.3, 5)])
+def test_p_is_that_of_sacrebleus_paired_randomisation(other: list[str]) -> None:
+    expected = paired_test([GOOD, other], "ar", TRIALS).p_value
+    assert compare_bleu(GOOD, other, REFERENCES).p == pytest.approx(expected, abs=2.5 / TRIALS)
+
+
+def test_p_does_not_depend_on_who_is_the_baseline() -> None:
+    other = system(0.25, 4)
+    assert compare_bleu(GOOD, other, REFERENCES).p == compare_bleu(other, GOOD, REFERENCES).p
+
+
+def test_with_nothing_to_find_p_is_small_as_seldom_as_it_says() -> None:
+    ps = [compare_bleu(system(0.3, 2 * i), system(0.3, 2 * i + 1), REFERENCES).p for i in range(40)]
+    assert sum(p < 0.5 for p in ps) in range(10, 31)
+    assert sum(p < 0.05 for p in ps) <= 6
+
+
+def test_better_system_is_found_better_and_itself_is_not() -> None:
+    clear = compare_bleu(BAD, GOOD, REFERENCES)
+    assert clear.difference.value == pytest.approx(corpus_bleu(GOOD, REFERENCES) - corpus_bleu(BAD, REFERENCES))
+    assert 0 < clear.difference.low < clear.difference.value < clear.difference.high
+    assert clear.p < 0.01
+    nothing = compare_bleu(GOOD, GOOD, REFERENCES)
+    assert nothing.difference == (0, 0, 0)
+    assert nothing.p == 1  # sacreBLEU's own test says 0.0001
+    alike = compare_bleu(GOOD, system(0.2, 3), REFERENCES)
+    assert alike.difference.low < 0 < alike.difference.high
+    assert alike.p > 0.05
+
+
+def test_comparison_turns_round() -> None:
+    there, back = (compare_bleu(a, b, REFERENCES).difference for a, b in ((BAD, GOOD), (GOOD, BAD)))
+    assert (there.value, there.low, there.high) == pytest.approx((-back.value, -back.high, -back.low))
+
+
+def test_interval_shrinks_with_more_sentences_and_covers_the_score() -> None:
+    statistics = sentence_statistics(tuple(BAD), tuple(REFERENCES))
+    few, many = bleu_interval([statistics[:20]]), bleu_interval([np.tile(statistics, (5, 1))])
+    assert many.low < many.value < many.high
+    assert many.high - many.low < (few.high - few.low) / 2
+
+
+def test_interval_of_several_seeds_is_about_their_mean() -> None:
+    seeds = [sentence_statistics(tuple(system(0.3, seed)), tuple(REFERENCES)) for seed in (4, 5)]
+    both = bleu_interval(seeds)
+    each = [bleu_interval([s]) for s in seeds]
+    assert both.value == pytest.approx(np.mean([i.value for i in each]))
+    assert min(i.low for i in each) < both.low < both.value < both.high < max(i.high for i in each)
+
+
+def test_percentiles_hold_95_percent() -> None:
+    interval = percentile_interval(50, np.arange(1001, dtype=float))
+    assert interval == (50, 25, 975)
+
+
+def test_t_interval_of_three_seeds_uses_the_tables_4_303() -> None:
+    interval = t_interval([1.0, 2.0, 3.0])
+    assert interval.value == 2
+    assert interval.high - 2 == pytest.approx(4.3027 / math.sqrt(3), rel=1e-4)
+    assert 2 - interval.low == pytest.approx(interval.high - 2)
+
+
+def test_one_seed_has_no_interval() -> None:
+    interval = t_interval([34.2])
+    assert interval.value == 34.2
+    assert math.isnan(interval.low)
+    assert math.isnan(interval.high)
+
+
+def test_sentence_chrf_is_that_of_sacrebleu() -> None:
+    assert sentence_chrf("ein roter Ball", "ein roter Ball") == pytest.approx(100)
+    assert sentence_chrf("", "ein Ball") == 0
+    assert sentence_chrf(BAD[0], REFERENCES[0]) == CHRF().sentence_score(BAD[0], [REFERENCES[0]]).score
+
+
+def test_chrf_of_many_sentences_is_that_of_each() -> None:
+    expected = [sentence_chrf(h, r) for h, r in zip(BAD, REFERENCES, strict=True)]
+    assert sentence_chrfs(tuple(BAD), tuple(REFERENCES)).tolist() == expected
+
+
+def test_holm_on_a_worked_example() -> None:
+    # four tests: 0.005 x 4, 0.01 x 3, 0.03 x 2, and 0.04 x 1, which may not be below the one before
+    assert holm([0.01, 0.04, 0.03, 0.005]).tolist() == pytest.approx([0.03, 0.06, 0.06, 0.02])
+    assert holm([0.7, 0.8]).tolist() == [1, 1]
+    assert holm([0.02]).tolist() == [0.02]
+    assert holm([]).tolist() == []
+
+
+@given(st.lists(st.floats(0, 1), min_size=1, max_size=12))
+def test_holm_rejects_what_the_procedure_step_by_step_rejects(p_values: list[float]) -> None:
+    rejected: set[int] = set()
+    for step, index in enumerate(sorted(range(len(p_values)), key=p_values.__getitem__)):
+        if p_values[index] * (len(p_values) - step) > 0.05:
+            break
+        rejected.add(index)
+    adjusted = holm(p_values)
+    assert {i for i, p in enumerate(adjusted) if p <= 0.05} == rejected
+    assert all(p <= a <= min(1, p * len(p_values)) for p, a in zip(p_values, adjusted, strict=True))
+
+
+def test_interval_of_a_mean_is_as_wide_as_its_standard_error_says() -> None:
+    values = np.random.default_rng(1).normal(3, 2, 400)
+    interval = mean_interval(values)
+    assert interval.value == pytest.approx(values.mean())
+    assert interval.high - interval.low == pytest.approx(2 * 1.96 * values.std() / 20, rel=0.1)
+
+
+def test_shared_samples_cannot_be_changed_by_accident() -> None:
+    with pytest.raises(ValueError, match="read-only"):
+        resampled_counts(10)[0, 0] = 1

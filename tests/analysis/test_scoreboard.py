@@ -1,0 +1,88 @@
+"""The best value is marked where the intervals allow it and nowhere else."""
+
+import math
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from analysis import scoreboard
+from analysis.page.blocks import Best, Table
+from analysis.scoreboard import Question, Score
+from analysis.speed.runs import measured
+from analysis.statistics.bleu import Interval
+from analysis.store import System, read_store
+from analysis.translation.bleu import measure
+from tests.support.fakes.long_range import write_task
+from tests.support.fakes.runs import write_run, write_suite
+
+A, B, C = (System(model, "base") for model in ("lstm", "bahdanau", "transformer"))
+
+
+def asked(*intervals: tuple[float, float, float], higher: bool = True, weak: int | None = None) -> System | None:
+    scores = {s: Score("", Interval(*i), s == weak) for s, i in zip((A, B, C), intervals, strict=False)}
+    scores = {s: score._replace(weak=number == weak) for number, (s, score) in enumerate(scores.items())}
+    return Question("", scores, higher, "results").best
+
+
+@pytest.mark.parametrize(
+    ("intervals", "higher", "best"),
+    [
+        (((1, 0.5, 1.5), (3, 2.5, 3.5), (2, 1.6, 2.4)), True, B),
+        (((1, 0.5, 1.5), (3, 2.5, 3.5), (2, 1.6, 2.4)), False, A),
+        (((1, 0.5, 1.7), (3, 2.5, 3.5), (2, 1.6, 2.4)), False, None),  # A's interval reaches into C's
+        (((1, 0.9, 1.1), (3, 2.3, 3.5), (2, 1.6, 2.4)), True, None),
+        (((1, 1, 1), (1, 1, 1)), True, None),  # a tie
+        (((1, math.nan, math.nan), (3, 2.5, 3.5)), True, None),
+        (((3, 2.9, 3.1),), True, None),  # nobody to compare with
+    ],
+)
+def test_best_is_whose_interval_lies_apart(
+    intervals: tuple[tuple[float, float, float], ...], higher: bool, best: System | None
+) -> None:
+    assert asked(*intervals, higher=higher) == best
+
+
+def test_nobody_beats_a_model_that_was_not_trained_enough() -> None:
+    assert asked((0.5, 0.4, 0.6), (1, 0.99, 1)) == B
+    assert asked((0.5, 0.4, 0.6), (1, 0.99, 1), weak=0) is None
+
+
+ends = st.tuples(st.floats(0, 10), st.floats(0, 1), st.floats(0, 1)).map(lambda v: (v[0], v[0] - v[1], v[0] + v[2]))
+
+
+@given(st.lists(ends, min_size=2, max_size=3), st.booleans())
+def test_a_marked_value_is_beyond_every_point_of_all_others(
+    intervals: list[tuple[float, float, float]], higher: bool
+) -> None:
+    best = asked(*intervals, higher=higher)
+    if best is not None:
+        mine = intervals[(A, B, C).index(best)]
+        others = [interval for interval in intervals if interval is not mine]
+        assert all(mine[1] > other[2] if higher else mine[2] < other[1] for other in others)
+
+
+def test_every_kind_of_question_has_its_row_and_links_to_its_section(tmp_path: Path) -> None:
+    for model, error in (("lstm", 0.9), ("bahdanau", 0.5), ("transformer", 0.02)):
+        write_run(tmp_path, model, sentences=40, test_sets=("test",), error=error)
+    write_task(tmp_path, "copy")
+    store = read_store(tmp_path, "quick")
+    section = scoreboard.build(store, measure(store), measured(store))
+    assert section is not None
+    table = next(block for block in section.blocks if isinstance(block, Table))
+    questions = {row[0]: row for row in table.rows}
+    assert "Translation: BLEU on multi30k, test" in questions
+    copies = [row for text, row in questions.items() if text.startswith("Long range: copy, accuracy at length")]
+    assert len(copies) == 2
+    assert {row[-1] for row in table.rows} == {"results", "task-copy"}
+    assert all(sum(isinstance(cell, Best) for cell in row) <= 1 for row in table.rows)
+    translation = questions["Translation: BLEU on multi30k, test"]
+    marked = [name for name, cell in zip(table.header, translation, strict=True) if isinstance(cell, Best)]
+    assert marked == ["Transformer"]
+
+
+def test_without_results_there_is_no_scoreboard(tmp_path: Path) -> None:
+    write_suite(tmp_path, sentences=5, test_sets=("test",))
+    store = read_store(tmp_path, "quick")
+    assert scoreboard.build(store, [], measured(store)) is None

@@ -1,0 +1,201 @@
+"""The section on attention: what inspection found, what is shown without it, and files that cannot be used."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from analysis.page.blocks import Figures, Notice, Paragraph, Section, Table
+from analysis.page.explorer import Explorer
+from analysis.page.labels import Look
+from analysis.store import Store, System, read_store
+from analysis.translation.attention import MAPS, build, chosen
+from experiments.record.schema import attention_complaint
+from tests.support.fakes.inspection import HEADS, inspection_folder, sentences, write_inspection
+from tests.support.fakes.runs import ERRORS, folder_of, write_json, write_run, write_suite
+
+Change = Callable[[list[dict[str, Any]]], Any]
+
+
+def stored(path: Path) -> Store:
+    return read_store(path, "quick")
+
+
+def section(store: Store) -> Section:
+    (found,) = build(store, Look(run.system for run in store.runs))
+    return found
+
+
+def words(found: Section) -> str:
+    return " ".join(block.text for block in found.blocks if isinstance(block, Paragraph | Notice))
+
+
+def figures(found: Section) -> list[str]:
+    return [figure.name for block in found.blocks if isinstance(block, Figures) for figure in block.figures]
+
+
+def explorers(found: Section) -> list[Explorer]:
+    return [block for block in found.blocks if isinstance(block, Explorer)]
+
+
+def write_all(path: Path) -> None:
+    write_suite(path, sentences=8, test_sets=("test2016",))
+    for model in HEADS:
+        write_inspection(path, model)
+
+
+def test_without_inspection_the_maps_of_the_translation_runs_are_shown(tmp_path: Path) -> None:
+    write_suite(tmp_path, sentences=8, test_sets=("test2016",))
+    found = section(stored(tmp_path))
+    assert len(figures(found)) == 2 * MAPS
+    assert explorers(found) == []
+    assert "LSTM: no attention, one vector holds the whole source." in words(found)
+    assert "Transformer: cross layer 10" in words(found)  # the last layer by number, not by spelling
+    assert "make inspect SUITE=quick adds every layer and head" in words(found)
+
+
+def test_without_any_map_there_is_no_section(tmp_path: Path) -> None:
+    write_run(tmp_path, "lstm", sentences=8, test_sets=("test2016",))
+    (folder_of(tmp_path, "lstm") / "attention.json").write_text("[]", encoding="utf-8")
+    assert build(stored(tmp_path), Look([System("lstm", "base")])) == []
+
+
+def test_an_inspected_suite_has_maps_to_choose_from_and_roles(tmp_path: Path) -> None:
+    write_all(tmp_path)
+    store = stored(tmp_path)
+    found = section(store)
+    (block,) = explorers(found)
+    maps = {m["label"]: [each["name"] for each in m["maps"]] for m in block.sentences[0]["models"]}
+    assert maps == {"LSTM + attention": ["additive"], "Transformer": list(HEADS["transformer"])}
+    assert list(block.replaces) == [name for name in figures(found) if not name.startswith("attention-heads")]
+    assert len(block.replaces) == 2 * 3
+    assert figures(found)[-1] == "attention-heads-multi30k"
+    assert "LSTM: no attention, one vector holds the whole source." in words(found)
+    assert "make inspect" not in words(found)
+    assert any(isinstance(block, Table) for block in found.blocks)
+    assert store.problems == []
+    first = next(i for i, each in enumerate(found.blocks) if isinstance(each, Explorer))
+    assert max(i for i, each in enumerate(found.blocks) if isinstance(each, Figures) and not each.chart) < first
+
+
+def test_figures_replaced_are_those_of_the_last_layer(tmp_path: Path) -> None:
+    write_all(tmp_path)
+    found = section(stored(tmp_path))
+    maps = [block for block in found.blocks if isinstance(block, Figures) and not block.chart]
+    assert [figure.title for figure in maps[0].figures] == ["LSTM + attention", "Transformer"]
+    assert "Transformer: cross layer 2, mean over its heads" in words(found)
+
+
+def test_models_that_were_not_inspected_are_named(tmp_path: Path) -> None:
+    write_all(tmp_path)
+    (inspection_folder(tmp_path, "bahdanau") / "result.json").unlink()
+    found = section(stored(tmp_path))
+    assert "Not inspected, and so not shown here: LSTM + attention. Run make inspect SUITE=quick." in words(found)
+    assert [m["label"] for m in explorers(found)[0].sentences[0]["models"]] == ["Transformer"]
+
+
+def test_a_model_trained_again_since_is_named(tmp_path: Path) -> None:
+    write_all(tmp_path)
+    write_run(tmp_path, "transformer", sentences=8, changes={"finished": "2026-01-02T05:00:00+00:00"})
+    assert "Transformer seed 0 was trained again after it was inspected" in words(section(stored(tmp_path)))
+
+
+def test_models_are_shown_with_a_seed_that_all_have(tmp_path: Path) -> None:
+    for model, seed in (("bahdanau", 1), ("bahdanau", 2), ("transformer", 0), ("transformer", 1)):
+        write_inspection(tmp_path, model, seed=seed, config_hash=f"hash{seed}")
+    runs = chosen(stored(tmp_path), "inspection", "multi30k")
+    assert {system.model: run.seed for system, run in runs.items()} == {"bahdanau": 1, "transformer": 1}
+    assert chosen(stored(tmp_path), "bleu", "multi30k") == {}
+
+
+def test_an_inspection_alone_is_shown(tmp_path: Path) -> None:
+    write_inspection(tmp_path, "transformer")
+    assert len(explorers(section(stored(tmp_path)))) == 1
+
+
+def drop_field(entries: list[dict[str, Any]]) -> None:
+    del entries[1]["source_tokens"]
+
+
+def drop_row(entries: list[dict[str, Any]]) -> None:
+    entries[1]["maps"]["encoder layer 1"][0].pop()
+
+
+def drop_rows(entries: list[dict[str, Any]]) -> None:
+    for head in entries[1]["maps"]["encoder layer 1"]:
+        head.pop()
+
+
+def drop_token(entries: list[dict[str, Any]]) -> None:
+    entries[1]["target_tokens"].pop()
+
+
+def word(entries: list[dict[str, Any]]) -> None:
+    entries[1]["maps"]["cross layer 2"][1][0][0] = "much"
+
+
+def too_much(entries: list[dict[str, Any]]) -> None:
+    entries[1]["maps"]["cross layer 2"][1][0][0] = 1.5
+
+
+def not_a_number(entries: list[dict[str, Any]]) -> None:
+    entries[1]["maps"]["cross layer 2"][1][0][0] = float("nan")
+
+
+@pytest.mark.parametrize(
+    ("change", "complaint"),
+    [
+        (drop_field, "it has no source_tokens"),
+        (drop_row, "map 'encoder layer 1' is not a table of numbers"),
+        (drop_rows, "map 'encoder layer 1' has shape"),
+        (drop_token, "map 'decoder layer 1' has shape"),
+        (word, "map 'cross layer 2' is not a table of numbers"),
+        (too_much, "map 'cross layer 2' has weights outside 0 to 1"),
+        (not_a_number, "map 'cross layer 2' has weights outside 0 to 1"),
+    ],
+)
+def test_a_sentence_that_cannot_be_drawn_is_named_and_left_out(tmp_path: Path, change: Change, complaint: str) -> None:
+    write_all(tmp_path)
+    path = inspection_folder(tmp_path, "transformer") / "attention.json"
+    entries = sentences("transformer")
+    change(entries)
+    path.write_text(json.dumps(entries), encoding="utf-8")
+    store = stored(tmp_path)
+    found = section(store)
+    (problem,) = store.problems
+    assert problem.startswith(f"{path}, sentence 1: {complaint}")
+    assert problem.endswith(f"delete {path.parent} and run `make inspect SUITE=quick`.")
+    assert [s["name"].split()[0] for s in explorers(found)[0].sentences] == ["0", "14"]
+
+
+@pytest.mark.parametrize(
+    ("content", "said"), [("{}", "it holds a dict"), ("[{", "cannot be read"), (None, "cannot be")]
+)
+def test_a_file_that_cannot_be_read_is_named_and_the_rest_shown(tmp_path: Path, content: str | None, said: str) -> None:
+    write_all(tmp_path)
+    path = inspection_folder(tmp_path, "transformer") / "attention.json"
+    path.unlink()
+    if content is not None:
+        path.write_text(content, encoding="utf-8")
+    store = stored(tmp_path)
+    found = section(store)
+    (problem,) = store.problems
+    assert problem.startswith(str(path))
+    assert said in problem
+    assert [m["label"] for m in explorers(found)[0].sentences[0]["models"]] == ["LSTM + attention"]
+    assert "Transformer, 10 heads" in words(found)
+
+
+def test_a_map_missing_from_one_sentence_takes_the_sentence_out(tmp_path: Path) -> None:
+    write_all(tmp_path)
+    entries = sentences("transformer")
+    del entries[0]["maps"]["encoder layer 2"]
+    write_json(inspection_folder(tmp_path, "transformer") / "attention.json", entries)
+    (block,) = explorers(section(stored(tmp_path)))
+    assert [s["name"].split()[0] for s in block.sentences] == ["7", "14"]
+
+
+def test_a_sentence_as_recorded_has_nothing_to_complain_of() -> None:
+    assert [attention_complaint(s) for model in ERRORS for s in sentences(model)] == [""] * 9

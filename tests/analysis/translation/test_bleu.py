@@ -1,0 +1,43 @@
+"""The results section: p values beside their adjusted ones, all pairs, and nothing where there is nothing."""
+
+from pathlib import Path
+
+from analysis.page.blocks import Table
+from analysis.page.labels import Look, probability
+from analysis.store import Store, System, read_store
+from analysis.translation.bleu import build, measure, summary
+from tests.support.fakes.runs import write_run, write_suite
+
+LSTM = System("lstm", "base")
+
+
+def tables(store: Store) -> list[Table]:
+    look = Look(run.system for run in store.runs)
+    return [block for block in build(store, look, measure(store)).blocks if isinstance(block, Table)]
+
+
+def test_raw_and_adjusted_p_stand_beside_each_other(tmp_path: Path) -> None:
+    write_suite(tmp_path, sentences=25)
+    store = read_store(tmp_path, "quick")
+    first = measure(store)[0]
+    quality, *others = tables(store)
+    assert list(quality.header[-2:]) == ["p", "p (Holm)"]
+    for row, outcome in zip(quality.rows, first.outcomes.values(), strict=True):
+        p = outcome.comparison.p if outcome.comparison else float("nan")
+        assert list(row[-2:]) == [probability(p), probability(outcome.p_holm)]
+    pairs = next(table for table in others if table.header[0] == "pair")
+    assert len(pairs.rows) == 2 * 3
+    assert "Holm" in pairs.caption
+
+
+def test_the_summary_gives_the_adjusted_p(tmp_path: Path) -> None:
+    write_suite(tmp_path, sentences=25, test_sets=("test",))
+    store = read_store(tmp_path, "quick")
+    assert "after Holm's correction)." in summary(store, measure(store))
+
+
+def test_one_model_is_told_without_comparisons(tmp_path: Path) -> None:
+    write_run(tmp_path, "lstm", sentences=10, test_sets=("test",))
+    store = read_store(tmp_path, "quick")
+    assert not any(table.header[0] == "pair" for table in tables(store))
+    assert summary(store, measure(store)).endswith(f"LSTM {measure(store)[0].outcomes[LSTM].mean:.1f}.")

@@ -1,0 +1,116 @@
+"""Properties of generated sentence pairs."""
+
+import re
+from random import Random
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from datamodules.embedded.grammar import SentencePair, generate_pair, repeats
+from datamodules.embedded.morphology import AUXILIARIES, VERBS
+
+RELATIVE = ("der", "die", "das", "den", "dem", "denen")
+SUBORDINATE = ("weil", "obwohl", "wenn", "während", "dass")
+FINITE = {verb.prefix + form for verb in VERBS for form in (verb.singular, verb.plural)}
+FINITE |= {form for forms in AUXILIARIES.values() for form in forms[2:]} | {"regnet", "schneit", "scheint"}
+SWAPS = {frozenset((verb.singular, verb.plural)) for verb in VERBS} | {
+    frozenset(forms[2:]) for forms in AUXILIARIES.values()
+}
+
+lengths = st.integers(3, 50)
+seeds = st.integers(0, 2**32)
+
+
+@pytest.fixture(scope="module")
+def pairs() -> list[SentencePair]:
+    rng = Random(5)
+    return [generate_pair(rng, rng.randint(4, 40)) for _ in range(3000)]
+
+
+@given(seeds, lengths)
+@settings(deadline=None)
+def test_length_is_the_wanted_one_within_a_word(seed: int, words: int) -> None:
+    assert abs(generate_pair(Random(seed), words).words - words) <= 1
+
+
+@given(seeds, lengths)
+@settings(deadline=None)
+def test_the_seed_decides_the_pair(seed: int, words: int) -> None:
+    assert generate_pair(Random(seed), words) == generate_pair(Random(seed), words)
+
+
+def test_too_short_a_sentence_is_refused() -> None:
+    with pytest.raises(ValueError, match="words is 2, but the shortest sentence has 3 words"):
+        generate_pair(Random(0), 2)
+
+
+def test_sentences_are_written_with_capital_full_stop_and_single_commas(pairs: list[SentencePair]) -> None:
+    for pair in pairs:
+        for text in (pair.english, pair.german):
+            assert re.fullmatch(r"[A-ZÄÖÜ][a-zA-ZäöüÄÖÜß]*(,? [a-zA-ZäöüÄÖÜß]+)*\.", text), text
+
+
+def test_verbs_stand_last_in_relative_and_subordinate_clauses(pairs: list[SentencePair]) -> None:
+    checked = 0
+    for pair in pairs:
+        segments = pair.german[0].lower() + pair.german[1:].rstrip(".")
+        parts = [part.split() for part in segments.split(", ")]
+        for position, part in enumerate(parts):
+            start = part[1] if part[0] in ("und", "aber") else part[0]
+            # further on, an article after a comma may also continue the clause around a relative clause
+            if start in SUBORDINATE or (position == 1 and start in RELATIVE and start == part[0]):
+                followed = parts[position + 1][0] if position + 1 < len(parts) else ""
+                assert part[-1] in FINITE or followed in RELATIVE, pair.german
+                checked += 1
+    assert checked > 2000
+
+
+def test_english_articles_fit_the_next_sound(pairs: list[SentencePair]) -> None:
+    for pair in pairs:
+        assert not re.search(r"\b([Aa] [aeiou]|[Aa]n [^aeiou])", pair.english), pair.english
+
+
+def test_whom_and_who_are_for_people(pairs: list[SentencePair]) -> None:
+    assert not any(re.search(r"\b(dog|cat|book|car|apple)s? who", pair.english) for pair in pairs)
+    assert any(" whom " in pair.english for pair in pairs)
+
+
+def test_contrast_differs_in_the_number_of_one_verb(pairs: list[SentencePair]) -> None:
+    contrasted = [pair for pair in pairs if pair.german_contrast is not None]
+    assert len(contrasted) > 0.8 * len(pairs)
+    for pair in contrasted:
+        assert pair.german_contrast is not None
+        right, wrong = (re.findall(r"\w+", text) for text in (pair.german, pair.german_contrast))
+        assert len(right) == len(wrong)
+        different = [(a, b) for a, b in zip(right, wrong, strict=True) if a != b]
+        assert len(different) == 1
+        assert frozenset(different[0]) in SWAPS
+
+
+def test_distance_counts_the_words_before_the_contrasted_verb(pairs: list[SentencePair]) -> None:
+    for pair in pairs:
+        if pair.german_contrast is None or pair.distance == 0:
+            continue
+        right, wrong = pair.german.split(), pair.german_contrast.split()
+        verb_at = next(i for i, (a, b) in enumerate(zip(right, wrong, strict=True)) if a != b)
+        head = right[verb_at - pair.distance - 1].rstrip(",")
+        assert head[0].isupper(), pair.german
+    assert max(pair.distance for pair in pairs) >= 10
+
+
+def test_attractors_need_a_distance(pairs: list[SentencePair]) -> None:
+    assert all(pair.distance > 0 for pair in pairs if pair.attractors)
+    assert sum(pair.attractors > 0 for pair in pairs) > 50
+
+
+def test_both_numbers_and_verb_second_sentences_occur(pairs: list[SentencePair]) -> None:
+    assert {pair.subject_number for pair in pairs} == {"singular", "plural"}
+    inverted = sum(pair.german.startswith(("Heute ", "Jetzt ", "Morgen ", "Bald ")) for pair in pairs)
+    assert inverted > 20
+
+
+def test_repetitions_are_found_within_a_few_words_only() -> None:
+    assert repeats(["a", "chef", "who", "sleeps", "sleeps"])
+    assert not repeats(["dog", *["very"] * 10, "dog"])
+    assert not repeats(["the", "man", "and", "the", "woman"])

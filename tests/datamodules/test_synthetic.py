@@ -1,0 +1,161 @@
+from collections.abc import Iterator
+from itertools import islice
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from datamodules import synthetic
+from datamodules.batch import IGNORE, Batch
+from datamodules.synthetic import Axis, FreshBatches, SyntheticData
+from datamodules.tasks.copying import Copy
+from datamodules.tasks.recall import Recall
+
+
+def copying(**changes: Any) -> SyntheticData:
+    given: dict[str, Any] = {"task": Copy(5), "train": [{"length": [2, 4, 9]}], "control": {"length": 2}}
+    given |= {"test": [Axis("length", [2, 12])], "rows": 3, "validation_examples": 12}
+    return SyntheticData(**{**given, **changes})
+
+
+def recalling(**changes: Any) -> SyntheticData:
+    train = [{"gap": [1, 8], "symbols": [2]}, {"gap": [4], "symbols": [1, 3]}]
+    test = [Axis("gap", [1, 16], {"symbols": 2}), Axis("symbols", [1, 5], {"gap": 4})]
+    given: dict[str, Any] = {"task": Recall(), "train": train, "control": {"gap": 1, "symbols": 2}, "test": test}
+    return SyntheticData(**{**given, **changes})
+
+
+def same(one: Batch, other: Batch) -> bool:
+    return all(torch.equal(a, b) for a, b in zip(one, other, strict=True))
+
+
+def first(batches: FreshBatches, count: int) -> list[Batch]:
+    return list(islice(iter(batches), count))
+
+
+@given(st.integers(0, 10**6), st.integers(0, 10**6))
+@settings(max_examples=30, deadline=None)
+def test_a_training_batch_follows_from_seed_and_number_alone(seed: int, number: int) -> None:
+    data = copying(seed=seed)
+    batch = data.training_batch(number)
+    assert same(batch, copying(seed=seed).training_batch(number))
+    assert not same(batch, copying(seed=seed + 1).training_batch(number))
+    assert not same(batch, data.training_batch(number + 1))
+    assert batch.ids.tolist() == [number * 3, number * 3 + 1, number * 3 + 2]
+
+
+def test_every_combination_is_trained_on_about_as_often() -> None:
+    lengths = [batch.source.shape[1] for batch in first(copying().train_dataloader(), 600)]
+    counts = np.bincount(lengths)
+    assert set(lengths) == {2, 4, 9}
+    assert counts[[2, 4, 9]].min() > 150  # 200 expected, deviation 11.5
+
+
+def test_grids_are_put_one_after_another() -> None:
+    points = [(point["gap"], point["symbols"]) for point in recalling().points]
+    assert points == [(1, 2), (8, 2), (4, 1), (4, 3)]
+
+
+def test_a_curriculum_begins_with_the_first_combination_and_ends_with_all() -> None:
+    lengths = [batch.source.shape[1] for batch in first(copying(curriculum_steps=300).train_dataloader(), 600)]
+    assert set(lengths[:100]) == {2}
+    assert set(lengths[100:200]) == {2, 4}
+    assert set(lengths[200:300]) == {2, 4, 9}
+    assert set(lengths[300:]) == {2, 4, 9}
+
+
+def test_examples_to_be_evaluated_are_fixed_whatever_the_seed() -> None:
+    for split in ("val", "test"):
+        one, other = (copying(seed=seed).examples(split, {"length": 9}, 40) for seed in (0, 1))
+        assert same(one, other)
+        assert one.ids.tolist() == list(range(40))
+
+
+def test_splits_and_points_share_no_examples() -> None:
+    """With 5^9 sources 40 drawn twice are disjoint unless they were drawn from one state."""
+    data = copying()
+    point = {"length": 9}
+    draws = [data.examples(split, point, 40).source for split in ("val", "test")]
+    draws += [batch.source for batch in first(data.train_dataloader(), 60) if batch.source.shape[1] == 9]
+    sources = [tuple(row.tolist()) for draw in draws for row in draw]
+    assert len(set(sources)) == len(sources)
+    longer = data.examples("test", {"length": 12}, 40).source[:, :9]
+    assert not torch.equal(longer, draws[1])
+
+
+def test_a_point_is_the_same_in_whatever_order_it_is_written() -> None:
+    data = recalling()
+    assert same(data.examples("test", {"gap": 4, "symbols": 2}, 5), data.examples("test", {"symbols": 2, "gap": 4}, 5))
+
+
+def test_validation_has_every_trained_combination() -> None:
+    batches = list(copying().val_dataloader())
+    assert [batch.source.shape for batch in batches] == [(4, 2), (4, 4), (4, 9)]
+    assert all((batch.labels != IGNORE).all() for batch in batches)
+
+
+@pytest.mark.parametrize("world", [2, 3])
+def test_devices_share_the_batches_out(world: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    alone = first(copying().train_dataloader(), 6 * world)
+    validation = [batch.source.shape[1] for batch in copying().val_dataloader()]
+    dealt: list[list[Batch]] = []
+    lengths: list[int] = []
+    for rank in range(world):
+        monkeypatch.setattr(synthetic, "rank_and_world", lambda rank=rank: (rank, world))
+        dealt.append(first(copying().train_dataloader(), 6))
+        lengths += [batch.source.shape[1] for batch in copying().val_dataloader()]
+    together = [batch for turn in zip(*dealt, strict=True) for batch in turn]
+    assert all(same(a, b) for a, b in zip(together, alone, strict=True))
+    assert sorted(lengths) == validation
+
+
+def test_a_device_for_which_no_validation_is_left_scores_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(synthetic, "rank_and_world", lambda: (3, 4))
+    (spare,) = copying().val_dataloader()
+    assert len(spare.ids) == 4
+    assert (spare.labels == IGNORE).all()
+
+
+@given(st.integers(0, 20), st.integers(1, 5))
+@settings(max_examples=30, deadline=None)
+def test_a_loader_goes_on_where_its_checkpoint_was_taken(taken: int, more: int) -> None:
+    whole, parts = copying().train_dataloader(), copying().train_dataloader()
+    batches: Iterator[Batch] = iter(whole)
+    expected = list(islice(batches, taken + more))[taken:]
+    first(parts, taken)
+    resumed = copying().train_dataloader()
+    resumed.load_state_dict(parts.state_dict() if taken else {"taken": 0})
+    assert all(same(a, b) for a, b in zip(first(resumed, more), expected, strict=True))
+    assert resumed.state_dict() == {"taken": taken + more}
+
+
+def test_what_lies_within_training_is_told_from_what_lies_beyond() -> None:
+    data = recalling()
+    assert data.in_distribution({"gap": 5, "symbols": 2})
+    assert not data.in_distribution({"gap": 9, "symbols": 2})
+    assert not data.in_distribution({"gap": 4, "symbols": 4})
+    assert not data.in_distribution({"gap": 0, "symbols": 2})
+
+
+def test_an_axis_names_what_is_varied_and_what_is_not() -> None:
+    axis = Axis("gap", [1, 16], {"symbols": 2})
+    assert axis.name == "gap, symbols 2"
+    assert axis.points() == {1: {"gap": 1, "symbols": 2}, 16: {"gap": 16, "symbols": 2}}
+    assert Axis("length", [3]).name == "length"
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"train": [{"gap": [1]}]}, r"data.train\[0\] gives gap, but Recall needs a value for each of gap, symbols"),
+        ({"control": {"gap": 1, "symbols": 2, "length": 3}}, "data.control gives gap, length, symbols, but Recall"),
+        ({"test": [Axis("gap", [1])]}, r"data.test\[0\] gives gap, but Recall"),
+        ({"control": {}}, "data.control gives nothing, but Recall"),
+    ],
+)
+def test_a_setting_that_does_not_fit_the_task_is_named(changes: dict[str, Any], said: str) -> None:
+    with pytest.raises(ValueError, match=said):
+        recalling(**changes)

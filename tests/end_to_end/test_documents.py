@@ -1,0 +1,177 @@
+"""What the documents say exists: paths, links, targets, variables, commands, versions."""
+
+import re
+import shlex
+import tomllib
+from collections.abc import Iterator
+from importlib.util import find_spec
+from pathlib import Path
+
+import pytest
+import yaml
+from packaging.requirements import Requirement
+from packaging.version import Version
+
+from experiments.run import build_parser
+from tests.support.readme import ROOT, fences, files_to_write, snippets
+
+DOCUMENTS = [ROOT / "README.md", ROOT / "CHANGELOG.md"]
+# What commands make or the reader brings; all else that looks like a path must be there.
+NOT_IN_A_CHECKOUT = ("runs/", "results/", "data/", ".venv/", "../corpora", "corpus/")
+NAMES_OF_NO_FILE = ("result.json", "lstm-wide.yaml")  # one in each run's folder, one as an example
+PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
+MALICIOUS = {"lightning": ("2.6.2", "2.6.3"), "pytorch-lightning": ("2.6.2", "2.6.3")}
+
+
+def visible(document: Path) -> str:
+    return re.sub(r"<!--.*?-->", "", document.read_text(encoding="utf-8"), flags=re.DOTALL)
+
+
+def prose(document: Path) -> str:
+    return re.sub(r"^```.*?^```$", "", visible(document), flags=re.MULTILINE | re.DOTALL)
+
+
+def inline_code(document: Path) -> list[str]:
+    return re.findall(r"`([^`\n]+)`", prose(document))
+
+
+def commands() -> list[str]:
+    """Every shell command, continued lines joined, comments dropped."""
+    blocks = [block.replace("\\\n", " ") for block in fences("sh")]
+    lines = [line.split("  #")[0].split(" # ")[0].strip() for block in blocks for line in block.splitlines()]
+    return [line for line in lines if line] + [code for d in DOCUMENTS for code in inline_code(d) if " " in code]
+
+
+def mentioned_paths(document: Path) -> Iterator[str]:
+    for code in inline_code(document):
+        if re.fullmatch(r"\.{0,2}[\w-][\w./-]*", code) and (
+            "/" in code or re.search(r"\.(py|ya?ml|md|toml|lock|cff)$", code)
+        ):
+            yield code
+
+
+def lock() -> dict[str, Version]:
+    files = ("requirements.lock", "requirements-ray.lock")
+    lines = [line for name in files for line in (ROOT / name).read_text().splitlines() if line[:1] not in ("#", "-")]
+    pins = [line.partition("==")[::2] for line in lines if line]
+    return {name.lower().replace("_", "-"): Version(version) for name, version in pins}
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda d: d.name)
+def test_every_path_named_is_there(document: Path) -> None:
+    for path in mentioned_paths(document):
+        if not path.startswith(NOT_IN_A_CHECKOUT) and path not in NAMES_OF_NO_FILE:
+            known = (ROOT / path).exists() if "/" in path else any(ROOT.glob(f"experiments/**/{path}"))
+            assert known, path
+
+
+def test_paths_are_found_at_all() -> None:
+    """Guards the test above: a pattern that finds nothing would pass."""
+    assert {"models/", "common.yaml"} <= set(mentioned_paths(ROOT / "README.md"))
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda d: d.name)
+def test_links_resolve(document: Path) -> None:
+    headings = re.findall(r"^#+ (.+)$", prose(document), re.MULTILINE)
+    anchors = {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}
+    for target in re.findall(r"\]\(([^)\s]+)\)", prose(document)):
+        path, _, anchor = target.partition("#")
+        if target.startswith("https://"):
+            continue
+        assert (document.parent / path).exists(), target
+        assert not anchor or anchor in anchors, target
+
+
+def test_make_commands_name_targets_and_variables_that_exist() -> None:
+    makefile = (ROOT / "Makefile").read_text()
+    targets = set(re.findall(r"^([a-z-]+):", makefile, re.MULTILINE))
+    variables = set(re.findall(r"^([A-Z_]+) \?=", makefile, re.MULTILINE))
+    calls = [shlex.split(command)[1:] for command in commands() if command.startswith("make ")]
+    assert len(calls) > 10
+    for words in calls:
+        for word in words:
+            name, equals, _ = word.partition("=")
+            assert name in (variables if equals else targets), words
+
+
+def test_modules_and_settings_of_python_commands_exist() -> None:
+    calls = [shlex.split(command) for command in commands() if " -m experiments." in command]
+    assert calls
+    for words in calls:
+        place = words.index("-m")
+        assert find_spec(words[place + 1]), words
+        if "--help" not in words and len(words) > place + 2:
+            build_parser().parse_args(words[place + 2 :])
+
+
+def test_files_that_a_reader_is_asked_to_write_are_not_there_yet() -> None:
+    assert len(files_to_write()) == 6
+    for path in files_to_write():
+        assert not (ROOT / path).exists(), path
+
+
+def test_the_readmes_code_compiles() -> None:
+    for code in [*snippets(), *(text for path, text in files_to_write().items() if path.endswith(".py"))]:
+        compile(code, "README.md", "exec")
+
+
+@pytest.mark.parametrize("pattern", ["*.md", "*.toml", "*.cff", "Makefile", ".ci/run", "experiments/**/*.yaml"])
+def test_no_document_or_setting_names_a_place_on_one_machine(pattern: str) -> None:
+    files = list(ROOT.glob(pattern))
+    assert files
+    for file in files:
+        text = file.read_text(encoding="utf-8")
+        assert not re.search(r"(?<![\w.:/~-])/(home|work|root|tmp|mnt|Users|opt|srv)\b", text), file
+        assert not re.search(r"\b[A-Z]:\\", text), file
+
+
+def test_the_lock_file_satisfies_the_ranges() -> None:
+    pins = lock()
+    extras = PYPROJECT["project"]["optional-dependencies"]
+    requirements = map(Requirement, [*PYPROJECT["project"]["dependencies"], *(r for e in extras.values() for r in e)])
+    for requirement in requirements:
+        name = requirement.name.lower().replace("_", "-")
+        assert name in pins, f"{name} is locked nowhere"
+        assert requirement.specifier.contains(pins[name]), f"{requirement} but {pins[name]} is locked"
+
+
+def test_malicious_releases_can_neither_be_resolved_nor_locked() -> None:
+    lightning = next(r for r in map(Requirement, PYPROJECT["project"]["dependencies"]) if r.name == "lightning")
+    for name, versions in MALICIOUS.items():
+        assert str(lock()[name]) not in versions
+        assert not any(lightning.specifier.contains(version) for version in versions)
+
+
+def test_every_dependency_has_an_upper_bound() -> None:
+    for requirement in map(Requirement, PYPROJECT["project"]["dependencies"]):
+        assert any(s.operator in ("<", "==") for s in requirement.specifier), requirement
+
+
+def test_versions_agree() -> None:
+    version = PYPROJECT["project"]["version"]
+    citation = yaml.safe_load((ROOT / "CITATION.cff").read_text(encoding="utf-8"))
+    assert citation["version"] == version
+    assert re.findall(r"^## (\S+)", (ROOT / "CHANGELOG.md").read_text(), re.MULTILINE)[0] == version
+
+
+def test_the_citation_has_what_its_format_asks_for() -> None:
+    citation = yaml.safe_load((ROOT / "CITATION.cff").read_text(encoding="utf-8"))
+    assert citation["cff-version"] == "1.2.0"
+    assert {"message", "title", "authors", "license"} <= set(citation)
+    for reference in citation["references"]:
+        assert {"type", "title", "authors", "year"} <= set(reference)
+
+
+def test_the_licence_is_the_one_declared() -> None:
+    licence = (ROOT / "LICENSE").read_text()
+    assert licence.startswith("MIT License")
+    assert PYPROJECT["project"]["license"] == "MIT"
+    assert "the recurrence-vs-attention authors" in licence
+
+
+def test_hooks_use_the_locked_tools() -> None:
+    hooks = yaml.safe_load((ROOT / ".pre-commit-config.yaml").read_text())["repos"]
+    assert [repo["repo"] for repo in hooks] == ["local"]
+    entries = [hook["entry"] for hook in hooks[0]["hooks"]]
+    assert all(entry.startswith(".venv/bin/python -m ") for entry in entries)
+    assert {entry.split()[2] for entry in entries} == {"ruff", "mypy"}

@@ -1,0 +1,377 @@
+"""Hostile sentences go all the way: files, tokenisers, training, search, W&B, report, terminal. None is obeyed."""
+
+import gzip
+import io
+import json
+import re
+import shutil
+import subprocess
+import xml.etree.ElementTree as ElementTree
+import zipfile
+from collections.abc import Iterator
+from contextlib import redirect_stderr, redirect_stdout
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from rich.console import Console
+
+from analysis import report
+from analysis.compare import __main__ as compare
+from analysis.watch.__main__ import frame
+from analysis.watch.suite import Suite
+from datamodules import text_files
+from datamodules import tokenizer as tokenizers
+from datamodules.batch import BOS, EOS, PAD, UNK
+from datamodules.tokenizer import SentencePieceTokenizer, Tokenizer, TokenizerSettings, train_sentencepiece
+from datamodules.word_tokenizer import build_word_tokenizers
+from experiments.record.text import LONGEST, visible
+from experiments.tracking.logger import decide_mode
+from experiments.translation import attention_heads as inspection
+from experiments.translation import translate
+from tests.support import tiny_runs
+from tests.support.fakes.watched import NOW, begin, fail, finish, folder_of, plan, write
+from tests.support.fuzz.hostile_text import PROBES, write_hostile_corpus
+from tests.support.tiny_runs import read_json, read_lines, tiny_key, tiny_run
+from tests.support.wandb_server import WandbServer
+
+MODELS = ("lstm", "bahdanau", "transformer")
+LINES = [*PROBES.values()]
+VOCABULARY = "--data.init_args.tokenizer.vocab_size=420"
+# What a terminal obeys, or what turns the lines of a page around
+OBEYED = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]")
+
+
+# --- files
+
+
+@pytest.mark.parametrize("name", ["text.en", "text.en.gz", "text.zip"])
+def test_every_line_is_read_as_it_was_written(name: str, tmp_path: Path) -> None:
+    content, path = "".join(line + "\n" for line in LINES).encode(), tmp_path / name
+    match path.suffix:
+        case ".gz":
+            path.write_bytes(gzip.compress(content))
+        case ".zip":
+            with zipfile.ZipFile(path, "w") as archive:
+                archive.writestr("text.txt", content)
+        case _:
+            path.write_bytes(content)
+    assert text_files.read_lines(path) == LINES
+
+
+@given(st.lists(st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\n\r"), min_size=1), min_size=1))
+def test_any_text_is_read_as_it_was_written(tmp_path_factory: pytest.TempPathFactory, lines: list[str]) -> None:
+    path = tmp_path_factory.getbasetemp() / "any.txt"
+    lines[0] = lines[0].lstrip("\ufeff") or "a"  # one at the very beginning is the mark of a file, no text
+    path.write_bytes("\n".join(lines).encode())
+    assert text_files.read_lines(path) == lines
+
+
+# --- tokenisers
+
+
+@pytest.fixture(scope="module")
+def every_tokenizer() -> dict[str, Tokenizer]:
+    """Trained on nothing but hostile sentences."""
+    with pytest.MonkeyPatch.context() as patch:
+        made: dict[str, Tokenizer] = {"bpe": SentencePieceTokenizer(train_sentencepiece(3 * LINES, "bpe", 420))}
+        made["unigram"] = SentencePieceTokenizer(train_sentencepiece(3 * LINES, "unigram", 200))
+        patch.setattr(tokenizers, "BYTE_FALLBACK_FROM", 0)
+        made["bpe with bytes"] = SentencePieceTokenizer(train_sentencepiece(3 * LINES, "bpe", 600))
+    (made["word"],) = build_word_tokenizers([LINES], ["en"], TokenizerSettings("word", 500, min_frequency=1))
+    return made
+
+
+@given(st.one_of(st.sampled_from(LINES), st.text(st.characters(exclude_categories=["Cs"])), st.sampled_from("<>/s▁")))
+def test_no_text_becomes_the_end_of_a_sentence(every_tokenizer: dict[str, Tokenizer], text: str) -> None:
+    for tokenizer in every_tokenizer.values():
+        ids = tokenizer.encode(text)
+        assert not {PAD, BOS, EOS} & set(ids)
+        assert all(0 <= i < len(tokenizer) for i in ids)
+        assert isinstance(tokenizer.decode(ids), str)
+        assert len(tokenizer.pieces(ids)) == len(ids)
+
+
+@given(st.one_of(st.sampled_from(LINES), st.text(st.characters(exclude_categories=["Cs"], exclude_characters="▁"))))
+def test_with_bytes_every_text_comes_back(every_tokenizer: dict[str, Tokenizer], text: str) -> None:
+    tokenizer = every_tokenizer["bpe with bytes"]
+    ids = tokenizer.encode(text)
+    assert UNK not in ids
+    assert tokenizer.decode(ids) == back(text)
+
+
+def back(text: str) -> str:
+    """What subwords promise: the text, but for blanks at its ends and runs of blanks; theirs is written ▁."""
+    return re.sub(" +", " ", text).strip(" ").replace("▁", " ")
+
+
+@pytest.mark.parametrize("name", PROBES)
+def test_without_bytes_all_but_nul_comes_back(every_tokenizer: dict[str, Tokenizer], name: str) -> None:
+    text = PROBES[name]
+    found = every_tokenizer["bpe"].decode(every_tokenizer["bpe"].encode(text))
+    assert found == back(text).replace("\x00", "⁇").replace("▅", "⁇")  # SentencePiece keeps these two for itself
+
+
+def test_the_longest_word_is_one_word(every_tokenizer: dict[str, Tokenizer]) -> None:
+    (word,) = every_tokenizer["word"].encode(PROBES["a long word"])
+    assert every_tokenizer["word"].decode([word]) == PROBES["a long word"]
+
+
+# --- training, search, record
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """Three models trained on hostile sentences, inspected and reported."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("WANDB_MODE", "disabled")
+        patch.setattr(tiny_runs, "write_corpus", write_hostile_corpus)
+        decide_mode.cache_clear()
+        folder, said = tmp_path_factory.mktemp("hostile"), io.StringIO()
+        with redirect_stdout(said), redirect_stderr(said):
+            for model in MODELS:
+                tiny_run(folder, VOCABULARY, model=model)
+            inspection.main("tiny", str(folder / "runs"))
+            report.main(["--suite", "tiny", "--runs", str(folder / "runs"), "--results", str(folder / "results")])
+        (folder / "said.txt").write_text(said.getvalue(), encoding="utf-8")
+        yield folder
+    decide_mode.cache_clear()
+
+
+def page_of(root: Path, name: str) -> str:
+    return (root / "results" / "tiny" / name).read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_every_sentence_has_one_line_of_the_record_and_is_in_it_unchanged(root: Path, model: str) -> None:
+    folder = tiny_key(root, model).folder
+    rows = read_lines(folder / "hypotheses" / "seen.jsonl")
+    assert [row["source"] for row in rows[:-1]] == LINES
+    assert len(rows[-1]["source"].split()) == 300
+    assert {m["metric"] for m in read_json(folder / "result.json")["measurements"]} > {"bleu", "chrf", "bleu_torchtext"}
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize("model", MODELS)
+def test_a_line_of_ten_thousand_words_is_trained_beside_validated_on_and_translated(
+    model: str, tmp_path: Path, no_tracking: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def with_long_lines(folder: Path) -> dict[str, list[str]]:
+        files = write_hostile_corpus(folder, words=10_000)
+        long = Path(files["seen"][0]).read_text(encoding="utf-8").split("\n")[-2]
+        for split in ("train", "val"):
+            for name in files[split]:
+                with open(name, "a", encoding="utf-8") as file:
+                    file.write(long + "\n")
+        return files
+
+    monkeypatch.setattr(tiny_runs, "write_corpus", with_long_lines)
+    words = ["--data.init_args.tokenizer.kind=word", "--decoding.length_factor=0.02", "--data.init_args.max_tokens=200"]
+    folder = tiny_run(tmp_path, VOCABULARY, *words, model=model)
+    last = read_lines(folder / "hypotheses" / "seen.jsonl")[-1]
+    assert len(last["source"].split()) == last["source_tokens"] - 1 == 10_000
+    assert last["hypothesis"]
+    inspection.main("tiny", str(tmp_path / "runs"))
+    report.main(["--suite", "tiny", "--runs", str(tmp_path / "runs"), "--results", str(tmp_path)])
+    assert (tmp_path / "tiny" / "report.html").stat().st_size < 3_000_000
+
+
+# --- report
+
+
+class Page(HTMLParser):
+    """Scripts, attributes and text of a page, as a browser takes them apart."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.elements: list[tuple[str, dict[str, str | None]]] = []
+        self.text = ""
+        self._inside = ""
+        self.feed(html)
+
+    def handle_starttag(self, tag: str, attributes: list[tuple[str, str | None]]) -> None:
+        self.elements.append((tag, dict(attributes)))
+        self._inside = tag
+
+    def handle_endtag(self, tag: str) -> None:
+        self._inside = ""
+
+    def handle_data(self, data: str) -> None:
+        if self._inside not in ("script", "style"):
+            self.text += data
+
+
+def assert_harmless(html: str) -> Page:
+    """A page whose scripts and attributes are those of our templates alone."""
+    page = Page(html)
+    scripts = [attributes.get("type") for tag, attributes in page.elements if tag == "script"]
+    assert scripts == ["application/json", "module"] * (len(scripts) // 2)
+    assert not {tag for tag, _ in page.elements} & {"img", "iframe", "object", "embed", "link", "base", "form", "b"}
+    for _, attributes in page.elements:
+        assert not [name for name in attributes if name.startswith("on") or (name in ("src", "srcdoc", "style") and
+                    "expression" in str(attributes[name]))]  # fmt: skip
+        assert str(attributes.get("href") or "#").startswith(("#", "https://"))
+    assert not OBEYED.search(html)
+    return page
+
+
+def test_the_page_shows_hostile_sentences_and_obeys_none(root: Path) -> None:
+    page = assert_harmless(page_of(root, "report.html"))
+    assert any(tag == "script" for tag, _ in page.elements)  # the attention explorer is there
+    shown = re.sub(r"\s+", " ", page.text)
+    found = [name for name, text in PROBES.items() if " ".join(visible(text).split())[:LONGEST] in shown]
+    assert set(found) >= {"escape sequences", "script", "template", "plain"} & set(PROBES)
+    assert len(found) > 10
+    assert "49" not in re.findall(r"\{\{.{0,9}\}\}", shown)
+    assert "more characters)" in shown
+
+
+def test_the_explorers_data_are_the_tokens_with_controls_spelt(root: Path) -> None:
+    (data,) = re.findall(r'<script type="application/json">(.*?)</script>', page_of(root, "report.html"), re.DOTALL)
+    shown = [model for sentence in json.loads(data)["sentences"] for model in sentence["models"]]
+    tokens = {token for model in shown for token in (*model["source"], *model["target"])}
+    assert not [token for token in tokens if OBEYED.search(token)]
+    kept = read_json(root / "runs/tiny/inspection/files-en-de/transformer/base/seed0/attention.json")
+    raw = {token for sentence in kept for token in sentence["source_tokens"]}
+    assert {visible(token) for token in raw} <= tokens
+
+
+def test_markdown_has_no_tags_links_or_controls_of_sentences(root: Path) -> None:
+    text = page_of(root, "report.md")
+    assert not OBEYED.search(text)
+    without_code = re.sub(r"`[^`\n]*`", "", re.sub(r"\\.", "", text))
+    assert "<" not in without_code
+    assert not re.findall(r"\]\((?!figures/)", without_code)
+    assert "{{ 7\\*7 }}" in text
+    assert r"one\\u2028two\\u2029three" in text
+
+
+def test_tex_has_no_commands_or_controls_of_sentences(root: Path) -> None:
+    text = page_of(root, "tables.tex")
+    assert not OBEYED.search(text)
+    assert not re.findall(r"\\(?:input|write|include|immediate|catcode)\b", text)
+    assert r"\textbackslash" in text
+    body = text.split(r"\maketitle")[1].replace(r"\end{landscape}\end{document}", "")
+    assert set(re.findall(r"(?<!\\)\\([a-zA-Z]+)", body)) <= TEX_COMMANDS
+
+
+TEX_COMMANDS = {
+    "section", "begin", "end", "caption", "label", "tabularnewline", "toprule", "midrule", "bottomrule", "endfirsthead",
+    "endhead", "endfoot", "endlastfoot", "multicolumn", "textbf", "textbackslash", "textasciitilde", "textasciicircum",
+    "le", "ge", "times", "cdot", "surd", "dagger", "to", "alpha",
+}  # fmt: skip
+
+
+@pytest.mark.skipif(shutil.which("pdflatex") is None, reason="needs pdflatex")
+def test_tex_can_be_typeset(root: Path, tmp_path: Path) -> None:
+    command = ["pdflatex", "-interaction=nonstopmode", "-no-shell-escape", "-output-directory", str(tmp_path)]
+    subprocess.run([*command, str(root / "results/tiny/tables.tex")], capture_output=True, timeout=100, check=False)
+    assert (tmp_path / "tables.pdf").exists()
+
+
+def test_figures_are_well_formed_and_without_scripts(root: Path) -> None:
+    figures = [*(root / "results/tiny/figures").glob("attention-*.svg")]
+    assert figures
+    for path in (root / "results/tiny/figures").glob("*.svg"):
+        elements = [*ElementTree.parse(path).iter()]
+        assert not {element.tag.rpartition("}")[2] for element in elements} & {"script", "foreignObject", "a"}
+        assert not [name for element in elements for name in element.attrib if name.startswith("on")]
+        links = {element.get("{http://www.w3.org/1999/xlink}href") or "#" for element in elements}
+        assert all(link.startswith(("#", "data:image/png;base64,")) for link in links)
+        assert not OBEYED.search(path.read_text(encoding="utf-8"))
+
+
+def test_a_comparison_with_a_hostile_table_obeys_nothing(root: Path, tmp_path: Path) -> None:
+    names = [re.sub(r'["\n\r]', "'", text) for text in LINES if "\x00" not in text]
+    rows = [f'"{name}",bleu,{number},files-en-de,seen,"{name}"' for number, name in enumerate(names)]
+    (tmp_path / "theirs.csv").write_text("\n".join(["model,metric,value,task,x,source", *rows]), encoding="utf-8")
+    sides = ["--a", str(root / "results" / "tiny"), "--b", str(tmp_path / "theirs.csv")]
+    compare.main([*sides, "--to", str(tmp_path / "compare")])
+    page = assert_harmless((tmp_path / "compare/compare.html").read_text(encoding="utf-8"))
+    assert visible("\x1b[31mred") in page.text
+    assert not OBEYED.search((tmp_path / "compare/compare.md").read_text(encoding="utf-8"))
+
+
+# --- terminal
+
+
+def assert_shown(text: str) -> None:
+    assert text
+    assert not OBEYED.search(text), OBEYED.search(text)
+
+
+@pytest.mark.parametrize(
+    "name", ["escape sequences", "eight-bit controls", "line separators", "carriage return", "right to left", "script"]
+)
+def test_a_translation_on_the_terminal_is_lines_of_text(
+    name: str, root: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    translate.main(PROBES[name], suite="tiny", root=str(root / "runs"))
+    said = capfd.readouterr()
+    assert_shown(said.out)
+    assert said.out.split("\n")[0] == f"source  {visible(PROBES[name])}"
+    assert len(said.out.splitlines()) == 1 + len(MODELS)
+    assert said.err == ""
+
+
+def test_what_was_not_text_is_refused_in_a_sentence(root: Path) -> None:
+    with pytest.raises(SystemExit, match=r"error: TEXT is not UTF-8: convert it with iconv\."):
+        translate.main(b"caf\xe9".decode("utf-8", "surrogateescape"), suite="tiny", root=str(root / "runs"))
+
+
+def test_training_inspection_and_report_say_nothing_that_a_terminal_obeys(root: Path) -> None:
+    assert_shown((root / "said.txt").read_text(encoding="utf-8"))
+
+
+def test_what_watches_a_suite_obeys_no_folder_record_or_plan(tmp_path: Path) -> None:
+    suite = tmp_path / "quick\x1b]0;owned\x07"
+    folders = [folder_of(suite, "lstm"), folder_of(suite, "bahdanau\x1b[31m"), folder_of(suite, "gru\x9b2J")]
+    plan(suite, folders, NOW - 1000)
+    finish(folders[0], NOW - 500, measurements=[{"metric": "bleu", "value": 1.0, "x_name": "test_set", "x": "\x1b[2J"}])
+    begin(folders[1], NOW - 100)
+    begin(folders[2], NOW - 300)
+    fail(folders[2], NOW - 290)
+    record = read_json(folders[2] / "failure.json")
+    hostile = json.dumps(record | {"log": "\x1b]0;owned\x07", "error": "\x1b[8m"})
+    write(folders[2] / "failure.json", hostile, NOW - 290)
+    (suite / "planned-\x1b[31m.json").write_text("{")
+    watched = Suite(suite)
+    watched.look(NOW)
+    console = Console(width=100, file=io.StringIO(), color_system=None)
+    console.print(frame(watched, NOW, 100))
+    assert isinstance(console.file, io.StringIO)
+    shown = console.file.getvalue()
+    assert "1 failed" in shown
+    assert_shown(shown)
+
+
+# --- Weights & Biases
+
+
+def test_tables_and_pictures_on_the_server_are_those_of_the_record(
+    tmp_path: Path, server: WandbServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tiny_runs, "write_corpus", write_hostile_corpus)
+    folder = tiny_run(tmp_path, VOCABULARY, model="bahdanau")
+    table = next(content for path, content in server.files.items() if "test/translations" in path)
+    kept = read_lines(folder / "hypotheses" / "seen.jsonl")
+    expected = [[row[name] for name in ("source", "reference", "hypothesis")] for row in kept]
+    assert [row[2:5] for row in json.loads(table)["data"]] == expected
+    pictures = [content for path, content in server.files.items() if "test/attention" in path]
+    assert pictures
+    assert all(content.startswith(b"\x89PNG") for content in pictures)
+
+
+def test_offline_the_run_is_whole(
+    tmp_path: Path, nobody_logged_in: None, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("WANDB_MODE", "offline")
+    monkeypatch.setattr(tiny_runs, "write_corpus", write_hostile_corpus)
+    folder = tiny_run(tmp_path, VOCABULARY, model="lstm")
+    assert len([*folder.glob("wandb/offline-run-*/*.wandb")]) == 1
+    assert "W&B did not take" not in capfd.readouterr().err
+    (table,) = folder.glob("wandb/offline-run-*/files/media/table/test/translations*.json")
+    assert [row[2] for row in json.loads(table.read_text(encoding="utf-8"))["data"]][: len(LINES)] == LINES

@@ -1,0 +1,147 @@
+"""A suite that is killed again and again, anywhere, ends as one that was left alone: nothing lost, nothing twice."""
+
+import contextlib
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+import torch
+
+from tests.experiments.training.test_checkpoints import measured
+from tests.support.tiny_runs import read_lines
+
+KILLS = 30
+HERE = Path(__file__).parents[2]
+
+
+def suite(root: Path, experiment: str, models: str = "") -> subprocess.Popen[bytes]:
+    command = [sys.executable, "-m", "experiments.suite", experiment, "--suite", "smoke", "--root", str(root)]
+    return subprocess.Popen(
+        [*command, "--models", models, "--jobs", "1"],
+        cwd=HERE,
+        env={**os.environ, "WANDB_MODE": "disabled", "OMP_NUM_THREADS": "1"},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+
+
+def children(pid: int) -> Iterator[int]:
+    """All processes that a process has started, and those that they have."""
+    for child in Path(f"/proc/{pid}/task").glob("*/children"):
+        for number in map(int, child.read_text().split()):
+            yield number
+            yield from children(number)
+
+
+def send(pid: int, number: signal.Signals) -> None:
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(pid, number)
+
+
+def kill_suite(started: subprocess.Popen[bytes], number: signal.Signals) -> None:
+    send(started.pid, number)
+
+
+def kill_run(started: subprocess.Popen[bytes], number: signal.Signals) -> None:
+    for child in [*children(started.pid)][:1]:
+        send(child, number)
+
+
+def kill_all(started: subprocess.Popen[bytes], number: signal.Signals) -> None:
+    for child in [*children(started.pid), started.pid]:
+        send(child, number)
+
+
+WAYS: list[tuple[Callable[[subprocess.Popen[bytes], signal.Signals], None], signal.Signals]] = [
+    (way, number) for way in (kill_suite, kill_run, kill_all) for number in (signal.SIGKILL, signal.SIGTERM)
+]
+
+
+def folders(root: Path) -> list[str]:
+    """Run folders, and whatever else lies where run folders are."""
+    return sorted(
+        str(path.relative_to(root)) for path in root.glob("smoke/*/*/*/*/*") if path.suffix not in (".txt", ".lock")
+    )
+
+
+def assert_as_if_nothing_had_happened(root: Path, reference: Path) -> None:
+    assert folders(root) == folders(reference)
+    for name in folders(reference):
+        one, other = root / name, reference / name
+        assert measured(one) == measured(other), name
+        for checkpoint in ("last", "best"):
+            first, second = (
+                torch.load(f / "checkpoints" / f"{checkpoint}.ckpt", weights_only=True) for f in (one, other)
+            )
+            for part in ("state_dict", "optimizer_states", "current_model_state"):
+                torch.testing.assert_close(first[part], second[part], rtol=0, atol=0, msg=f"{name} {checkpoint} {part}")
+        assert history(one) == history(other), name
+        written = {path.relative_to(one) for path in one.rglob("*") if path.is_file()}
+        assert written == {path.relative_to(other) for path in other.rglob("*") if path.is_file()}, name
+        for path in written:
+            if path.parts[0] == "hypotheses" or path.name == "attention.json":
+                assert (one / path).read_bytes() == (other / path).read_bytes(), f"{name} {path}"
+
+
+def history(folder: Path) -> list[tuple[int, str, float]]:
+    rows = read_lines(folder / "metrics.jsonl")
+    return [(row["step"], row["metric"], row["value"]) for row in rows if row["metric"] != "train/tokens_per_second"]
+
+
+def finish(root: Path, experiment: str, models: str = "") -> None:
+    started = suite(root, experiment, models)
+    assert started.wait(600) == 0
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(3600)
+@pytest.mark.parametrize("experiment", ["bleu", "long-range"])
+def test_a_suite_that_is_killed_at_random_ends_as_one_that_was_not(experiment: str, tmp_path: Path) -> None:
+    reference = tmp_path / "reference"
+    begun = time.monotonic()
+    finish(reference, experiment)
+    whole = time.monotonic() - begun
+    draw = random.Random(0)
+    kills, roots, codes = 0, 0, []
+    while kills < KILLS:
+        root = tmp_path / f"killed{roots}"
+        roots += 1
+        for _ in range(KILLS):
+            started = suite(root, experiment)
+            way, number = draw.choice(WAYS)
+            try:
+                codes.append(started.wait(draw.uniform(0.1, 0.6) * whole))
+                if codes[-1] == 0:
+                    break
+            except subprocess.TimeoutExpired:
+                way(started, number)
+                kills += 1
+                print(f"{kills} {way.__name__} {number.name} {root.name}", flush=True)
+                codes.append(started.wait(600))
+        finish(root, experiment)
+        assert_as_if_nothing_had_happened(root, reference)
+    assert set(codes) <= {0, 1, 143, -signal.SIGKILL, -signal.SIGTERM}, codes
+    print(json.dumps({"experiment": experiment, "kills": kills, "suites": roots, "exit codes": codes}))
+
+
+def test_a_suite_that_is_killed_in_training_ends_as_one_that_was_not(tmp_path: Path) -> None:
+    """One kill, in the middle of the training of the first model: the thin version of the test above."""
+    finish(tmp_path / "reference", "bleu", "lstm")
+    started = suite(tmp_path / "killed", "bleu", "lstm")
+    log = tmp_path / "killed/smoke/bleu/embedded-en-de/lstm/base/seed0/metrics.jsonl"
+    for _ in range(1200):
+        if log.exists() and log.stat().st_size:
+            break
+        time.sleep(0.05)
+    kill_suite(started, signal.SIGKILL)
+    assert started.wait(10) == -signal.SIGKILL
+    finish(tmp_path / "killed", "bleu", "lstm")
+    assert_as_if_nothing_had_happened(tmp_path / "killed", tmp_path / "reference")

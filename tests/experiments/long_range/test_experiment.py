@@ -1,0 +1,352 @@
+import math
+import os
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, cast
+
+import lightning as L
+import pytest
+import torch
+from torch import Tensor
+
+from datamodules.batch import BOS, IGNORE, Batch
+from datamodules.synthetic import Axis, SyntheticData
+from datamodules.tasks.adding import Adding
+from datamodules.tasks.agreement import Agreement
+from datamodules.tasks.copying import Copy
+from experiments.long_range import experiment as long_range
+from experiments.long_range.experiment import (
+    ControlAccuracy,
+    attention_entropy,
+    on_answer,
+    right_share,
+    squared_error,
+    subject_survival,
+    variance,
+)
+from experiments.planning.grid import Planned, plan_long_range
+from experiments.run import main
+from experiments.tracking.logger import decide_mode
+from experiments.training.callbacks import Clock
+from models import LSTMSeq2Seq
+from models.lstm import LSTMSettings
+from models.network import Network
+from models.search import Decoding, greedy_search
+from tests.support.tiny_runs import read_json, read_lines
+from tests.support.toy_networks import bahdanau, lstm, transformer
+
+CPU = torch.device("cpu")
+Measured = dict[tuple[str, str, Any], float]
+
+
+@pytest.fixture(autouse=True, scope="module")
+def no_tracking() -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("WANDB_MODE", "disabled")
+        decide_mode.cache_clear()
+        yield
+    decide_mode.cache_clear()
+
+
+class Says(torch.nn.Module):
+    """Stands in for a network: the same logits whatever it is asked."""
+
+    def __init__(self, logits: Tensor) -> None:
+        super().__init__()
+        self.logits = logits
+
+    def forward(self, source: Tensor, decoder_input: Tensor) -> Tensor:
+        return self.logits[source[:, 0]]  # an example's first token is its number
+
+
+def says(logits: Tensor) -> Network:
+    return cast(Network, Says(logits))
+
+
+def numbered(labels: list[list[int]]) -> Batch:
+    rows = torch.arange(len(labels))
+    return Batch(
+        rows.unsqueeze(1), torch.ones(len(labels), len(labels[0]), dtype=torch.long), torch.tensor(labels), rows
+    )
+
+
+def test_the_share_of_right_answers_counts_scored_positions_alone() -> None:
+    answers = torch.tensor([[5, 6, 7], [5, 6, 7], [8, 8, 8]])
+    batch = numbered([[5, 6, 7], [5, 9, IGNORE], [9, IGNORE, IGNORE]])
+    logits = torch.nn.functional.one_hot(answers, 10).float()
+    assert right_share(says(logits), batch, Copy(6), CPU).tolist() == [1.0, 0.5, 0.0]
+
+
+def test_examples_are_judged_alike_however_many_there_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    data = SyntheticData(Copy(7), [{"length": [3]}], {"length": 3}, [Axis("length", [3])])
+    network, batch = lstm(shared=True).eval(), data.examples("test", {"length": 3}, 23)
+    whole = right_share(network, batch, data.task, CPU)
+    monkeypatch.setattr(long_range, "ROWS", 5)
+    assert torch.equal(right_share(network, batch, data.task, CPU), whole)
+
+
+def test_a_sum_is_right_within_the_tolerance_of_the_mean_answer() -> None:
+    task = Adding(10, tolerance=0.1)
+    values = torch.from_numpy(task.values)
+    low, middle = 8, 9  # ids of neighbouring sums, 0.1 apart
+    logits = torch.full((3, 1, len(values)), -torch.inf)
+    logits[0, 0, low] = 0  # sure of the sum below: wrong by 0.1, which is just right
+    logits[1, 0, low - 1] = 0  # wrong by 0.2
+    logits[2, 0, [low - 1, middle + 2]] = 0  # between two sums: their mean is right
+    batch = numbered([[middle]] * 3)
+    assert values[middle] - values[low] == pytest.approx(0.1)
+    task.tolerance += 1e-9
+    assert right_share(says(logits), batch, task, CPU).tolist() == [1.0, 0.0, 1.0]
+    assert squared_error(says(logits), batch, task, CPU) == pytest.approx((0.01 + 0.04 + 0.0) / 3)
+
+
+def test_answering_the_mean_has_the_published_error() -> None:
+    data = SyntheticData(Adding(), [{"length": [10]}], {"length": 10}, [Axis("length", [10])])
+    batch = data.examples("test", {"length": 10}, 100_000)
+    assert variance(batch, data.task) == pytest.approx(1 / 6, abs=2e-3)
+
+
+def test_exact_match_is_what_greedy_search_finds() -> None:
+    """A network trained for a moment gets some sources right and some wrong."""
+    torch.manual_seed(0)
+    data = SyntheticData(Copy(4), [{"length": [3]}], {"length": 3}, [Axis("length", [3])])
+    settings = LSTMSettings(embedding=16, hidden=32, dropout=0.0)
+    network = LSTMSeq2Seq(data.source_vocab_size, data.target_vocab_size, True, settings).network
+    optimiser = torch.optim.Adam(network.parameters(), 0.01)
+    for index in range(25):
+        batch = data.training_batch(index)
+        loss = torch.nn.functional.cross_entropy(
+            network(batch.source, batch.decoder_input).flatten(0, 1), batch.labels.flatten()
+        )
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.step()
+    network.eval()
+    batch = data.examples("test", {"length": 3}, 200)
+    whole = (right_share(network, batch, data.task, CPU) == 1).tolist()
+    found = greedy_search(network, batch.source, Decoding(1))
+    assert [
+        hypothesis.tokens == source for hypothesis, source in zip(found, batch.source.tolist(), strict=True)
+    ] == whole
+    assert 20 < sum(whole) < 180
+
+
+def test_attention_is_judged_where_the_answer_stands_in_one_place_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[Tensor] = []
+
+    def keep(network: Network, source: Tensor, decoder_input: Tensor, labels: Tensor, positions: Tensor) -> float:
+        asked.append(positions)
+        return 0.25
+
+    monkeypatch.setattr(long_range, "attention_on_answer", keep)
+    source, labels = torch.tensor([[4, 5, 4, 6]]), torch.tensor([[6, 4, 5, 2, IGNORE]])
+    batch = Batch(source, torch.ones_like(labels), labels, torch.tensor([0]))
+    assert on_answer(lstm(), batch, CPU) == 0.25
+    assert asked[0].tolist() == [[3, -1, 1, -1, -1]]
+    nowhere = batch._replace(labels=torch.full_like(labels, 9))
+    assert on_answer(lstm(), nowhere, CPU) is None
+
+
+def test_only_models_with_attention_have_attention_on_the_answer() -> None:
+    data = SyntheticData(Copy(7), [{"length": [3]}], {"length": 3}, [Axis("length", [3])])
+    batch = data.examples("test", {"length": 3}, 5)
+    found = [on_answer(build(shared=True), batch, CPU) for build in (lstm, bahdanau, transformer)]
+    assert found[0] is None
+    assert all(share is not None and 0 < share < 1 for share in found[1:])
+
+
+def test_the_probe_asks_for_the_subject_from_the_subject_on() -> None:
+    task = Agreement()
+    data = SyntheticData(
+        task, [{"distance": [3], "attractors": [0]}], {"distance": 3, "attractors": 0},
+        [Axis("distance", [3], {"attractors": 0})],
+    )  # fmt: skip
+    batch = data.examples("test", {"distance": 3, "attractors": 0}, 400)
+    settings = LSTMSettings(embedding=32, hidden=32, bidirectional=False, dropout=0.0)
+    network = LSTMSeq2Seq(task.source_vocab_size, task.target_vocab_size, False, settings).network
+    rows = subject_survival(network, task, batch, CPU, "trained")
+    accuracy = {row.x: row.value for row in rows if row.metric == "probe_accuracy"}
+    assert list(accuracy) == [0, 1, 2, 3]
+    assert accuracy[0] > 0.5  # just read
+    assert accuracy[3] < accuracy[0]
+    assert {row.x_name for row in rows} == {"words read, trained"}
+
+
+def planned(root: Path, task: str, model: str, *overrides: str) -> Planned:
+    (one,) = plan_long_range("smoke", [task], [model], [0], str(root), list(overrides))
+    return one
+
+
+def tiny(root: Path, task: str = "recall", model: str = "lstm", *overrides: str) -> Path:
+    one = planned(root, task, model, "--trainer.accelerator=cpu", *overrides)
+    main(one.arguments)
+    return one.key.folder
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tiny(tmp_path_factory.mktemp("runs"), "recall", "transformer")
+
+
+@pytest.fixture(scope="module")
+def measured(folder: Path) -> Measured:
+    return {(r["metric"], r["x_name"], r["x"]): r["value"] for r in read_json(folder / "result.json")["measurements"]}
+
+
+def test_a_run_measures_every_value_of_every_axis(measured: Measured) -> None:
+    axes = {"gap, symbols 4": [1, 4, 8], "symbols, gap 4": [2, 4]}
+    for name, values in axes.items():
+        for metric in ("token_accuracy", "token_accuracy_error", "exact_match", "trained", "chance: guessing"):
+            assert [x for m, x_name, x in measured if (m, x_name) == (metric, name)] == values
+        assert {measured["chance: guessing", name, x] for x in values} == {1 / 8}
+    assert [measured["trained", "gap, symbols 4", gap] for gap in (1, 4, 8)] == [1, 1, 0]
+
+
+def test_a_run_measures_its_control_and_its_memory(measured: Measured) -> None:
+    assert ("control_accuracy", "control", "gap 1, symbols 4") in measured
+    assert ("steps_to_0.99", "", None) not in measured  # four steps teach nothing
+    for when in ("at initialisation", "trained"):
+        reach = [x for m, x_name, x in measured if (m, x_name) == ("gradient_reach", f"distance, {when}")]
+        assert reach == [1, 2, 3, 4, 6, 8]  # 4 symbols and the longest trained gap, 4
+    assert 0 < measured["permutation_difference", "", None] < 1
+    attended = [x for m, x_name, x in measured if m == "attention_on_answer"]
+    assert attended == [1, 4, 8, 2, 4]
+
+
+def test_a_transformers_attention_is_measured_before_and_after_training(measured: Measured) -> None:
+    for when in ("at initialisation", "trained"):
+        (entropy,) = (value for (m, x_name, _), value in measured.items()
+                      if (m, x_name) == ("attention_entropy", f"layer, {when}"))  # fmt: skip
+        assert 0 < entropy <= math.log(8) + 1e-6  # gap 4 and 4 symbols
+    scaled, unscaled = (
+        [measured["score_entropy", f"head size, {name}", d] for d in (4, 256)] for name in ("scaled", "unscaled")
+    )
+    assert scaled[1] == pytest.approx(scaled[0], abs=0.1)
+    assert unscaled[1] < unscaled[0] - 2
+
+
+def test_the_entropy_of_attention_is_that_of_its_weights(monkeypatch: pytest.MonkeyPatch) -> None:
+    network = transformer(shared=True)
+    weights = torch.tensor([[[0.25, 0.25, 0.25, 0.25], [1, 0, 0, 0], [0.5, 0.5, 0, 0]]]).unsqueeze(1)  # (1, 1, 3, 4)
+    monkeypatch.setattr(network, "attention", lambda *_: {"cross layer 1": weights})
+    batch = Batch(
+        torch.tensor([[4, 5, 6, 7]]), torch.tensor([[1, 4, 5]]), torch.tensor([[4, 5, IGNORE]]), torch.tensor([0])
+    )
+    (row,) = attention_entropy(network, batch, CPU, "trained")
+    assert row.value == pytest.approx(math.log(4) / 2)
+    assert (row.x_name, row.x) == ("layer, trained", "cross layer 1")
+    assert network.training
+
+
+def test_the_trials_behind_a_configuration_are_kept_with_the_run(tmp_path: Path) -> None:
+    tuned = tmp_path / "lstm.yaml"
+    tuned.write_text("model: {init_args: {optimisation: {learning_rate: 0.002}}}")
+    (tmp_path / "lstm.trials.json").write_text('{"trials": []}')
+    one = planned(tmp_path / "runs", "recall", "lstm", "--trainer.accelerator=cpu")
+    main([*one.arguments, "-c", str(tuned)])
+    assert read_json(one.key.folder / "trials.json") == {"trials": []}
+    settings = read_json(one.key.folder / "result.json")["model_settings"]
+    assert settings["init_args"]["optimisation"]["learning_rate"] == 0.002
+    assert settings["init_args"]["network"]["cell"] == "lstm"
+
+
+def test_memory_at_initialisation_is_that_of_untrained_weights(tmp_path: Path) -> None:
+    folders = [tiny(tmp_path / str(rate), "recall", "lstm",
+                    f"--model.init_args.optimisation.learning_rate={rate}") for rate in (0.1, 0.001)]  # fmt: skip
+    rows = [read_json(folder / "result.json")["measurements"] for folder in folders]
+    initial, trained = (
+        [[row["value"] for row in each if row["x_name"] == f"distance, {when}"] for each in rows]
+        for when in ("at initialisation", "trained")
+    )
+    assert initial[0] == initial[1] != []
+    assert trained[0] != trained[1]
+
+
+def test_validation_watches_the_control(folder: Path) -> None:
+    rows = read_lines(folder / "metrics.jsonl")
+    assert [row["step"] for row in rows if row["metric"] == "val/control_accuracy"] == [2, 4]
+    assert [row["step"] for row in rows if row["metric"] == "val/token_accuracy"] == [2, 4]
+
+
+def test_the_first_mastery_is_remembered(monkeypatch: pytest.MonkeyPatch) -> None:
+    data = SyntheticData(Copy(7), [{"length": [3]}], {"length": 3}, [Axis("length", [3])], test_examples=4)
+    watcher = ControlAccuracy(data)
+    module = LSTMSeq2Seq(data.source_vocab_size, data.target_vocab_size, True, LSTMSettings(hidden=4, embedding=4))
+    logged: list[float] = []
+    monkeypatch.setattr(module, "log", lambda name, value, **_: logged.append(value))
+    shares = iter([0.5, 0.99, 0.2, 1.0])
+    monkeypatch.setattr(long_range, "right_share", lambda *_: torch.tensor([next(shares)], dtype=torch.double))
+
+    class At:
+        def __init__(self, step: int) -> None:
+            self.global_step = step
+
+    for step in (10, 20, 30, 40):
+        watcher.on_validation_epoch_end(cast(L.Trainer, At(step)), module)
+    assert watcher.mastered_at == 20
+    assert logged == [0.5, 0.99, 0.2, 1.0]
+    resumed = ControlAccuracy(data)
+    resumed.load_state_dict(watcher.state_dict())
+    assert resumed.mastered_at == 20
+
+
+def test_a_regression_is_measured_by_its_squared_error_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    task = "--data={class_path: SyntheticData, init_args: {task: {class_path: datamodules.tasks.adding.Adding}, "
+    task += "train: [{length: [4]}], control: {length: 4}, test: [{vary: length, values: [4, 6]}], test_examples: 50}}"
+    folder = tiny(tmp_path, "recall", "lstm", task)
+    rows = read_json(folder / "result.json")["measurements"]
+    assert [row["x"] for row in rows if row["metric"] == "squared_error"] == [4, 6]
+    means = [row["value"] for row in rows if row["metric"] == "chance squared error: the mean"]
+    assert means == pytest.approx([1 / 6, 1 / 6], abs=0.06)
+
+
+def test_a_trial_is_not_evaluated_on_test_examples(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    drawn: list[str] = []
+    draw = SyntheticData.examples
+    monkeypatch.setattr(
+        SyntheticData, "examples", lambda self, split, *rest: drawn.append(split) or draw(self, split, *rest)
+    )
+    monkeypatch.setattr(long_range, "memory", lambda *_: [])
+    folder = tiny(tmp_path, "recall", "lstm", "--evaluate_tests=false")
+    assert set(drawn) == {"val"}
+    metrics = {row["metric"] for row in read_json(folder / "result.json")["measurements"]}
+    assert "val_loss" in metrics
+    assert "token_accuracy" not in metrics
+
+
+@pytest.mark.parametrize("step", [2, 3])
+def test_a_terminated_run_goes_on_as_if_nothing_had_happened(step: int, tmp_path: Path) -> None:
+    whole = tiny(tmp_path / "whole")
+    original = Clock.on_train_batch_end
+
+    def terminate(self: Clock, trainer: L.Trainer, *rest: Any) -> None:
+        original(self, trainer, *rest)
+        if trainer.global_step == step:
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Clock, "on_train_batch_end", terminate)
+        with pytest.raises(SystemExit) as stopped:
+            tiny(tmp_path / "parts")
+    assert stopped.value.code == 143
+    parts = tiny(tmp_path / "parts")
+    one, other = (
+        [(row["metric"], row["x"], row["value"]) for row in read_json(folder / "result.json")["measurements"]
+         if "second" not in row["metric"]]
+        for folder in (whole, parts)
+    )  # fmt: skip
+    assert one == other
+    saved = [torch.load(f / "checkpoints" / "last.ckpt", weights_only=True)["state_dict"] for f in (whole, parts)]
+    torch.testing.assert_close(*saved, rtol=0, atol=0)
+    recorded = [
+        [(row["step"], row["metric"], row["value"]) for row in read_lines(f / "metrics.jsonl")
+         if row["metric"] != "train/tokens_per_second"]
+        for f in (whole, parts)
+    ]  # fmt: skip
+    assert recorded[0] == recorded[1]
+
+
+def test_bos_begins_what_is_fed_back() -> None:
+    data = SyntheticData(Copy(7), [{"length": [3]}], {"length": 3}, [Axis("length", [3])])
+    assert set(data.examples("test", {"length": 3}, 5).decoder_input[:, 0].tolist()) == {BOS}

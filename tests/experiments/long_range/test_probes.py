@@ -1,0 +1,444 @@
+import math
+from collections.abc import Sequence
+from itertools import pairwise
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from datamodules.batch import IGNORE, Batch
+from experiments.long_range.probes import (
+    KEY_SETS,
+    KEYS,
+    QUERIES,
+    RIDGE,
+    attention_on_answer,
+    encoder_states,
+    gradient_reach,
+    permutation_difference,
+    probe,
+    ridge_predictions,
+    score_statistics,
+)
+from models.attention import attention_weights
+from models.embedding import Embedding
+from models.network import Network
+from models.recurrent import RecurrentEncoder
+from models.transformer import TransformerNetwork
+from tests.support.toy_networks import (
+    ALL,
+    PAD,
+    SOURCE_VOCABULARY,
+    TARGET_VOCABULARY,
+    bahdanau,
+    build,
+    decoder_inputs,
+    lstm,
+    randomised,
+    sources,
+    transformer,
+)
+
+LENGTHS = (7, 4, 1, 6)
+
+
+def seeded(seed: int = 0) -> torch.Generator:
+    return torch.Generator().manual_seed(seed)
+
+
+def batch(source: Tensor | None = None) -> Batch:
+    """Four examples of different lengths, some positions of each scored and some not."""
+    decoder_input = decoder_inputs()
+    labels = torch.randint(3, TARGET_VOCABULARY, decoder_input.shape, generator=seeded(3))
+    labels = labels.masked_fill(decoder_input == PAD, IGNORE)
+    labels[1, 2:4] = IGNORE
+    return Batch(sources() if source is None else source, decoder_input, labels, torch.arange(4))
+
+
+def distinct_sources() -> Tensor:
+    """No token twice in a source, so that a token's row of the table gets the gradient of one position alone."""
+    rows = [torch.randperm(SOURCE_VOCABULARY - 3, generator=seeded(n))[:length] + 3 for n, length in enumerate(LENGTHS)]
+    return torch.nn.utils.rnn.pad_sequence(rows, batch_first=True, padding_value=PAD)
+
+
+class Bag(Network):
+    """The decoder sees the sum of all source embeddings: no token is nearer than another.
+
+    It says to have attended with `maps`, and notes in `read` the sources that it or a copy of it was given.
+    """
+
+    read: list[Tensor]
+
+    def __init__(self, maps: dict[str, Tensor]) -> None:
+        super().__init__()
+        self.pad_id = PAD
+        self.maps = maps
+        self.embedding = Embedding(SOURCE_VOCABULARY, 4, PAD)
+        self.output = torch.nn.Linear(4, TARGET_VOCABULARY)
+        type(self).read = []
+
+    def encode(self, source: Tensor) -> Tensor:
+        self.read.append(source)
+        return self.embedding(source).sum(1)
+
+    def decode(self, memory: Tensor, decoder_input: Tensor) -> Tensor:
+        return memory.unsqueeze(1).expand(-1, decoder_input.shape[1], -1)
+
+    def start(self, memory: Tensor) -> Tensor:
+        return memory
+
+    def step(self, token: Tensor, memory: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:
+        return memory, state
+
+    def project(self, features: Tensor) -> Tensor:
+        return self.output(features)
+
+    def attention(self, memory: Tensor, decoder_input: Tensor) -> dict[str, Tensor]:
+        return self.maps
+
+
+def source_table(network: Network) -> Tensor:
+    encoder = network.get_submodule("encoder")
+    if isinstance(network, TransformerNetwork):
+        return network.source_embedding.weight
+    assert isinstance(encoder, RecurrentEncoder)
+    return encoder.embedding.weight
+
+
+@pytest.mark.parametrize("name", [name for name in ALL if not name.endswith("shared")])
+def test_gradient_reach_is_the_gradient_of_each_example_alone(name: str) -> None:
+    network, whole = build(name), batch(distinct_sources())
+    table, norms = source_table(network), dict[int, list[float]]()
+    for source, decoder_input, labels in zip(*whole[:3], strict=True):
+        source = source[source != PAD]
+        logits = network(source.unsqueeze(0), decoder_input.unsqueeze(0))[0]
+        scored = labels != IGNORE
+        loss = -torch.log_softmax(logits[scored], -1)[range(int(scored.sum())), labels[scored]].mean()
+        (gradient,) = torch.autograd.grad(loss, table)
+        for distance, token in enumerate(source.flip(0).tolist(), start=1):
+            # What is read is sqrt(E) times the table.
+            norms.setdefault(distance, []).append(gradient[token].norm().item() / math.sqrt(table.shape[1]))
+    expected = {distance: sum(several) / len(several) for distance, several in norms.items()}
+    # Additive attention takes its softmax in single precision.
+    assert gradient_reach(network, whole) == pytest.approx(expected, rel=1e-4 if "bahdanau" in name else 1e-9)
+    assert list(expected) == list(range(1, 8))
+
+
+@pytest.mark.parametrize("name", ["lstm-shared", "transformer-shared"])
+def test_with_a_shared_embedding_the_reach_is_the_sources_own(name: str) -> None:
+    """Against finite differences, since the table gets gradients from source, target and output alike."""
+    network, whole, step = build(name), batch(), 1e-5
+    one = Batch(*(part[1:2] for part in whole))
+    table = network.get_submodule("source_embedding" if "transformer" in name else "encoder.embedding")
+    scored = one.labels != IGNORE
+
+    @torch.no_grad()
+    def loss(position: int, feature: int, by: float) -> float:
+        def nudge(_: torch.nn.Module, given: object, output: Tensor) -> Tensor:
+            output = output.clone()
+            output[0, position, feature] += by
+            return output
+
+        handle = table.register_forward_hook(nudge)
+        memory = network.encode(one.source)
+        handle.remove()
+        logits = network.project(network.decode(memory, one.decoder_input))
+        return torch.nn.functional.cross_entropy(logits[scored], one.labels[scored]).item()
+
+    width, length = source_table(network).shape[1], LENGTHS[1]
+    expected = {}
+    for position in range(length):
+        slopes = [(loss(position, e, step) - loss(position, e, -step)) / (2 * step) for e in range(width)]
+        expected[length - position] = math.hypot(*slopes)
+    assert gradient_reach(network, one) == pytest.approx(expected, rel=1e-6)
+
+
+@pytest.mark.parametrize("name", ["lstm-rnn-2-layers", "bahdanau-parallel-2-layers", "transformer-alibi-post"])
+def test_padding_does_not_change_the_reach(name: str) -> None:
+    network, whole = build(name), batch()
+    wider = Batch(
+        torch.cat([whole.source, torch.full((4, 5), PAD)], 1),
+        torch.cat([whole.decoder_input, torch.full((4, 2), PAD)], 1),
+        torch.cat([whole.labels, torch.full((4, 2), IGNORE)], 1),
+        whole.ids,
+    )
+    assert gradient_reach(network, wider) == pytest.approx(gradient_reach(network, whole), rel=1e-5)
+
+
+def test_measuring_leaves_the_network_as_it_was() -> None:
+    network = build("lstm-lstm-2-layers").train()
+    before = {name: weights.clone() for name, weights in network.state_dict().items()}
+    with torch.no_grad():
+        first = gradient_reach(network, batch())
+    assert gradient_reach(network, batch()) == first, "no dropout"
+    encoder_states(network, sources())
+    permutation_difference(network, batch(), seeded())
+    assert all(module.training for module in network.modules())
+    assert all(parameter.grad is None for parameter in network.parameters())
+    assert all(torch.equal(before[name], weights) for name, weights in network.state_dict().items())
+    assert not any(module._forward_hooks for module in network.modules())
+
+
+def test_the_reach_of_a_plain_recurrent_network_decays_and_that_of_a_sum_does_not() -> None:
+    torch.manual_seed(0)
+    source = torch.randint(3, SOURCE_VOCABULARY, (8, 60), generator=seeded())
+    target = torch.randint(3, TARGET_VOCABULARY, (8, 2), generator=seeded(1))
+    long = Batch(source, target, target, torch.arange(8))
+    plain = gradient_reach(lstm(cell="rnn", bidirectional=False, embedding=32, hidden=32), long)
+    assert list(plain) == list(range(1, 61))
+    assert plain[1] > 10 * plain[20] > 100 * plain[40] > 0
+    flat = gradient_reach(Bag({}), long)
+    assert list(flat.values()) == pytest.approx([flat[1]] * 60)
+    assert flat[1] > 0
+
+
+def test_attention_on_the_answer_is_the_best_heads_mean() -> None:
+    """Two sources of two targets; answers stand at 2, nowhere, at 0 and, where nothing is scored, at 1."""
+    positions = torch.tensor([[2, -1], [0, 1]])
+    labels = torch.tensor([[5, 5], [5, IGNORE]])
+
+    def layer(*heads: tuple[float, float]) -> Tensor:
+        """(B, h, T, S) from each head's weights on the two answers; all goes to what must not be counted elsewhere."""
+        first = [[[0, 1 - at_2, at_2], [1, 0, 0]] for at_2, _ in heads]
+        second = [[[at_0, 1 - at_0, 0], [0, 1, 0]] for _, at_0 in heads]
+        return torch.tensor([first, second])
+
+    maps = {"cross layer 1": layer((0.5, 0.5), (1.0, 0.5)), "cross layer 2": layer((0.8, 0.8), (0.5, 0.9))}
+    tokens = torch.full((2, 3), 4)
+    assert attention_on_answer(Bag(maps), tokens, tokens[:, :2], labels, positions) == pytest.approx(0.8)
+    del maps["cross layer 2"]
+    assert attention_on_answer(Bag(maps), tokens, tokens[:, :2], labels, positions) == pytest.approx(0.75)
+
+
+@pytest.mark.parametrize("name", ["bahdanau-input_feeding-2-layers", "transformer-sinusoidal-pre"])
+def test_attention_on_the_answer_by_loops(name: str) -> None:
+    network, whole = build(name), batch()
+    lengths = torch.tensor(LENGTHS).unsqueeze(1)
+    positions = torch.randint(0, 99, whole.labels.shape, generator=seeded()) % lengths
+    positions[0, 0] = -1
+    means = []
+    for weights in network.attention(network.encode(whole.source), whole.decoder_input).values():
+        for head in weights.unbind(1):
+            masses = [
+                head[row, t, positions[row, t]].item()
+                for row in range(4)
+                for t in range(whole.labels.shape[1])
+                if whole.labels[row, t] != IGNORE and positions[row, t] >= 0
+            ]
+            means.append(sum(masses) / len(masses))
+    assert attention_on_answer(network, *whole[:3], positions) == pytest.approx(max(means))
+
+
+def test_no_attention_and_no_answer() -> None:
+    whole = batch()
+    positions = torch.zeros_like(whole.labels)
+    assert attention_on_answer(build("lstm-one-way"), *whole[:3], positions) is None
+    with pytest.raises(ValueError, match="no place of an answer"):
+        attention_on_answer(build("bahdanau-one-way"), *whole[:3], positions - 1)
+
+
+@pytest.mark.parametrize("norm", ["pre", "post"])
+def test_without_positions_shuffling_a_source_changes_nothing(norm: str) -> None:
+    network = build(f"transformer-none-{norm}", dtype=torch.float32)
+    assert permutation_difference(network, batch(), seeded()) < 1e-12
+    assert permutation_difference(Bag({}), batch(), seeded()) < 1e-12
+
+
+@pytest.mark.parametrize(
+    "name",
+    [f"transformer-{kind}-{norm}" for kind in ("sinusoidal", "learned", "rotary", "alibi") for norm in ("pre", "post")]
+    + ["lstm-rnn-1-layers", "bahdanau-one-way"],
+)
+def test_otherwise_it_changes_something(name: str) -> None:
+    network = build(name, dtype=torch.float32)
+    assert permutation_difference(network, batch(), seeded()) > 1e-4
+    same_tokens = batch(sources().clamp_max(3))
+    assert permutation_difference(network, same_tokens, seeded()) == 0
+
+
+def test_the_difference_is_the_largest_of_a_probability_where_something_is_scored() -> None:
+    network, whole = build("transformer-learned-pre"), batch()
+    keys = torch.rand(whole.source.shape, generator=seeded())
+    differences = []
+    for row, length in enumerate(LENGTHS):
+        one = whole.source[row : row + 1, :length]
+        shuffled = one[:, keys[row, :length].argsort()]
+        before, after = (network(s, whole.decoder_input[row : row + 1]).softmax(-1)[0] for s in (one, shuffled))
+        differences.append((after - before).abs().amax(-1))
+    largest = torch.stack(differences)  # (B, T)
+    for scored in (whole.labels != IGNORE, largest == largest[0].min(), largest == largest.max()):
+        labels = torch.full_like(whole.labels, IGNORE).masked_fill(scored, 3)
+        found = permutation_difference(network, whole._replace(labels=labels), seeded())
+        assert found == pytest.approx(largest[scored].max().item())
+    assert 0 < largest[0].min() < largest.max() / 2 < 0.5
+
+
+def test_shuffling_keeps_each_sources_tokens_and_leaves_padding_in_place() -> None:
+    long = sources((30, 20, 1, 25))
+    permutation_difference(Bag({}), batch(long), seeded())
+    before, after = Bag.read
+    assert torch.equal(before, long)
+    assert torch.equal(after == PAD, long == PAD)
+    assert torch.equal(after.sort(1).values, long.sort(1).values)
+    assert (after != long).any(1).tolist() == [True, True, False, True]
+    permutation_difference(Bag({}), batch(long), seeded(1))
+    assert not torch.equal(Bag.read[1], after)
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_encoder_states_are_those_at_the_last_word_read(name: str) -> None:
+    network, source = build(name), sources()
+    states = encoder_states(network, source)
+    for row, length in enumerate(LENGTHS):
+        alone = encoder_states(network, source[row : row + 1, :length])
+        torch.testing.assert_close(states[row : row + 1], alone, rtol=0, atol=1e-12)
+    if isinstance(network, TransformerNetwork):
+        cross = network.get_submodule("decoder.0.cross_attention")
+        keys = network.encode(source).keys_values[0].key  # (B, h, S, d)
+        rows, last = torch.arange(4), torch.tensor(LENGTHS) - 1
+        torch.testing.assert_close(cross.keys_values(states.unsqueeze(1)).key[:, :, 0], keys[rows, :, last])  # type: ignore[operator]
+        return
+    encoded = network.get_submodule("encoder")(source)
+    top = [encoded.hidden[:, -1]] if "gru" in name or "rnn" in name else [encoded.hidden[:, -1], encoded.cell[:, -1]]
+    torch.testing.assert_close(states, torch.cat(top, -1))
+
+
+def test_the_probe_finds_a_class_planted_in_the_state_and_none_in_noise() -> None:
+    states, classes = torch.randn(800, 30, generator=seeded()), torch.randint(0, 4, (800,), generator=seeded(1))
+    half = slice(0, 400), slice(400, 800)
+
+    def accuracy(given: Tensor) -> float:
+        predicted = ridge_predictions(given[half[0]], classes[half[0]], given[half[1]])
+        return (predicted == classes[half[1]]).double().mean().item()
+
+    assert accuracy(states) == pytest.approx(0.25, abs=0.08)
+    # Tiny beside the noise of other features, and far from zero: standardising finds it all the same.
+    planted = torch.cat([100 * states, 7 + 1e-3 * torch.eye(4)[classes]], 1)
+    assert accuracy(planted) == 1.0
+    constant = torch.cat([planted, torch.ones(800, 2)], 1)
+    assert accuracy(constant) == 1.0
+
+
+def test_the_probe_is_ridge_regression() -> None:
+    """The same by least squares over rows that penalise, with the intercept as a column of its own."""
+    X, held_out = torch.randn(60, 5, generator=seeded()), torch.randn(500, 5, generator=seeded(1))
+    classes = (X @ torch.randn(5, 3, generator=seeded(2)) + torch.randn(60, 3, generator=seeded(3))).argmax(-1)
+    mean, deviation = X.double().mean(0).numpy(), X.double().std(0, correction=0).numpy()
+    standard, standard_held_out = (X.numpy() - mean) / deviation, (held_out.numpy() - mean) / deviation
+    penalties = np.hstack([math.sqrt(RIDGE * 60) * np.eye(5), np.zeros((5, 1))])
+    rows = np.vstack([np.hstack([standard, np.ones((60, 1))]), penalties])
+    W, *_ = np.linalg.lstsq(rows, np.vstack([np.eye(3)[classes.numpy()], np.zeros((5, 3))]), rcond=None)
+    expected = (np.hstack([standard_held_out, np.ones((500, 1))]) @ W).argmax(-1)
+    assert len(set(expected.tolist())) == 3
+    assert ridge_predictions(X, classes, held_out).tolist() == expected.tolist()
+
+
+def sentences(length: int = 6, *, rows: int = 400) -> tuple[Tensor, Tensor]:
+    """Sources without padding, and the class of the word at position 1: which of three words it is."""
+    source = torch.randint(3, SOURCE_VOCABULARY, (rows, length), generator=seeded(5))
+    source[:, 1] = torch.randint(3, 6, (rows,), generator=seeded(6))
+    return source, source[:, 1] - 3
+
+
+def every(positions: Sequence[int], rows: int = 400) -> Tensor:
+    return torch.tensor([list(positions)] * rows)
+
+
+@pytest.mark.parametrize("kind", ["rnn", "gru", "lstm", "bahdanau", "transformer"])
+def test_the_word_just_read_is_in_every_state(kind: str) -> None:
+    torch.manual_seed(0)
+    source, classes = sentences()
+    network: Network
+    match kind:
+        case "bahdanau":
+            network = bahdanau(hidden=16, embedding=16)
+        case "transformer":
+            network = transformer(width=16)
+        case _:
+            network = lstm(cell=kind, hidden=16, embedding=16)
+    first, *later = probe(network, source, classes, every(range(1, 6)))
+    assert (first.words_read, first.n) == (0, 200)
+    assert first.accuracy > 0.97
+    assert first.chance == classes[200:].bincount().max().item() / 200
+    assert [p.words_read for p in later] == [1, 2, 3, 4]
+
+
+def test_without_recurrent_weights_nothing_is_left_after_another_word() -> None:
+    torch.manual_seed(0)
+    source, classes = sentences()
+    network = lstm(cell="rnn", bidirectional=False, hidden=16, embedding=16)
+    with torch.no_grad():
+        network.get_parameter("encoder.rnn.weight_hh_l0").zero_()
+    first, *later = probe(network, source, classes, every(range(1, 6)))
+    assert first.accuracy == 1.0
+    for p in later:
+        assert p.accuracy == pytest.approx(1 / 3, abs=0.1)
+
+
+@pytest.mark.parametrize("kind", ["bahdanau", "transformer"])
+def test_a_probe_sees_no_later_word(kind: str) -> None:
+    """Both encoders look ahead where they can; what comes next is in the state only once it is read."""
+    torch.manual_seed(0)
+    source, _ = sentences()
+    classes = source[:, 4] % 2
+    network: Network = randomised(bahdanau(hidden=16, embedding=16) if kind == "bahdanau" else transformer(width=16))
+    *before, after = probe(network, source, classes, every(range(5)))
+    assert after.accuracy > 0.8
+    for p in before:
+        assert p.accuracy == pytest.approx(0.5, abs=0.1)
+
+
+def test_positions_differ_from_sentence_to_sentence_and_may_end() -> None:
+    torch.manual_seed(0)
+    network = lstm(cell="rnn", bidirectional=False, hidden=16, embedding=16)
+    source, _ = sentences()
+    heads = torch.randint(0, 4, (400,), generator=seeded(7))
+    classes = source.gather(1, heads.unsqueeze(1)).squeeze(1) % 3
+    positions = torch.stack([heads, heads + 1, heads + 2], 1)
+    positions[100:300, 2] = -1
+    for row, head in enumerate(heads.tolist()):
+        source[row, head + 2 :] = PAD if positions[row, 2] < 0 else source[row, head + 2 :]
+    probes = probe(network, source, classes, positions)
+    assert [p.n for p in probes] == [200, 200, 100]
+    assert probes[0].accuracy > 0.9
+
+
+@pytest.mark.parametrize("scaled", [True, False])
+@pytest.mark.parametrize("head_width", [1, 8])
+def test_score_statistics_are_those_of_the_networks_own_softmax(head_width: int, scaled: bool) -> None:
+    found = score_statistics(head_width, scaled, seeded())
+    generator = seeded()
+    query = torch.randn(KEY_SETS, QUERIES, head_width, generator=generator).double()
+    key = torch.randn(KEY_SETS, KEYS, head_width, generator=generator).double()
+
+    def weights(offset: Tensor, q: Tensor, k: Tensor) -> Tensor:
+        return attention_weights(q, k, offset, scale=None if scaled else 1.0)
+
+    pairs = query.flatten(0, 1), key.repeat_interleave(QUERIES, 0)
+    zeros = torch.zeros(len(pairs[0]), KEYS, dtype=torch.float64)
+    p = torch.vmap(weights)(zeros, *pairs)  # (queries, KEYS)
+    jacobians = torch.vmap(torch.func.jacrev(weights))(zeros, *pairs)  # (queries, KEYS, KEYS)
+    assert found.entropy == pytest.approx(-(p * p.log()).sum(-1).mean().item(), rel=1e-5)
+    assert found.gradient_norm == pytest.approx(jacobians.flatten(1).norm(dim=1).mean().item(), rel=1e-5)
+
+
+def test_without_scaling_the_softmax_saturates_as_heads_widen() -> None:
+    widths = (4, 16, 64, 256)
+    unscaled = [score_statistics(d, False, seeded(d)) for d in widths]
+    scaled = [score_statistics(d, True, seeded(d)) for d in widths]
+    assert all(wider.entropy < 0.6 * narrow.entropy for narrow, wider in pairwise(unscaled))
+    assert all(0 <= s.entropy <= math.log(KEYS) for s in unscaled + scaled)
+    assert [s.entropy for s in scaled] == pytest.approx([3.68] * 4, abs=0.05)
+    assert [s.gradient_norm for s in scaled] == pytest.approx([0.184] * 4, abs=0.01)
+    assert unscaled[1].gradient_norm > 2 * unscaled[3].gradient_norm
+    assert score_statistics(1, True, seeded()) == score_statistics(1, False, seeded())
+
+
+@pytest.mark.gpu
+def test_the_reach_on_a_gpu_is_that_on_a_cpu() -> None:
+    for name in ("lstm-lstm-2-layers", "bahdanau-parallel-2-layers", "transformer-sinusoidal-pre"):
+        network, whole = build(name), batch()
+        expected = gradient_reach(network, whole)
+        found = gradient_reach(network.cuda(), Batch(*(part.cuda() for part in whole)))
+        assert found == pytest.approx(expected, rel=1e-4)

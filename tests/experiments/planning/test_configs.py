@@ -1,0 +1,230 @@
+"""Every suite and every configuration is read, built and trained for a step; mistakes are errors that name the key."""
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+import yaml
+from jsonargparse import Namespace
+
+from datamodules.embedded import corpus as embedded
+from experiments.long_range.experiment import right_share
+from experiments.planning import grid as plan
+from experiments.planning.grid import Planned, plan_bleu, plan_long_range, read_suite
+from experiments.run import build_parser, main
+from experiments.speed.cost.recipe import build
+from experiments.training.trainer import TrainerSettings, build_trainer
+from models.schedules import learning_rate_factor
+from tests.support.readme import ROOT, files_to_write
+
+EXPERIMENTS = ROOT / "experiments"
+SUITES = sorted(path.stem for path in (EXPERIMENTS / "suites").glob("*.yaml"))
+CONFIGS = sorted((EXPERIMENTS / "configs").rglob("*.yaml"))
+SMOKE_LSTM = EXPERIMENTS / "configs" / "bleu" / "smoke" / "lstm.yaml"
+MODEL_CONFIGS = [path for path in CONFIGS if path.stem != "common" and path.parts[-3] == "bleu"]
+PAPER_CONFIGS = [path for path in MODEL_CONFIGS if path.parent.name == "paper"]
+LONG_RANGE = [
+    run for name in SUITES if "long-range" in read_suite(name) for run in plan_long_range(name, [], [], [0], "runs", [])
+]
+
+
+def place(path: Path) -> str:
+    return str(path.relative_to(EXPERIMENTS))
+
+
+def planned(path: Path, settings: list[str] | None = None) -> Planned:
+    """The run that a model's configuration stands for."""
+    return next(plan_bleu(path.parent.name, [path.stem], [0], "", "runs", settings or []))
+
+
+def parse(path: Path) -> Namespace:
+    return build_parser().parse_args(planned(path).arguments)
+
+
+def refusal(arguments: list[str]) -> str:
+    """What a run says about a wrong setting: one line, before anything is written."""
+    with pytest.raises(SystemExit) as stopped:
+        main(arguments)
+    said = stopped.value.code
+    assert isinstance(said, str)
+    assert said.startswith("error: ")
+    assert "\n" not in said
+    return said
+
+
+@pytest.fixture
+def small_corpus(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(embedded, "SIZES", {"train": 300, "val": 20, "test": 20})
+
+
+@pytest.mark.parametrize("path", MODEL_CONFIGS, ids=place)
+def test_a_configuration_parses_and_survives_being_written_and_read(path: Path) -> None:
+    parser = build_parser()
+    config = parser.parse_args(planned(path).arguments)
+    again = parser.parse_object(yaml.safe_load(parser.dump(config, skip_unset=False)))
+    config.pop("config"), again.pop("config", None)
+    assert again.as_dict() == config.as_dict()
+
+
+@pytest.mark.parametrize("name", SUITES)
+def test_the_models_of_a_suite_are_optimised_alike_but_for_the_learning_rate(name: str) -> None:
+    folder = EXPERIMENTS / "configs" / "bleu" / name
+    configs = [parse(folder / f"{model}.yaml") for model in read_suite(name)["bleu"]["models"]]
+    optimisations = [config.as_dict()["model"]["init_args"]["optimisation"] for config in configs]
+    for optimisation in optimisations:
+        optimisation.pop("learning_rate")
+        assert optimisation == optimisations[0]
+
+
+@pytest.mark.parametrize("path", [path for path in MODEL_CONFIGS if path not in PAPER_CONFIGS], ids=place)
+def test_a_configuration_builds_and_trains_a_step(path: Path, small_corpus: None, tmp_path: Path) -> None:
+    small = ["--data.init_args.corpus.name=embedded", "--data.init_args.tokenizer.vocab_size=300"]
+    small += ["--data.init_args.max_tokens=150", f"--data.init_args.cache_dir={tmp_path}"]
+    small += ["--model.init_args.optimisation.schedule=constant"]  # a linear one ends at zero, here with its first step
+    parser = build_parser()
+    built = parser.instantiate(parser.parse_args(planned(path, small).arguments))
+    settings = TrainerSettings(1, 1, "val/loss", "min", accelerator="cpu", precision="32-true")
+    before = [p.detach().clone() for p in built.model.parameters()]
+    trainer = build_trainer(settings, tmp_path, [], [])
+    trainer.fit(built.model, datamodule=built.data)
+    assert trainer.global_step == 1
+    assert any((old != new).any() for old, new in zip(before, built.model.parameters(), strict=True))
+
+
+@pytest.mark.parametrize("path", PAPER_CONFIGS, ids=place)
+def test_a_recipe_for_wmt14_builds_with_its_whole_vocabulary(path: Path) -> None:
+    """Without memory for its weights: these networks are too large for a test to train."""
+    config = parse(path)
+    network = build(config).network
+    assert all(weights.is_meta for weights in network.parameters())
+    logits = network.get_submodule("output")
+    assert isinstance(logits, torch.nn.Linear)
+    assert logits.out_features == 37_000
+
+
+@pytest.mark.parametrize("path", PAPER_CONFIGS, ids=place)
+def test_a_recipe_for_wmt14_takes_25_000_tokens_a_step_and_peaks_where_its_paper_does(path: Path) -> None:
+    config = parse(path)
+    trainer, optimisation = config.trainer, config.model.init_args.optimisation
+    assert trainer.devices * trainer.num_nodes * trainer.accumulate * config.data.init_args.max_tokens == 25_000
+    if path.stem.startswith("transformer"):
+        width = config.model.init_args.network.width
+        noam = learning_rate_factor("noam", 4000, 4000, width=width, max_steps=trainer.max_steps)
+        assert optimisation.learning_rate == pytest.approx(noam, rel=1e-3)
+        assert optimisation.warmup_steps == 4000
+
+
+def test_wmt14_is_missing_until_its_files_are_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    parser = build_parser()
+    with pytest.raises(FileNotFoundError, match=r"data/wmt14/train\.en\.gz is missing"):
+        parser.instantiate(parser.parse_args(planned(PAPER_CONFIGS[0]).arguments))
+
+
+@pytest.mark.parametrize("planned", LONG_RANGE, ids=lambda planned: f"{planned.key.suite} {planned.label}")
+def test_a_long_range_configuration_builds_and_measures(planned: Planned, tmp_path: Path) -> None:
+    """Without training: every point of every axis can be drawn, and the network takes what is drawn."""
+    parser = build_parser()
+    config = parser.parse_args([*planned.arguments, "--data.init_args.test_examples=2"])
+    built = parser.instantiate(config)
+    data, network = built.data, built.model.network.eval()
+    for point in [*data.points, data.control]:
+        assert data.in_distribution(point)
+    longest = {axis.name: list(axis.points().values())[-1] for axis in data.test}
+    for axis in data.test:
+        for point in axis.points().values():
+            drawn = data.examples("test", point, 2)
+            assert set(data.task.chance(point))
+            if point == longest[axis.name]:
+                share = right_share(network, drawn, data.task, torch.device("cpu"))
+                assert ((share >= 0) & (share <= 1)).all()
+
+
+def test_every_long_range_file_is_part_of_a_run() -> None:
+    used = {path for run in LONG_RANGE for path in run.configs}
+    assert used == {path for path in CONFIGS if "long_range" in path.parts}
+
+
+@pytest.mark.parametrize("path", CONFIGS, ids=place)
+def test_the_head_comment_is_the_command_that_runs_the_file(path: Path) -> None:
+    experiment, name = path.relative_to(EXPERIMENTS / "configs").with_suffix("").parts[:2]
+    kinds = {"tasks": f" TASKS={path.stem}", "tuned": f" TASKS={path.parent.name} MODELS={path.stem}"}
+    part = path.relative_to(EXPERIMENTS / "configs" / experiment).parts[1:2]
+    what = "" if path.stem in ("common", name) else kinds.get(part[0], f" MODELS={path.stem}")
+    target = "tune" if part == ("tuned",) else experiment.replace("_", "-")
+    first = path.read_text().split("\n")[0]
+    assert re.fullmatch(rf"# make {target} SUITE={name}{what}( DATA_DIR=\.\.\.)?( TRIALS=\d+)?", first), first
+
+
+@pytest.mark.parametrize("name", SUITES)
+def test_the_head_comment_of_a_suite_is_the_command_that_runs_it(name: str) -> None:
+    text = (EXPERIMENTS / "suites" / f"{name}.yaml").read_text()
+    known = [f"# make {experiment} SUITE={name}" for experiment in read_suite(name)]
+    assert text.startswith((f"# make {name}", *known))
+
+
+@pytest.mark.parametrize(
+    ("setting", "key"),
+    [
+        ("--trainer.max_stepz=3", "max_stepz"),
+        ("--trainer.max_steps=many", "trainer.max_steps"),
+        ("--trainer.precision=16", "trainer.precision"),
+        ("--decoding.beams=2", "decoding.beams"),
+        ("--model.init_args.network.hiden=8", "hiden"),
+        ("--model.init_args.network.hidden=wide", "hidden"),
+        ("--model.init_args.optimisation.schedule=cosine", "schedule"),
+        ("--data.init_args.max_token=9", "max_token"),
+        ("--data.init_args.corpus.name=wmt", "name"),
+        ("--data.init_args.tokenizer.kind=spaces", "kind"),
+    ],
+)
+def test_a_mistake_on_the_command_line_names_its_key(setting: str, key: str) -> None:
+    assert key in refusal([*planned(SMOKE_LSTM).arguments, setting])
+
+
+@pytest.mark.parametrize(
+    ("mistake", "key"),
+    [
+        ({"trainer": {"max_stepz": 3}}, "max_stepz"),
+        ({"trainer": {"max_steps": "many"}}, "trainer.max_steps"),
+        ({"trainers": {"max_steps": 3}}, "trainers"),
+        ({"data": {"init_args": {"corpus": {"limits": 3}}}}, "limits"),
+        ({"model": {"init_args": {"network": {"layers": "two"}}}}, "layers"),
+        ({"model": {"class_path": "models.GPTSeq2Seq"}}, "GPTSeq2Seq"),
+    ],
+)
+def test_a_mistake_in_a_file_names_its_key(mistake: dict[str, Any], key: str, tmp_path: Path) -> None:
+    wrong = tmp_path / "wrong.yaml"
+    wrong.write_text(yaml.safe_dump(mistake))
+    assert key in refusal([*planned(SMOKE_LSTM).arguments, "-c", str(wrong)])
+
+
+def test_the_readmes_suite_reads_an_own_corpus(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a reader would write, with two aligned files for training and tab-separated ones for the rest."""
+    for path, text in files_to_write().items():
+        if "mine" in path:
+            file = tmp_path / Path(path).relative_to("experiments")
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_text(text)
+    folder = tmp_path / "configs" / "bleu" / "mine"
+    for model in ("lstm", "bahdanau", "transformer"):
+        (folder / f"{model}.yaml").write_text((EXPERIMENTS / f"configs/bleu/full/{model}.yaml").read_text())
+    monkeypatch.setattr(plan, "HERE", tmp_path)
+    monkeypatch.chdir(tmp_path)
+    pairs = embedded.embedded_corpus("train", size=60)
+    Path("corpus").mkdir()
+    Path("corpus/train.fr").write_text("".join(f"{p.german}\n" for p in pairs))
+    Path("corpus/train.en").write_text("".join(f"{p.english}\n" for p in pairs))
+    for name in ("val", "test"):
+        Path(f"corpus/{name}.tsv").write_text("".join(f"{p.german}\t{p.english}\n" for p in pairs[:9]))
+    runs = list(plan_bleu("mine", [], [], "", "runs", ["--data.init_args.tokenizer.vocab_size=200"]))
+    assert [run.key.model for run in runs] == ["lstm", "bahdanau", "transformer"]
+    assert {run.key.task for run in runs} == {"mine-fr-en"}
+    parser = build_parser()
+    for run in runs:
+        data = parser.instantiate(parser.parse_args(run.arguments)).data
+        assert data.test_sets == ["test"]
+        assert data.text("val").source[0] == pairs[0].german
+        assert len(next(iter(data.loader("train"))).source)

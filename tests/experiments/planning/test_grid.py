@@ -1,0 +1,147 @@
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from experiments.planning import grid as plan
+from experiments.planning.grid import HERE, Planned, plan_bleu, plan_long_range, read_suite
+from experiments.run import build_parser
+from models import Seq2SeqModule
+
+SUITES = sorted(path.stem for path in (HERE / "suites").glob("*.yaml"))
+LONG_RANGE = [name for name in SUITES if "long-range" in read_suite(name)]
+
+
+def planned(name: str = "smoke", **changes: Any) -> list[Planned]:
+    given: dict[str, Any] = {"models": [], "seeds": [], "direction": "", "root": "runs", "settings": [], **changes}
+    return list(plan_bleu(name, **given))
+
+
+def planned_long_range(name: str = "smoke", **changes: Any) -> list[Planned]:
+    given: dict[str, Any] = {"tasks": [], "models": [], "seeds": [], "root": "runs", "settings": [], **changes}
+    return list(plan_long_range(name, **given))
+
+
+def test_there_are_the_suites_that_are_promised() -> None:
+    assert {"smoke", "quick", "full", "paper"} <= set(SUITES)
+
+
+@pytest.mark.parametrize("name", SUITES)
+def test_every_run_of_every_suite_is_a_valid_configuration(name: str) -> None:
+    grid, runs = read_suite(name)["bleu"], planned(name)
+    assert len(runs) == len(grid["models"]) * len(grid["seeds"])
+    assert len({run.key.folder for run in runs}) == len(runs)
+    parser = build_parser()
+    for run in runs:
+        config = parser.parse_args(run.arguments)
+        assert config.run.model == run.key.model
+        assert config.data.init_args.corpus.name in (grid["corpus"], "files")
+        assert run.key.model in config.model.class_path.lower()
+
+
+@pytest.mark.parametrize("name", SUITES)
+def test_models_that_are_compared_differ_by_the_model_alone(name: str) -> None:
+    parser = build_parser()
+    configs = [parser.parse_args(run.arguments).as_dict() for run in planned(name)]
+    for part in ("data", "trainer", "decoding", "validation_sentences"):
+        assert all(config[part] == configs[0][part] for config in configs)
+
+
+def test_a_plan_names_models_seeds_direction_and_how_to_make_it_again() -> None:
+    runs = planned(models=["lstm", "transformer"], seeds=[3, 4], direction="de-en", settings=["--trainer.devices=2"])
+    assert [(run.key.model, run.key.seed) for run in runs] == [
+        ("lstm", 3), ("transformer", 3), ("lstm", 4), ("transformer", 4)
+    ]  # fmt: skip
+    assert runs[0].key.command == "make bleu SUITE=smoke MODELS=lstm SEEDS=3 DIRECTION=de-en"
+    assert runs[0].key.task == "embedded-de-en"
+    assert "--trainer.devices=2" in runs[0].arguments
+    config = build_parser().parse_args(runs[0].arguments)
+    assert config.data.init_args.corpus.source_language == "de"
+    assert config.data.init_args.corpus.target_language == "en"
+    assert config.trainer.devices == 2
+    assert config.run.command == runs[0].key.command
+
+
+@pytest.mark.parametrize("name", LONG_RANGE)
+def test_every_long_range_run_of_every_suite_is_a_valid_configuration(name: str) -> None:
+    grid, runs = read_suite(name)["long-range"], planned_long_range(name)
+    assert len(runs) == sum(len(models) for models in grid["tasks"].values()) * len(grid["seeds"])
+    assert len({run.key.folder for run in runs}) == len(runs)
+    parser = build_parser()
+    for run in runs:
+        if run.key.seed == grid["seeds"][0]:
+            config = parser.parse_args(run.arguments)
+            network = config.model.init_args.network
+            assert run.key.model in (*config.model.class_path.lower().split("."), network.get("cell")) or (
+                run.key.model in config.model.class_path.lower()
+            )
+            assert config.data.init_args.seed == run.key.seed
+
+
+def long_range_parts(name: str) -> dict[str, dict[tuple[str, str], dict[str, Any]]]:
+    """Parsed configurations of the first seed by task and (model, variant)."""
+    parser, seed = build_parser(), read_suite(name)["long-range"]["seeds"][0]
+    parts: dict[str, dict[tuple[str, str], dict[str, Any]]] = {}
+    for run in planned_long_range(name, seeds=[seed]):
+        config = parser.parse_args(run.arguments).as_dict()
+        parts.setdefault(run.key.task, {})[run.key.model, run.key.variant] = config
+    return parts
+
+
+@pytest.mark.parametrize("name", LONG_RANGE)
+def test_long_range_models_differ_by_the_model_and_what_was_tuned_alone(name: str) -> None:
+    for configs in long_range_parts(name).values():
+        first, *others = configs.values()
+        for config in others:
+            for part in ("data", "trainer", "decoding"):
+                assert config[part] == first[part]
+            optimisations = [dict(c["model"]["init_args"]["optimisation"]) for c in (first, config)]
+            for optimisation in optimisations:
+                del optimisation["learning_rate"], optimisation["initialisation_scale"]
+            assert optimisations[0] == optimisations[1]
+        for (model, _), config in configs.items():
+            base = configs[model, "base"]["model"]["init_args"]
+            assert config["model"]["init_args"]["optimisation"] == base["optimisation"]
+
+
+@pytest.mark.parametrize("name", ["quick", "full"])
+def test_long_range_models_are_of_one_size(name: str) -> None:
+    parser = build_parser()
+    for task in read_suite(name)["long-range"]["tasks"]:
+        sizes = {}
+        for run in planned_long_range(name, tasks=[task], seeds=[0]):
+            if run.key.variant == "base":
+                built: Seq2SeqModule = parser.instantiate(parser.parse_args(run.arguments)).model
+                sizes[run.key.model] = sum(p.numel() for p in built.parameters())
+        assert max(sizes.values()) < 1.05 * min(sizes.values()), sizes
+
+
+def test_a_plan_of_long_range_runs_ends_a_seed_before_the_next() -> None:
+    runs = planned_long_range(tasks=["recall"], models=["lstm", "rnn"], seeds=[1, 2])
+    assert [(run.key.model, run.key.seed) for run in runs] == [("lstm", 1), ("rnn", 1), ("lstm", 2), ("rnn", 2)]
+    assert runs[0].key.command == "make long-range SUITE=smoke TASKS=recall MODELS=lstm SEEDS=1"
+    assert str(runs[0].key.folder) == "runs/smoke/long-range/recall/lstm/base/seed1"
+
+
+def test_a_variant_is_its_model_with_something_changed_and_tuned_values_are_read_last(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "configs" / "long_range" / "mine"
+    files = ["common", "tasks/recall", "models/lstm", "models/lstm-wide", "tuned/recall/lstm"]
+    for file in files:
+        path = folder / f"{file}.yaml"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+    (tmp_path / "suites").mkdir()
+    tasks = "{recall: [lstm, lstm-wide], copy: [lstm], far: [lstm]}"
+    grid = f"long-range: {{seeds: [0], tuned_as: {{far: recall}}, tasks: {tasks}}}"
+    (tmp_path / "suites" / "mine.yaml").write_text(grid)
+    monkeypatch.setattr(plan, "HERE", tmp_path)
+    for task in ("copy", "far"):
+        (folder / "tasks" / f"{task}.yaml").touch()
+    base, wide, untuned, far = planned_long_range("mine")
+    assert [path.relative_to(folder).with_suffix("").as_posix() for path in wide.configs] == files
+    assert [path.stem for path in base.configs] == ["common", "recall", "lstm", "lstm"]
+    assert [path.stem for path in untuned.configs] == ["common", "copy", "lstm"]
+    assert far.configs[-1] == base.configs[-1] == folder / "tuned" / "recall" / "lstm.yaml"
+    assert (wide.key.model, wide.key.variant) == ("lstm", "wide")

@@ -1,0 +1,273 @@
+"""make reproduce-check: what it runs, what it refuses, what it says, and that it finds a number that moved."""
+
+import json
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+from filelock import FileLock
+
+from experiments.launch.local import Ended, Limits, run_all
+from experiments.planning.grid import Planned, plan_long_range
+from experiments.reproduce import check as reproduce
+from experiments.reproduce.check import as_lines, changed_settings, main, name_of, planned, read_reference, settings
+from tests.support.fakes.repeated import write_run
+from tests.support.readme import ROOT
+
+COMMITTED = ROOT / reproduce.REFERENCE
+
+
+@pytest.fixture
+def check(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder for a check of two runs that are made up instead of trained."""
+    monkeypatch.chdir(tmp_path)
+    for name in (*reproduce.ENVIRONMENT, *reproduce.ARITHMETIC):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr("os.environ", dict(reproduce.os.environ))
+    monkeypatch.setattr(reproduce, "planned", two_runs)
+    monkeypatch.setattr(reproduce, "run_all", made_up)
+    monkeypatch.setattr(reproduce, "settings", settings_once)
+    return tmp_path
+
+
+PARSED: dict[Path, dict[str, Any]] = {}
+
+
+def settings_once(run: Planned) -> dict[str, Any]:
+    """Parsing takes most of the time of these tests."""
+    if run.key.folder not in PARSED:
+        PARSED[run.key.folder] = settings(run)
+    return PARSED[run.key.folder]
+
+
+def two_runs(root: Path) -> list[Planned]:
+    return list(plan_long_range("smoke", ["recall"], ["lstm", "transformer"], [0], str(root), []))
+
+
+def made_up(runs: Sequence[Planned], limits: Limits) -> list[Ended]:
+    for run in runs:
+        write_run(run.key.folder)
+    return [Ended(run, 0) for run in runs]
+
+
+def exit_code(renew: bool = False) -> Any:
+    with pytest.raises(SystemExit) as stopped:
+        main(renew)
+    return stopped.value.code
+
+
+def edited(change: Callable[[dict[str, Any]], None]) -> None:
+    """The reference with something else in it."""
+    record = json.loads(reproduce.REFERENCE.read_text(encoding="utf-8"))
+    change(record)
+    reproduce.REFERENCE.write_text(json.dumps(record), encoding="utf-8")
+
+
+def move_loss(record: dict[str, Any], by: float = 1e-9) -> None:
+    run = record["runs"]["long-range/recall/lstm/base/seed0"]
+    (row,) = (row for row in run["numbers"] if row[0] == "val_loss")
+    row[-1] += by
+
+
+def test_what_is_written_down_repeats(check: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    main(renew=True)
+    assert "written: results/reproduce/reference.json" in capsys.readouterr().out
+    assert exit_code() == 0
+    said = capsys.readouterr().out
+    assert "every number must be equal to the last digit" in said
+    assert "everything repeats" in said
+    assert "long-range/recall/lstm/base/seed0" in said
+
+
+def test_a_number_that_moved_is_found_and_named(check: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    main(renew=True)
+    edited(move_loss)
+    assert exit_code() == 1
+    said = capsys.readouterr().out
+    assert (
+        "long-range/recall/lstm/base/seed0: val_loss\n  expected 2.500000001\n  found    2.5\n  allowed  equal" in said
+    )
+    assert "not repeated: 1." in said
+    assert reproduce.RENEWAL in said
+
+
+def test_of_a_run_that_differs_all_over_the_beginning_is_shown(check: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    main(renew=True)
+    edited(lambda record: [row.__setitem__(-1, -7) for run in record["runs"].values() for row in run["numbers"]])
+    edited(lambda record: [run["checksums"].update(weights="-7") for run in record["runs"].values()])
+    edited(lambda record: [row.__setitem__(-1, -7) for run in record["runs"].values() for row in run["hypotheses"]])
+    assert exit_code() == 1
+    said = capsys.readouterr().out
+    assert said.count("expected") == 2 * reproduce.SHOWN
+    assert said.find("lstm/base/seed0: train/loss, step 20\n") < said.find("lstm/base/seed0: val_loss\n")
+    assert "long-range/recall/transformer/base/seed0: and 1 more" in said
+    assert "not repeated: 8." in said
+
+
+def test_another_type_of_machine_is_named_and_allowed_its_rounding(
+    check: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    main(renew=True)
+    edited(lambda record: record["machine"].update(instructions="AVX9"))
+    edited(move_loss)
+    assert exit_code() == 0
+    assert "instructions AVX9 -> " in capsys.readouterr().out
+    edited(lambda record: move_loss(record, 1.0))
+    assert exit_code() == 1
+
+
+def test_instructions_that_are_switched_off_make_another_type_of_machine(
+    check: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = reproduce.machine_type()
+    monkeypatch.setitem(reproduce.os.environ, "ONEDNN_MAX_CPU_ISA", "AVX2")
+    after = reproduce.machine_type()
+    assert {name for name in before if before[name] != after[name]} == {"set"}
+
+
+def test_other_settings_are_named_before_anything_runs(check: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    main(renew=True)
+    kept = check / reproduce.ROOT / "kept"
+    kept.touch()
+    edited(lambda r: r["runs"]["long-range/recall/lstm/base/seed0"]["config"].update({"trainer.max_steps": 7}))
+    edited(lambda r: r["runs"].update(gone=r["runs"].pop("long-range/recall/transformer/base/seed0")))
+    said = exit_code()
+    assert "long-range/recall/lstm/base/seed0: trainer.max_steps was 7, is 4" in said
+    assert "gone: no longer in the suite" in said
+    assert "long-range/recall/transformer/base/seed0: not in the reference" in said
+    assert reproduce.RENEWAL in said
+    assert kept.exists()
+
+
+def test_a_setting_of_none_is_not_a_setting_that_is_not_there(check: Path) -> None:
+    main(renew=True)
+    edited(lambda r: r["runs"]["long-range/recall/lstm/base/seed0"]["config"].pop("trainer.patience"))
+    assert "trainer.patience was not there, is None" in exit_code()
+
+
+def test_nothing_of_an_earlier_check_is_used_and_nothing_else_is_touched(check: Path) -> None:
+    main(renew=True)
+    stale, others = check / reproduce.ROOT / "stale", check / "runs" / "full" / "kept"
+    others.parent.mkdir()
+    for file in (stale, others):
+        file.touch()
+    assert exit_code() == 0
+    assert not stale.exists()
+    assert others.exists()
+
+
+def test_without_a_reference_the_remedy_is_said_and_nothing_runs(check: Path) -> None:
+    said = exit_code()
+    assert "results/reproduce/reference.json is not there" in said
+    assert reproduce.RENEWAL in said
+    assert not (check / "runs").exists()
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "{",
+        "[]",
+        "{}",
+        '{"made": "", "machine": {}, "runs": {}}',
+        '{"made": 1, "machine": {}, "runs": {"a": {"numbers": [1]}}}',
+    ],
+)
+def test_a_broken_reference_is_one_sentence(text: str, check: Path) -> None:
+    main(renew=True)
+    reproduce.REFERENCE.write_text(text)
+    said = exit_code()
+    assert said.startswith("error: results/reproduce/reference.json holds no reference")
+    assert "\n" not in said
+    main(renew=True)
+    assert exit_code() == 0
+
+
+def test_a_run_that_fails_is_named_and_the_reference_stays(check: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    main(renew=True)
+    before = reproduce.REFERENCE.read_bytes()
+    monkeypatch.setattr(reproduce, "run_all", lambda runs, limits: [Ended(runs[0], 0), Ended(runs[1], 1)])
+    for renew in (False, True):
+        said = exit_code(renew)
+        assert "1 of 2 runs failed" in said
+        assert "recall transformer base seed 0: see runs/reproduce-check" in said
+    assert reproduce.REFERENCE.read_bytes() == before
+
+
+def test_an_interruption_goes_through_and_the_next_check_begins_anew(
+    check: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(runs: Sequence[Planned], limits: Limits) -> list[Ended]:
+        made_up(runs[:1], limits)
+        raise SystemExit(143)
+
+    main(renew=True)
+    monkeypatch.setattr(reproduce, "run_all", interrupted)
+    assert exit_code() == 143
+    monkeypatch.setattr(reproduce, "run_all", made_up)
+    assert exit_code() == 0
+
+
+def test_two_checks_at_once_are_refused(check: Path) -> None:
+    main(renew=True)
+    kept = check / reproduce.ROOT / "kept"
+    kept.touch()
+    with FileLock(reproduce.ROOT.with_name(".reproduce-check.lock")):
+        assert "another check is running in runs/reproduce-check" in exit_code()
+    assert kept.exists()
+
+
+def test_the_runs_take_one_thread_each_and_are_not_mirrored(check: Path) -> None:
+    main(renew=True)
+    names = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "WANDB_MODE")
+    assert [reproduce.os.environ[name] for name in names] == ["1", "1", "disabled"]
+
+
+def test_every_model_is_checked_on_a_cpu_in_single_precision_from_generated_data_and_a_fresh_tokeniser() -> None:
+    runs = planned(Path("runs/reproduce-check"))
+    assert {run.key.model for run in runs if run.key.experiment == "bleu"} == {"lstm", "bahdanau", "transformer"}
+    assert {run.key.model for run in runs} == {"rnn", "gru", "lstm", "bahdanau", "transformer"}
+    for run in runs:
+        config = settings(run)
+        assert (config["trainer.accelerator"], config["trainer.devices"]) == ("cpu", 1)
+        assert config["trainer.precision"] == "32-true"
+        if run.key.experiment == "bleu":
+            assert config["data.init_args.corpus.name"] == "embedded"
+            assert "--data.init_args.cache_dir=runs/reproduce-check/cache" in run.arguments
+
+
+def test_json_has_a_line_for_each_entry_and_is_read_as_it_was() -> None:
+    value = {"a": [[1, [2, 3]], [0.1, "ü\n"]], "b": {}, "c": {"d": [None]}}
+    text = as_lines(value, 2)
+    assert json.loads(text) == value
+    expected = '{\n"a": [\n[1, [2, 3]],\n[0.1, "ü\\n"]\n],\n"b": {},\n"c": {\n"d": [null]\n}\n}'
+    assert text == expected
+
+
+def test_the_committed_numbers_belong_to_the_suites_settings() -> None:
+    """Without training: only the check itself shows that they repeat."""
+    runs = planned(Path("runs"))
+    reference = read_reference(COMMITTED)
+    assert changed_settings(reference, {name_of(run, Path("runs")): settings(run) for run in runs}) == []
+    for name, outcome in reference.runs.items():
+        assert any(place.metric == "train/loss" for place in outcome.numbers), name
+        assert outcome.checksums["weights"]
+        assert ("test", 499) in outcome.hypotheses or not name.startswith("bleu")
+    assert COMMITTED.stat().st_size < 300_000
+
+
+@pytest.mark.slow
+def test_trained_runs_repeat_and_a_changed_digit_is_found(
+    check: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(reproduce, "run_all", run_all)
+    monkeypatch.setitem(reproduce.os.environ, "PYTHONPATH", str(ROOT))
+    main(renew=True)
+    assert exit_code() == 0
+    recorded = read_reference(reproduce.REFERENCE).runs["long-range/recall/lstm/base/seed0"].numbers
+    assert {place.x for place in recorded if place.metric == "train/loss"} == {1, 2, 3, 4}
+    edited(move_loss)
+    assert exit_code() == 1
+    assert "not repeated: 1." in capfd.readouterr().out

@@ -1,0 +1,124 @@
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from experiments.speed.peers import benchmark, compare, sizes
+from experiments.speed.peers.benchmark import Bar, Row, gpu_rows, over, peer_rows, table
+
+AT_LEAST, AT_MOST = Bar("a / b", "≥", 3.0, "in turns"), Bar("c / d", "≤", 1.15, "in turns")
+
+
+@pytest.mark.parametrize(
+    ("bar", "ratios", "outcome"),
+    [
+        (AT_LEAST, [2.9, 3.0, 9.0], "met"),
+        (AT_LEAST, [2.9, 2.99, 9.0], "MISSED"),
+        (AT_MOST, [1.0, 1.15, 9.0], "met"),
+        (AT_MOST, [1.16, 1.2, 1.0], "MISSED"),
+        (AT_MOST, [], "not measured"),
+        (Bar("e / f", "≥", None, "in turns"), [0.1], "told"),
+    ],
+)
+def test_the_median_decides(bar: Bar, ratios: list[float], outcome: str) -> None:
+    assert Row(bar, ratios, "no GPU").outcome == outcome
+
+
+def test_rounds_are_paired() -> None:
+    """The second round was slow for both: that is not a difference between them."""
+    assert over([6.0, 1.5, 6.0], [2.0, 0.5, 2.0]) == [3.0, 3.0, 3.0]
+
+
+def test_the_table_shows_bar_spread_outcome_and_how() -> None:
+    rows = [Row(AT_LEAST, [3.0, 4.0, 5.0]), Row(AT_MOST, [2.0]), Row(AT_MOST, reason="no GPU: not measured")]
+    head, first, second, third = table(rows).splitlines()
+    assert first.split() == ["a", "/", "b", "≥", "3", "4.00", "(3.50", "to", "4.50)", "met", "in", "turns"]
+    assert second.split()[5:] == ["2.00", "(2.00", "to", "2.00)", "MISSED", "in", "turns"]
+    assert "no GPU: not measured" in third
+    columns = [line.index("in turns") for line in (first, second, third)]
+    assert set(columns) == {head.index("how")}
+
+
+def write_blocks(root: Path, model: str, variant: str, rates: dict[str, list[float]]) -> None:
+    folder = compare.key_of("tiny", model, variant, str(root)).folder
+    folder.mkdir(parents=True)
+    rows = [{"metric": m, "round": i, "value": v} for m, values in rates.items() for i, v in enumerate(values)]
+    (folder / "blocks.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+
+
+@pytest.fixture
+def measured(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """fp32 four times as fast as JoeyNMT, six times in beam search; bf16 seven times for the Transformer alone."""
+    monkeypatch.setattr(compare, "finished", lambda *rest: True)
+    for model, variants in sizes.SYSTEMS.items():
+        for variant in variants:
+            speed = {"joeynmt": 1, "fp32": 4, "bf16": 7 if model == "transformer" else 3}.get(variant, 2)
+            rates = {"target_tokens_per_second": [100.0 * speed, 200.0 * speed]}
+            if variant in compare.TRANSLATING:
+                rates["sentences_per_second"] = [10.0 * (6 if variant == "fp32" else 1)]
+            write_blocks(tmp_path, model, variant, rates)
+    return tmp_path
+
+
+def test_ratios_to_joeynmt_come_from_its_record(measured: Path) -> None:
+    found = {row.bar.what: row.ratios for row in peer_rows("tiny", str(measured))}
+    assert found == {
+        "Transformer-Tiny fp32 / JoeyNMT fp32": [4.0, 4.0],
+        "Transformer-Tiny at best (bf16) / JoeyNMT fp32": [7.0, 7.0],
+        "Transformer-Tiny beam 5 / JoeyNMT beam 5": [6.0],
+        "Transformer-Tiny fp32 / JoeyNMT fp32 in our environment": [2.0, 2.0],
+        "Transformer-Tiny bf16 / JoeyNMT fp32 in our environment": [3.5, 3.5],
+        "Transformer-Tiny fp32 / JoeyNMT fp32, no dropout in either": [1.0, 1.0],
+        "LSTM + Bahdanau fp32 / JoeyNMT fp32": [4.0, 4.0],
+        "LSTM + Bahdanau at best (fp32) / JoeyNMT fp32": [4.0, 4.0],
+        "LSTM + Bahdanau beam 5 / JoeyNMT beam 5": [6.0],
+        "LSTM + Bahdanau fp32 / JoeyNMT fp32 in our environment": [2.0, 2.0],
+    }
+
+
+def test_a_record_of_other_code_is_not_used(measured: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(compare, "finished", lambda *rest: False)
+    rows = peer_rows("tiny", str(measured))
+    assert {row.outcome for row in rows} == {"not measured"}
+
+
+def test_without_a_gpu_its_bars_are_named_and_not_missed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    rows = gpu_rows(3)
+    assert len(rows) == 2
+    assert {row.measured for row in rows} == {"no GPU: not measured"}
+    assert {row.outcome for row in rows} == {"not measured"}
+
+
+@pytest.fixture
+def run(monkeypatch: pytest.MonkeyPatch) -> Callable[[list[Row]], None]:
+    """make benchmark, with everything measured replaced."""
+
+    def given(rows: list[Row]) -> None:
+        called: list[Any] = []
+        monkeypatch.setattr(compare, "main", lambda *rest, **named: called.append(rest))
+        monkeypatch.setattr(benchmark, "peer_rows", lambda *rest: rows)
+        monkeypatch.setattr(benchmark, "step_rows", lambda *rest: [])
+        monkeypatch.setattr(benchmark, "gpu_rows", lambda *rest: [Row(AT_MOST, reason="no GPU: not measured")])
+        threads = torch.get_num_threads()
+        try:
+            benchmark.main("tiny")
+        finally:
+            torch.set_num_threads(threads)
+        assert called == [("tiny",)]
+
+    return given
+
+
+def test_one_missed_bar_fails(run: Callable[[list[Row]], None], capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit, match="1 of 3 bars missed"):
+        run([Row(AT_LEAST, [4.0]), Row(AT_LEAST, [2.0])])
+    assert "MISSED" in capsys.readouterr().out
+
+
+def test_all_met_does_not_fail(run: Callable[[list[Row]], None], capsys: pytest.CaptureFixture[str]) -> None:
+    run([Row(AT_LEAST, [4.0])])
+    assert "met" in capsys.readouterr().out

@@ -1,0 +1,124 @@
+from itertools import islice
+from pathlib import Path
+
+import pytest
+import torch
+from torch import nn
+
+from datamodules import TranslationData
+from datamodules.batch import IGNORE, Batch
+from experiments.speed.peers import benchmark_steps, sizes
+from experiments.speed.peers.benchmark_steps import (
+    BareLSTM,
+    bare_parts,
+    full_step,
+    lstm_ratios,
+    named,
+    over_all,
+    trainer_ratio,
+)
+from experiments.speed.systems import Step
+from models import LSTMSeq2Seq
+from models.lstm import LSTMSettings
+from tests.support.tiny_peers import peer_data
+
+SMALL = LSTMSettings(embedding=12, hidden=16, layers=1, dropout=0.3)
+
+
+@pytest.fixture
+def data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> TranslationData:
+    monkeypatch.setattr(benchmark_steps, "LSTM", SMALL)
+    monkeypatch.setattr(benchmark_steps, "BLOCK", 0.001)
+    return peer_data(tmp_path)
+
+
+@pytest.fixture
+def batches(data: TranslationData) -> list[Batch]:
+    return list(islice(data.train_dataloader(), 3))
+
+
+def test_the_bare_parts_are_those_of_our_lstm(data: TranslationData) -> None:
+    """Same recurrent weights, same projection: only what surrounds them differs."""
+    ours = LSTMSeq2Seq(*benchmark_steps.vocabulary(data), SMALL, sizes.OPTIMISATION).network
+    bare = BareLSTM(data.target_vocab_size, SMALL)
+
+    def recurrent(network: nn.Module) -> list[list[torch.Size]]:
+        layers = (m for m in network.modules() if isinstance(m, nn.RNNBase))
+        return sorted([p.shape for p in m.parameters()] for m in layers)
+
+    assert recurrent(ours) == recurrent(bare)
+    assert ours.output.weight.shape == bare.projection.weight.shape
+
+
+def test_every_parameter_of_the_bare_parts_gets_a_gradient(batches: list[Batch], data: TranslationData) -> None:
+    bare = BareLSTM(data.target_vocab_size, SMALL)
+    batch = batches[0]
+    labels = batch.labels[batch.labels != IGNORE]
+    numbers = [
+        torch.randn(*shape, SMALL.embedding, requires_grad=True)
+        for shape in (batch.source.shape, batch.labels.shape, labels.shape)
+    ]
+    bare(*numbers, labels).backward()
+    assert all(p.grad is not None and p.grad.abs().sum() > 0 for p in [*bare.parameters(), *numbers])
+
+
+@pytest.mark.parametrize("precision", ["32-true", "bf16-mixed"])
+def test_the_bare_parts_run_on_the_shapes_of_every_batch(
+    precision: str, batches: list[Batch], data: TranslationData, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen = []
+    original = BareLSTM.forward
+
+    def forward(self: BareLSTM, source: torch.Tensor, *rest: torch.Tensor) -> torch.Tensor:
+        seen.append((source.shape[:2], *(r.shape[: 2 if r.dim() > 2 else 1] for r in rest)))
+        loss = original(self, source, *rest)
+        assert torch.isfinite(loss)
+        return loss
+
+    monkeypatch.setattr(BareLSTM, "forward", forward)
+    over_all(bare_parts(data.target_vocab_size, precision, batches), batches)()
+    scored = [(int((b.labels != IGNORE).sum()),) for b in batches]
+    assert seen == [(b.source.shape, b.labels.shape, n, n) for b, n in zip(batches, scored, strict=True)]
+
+
+def test_a_full_step_learns(batches: list[Batch], data: TranslationData) -> None:
+    torch.manual_seed(0)
+    module = LSTMSeq2Seq(*benchmark_steps.vocabulary(data), SMALL, sizes.OPTIMISATION)
+    step = Step(module, named("lstm", "32-true"), torch.device("cpu"))
+    before = [p.detach().clone() for p in module.parameters()]
+    over_all(full_step(step), batches)()
+    assert all(not torch.equal(a, b) for a, b in zip(before, module.parameters(), strict=True))
+
+
+def test_there_is_one_ratio_a_round(data: TranslationData, batches: list[Batch]) -> None:
+    for _, ratios in lstm_ratios(data, batches, 2):
+        assert len(ratios) == 2
+        assert all(ratio > 0 for ratio in ratios)
+    module = LSTMSeq2Seq(*benchmark_steps.vocabulary(data), SMALL, sizes.OPTIMISATION)
+    ratios = trainer_ratio(module, named("lstm", "32-true"), data, 2, 3)
+    assert len(ratios) == 3
+    assert all(ratio > 0 for ratio in ratios)
+
+
+def test_the_trainers_ratio_is_bare_seconds_over_trainer_seconds(
+    data: TranslationData, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A Trainer that idles half of the time has half the speed."""
+    import time
+
+    module = LSTMSeq2Seq(*benchmark_steps.vocabulary(data), SMALL, sizes.OPTIMISATION)
+    original = module.training_step
+
+    def slow(batch: Batch, batch_idx: int) -> torch.Tensor:
+        time.sleep(0.2)
+        return original(batch, batch_idx)
+
+    monkeypatch.setattr(module, "training_step", slow)
+    ratios = trainer_ratio(module, named("lstm", "32-true"), data, 2, 2)
+    assert all(ratio < 0.5 for ratio in ratios)
+
+
+@pytest.mark.parametrize(("precision", "name"), [("32-true", "lstm"), ("bf16-mixed", "lstm-bf16")])
+def test_names_carry_the_precision(precision: str, name: str) -> None:
+    system = named("lstm", precision)
+    assert (system.name, system.precision) == (name, precision)

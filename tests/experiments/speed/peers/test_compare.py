@@ -1,0 +1,195 @@
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from datamodules import TranslationData
+from experiments.speed.peers import compare, sizes
+from experiments.speed.peers.compare import environment_of
+from experiments.speed.peers.installation import CannotInstall
+from experiments.speed.peers.protocol import WorkerFailed
+from experiments.training.environment import KEEP_MEMORY
+from tests.support.tiny_peers import peer_data
+from tests.support.tiny_runs import SIZES, read_json, read_lines
+
+PLAN = compare.Plan(updates=4, rounds=3, warm_up=1, lessons=2, translations=2)
+
+
+class FakeWorker:
+    """Ten target tokens a second, a hundred for bf16; slower in the warm-up, twice as fast in the last round."""
+
+    running: Sequence[str] = ()
+    turns: list[tuple[str, str]]
+    fails = ""
+
+    def __init__(self, name: str, command: list[str], log: Path, environment: dict[str, str]) -> None:
+        self.variant = name.split()[1]
+        self.started = {"parameters": 1000 + len(self.variant), "name": self.variant}
+        self.trained = 0
+        assert environment["OMP_NUM_THREADS"].isdigit()
+        assert str(PLAN.updates) in command
+
+    def ask(self, command: str) -> dict[str, Any]:
+        self.turns.append((command, self.variant))
+        if self.variant == self.fails:
+            raise WorkerFailed(f"{self.variant} ended with 'no memory': see log.txt")
+        if command == "translate":
+            return {"seconds": 2.0, "hypotheses": ["ein Mann"] * SIZES["seen"]}
+        self.trained += 1
+        rate = (100 if self.variant == "bf16" else 10) * (2 if self.trained == PLAN.warm_up + PLAN.rounds else 1)
+        seconds = 40 / rate if self.trained > PLAN.warm_up else 1000.0
+        return {"seconds": seconds, "updates": 4, "target_tokens": 40, "tokens": 60, "positions": 80}
+
+    def __enter__(self) -> "FakeWorker":
+        return self
+
+    def __exit__(self, *rest: Any) -> None:
+        pass
+
+
+@pytest.fixture
+def data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> TranslationData:
+    """Everything but the workers in real, on a small corpus."""
+    data = peer_data(tmp_path)
+    monkeypatch.setattr(sizes, "multi30k", lambda data_dir: data)
+    monkeypatch.setattr(compare, "build_environment", lambda folder: folder / "bin" / "python")
+    monkeypatch.setattr(compare, "Worker", FakeWorker)
+    monkeypatch.setattr(FakeWorker, "turns", [], raising=False)
+    monkeypatch.setattr(FakeWorker, "fails", "")
+    return data
+
+
+def run(tmp_path: Path, models: str = "transformer", plan: compare.Plan = PLAN) -> None:
+    compare.main("tiny", models, plan, cache_dir=str(tmp_path / "cache"), root=str(tmp_path / "runs"))
+
+
+def record(tmp_path: Path, variant: str, model: str = "transformer") -> dict[str, Any]:
+    folder = tmp_path / "runs" / "tiny" / "speed" / sizes.TASK / model / variant / "seed0"
+    content: dict[str, Any] = read_json(folder / "result.json")
+    return content | {"blocks": read_lines(folder / "blocks.jsonl")}
+
+
+def value(result: dict[str, Any], metric: str) -> float:
+    (found,) = [m["value"] for m in result["measurements"] if m["metric"] == metric]
+    return float(found)
+
+
+def test_medians_are_of_the_rounds_without_the_warm_up(data: TranslationData, tmp_path: Path) -> None:
+    run(tmp_path)
+    for variant in sizes.SYSTEMS["transformer"]:
+        result, rate = record(tmp_path, variant), 100 if variant == "bf16" else 10
+        assert value(result, "target_tokens_per_second") == rate
+        assert value(result, "target_tokens_per_second_q75") == 1.5 * rate  # of rate, rate, 2 rate
+        assert value(result, "padding_share") == 0.25
+        assert value(result, "parameters") == 1000 + len(variant)
+        blocks = [row for row in result["blocks"] if row["metric"] == "target_tokens_per_second"]
+        assert [row["value"] for row in blocks] == [rate, rate, 2 * rate]
+        assert [row["seconds"] for row in blocks] == [10 / rate, 10 / rate, 5 / rate]
+
+
+def test_only_two_translate_and_lengths_are_counted_with_one_tokeniser(data: TranslationData, tmp_path: Path) -> None:
+    run(tmp_path)
+    length = len(data.target_tokenizer.encode("ein Mann"))
+    for variant in sizes.SYSTEMS["transformer"]:
+        metrics = [m["metric"] for m in record(tmp_path, variant)["measurements"]]
+        assert ("sentences_per_second" in metrics) is (variant in ("fp32", "joeynmt"))
+    for variant in ("fp32", "joeynmt"):
+        assert value(record(tmp_path, variant), "sentences_per_second") == SIZES["seen"] / 2
+        assert value(record(tmp_path, variant), "mean_hypothesis_tokens") == length
+
+
+def test_variants_take_turns(data: TranslationData, tmp_path: Path) -> None:
+    run(tmp_path)
+    once = [("train", variant) for variant in sizes.SYSTEMS["transformer"]]
+    lesson, translating = ([(told, "fp32"), (told, "joeynmt")] for told in ("train", "translate"))
+    timed = once * (PLAN.warm_up + PLAN.rounds)
+    assert FakeWorker.turns == timed + lesson * PLAN.lessons + translating * PLAN.translations
+
+
+def test_what_is_finished_is_not_measured_again_until_something_changes(
+    data: TranslationData, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run(tmp_path)
+    FakeWorker.turns.clear()
+    run(tmp_path)
+    assert not FakeWorker.turns
+    assert "finished already" in capsys.readouterr().out
+    monkeypatch.setattr(compare, "fingerprint", lambda: "other code")
+    run(tmp_path)
+    assert FakeWorker.turns
+
+
+def test_every_file_that_is_timed_is_in_the_fingerprint(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for place in compare.CODE:
+        assert (compare.HERE / place).exists(), place
+    monkeypatch.setattr(compare, "HERE", tmp_path)
+    for place in compare.CODE:
+        file = tmp_path / place if place.endswith(".py") else tmp_path / place / "one.py"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text("first")
+        before = compare.fingerprint()
+        file.write_text("second")
+        assert compare.fingerprint() != before
+
+
+def test_without_joeynmt_nothing_is_recorded_and_nothing_fails(
+    data: TranslationData, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def refuse(folder: Path) -> Path:
+        raise CannotInstall("no route to host")
+
+    monkeypatch.setattr(compare, "build_environment", refuse)
+    run(tmp_path)
+    (line,) = capsys.readouterr().out.splitlines()
+    assert line.startswith("skipped: ")
+    assert "no route to host" in line
+    assert not (tmp_path / "runs").exists()
+
+
+def test_missing_text_or_an_unknown_model_is_one_sentence(
+    data: TranslationData, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(SystemExit, match=r"'lstm'.*transformer and bahdanau"):
+        run(tmp_path, "transformer lstm")
+
+    def gone() -> None:
+        raise FileNotFoundError("multi30k is not in data: make data")
+
+    monkeypatch.setattr(data, "prepare", gone)
+    with pytest.raises(SystemExit, match="error: multi30k is not in data"):
+        run(tmp_path)
+    assert not FakeWorker.turns
+
+
+def test_a_worker_that_fails_leaves_no_record_of_its_model(
+    data: TranslationData, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(FakeWorker, "fails", "textbook")
+    with pytest.raises(SystemExit, match="no memory"):
+        run(tmp_path, "")
+    written = {path.parts[-4] for path in (tmp_path / "runs").rglob("result.json")}
+    assert written == {"transformer"}
+
+
+def test_a_record_says_what_was_equal_and_what_ran(data: TranslationData, tmp_path: Path) -> None:
+    run(tmp_path, "")
+    ours, theirs = record(tmp_path, "bf16", "bahdanau"), record(tmp_path, "joeynmt", "bahdanau")
+    assert ours["held_equal"] == theirs["held_equal"]
+    assert ours["held_equal"]["tokens per batch"] == data.max_tokens
+    assert (ours["signatures"]["precision"], theirs["signatures"]["precision"]) == ("bf16-mixed", "32-true")
+    assert theirs["signatures"]["training loop"] == "JoeyNMT's TrainManager"
+    assert ours["command"] == "make speed-peers SUITE=tiny"
+    json.dumps(ours)
+
+
+def test_joeynmt_runs_as_its_users_start_it_and_once_more_in_our_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GLIBC_TUNABLES", KEEP_MEMORY)  # as when the benchmark started itself anew
+    kept = {variant for variant in sizes.SYSTEMS["transformer"] if "GLIBC_TUNABLES" in environment_of(variant, 2)}
+    assert kept == set(sizes.SYSTEMS["transformer"]) - {"joeynmt", "joeynmt-dropout0"}
+    for exact in (True, False):
+        monkeypatch.setattr(compare, "multiplies_exactly", lambda exact=exact: exact)
+        given = {variant for variant in sizes.SYSTEMS["transformer"] if "ONEDNN_PRODUCTS" in environment_of(variant, 2)}
+        assert given == ({"joeynmt-settings"} if exact else set())
+    assert {environment_of(variant, 2)["OMP_NUM_THREADS"] for variant in sizes.SYSTEMS["bahdanau"]} == {"2"}

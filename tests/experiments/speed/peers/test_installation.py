@@ -1,0 +1,73 @@
+import subprocess
+from pathlib import Path
+
+import pytest
+import torch
+
+from experiments.speed.peers import installation
+from experiments.speed.peers.installation import CannotInstall, build_environment
+
+
+def commands_of(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
+    """What is called from now on, in real."""
+    called: list[list[str]] = []
+    original = installation.call
+
+    def call(command: list[str]) -> None:
+        called.append(command)
+        original(command)
+
+    monkeypatch.setattr(installation, "call", call)
+    return called
+
+
+def test_the_environment_has_its_own_packages_and_our_torch_and_is_made_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    requirements = tmp_path / "requirements.txt"
+    requirements.write_text("# nothing\n")
+    monkeypatch.setattr(installation, "REQUIREMENTS", requirements)
+    monkeypatch.setattr(installation, "CHECK", "import torch")
+    called = commands_of(monkeypatch)
+    python = build_environment(tmp_path / "peers")
+    where = "import sys, torch; print(torch.__file__); print(sys.prefix)"
+    seen = subprocess.check_output([python, "-c", where], text=True).split("\n")
+    assert seen[0] == torch.__file__
+    assert Path(seen[1]).resolve() == (tmp_path / "peers").resolve()
+    first = len(called)
+    assert build_environment(tmp_path / "peers") == python
+    assert len(called) == first
+
+
+def test_other_packages_make_another_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    requirements = tmp_path / "requirements.txt"
+    monkeypatch.setattr(installation, "REQUIREMENTS", requirements)
+    seen = set()
+    for wanted in ("a==1\n", "a==2\n"):
+        requirements.write_text(wanted)
+        seen |= {installation.fingerprint("here"), installation.fingerprint("there")}
+    assert len(seen) == 4
+
+
+def test_a_failing_installation_is_one_line_and_is_tried_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    tried = []
+
+    def run(command: list[str], **options: object) -> subprocess.CompletedProcess[str]:
+        tried.append(command)
+        fails = "pip" in command
+        said = "WARNING: a mirror\nERROR: no matching distribution for joeynmt\n\nWARNING: later\n"
+        return subprocess.CompletedProcess(command, int(fails), "", said if fails else "")
+
+    monkeypatch.setattr(installation.subprocess, "run", run)
+    for attempt in (1, 2):
+        with pytest.raises(CannotInstall, match=r"^ERROR: no matching distribution for joeynmt$"):
+            build_environment(tmp_path / "peers")
+        assert len(tried) == 2 * attempt
+
+
+def test_every_package_is_pinned() -> None:
+    lines = installation.REQUIREMENTS.read_text().splitlines()
+    pins = [line for line in lines if not line.startswith("#")]
+    assert "joeynmt==2.3.0" in pins
+    assert all(line.count("==") == 1 for line in pins)
+    assert not any(line.startswith("torch==") for line in pins)

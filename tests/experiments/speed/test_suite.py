@@ -1,0 +1,107 @@
+"""The whole smoke suite: what is written, what is skipped, what a failure leaves."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from analysis.store import read_store
+from experiments.speed import suite
+from experiments.speed.suite import main, read_settings
+from experiments.speed.systems import System
+
+TASKS = "length decoding"
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(suite, "keep_within_memory", lambda: None)  # the limit would stay for the tests that follow
+        root = tmp_path_factory.mktemp("runs")
+        main("smoke", TASKS, root=str(root))
+    return root
+
+
+def measured(runs: Path, task: str, model: str, variant: str = "base") -> dict[str, Any]:
+    result: dict[str, Any] = json.loads(
+        (runs / "smoke/speed" / task / model / variant / "seed0/result.json").read_text()
+    )
+    return result
+
+
+def values(result: dict[str, Any], metric: str) -> dict[Any, float]:
+    return {row["x"]: row["value"] for row in result["measurements"] if row["metric"] == metric}
+
+
+def test_every_system_of_a_task_has_a_record_that_the_analysis_reads(runs: Path) -> None:
+    store = read_store(runs, "smoke")
+    assert not store.problems
+    finished = {(run.task, run.model, run.variant) for run in store.finished("speed")}
+    sweep = read_settings("smoke").length
+    assert sweep is not None
+    systems = [System(name) for name in sweep.systems]
+    assert {("length", system.model, system.variant) for system in systems} <= finished
+
+
+@pytest.mark.parametrize("metric", ["forward_seconds", "forward_backward_seconds", "step_seconds"])
+def test_medians_are_those_of_the_blocks_beside_them(runs: Path, metric: str) -> None:
+    result = measured(runs, "length", "transformer", "bf16")
+    folder = runs / "smoke/speed/length/transformer/bf16/seed0"
+    blocks = [json.loads(line) for line in (folder / "blocks.jsonl").read_text().splitlines()]
+    for x, median in values(result, metric).items():
+        rounds = sorted(b["value"] for b in blocks if (b["metric"], b["x"]) == (metric, x))
+        assert len(rounds) == 2
+        assert median == pytest.approx(sum(rounds) / 2)
+
+
+def test_rates_follow_from_times_and_shapes(runs: Path) -> None:
+    result = measured(runs, "length", "lstm")
+    seconds = values(result, "step_seconds")
+    assert list(seconds) == [2, 4, 8]
+    for x, rate in values(result, "target_tokens_per_second").items():
+        assert rate * seconds[x] == pytest.approx(16)  # tokens of a batch, whatever the length
+    for x, rate in values(result, "flops_per_second").items():
+        assert rate * seconds[x] == pytest.approx(values(result, "flops_per_step")[x])
+    assert values(result, "sequential_steps") == {2: 4, 4: 8, 8: 16}
+    assert result["signatures"]["recurrent kernel"] == "oneDNN layer"
+
+
+def test_decoding_writes_as_many_tokens_as_asked(runs: Path) -> None:
+    result = measured(runs, "decoding", "bahdanau")
+    for x, each in values(result, "greedy_seconds_per_token").items():
+        assert values(result, "greedy_tokens_per_second")[x] * each == pytest.approx(2 if x != 1 else 1)
+
+
+def test_what_is_measured_is_not_measured_again(
+    runs: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(suite, "keep_within_memory", lambda: None)
+    before = measured(runs, "length", "lstm")
+    main("smoke", TASKS, root=str(runs))
+    assert "measured already" in capsys.readouterr().out
+    assert measured(runs, "length", "lstm") == before
+
+
+def test_a_failing_task_is_recorded_and_the_others_go_on(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: object) -> None:
+        raise RuntimeError("no clock")
+
+    monkeypatch.setattr(suite, "keep_within_memory", lambda: None)
+    monkeypatch.setattr(suite, "run_sweep", broken)
+    with pytest.raises(SystemExit, match="1 of 2 speed tasks failed: length"):
+        main("smoke", TASKS, root=str(tmp_path))
+    assert "no clock" in capsys.readouterr().err
+    failure = json.loads((tmp_path / "smoke/speed/length/lstm/base/seed0/failure.json").read_text())
+    assert "no clock" in failure["error"]
+    assert measured(tmp_path, "decoding", "lstm")["measurements"]
+
+
+def test_an_unknown_task_or_suite_is_named_with_those_there_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(suite, "keep_within_memory", lambda: None)
+    with pytest.raises(SystemExit, match="lenght, not in SUITE=smoke: choose from length, width"):
+        main("smoke", "lenght")
+    with pytest.raises(SystemExit, match="full, quick, smoke"):
+        main("quik")

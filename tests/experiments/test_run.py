@@ -1,0 +1,416 @@
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import lightning as L
+import pytest
+import torch
+import yaml
+
+from datamodules import TranslationData
+from experiments import run
+from experiments.launch.exit_codes import BUSY
+from experiments.record.write import config_hash, is_finished
+from experiments.run import alone, build_parser, identity, load_module, main
+from experiments.tracking.logger import decide_mode
+from experiments.training.callbacks import Clock, ValidationBLEU
+from tests.support.tiny_runs import (
+    SIZES,
+    STEPS,
+    VALIDATE_EVERY,
+    read_json,
+    read_lines,
+    tiny_arguments,
+    tiny_key,
+    tiny_run,
+)
+
+MODELS = ["lstm", "bahdanau", "transformer"]
+PER_TEST_SET = {"bleu", "chrf", "bleu_tokenised", "bleu_torchtext", "length_ratio", "truncated_share", "decode_seconds"}
+PER_RUN = {
+    "parameters", "parameters_without_embeddings", "steps", "target_tokens", "source_tokens", "train_seconds",
+    "target_tokens_per_second", "best_step", "val_loss", "val_bleu", "val_bleu_unaveraged",
+}  # fmt: skip
+
+
+pytestmark = pytest.mark.usefixtures("no_tracking")
+
+
+@pytest.fixture(autouse=True)
+def ctrl_c_interrupts() -> Iterator[None]:
+    yield
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # Lightning ignores Ctrl-C once it has seen one
+
+
+@pytest.fixture(scope="module", params=MODELS)
+def finished(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a finished run."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("WANDB_MODE", "disabled")
+        decide_mode.cache_clear()
+        return tiny_run(tmp_path_factory.mktemp("finished"), model=request.param)
+
+
+def root_of(folder: Path) -> Path:
+    return folder.parents[6]
+
+
+def before(monkeypatch: pytest.MonkeyPatch, callback: type, hook: str, action: Callable[[L.Trainer], None]) -> None:
+    """Do something first when a callback's hook is called."""
+    original = getattr(callback, hook)
+
+    def both(self: Any, trainer: L.Trainer, *rest: Any) -> None:
+        action(trainer)
+        original(self, trainer, *rest)
+
+    monkeypatch.setattr(callback, hook, both)
+
+
+def nothing_may_train(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise AssertionError("trained")
+
+    monkeypatch.setattr(L.Trainer, "fit", refuse)
+
+
+def test_a_run_records_every_measurement(finished: Path) -> None:
+    result = read_json(finished / "result.json")
+    rows = result["measurements"]
+    found = {row["metric"]: row for row in rows if row["x_name"] == ""}
+    assert set(found) == PER_RUN
+    assert all(row["x"] is None for row in found.values())
+    assert found["steps"]["value"] == STEPS
+    assert found["best_step"]["value"] in range(VALIDATE_EVERY, STEPS + 1, VALIDATE_EVERY)
+    seconds, rate = found["train_seconds"]["value"], found["target_tokens_per_second"]["value"]
+    assert rate * seconds == pytest.approx(found["target_tokens"]["value"])
+    for test_set in ("seen", "unseen"):
+        scores = {row["metric"]: row for row in rows if (row["x_name"], row["x"]) == ("test_set", test_set)}
+        assert set(scores) == PER_TEST_SET
+        assert all(row["n"] == SIZES[test_set] for row in scores.values())
+        bins = [row for row in rows if row["x_name"] == f"source words, {test_set}"]
+        assert {row["metric"] for row in bins} == {"bleu_by_length"}
+        assert sum(row["n"] for row in bins) == SIZES[test_set]
+    assert result["model"] in str(finished)
+    assert result["command"] == f"make bleu MODELS={result['model']}"
+    assert is_finished(finished, result["config_hash"])
+
+
+def test_hypotheses_are_those_of_every_sentence_in_the_corpuss_order(finished: Path) -> None:
+    for test_set in ("seen", "unseen"):
+        rows = read_lines(finished / "hypotheses" / f"{test_set}.jsonl")
+        assert [row["id"] for row in rows] == list(range(SIZES[test_set]))
+        for side, name in (("source", "en"), ("reference", "de")):
+            text = (root_of(finished) / "corpus" / f"{test_set}.{name}").read_text(encoding="utf-8")
+            assert [row[side] for row in rows] == text.splitlines()
+        assert set(rows[0]) == {
+            "id", "source", "reference", "hypothesis", "score", "log_prob", "source_tokens", "truncated"
+        }  # fmt: skip
+
+
+def test_metrics_are_recorded_once_a_step_as_they_happen(finished: Path) -> None:
+    rows = read_lines(finished / "metrics.jsonl")
+    by_metric: dict[str, list[int]] = {}
+    for row in rows:
+        assert set(row) == {"step", "seconds", "target_tokens", "metric", "value"}
+        by_metric.setdefault(row["metric"], []).append(row["step"])
+    validations = [*range(VALIDATE_EVERY, STEPS + 1, VALIDATE_EVERY)]
+    assert by_metric["train/loss"] == [*range(1, STEPS + 1)]
+    for metric in ("val/loss", "val/bleu", "train/tokens_per_second"):
+        assert by_metric[metric] == validations
+    assert [row["target_tokens"] for row in rows] == sorted(row["target_tokens"] for row in rows)
+    assert [row["seconds"] for row in rows] == sorted(row["seconds"] for row in rows)
+
+
+def test_a_run_that_another_process_works_on_is_left_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("experiments.run.PATIENCE", 0.1)
+    folder = tiny_key(tmp_path).folder
+    code = "import sys, filelock; lock = filelock.FileLock(sys.argv[1]); lock.acquire(); print(flush=True); input()"
+    folder.parent.mkdir(parents=True)
+    command = [sys.executable, "-c", code, str(folder.parent / ".seed0.lock")]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as other:
+        assert other.stdout is not None
+        other.stdout.readline()
+        refused = exit_of(*tiny_arguments(tmp_path))
+        assert refused.code == BUSY
+        assert capsys.readouterr().err == f"{folder} is being run by another process; nothing was changed.\n"
+        assert not folder.exists()
+        monkeypatch.setattr("lightning.pytorch.utilities.rank_zero_only.rank", 1)  # of a run that the first has begun
+        with alone(tiny_key(tmp_path)):
+            pass
+        monkeypatch.setattr("lightning.pytorch.utilities.rank_zero_only.rank", 0)
+        other.kill()  # a lock does not outlive its process
+    assert (tiny_run(tmp_path) / "result.json").exists()
+
+
+def test_a_finished_run_is_not_trained_again(
+    finished: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    nothing_may_train(monkeypatch)
+    written = (finished / "result.json").stat().st_mtime_ns
+    tiny_run(root_of(finished), model=finished.parts[-3])
+    assert capsys.readouterr().out == f"finished already: {finished}\n"
+    assert (finished / "result.json").stat().st_mtime_ns == written
+
+
+def test_a_failure_that_a_finished_run_left_behind_goes(finished: Path) -> None:
+    """A kill came between its result and the end of an earlier failure's record."""
+    for look in (lambda: tiny_run(root_of(finished), model=finished.parts[-3]), lambda: has_finished(finished)):
+        (finished / "failure.json").write_text("{}")
+        look()
+        assert not (finished / "failure.json").exists()
+
+
+def has_finished(folder: Path) -> None:
+    assert run.finished(tiny_arguments(root_of(folder), folder.parts[-3]))
+
+
+def test_a_finished_run_can_be_loaded(finished: Path) -> None:
+    module, data, decoding = load_module(finished)
+    checkpoint = torch.load(finished / "checkpoints" / "best.ckpt", weights_only=True)
+    for name, value in module.state_dict().items():
+        torch.testing.assert_close(value, checkpoint["state_dict"][name], rtol=0, atol=0)
+    assert not module.training
+    assert data.test_sets == ["seen", "unseen"]
+    assert decoding.beam_size == 2
+
+
+def test_a_changed_configuration_moves_the_earlier_run_aside(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tiny_run(tmp_path)
+    kept = {path.relative_to(folder): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+    tiny_run(tmp_path, "--model.init_args.optimisation.learning_rate=0.01")
+    (aside,) = (path for path in folder.parent.iterdir() if path.is_dir() and path != folder)
+    assert aside.name.startswith("until-")
+    assert {path.relative_to(aside): path.read_bytes() for path in aside.rglob("*") if path.is_file()} == kept
+    assert str(aside) in capsys.readouterr().err
+    assert read_json(folder / "result.json")["config_hash"] != read_json(aside / "result.json")["config_hash"]
+
+
+NOT_IN_THE_HASH = [
+    "data.init_args.data_dir=elsewhere",
+    "data.init_args.cache_dir=tmp",
+    "run.root=r",
+    "run.command=make",
+]
+IN_THE_HASH = [
+    "run.seed=1", "run.variant=gru", "model.init_args.optimisation.learning_rate=0.5",
+    "model.init_args.network.hidden=64", "trainer.max_steps=7", "trainer.ema_decay=0",
+    "data.init_args.max_tokens=90", "data.init_args.corpus.limit=9", "decoding.beam_size=4", "validation_sentences=3",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("change", "same"), [*((c, True) for c in NOT_IN_THE_HASH), *((c, False) for c in IN_THE_HASH)]
+)
+def test_what_decides_the_numbers_is_in_the_hash(change: str, same: bool, tmp_path: Path) -> None:
+    parser, arguments = build_parser(), tiny_arguments(tmp_path)
+    hashes = [config_hash(identity(parser.parse_args(words))) for words in (arguments, [*arguments, f"--{change}"])]
+    assert (hashes[0] == hashes[1]) == same
+
+
+def exit_of(*arguments: str) -> SystemExit:
+    with pytest.raises(SystemExit) as stopped:
+        main(arguments)
+    return stopped.value
+
+
+def is_one_sentence(text: str) -> bool:
+    return "\n" not in text.strip() and "Traceback" not in text
+
+
+@pytest.mark.parametrize("key", ["trainer.max_stps", "model.init_args.network.hiden", "nonsense", "data.init_args.sed"])
+def test_an_unknown_key_on_the_command_line_is_named(
+    key: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    stopped = exit_of(*tiny_arguments(tmp_path), f"--{key}=3")
+    assert stopped.code not in (0, None)
+    assert key.rpartition(".")[2] in f"{stopped.code} {capsys.readouterr().err}"
+    assert not tiny_key(tmp_path).folder.exists()
+
+
+@pytest.mark.parametrize("part", ["trainer", "decoding", "run"])
+def test_an_unknown_key_in_a_file_is_named(part: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    typo = tmp_path / "typo.yaml"
+    typo.write_text(yaml.safe_dump({part: {"beem": 5}}))
+    stopped = exit_of(*tiny_arguments(tmp_path), "-c", str(typo))
+    assert stopped.code not in (0, None)
+    assert "beem" in f"{stopped.code} {capsys.readouterr().err}"
+    assert not tiny_key(tmp_path).folder.exists()
+
+
+def test_a_missing_corpus_is_one_sentence_and_a_recorded_failure(tmp_path: Path) -> None:
+    corpus = ["--data.init_args.corpus.name=multi30k", f"--data.init_args.data_dir={tmp_path / 'empty'}"]
+    stopped = exit_of(*tiny_arguments(tmp_path), *corpus)
+    assert isinstance(stopped.code, str)  # Python prints it and exits with 1
+    assert stopped.code.startswith("error: ")
+    assert str(tmp_path / "empty") in stopped.code
+    assert "make data" in stopped.code
+    assert is_one_sentence(stopped.code)
+    failure = read_json(tiny_key(tmp_path).folder / "failure.json")
+    assert failure["error"].removeprefix("FileNotFoundError: ") == stopped.code.removeprefix("error: ")
+    assert "Traceback" in failure["traceback"]
+    assert failure["model"] == "lstm"
+    assert not (tiny_key(tmp_path).folder / "result.json").exists()
+
+
+def test_a_checkpoint_of_another_model_is_one_sentence(tmp_path: Path) -> None:
+    other, folder = tiny_run(tmp_path, model="lstm"), tiny_key(tmp_path, "transformer").folder
+    (folder / "checkpoints").mkdir(parents=True)
+    (other / "checkpoints" / "last.ckpt").rename(folder / "checkpoints" / "last.ckpt")
+    stopped = exit_of(*tiny_arguments(tmp_path, "transformer"))
+    assert isinstance(stopped.code, str)
+    assert "LSTMSeq2Seq" in stopped.code
+    assert "TransformerSeq2Seq" in stopped.code
+    assert is_one_sentence(stopped.code)
+    assert (folder / "checkpoints" / "last.ckpt").exists()
+
+
+def test_a_run_that_was_never_trained_cannot_be_loaded(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError, match="train this run first"):
+        load_module(tmp_path)
+
+
+def test_no_test_sentence_is_read_before_training_has_ended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    happened: list[str] = []
+    loader, fit = TranslationData.loader, L.Trainer.fit
+
+    def spied(self: TranslationData, split: str, *rest: Any, **named: Any) -> Any:
+        happened.append(split)
+        return loader(self, split, *rest, **named)
+
+    def ended(self: L.Trainer, *rest: Any, **named: Any) -> None:
+        fit(self, *rest, **named)
+        happened.append("trained")
+
+    monkeypatch.setattr(TranslationData, "loader", spied)
+    monkeypatch.setattr(L.Trainer, "fit", ended)
+    folder = tiny_run(tmp_path)
+    assert set(happened[: happened.index("trained")]) == {"train", "val"}
+    assert set(happened[happened.index("trained") :]) == {"trained", "val", "seen", "unseen"}
+    assert read_json(folder / "result.json")["held_equal"]["checkpoint chosen by"] == "val/bleu"
+
+
+@pytest.mark.parametrize(("scores", "best"), [([7.0, 5.0], VALIDATE_EVERY), ([5.0, 7.0], STEPS)])
+def test_the_best_checkpoint_is_that_of_the_best_validation(
+    scores: list[float], best: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    left = list(scores)
+    monkeypatch.setattr("experiments.training.callbacks.bleu", lambda *_: left.pop(0))
+    folder = tiny_run(tmp_path)
+    steps = {name: torch.load(folder / "checkpoints" / f"{name}.ckpt", weights_only=True)["global_step"]
+             for name in ("best", "last")}  # fmt: skip
+    assert steps == {"best": best, "last": STEPS}
+    rows = read_json(folder / "result.json")["measurements"]
+    assert [row["value"] for row in rows if row["metric"] == "best_step"] == [best]
+
+
+def terminate(trainer: L.Trainer, step: int = 4) -> None:
+    if trainer.global_step == step:
+        os.kill(os.getpid(), signal.SIGTERM)
+
+
+def press_ctrl_c(trainer: L.Trainer) -> None:
+    if trainer.global_step == 4:
+        raise KeyboardInterrupt
+
+
+def interrupt(root: Path, callback: type, hook: str, action: Callable[[L.Trainer], None]) -> SystemExit:
+    with pytest.MonkeyPatch.context() as patch:
+        before(patch, callback, hook, action)
+        return exit_of(*tiny_arguments(root))
+
+
+def weights(folder: Path, name: str = "last") -> dict[str, torch.Tensor]:
+    content = torch.load(folder / "checkpoints" / f"{name}.ckpt", weights_only=True)
+    raw = {f"raw {key}": value for key, value in content["current_model_state"].items()}
+    return {**content["state_dict"], **raw}
+
+
+def assert_same_weights(one: dict[str, torch.Tensor], other: dict[str, torch.Tensor]) -> None:
+    torch.testing.assert_close(one, other, rtol=0, atol=0)
+
+
+def recorded(folder: Path) -> list[tuple[int, str, float]]:
+    rows = read_lines(folder / "metrics.jsonl")
+    return [(row["step"], row["metric"], row["value"]) for row in rows if row["metric"] != "train/tokens_per_second"]
+
+
+@pytest.mark.parametrize("step", [VALIDATE_EVERY, VALIDATE_EVERY + 1, STEPS])
+def test_a_terminated_run_goes_on_as_if_nothing_had_happened(step: int, tmp_path: Path) -> None:
+    whole = tiny_run(tmp_path / "whole")
+    stopped = interrupt(tmp_path / "parts", Clock, "on_train_batch_end", lambda trainer: terminate(trainer, step))
+    assert stopped.code == 143
+    parts = tiny_key(tmp_path / "parts").folder
+    assert not (parts / "result.json").exists()
+    assert not (parts / "failure.json").exists()
+    tiny_run(tmp_path / "parts")
+    assert recorded(parts) == recorded(whole)
+    assert_same_weights(weights(parts), weights(whole))
+    assert_same_weights(weights(parts, "best"), weights(whole, "best"))
+
+
+def test_ctrl_c_is_exit_code_130_and_says_how_to_go_on(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    stopped = interrupt(tmp_path, Clock, "on_train_batch_start", press_ctrl_c)
+    assert stopped.code == 130
+    assert "goes on" in capsys.readouterr().err
+    tiny_run(tmp_path)
+    assert [step for step, metric, _ in recorded(tiny_key(tmp_path).folder) if metric == "train/loss"] == [
+        *range(1, STEPS + 1)
+    ]
+
+
+def test_an_interruption_leaves_the_best_checkpoint_alone(tmp_path: Path) -> None:
+    interrupt(tmp_path, Clock, "on_train_batch_end", terminate)
+    folder = tiny_key(tmp_path).folder / "checkpoints"
+    assert torch.load(folder / "best.ckpt", weights_only=True)["global_step"] == VALIDATE_EVERY
+    assert torch.load(folder / "last.ckpt", weights_only=True)["global_step"] == 4
+
+
+def test_an_interruption_in_validation_changes_nothing(tmp_path: Path) -> None:
+    def in_the_second_validation(trainer: L.Trainer) -> None:
+        if trainer.global_step == STEPS:
+            raise KeyboardInterrupt
+
+    whole = tiny_run(tmp_path / "whole")
+    interrupt(tmp_path / "parts", ValidationBLEU, "on_validation_batch_end", in_the_second_validation)
+    parts = tiny_run(tmp_path / "parts")
+    assert recorded(parts) == recorded(whole)
+    assert_same_weights(weights(parts), weights(whole))
+
+
+def test_a_killed_run_goes_on_from_its_last_validation(tmp_path: Path) -> None:
+    """What was recorded after the checkpoint happens again and is recorded once."""
+    folder = tiny_run(tmp_path / "parts")
+    saved: list[bytes] = []
+
+    def keep(trainer: L.Trainer) -> None:
+        if trainer.global_step == VALIDATE_EVERY + 1:
+            saved.append((tiny_key(tmp_path / "killed").folder / "checkpoints" / "last.ckpt").read_bytes())
+
+    with pytest.MonkeyPatch.context() as patch:
+        before(patch, Clock, "on_train_batch_start", keep)
+        killed = tiny_run(tmp_path / "killed")
+    (killed / "result.json").unlink()
+    (killed / "checkpoints" / "last.ckpt").write_bytes(saved[0])
+    tiny_run(tmp_path / "killed")
+    assert recorded(killed) == recorded(folder)
+    assert_same_weights(weights(killed), weights(folder))
+
+
+def test_two_runs_of_one_configuration_are_the_same(tmp_path: Path) -> None:
+    one, two = tiny_run(tmp_path / "1"), tiny_run(tmp_path / "2")
+    assert_same_weights(weights(one), weights(two))
+    assert recorded(one) == recorded(two)
+
+
+def test_another_seed_is_another_run(tmp_path: Path) -> None:
+    one, two = tiny_run(tmp_path, seed=0), tiny_run(tmp_path, seed=1)
+    assert one != two
+    assert recorded(one) != recorded(two)

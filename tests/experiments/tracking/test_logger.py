@@ -1,0 +1,373 @@
+import json
+import socket
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import lightning as L
+import pytest
+import wandb
+from lightning.pytorch.loggers import WandbLogger
+
+from experiments.record.read import read_result
+from experiments.record.write import RunKey, git_state
+from experiments.run import main
+from experiments.tracking import logger as tracking
+from experiments.tracking.logger import MARK, decide_mode, is_mirrored, publish, run_id, wandb_logger
+from experiments.tracking.publish import numbers
+from experiments.training.callbacks import Clock
+from tests.support.tiny_runs import STEPS, read_json, tiny_arguments, tiny_key, tiny_run
+from tests.support.wandb_server import ENTITY, WandbServer
+
+CONFIG = {"model": {"width": 32}}
+
+
+pytestmark = pytest.mark.usefixtures("nobody_logged_in")
+
+
+def key(tmp_path: Path, **changes: Any) -> RunKey:
+    return RunKey(
+        **{"suite": "tiny", "experiment": "bleu", "task": "t", "model": "lstm", "root": str(tmp_path), **changes}
+    )
+
+
+def offline_runs(folder: Path) -> list[Path]:
+    return sorted(folder.glob("wandb/offline-run-*"))
+
+
+def test_without_a_login_a_run_is_offline_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[dict[str, Any]] = []
+    login = wandb.login
+
+    def spy(**arguments: Any) -> bool:
+        asked.append(arguments)
+        return bool(login(**arguments))
+
+    monkeypatch.setattr(wandb, "login", spy)
+    assert decide_mode() == "offline"
+    assert tracking.os.environ["WANDB_MODE"] == "offline"
+    assert asked == [{"prompt": False, "verify": False}]
+
+
+def test_with_a_login_a_run_is_online(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(wandb, "login", lambda **_: True)
+    assert decide_mode() == "online"
+
+
+@pytest.mark.parametrize("mode", ["online", "offline", "disabled"])
+def test_the_mode_that_is_set_is_taken_and_nothing_asked(mode: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(wandb, "login", lambda **_: pytest.fail("asked"))
+    monkeypatch.setenv("WANDB_MODE", mode)
+    assert decide_mode() == mode
+
+
+def test_a_mode_that_there_is_not_is_one_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WANDB_MODE", "nonsense")
+    with pytest.raises(ValueError, match="WANDB_MODE is 'nonsense'; choose one of online, offline, disabled"):
+        decide_mode()
+    with pytest.raises(SystemExit, match="error: WANDB_MODE is 'nonsense'"):
+        main(tiny_arguments(tmp_path))
+
+
+def test_a_run_without_a_login_leaves_exactly_one_offline_run(tmp_path: Path) -> None:
+    folder = tiny_run(tmp_path)
+    (run,) = offline_runs(folder)
+    (file,) = run.glob("*.wandb")
+    assert file.stat().st_size > 0
+    assert (folder / "result.json").exists()
+    assert not list(tmp_path.parent.glob("**/lightning_logs"))
+
+
+def test_disabled_writes_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WANDB_MODE", "disabled")
+    assert wandb_logger(key(tmp_path), CONFIG, Clock()) is None
+    folder = tiny_run(tmp_path)
+    assert not list(tmp_path.glob("**/wandb*"))
+    assert (folder / "result.json").exists()
+
+
+def made_with(monkeypatch: pytest.MonkeyPatch, run_key: RunKey) -> dict[str, Any]:
+    """The arguments that wandb.init is given."""
+    given: list[dict[str, Any]] = []
+
+    class Run:
+        config = type("Config", (), {"update": lambda self, *_, **__: None})()
+
+    monkeypatch.setattr(WandbLogger, "experiment", property(lambda self: given.append(self._wandb_init) or Run()))
+    assert wandb_logger(run_key, CONFIG, Clock()) is not None
+    return given[0]
+
+
+def test_the_id_follows_from_the_key_and_nothing_else(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    made = made_with(monkeypatch, key(tmp_path))
+    assert made["name"] == "tiny/bleu/t/lstm/base/0"
+    assert made["group"] == "tiny/bleu/t"
+    assert made["job_type"] == "lstm"
+    assert "anonymous" not in made
+    elsewhere = made_with(monkeypatch, key(tmp_path / "elsewhere", command="make bleu"))
+    assert elsewhere["id"] == made["id"]
+    changes: list[dict[str, Any]] = [{"seed": 1}, {"model": "gru"}, {"variant": "v"}, {"task": "u"}, {"suite": "full"}]
+    others = {made_with(monkeypatch, key(tmp_path, **change))["id"] for change in changes}
+    assert len(others | {made["id"]}) == 6
+
+
+def test_a_server_that_does_not_answer_costs_nothing_but_a_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    init, modes = wandb.init, []
+
+    def flaky(*rest: Any, **arguments: Any) -> Any:
+        modes.append(tracking.os.environ["WANDB_MODE"])
+        if len(modes) == 1:
+            raise wandb.errors.CommError("no network")
+        return init(*rest, **arguments)
+
+    monkeypatch.setenv("WANDB_MODE", "online")
+    monkeypatch.setattr(wandb, "init", flaky)
+    folder = tiny_run(tmp_path)
+    assert modes == ["online", "offline"]
+    assert "W&B does not answer (CommError): this run is kept offline" in capsys.readouterr().err
+    assert len(offline_runs(folder)) == 1
+    assert (folder / "result.json").exists()
+
+
+def test_a_wandb_that_always_fails_never_stops_a_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def broken(*_: object, **__: object) -> None:
+        raise RuntimeError("broken")
+
+    monkeypatch.setattr(wandb, "init", broken)
+    folder = tiny_run(tmp_path)
+    assert (folder / "result.json").exists()
+    assert "W&B is off for this run (RuntimeError: broken)" in capsys.readouterr().err
+
+
+def test_publishing_without_a_logger_or_to_nobody_costs_no_run(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert publish(None, key(tmp_path)) is False
+    logger = wandb_logger(key(tmp_path), CONFIG, Clock())
+    assert publish(logger, key(tmp_path)) is False  # there is no result.json
+    assert "W&B did not take the results (FileNotFoundError); the local record is complete" in capsys.readouterr().err
+
+
+def test_a_resumed_run_keeps_its_id(tmp_path: Path) -> None:
+    folder = tiny_run(tmp_path)
+    (first,) = offline_runs(folder)
+    (folder / "result.json").unlink()
+    wandb.teardown()
+    decide_mode.cache_clear()
+    tiny_run(tmp_path)
+    # offline-run-TIME-ID, and -1 behind it for a second run within one second
+    kept = first.name.split("-")[3]
+    assert [run.name.split("-")[3] for run in offline_runs(tiny_key(tmp_path).folder)] == [kept, kept]
+
+
+def test_what_an_offline_run_says_is_what_the_record_says(tmp_path: Path) -> None:
+    folder = tiny_run(tmp_path)
+    (offline,) = offline_runs(folder)
+    command = [sys.executable, "-m", "wandb", "leet", "inspect", "--summary", "--json", str(offline)]
+    read = json.loads(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
+    expected = numbers(read_result(folder))
+    assert {name: read["summary"][name] for name in expected} == expected
+    assert read["config"]["run"] == tiny_key(tmp_path).identity
+
+
+def test_an_online_run_is_on_the_server_number_for_number(tmp_path: Path, server: WandbServer) -> None:
+    folder = tiny_run(tmp_path, model="bahdanau")
+    run_key = tiny_key(tmp_path, "bahdanau")
+    assert list(server.runs) == [run_id(run_key)]
+    (run,) = server.runs.values()
+    expected = numbers(read_result(folder))
+    assert {name: run.summary[name] for name in expected} == expected
+    assert (run.times_begun, run.ended) == (1, True)
+    assert (run.group, run.job_type) == ("tiny/bleu/files-en-de", "bahdanau")
+    assert run.config["run"] == run_key.identity
+    assert run.config["git"] == git_state()
+    assert run.config["command"] == run_key.command
+    assert server.unknown == []
+    assert not offline_runs(folder)
+    assert is_mirrored(folder)
+    assert read_json(folder / MARK)["url"].endswith(f"/{ENTITY}/{tracking.PROJECT}/runs/{run_id(run_key)}")
+
+
+def test_training_is_seen_over_steps_time_and_tokens(tmp_path: Path, server: WandbServer) -> None:
+    folder = tiny_run(tmp_path)
+    (run,) = server.runs.values()
+    local = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
+    for metric in ("train/loss", "val/loss", "val/bleu"):
+        sent = [row for row in run.history if metric in row]
+        kept = [row for row in local if row["metric"] == metric]
+        assert [row[metric] for row in sent] == pytest.approx([row["value"] for row in kept])
+        assert [row["trainer/global_step"] + 1 for row in sent] == [row["step"] for row in kept]
+        assert [row["train/target_tokens"] for row in sent] == [row["target_tokens"] for row in kept]
+    seconds = [row["train/seconds"] for row in run.history if "train/seconds" in row]
+    assert seconds == sorted(seconds)
+    assert seconds[-1] > 0
+
+
+def test_curves_translations_pictures_and_the_lock_file_are_there(tmp_path: Path, server: WandbServer) -> None:
+    folder = tiny_run(tmp_path, model="bahdanau")
+    (identifier, run), *_ = server.runs.items()
+    files = {path.removeprefix(f"{identifier}/"): content for path, content in server.files.items()}
+    assert b"torch==" in files["requirements.lock"]
+    table = next(content for path, content in files.items() if "test/translations" in path)
+    first = json.loads((folder / "hypotheses" / "seen.jsonl").read_text().split("\n")[0])
+    assert json.loads(table)["data"][0][:5] == ["seen", 0, first["source"], first["reference"], first["hypothesis"]]
+    pictures = [content for path, content in files.items() if "test/attention" in path]
+    assert len(pictures) == len(read_json(folder / "attention.json"))
+    assert all(content.startswith(b"\x89PNG") for content in pictures)
+    drawn = next(content for path, content in files.items() if "bleu_by_length/source words, seen_table" in path)
+    points = [m for m in read_result(folder)["measurements"] if m["x_name"] == "source words, seen"]
+    assert sorted(json.loads(drawn)["data"]) == sorted([m["x"], m["value"], m["n"]] for m in points)
+    assert "test/bleu_by_length/source words, seen" in json.dumps(run.config | {"summary": run.summary})
+
+
+def test_the_best_checkpoint_is_sent_on_request(
+    tmp_path: Path, server: WandbServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("WANDB_LOG_MODEL", "true")
+    folder = tiny_run(tmp_path)
+    assert ("model", run_id(tiny_key(tmp_path))) in server.artifacts
+    assert (folder / "checkpoints" / "best.ckpt").read_bytes() in server.files.values()
+
+
+def test_a_mistyped_wish_is_told_before_training(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WANDB_LOG_MODEL", "all")
+    with pytest.raises(SystemExit, match="error: WANDB_LOG_MODEL is 'all'; choose true or false"):
+        tiny_run(tmp_path)
+    assert not (tiny_key(tmp_path).folder / "checkpoints").exists()
+
+
+def test_a_server_that_refuses_leaves_an_offline_run(
+    tmp_path: Path, server: WandbServer, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(tracking, "ANSWER", 3.0)
+    server.failing = 403
+    folder = tiny_run(tmp_path)
+    assert (folder / "result.json").exists()
+    assert len(offline_runs(folder)) == 1
+    assert "this run is kept offline; `make sync` uploads it later" in capsys.readouterr().err
+    assert not is_mirrored(folder)
+
+
+@pytest.mark.parametrize("status", [403, 503])
+def test_a_server_that_dies_while_a_run_trains_costs_seconds_and_no_number(
+    status: int,
+    tmp_path: Path,
+    server: WandbServer,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setattr(tracking, "UPLOAD", 2.0)
+    monkeypatch.setattr(wandb.Api, "_HTTP_TIMEOUT", 1)  # 19 s in earnest
+    begin = server.answer
+
+    def answer(operation: str, variables: dict[str, Any]) -> dict[str, Any]:
+        if operation == "UpsertBucket":
+            server.failing = status  # from the next request on
+        return begin(operation, variables)
+
+    monkeypatch.setattr(server, "answer", answer)
+    folder = tiny_run(tmp_path)
+    assert (folder / "result.json").exists()
+    assert not (folder / "failure.json").exists()
+    assert not is_mirrored(folder)
+    monkeypatch.undo()
+
+
+def numbers_of(folder: Path) -> dict[tuple[Any, ...], float]:
+    """What does not depend on the machine."""
+    rows = read_json(folder / "result.json")["measurements"]
+    return {(row["metric"], row["x_name"], row["x"]): row["value"] for row in rows if "second" not in row["metric"]}
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a run with W&B off."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("WANDB_MODE", "disabled")
+        decide_mode.cache_clear()
+        return tiny_run(tmp_path_factory.mktemp("undisturbed"))
+
+
+def assert_complete(folder: Path, undisturbed: Path, said: str) -> None:
+    """The local record is that of a run without W&B, and a line says how W&B gets it later."""
+    assert numbers_of(folder) == numbers_of(undisturbed)
+    for name in ("hypotheses/seen.jsonl", "attention.json"):
+        assert (folder / name).read_bytes() == (undisturbed / name).read_bytes()
+    assert not (folder / "failure.json").exists()
+    assert not is_mirrored(folder)
+    (line,) = [line for line in said.splitlines() if "make sync" in line]
+    assert line.startswith("W&B ")
+
+
+def test_a_server_that_cannot_be_reached_costs_no_number(
+    tmp_path: Path,
+    undisturbed: Path,
+    server: WandbServer,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setattr(tracking, "ANSWER", 2.0)
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))
+        monkeypatch.setenv("WANDB_BASE_URL", f"http://127.0.0.1:{unused.getsockname()[1]}")
+    folder = tiny_run(tmp_path)
+    assert_complete(folder, undisturbed, capsys.readouterr().err)
+    assert len(offline_runs(folder)) == 1
+    assert server.requests == []
+
+
+def test_a_server_that_takes_too_long_costs_no_number(
+    tmp_path: Path,
+    undisturbed: Path,
+    server: WandbServer,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setattr(tracking, "ANSWER", 2.0)
+    server.late.clear()
+    folder = tiny_run(tmp_path)
+    assert_complete(folder, undisturbed, capsys.readouterr().err)
+    assert len(offline_runs(folder)) == 1
+
+
+@pytest.mark.parametrize("outage", ["gone", "late"])
+def test_a_server_that_is_lost_in_the_middle_of_training_costs_no_number(
+    outage: str,
+    tmp_path: Path,
+    undisturbed: Path,
+    server: WandbServer,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setattr(tracking, "UPLOAD", 2.0)
+    monkeypatch.setattr(wandb.Api, "_HTTP_TIMEOUT", 1)  # 19 s in earnest
+    step_ended = Clock.on_train_batch_end
+
+    def lose(self: Clock, trainer: L.Trainer, *rest: Any) -> None:
+        step_ended(self, trainer, *rest)
+        if trainer.global_step == STEPS // 2:
+            server.gone = outage == "gone"
+            if outage == "late":
+                server.late.clear()
+
+    monkeypatch.setattr(Clock, "on_train_batch_end", lose)
+    folder = tiny_run(tmp_path)
+    assert len(server.runs) == 1  # it was there when the run began
+    assert_complete(folder, undisturbed, capsys.readouterr().err)
+    monkeypatch.undo()
+
+
+def test_a_mark_is_of_one_record_alone(tmp_path: Path) -> None:
+    folder = tmp_path / "seed0"
+    folder.mkdir()
+    (folder / "result.json").write_text(json.dumps({"config_hash": "a", "finished": "today"}))
+    assert not is_mirrored(folder)
+    (folder / MARK).write_text(json.dumps({"config_hash": "a", "finished": "today", "url": "u"}))
+    assert is_mirrored(folder)
+    (folder / "result.json").write_text(json.dumps({"config_hash": "a", "finished": "tomorrow"}))
+    assert not is_mirrored(folder)

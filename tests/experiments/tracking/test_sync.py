@@ -1,0 +1,270 @@
+import json
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+import wandb
+
+from experiments.record.read import read_result
+from experiments.tracking import logger as tracking
+from experiments.tracking import sync
+from experiments.tracking.logger import MARK, run_id
+from experiments.tracking.publish import numbers
+from experiments.tracking.sync import main, offline_runs, records
+from tests.support.fakes import long_range as fake_long_range
+from tests.support.fakes import runs as fake_runs
+from tests.support.fakes import speed as fake_speed
+from tests.support.tiny_runs import tiny_key, tiny_run
+from tests.support.wandb_server import WandbServer
+
+pytestmark = pytest.mark.usefixtures("nobody_logged_in")
+
+
+@pytest.fixture
+def logged_in(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(wandb, "login", lambda **_: True)
+
+
+def offline_run(root: Path, seed: int, day: int, synced: bool = False) -> Path:
+    """An offline run of a finished run; nothing is in it."""
+    run = root / "quick" / "bleu" / "t" / "lstm" / "base" / f"seed{seed}"
+    folder = run / "wandb" / f"offline-run-202601{day:02}_000000-{seed:012}"
+    folder.mkdir(parents=True)
+    (folder / f"run-{seed}.wandb").touch()
+    (run / "result.json").write_text("{}")
+    if synced:
+        (folder / f"run-{seed}.wandb.synced").touch()
+    return folder
+
+
+def take_as_uploaded(folder: Path) -> bool:
+    (folder / "run.wandb.synced").touch()
+    return True
+
+
+def test_without_runs_there_is_nothing_to_upload(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    main(str(tmp_path))
+    assert capsys.readouterr().out == f"nothing to upload under {tmp_path}\n"
+
+
+def test_without_a_login_it_says_how_many_wait_and_asks_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sync, "upload", lambda _: pytest.fail("uploaded"))
+    offline_run(tmp_path, 1, 1)
+    offline_run(tmp_path, 2, 2)
+    with pytest.raises(SystemExit, match=r"^2 runs wait; log in first: .venv/bin/wandb login, then make sync$"):
+        main(str(tmp_path))
+
+
+@pytest.mark.usefixtures("logged_in")
+def test_every_run_is_uploaded_once_and_the_oldest_first(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    uploaded: list[Path] = []
+
+    def upload(folder: Path) -> bool:
+        uploaded.append(folder)
+        return take_as_uploaded(folder)
+
+    monkeypatch.setattr(sync, "upload", upload)
+    newer, older = offline_run(tmp_path, 1, 20), offline_run(tmp_path, 2, 10)
+    offline_run(tmp_path, 3, 15, synced=True)
+    main(str(tmp_path))
+    assert uploaded == [older, newer]
+    said = capsys.readouterr().out.splitlines()
+    assert said[0].startswith(f"[1/2] {older.relative_to(tmp_path)}  uploaded  about ")
+    assert said[1:] == [f"[2/2] {newer.relative_to(tmp_path)}  uploaded", "uploaded 2 of 2 runs"]
+    main(str(tmp_path))
+    assert uploaded == [older, newer]
+    assert "nothing to upload" in capsys.readouterr().out
+
+
+@pytest.mark.usefixtures("logged_in")
+def test_an_interrupted_upload_goes_on_with_what_is_left(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    uploaded: list[Path] = []
+
+    def upload(folder: Path) -> bool:
+        if len(uploaded) == 1:
+            raise KeyboardInterrupt
+        uploaded.append(folder)
+        return take_as_uploaded(folder)
+
+    def upload_the_rest(folder: Path) -> bool:
+        uploaded.append(folder)
+        return take_as_uploaded(folder)
+
+    folders = [offline_run(tmp_path, seed, seed) for seed in (1, 2, 3)]
+    monkeypatch.setattr(sync, "upload", upload)
+    with pytest.raises(SystemExit) as stopped:
+        main(str(tmp_path))
+    assert stopped.value.code == 130
+    assert "goes on from here" in capsys.readouterr().err
+    monkeypatch.setattr(sync, "upload", upload_the_rest)
+    main(str(tmp_path))
+    assert uploaded == folders
+
+
+@pytest.mark.usefixtures("logged_in")
+def test_what_was_not_uploaded_is_named_and_the_others_are(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    bad, broken, _ = (offline_run(tmp_path, seed, seed) for seed in (1, 2, 3))
+
+    def upload(folder: Path) -> bool:
+        if folder == broken:
+            raise wandb.Error("gone\nfor good")
+        return folder != bad
+
+    monkeypatch.setattr(sync, "upload", upload)
+    with pytest.raises(SystemExit, match="not uploaded, try again later") as stopped:
+        main(str(tmp_path))
+    assert all(str(folder) in str(stopped.value.code) for folder in (bad, broken))
+    said = capsys.readouterr().out
+    assert "uploaded 1 of 3 runs" in said
+    assert "not uploaded: gone  " in said
+
+
+@pytest.mark.parametrize(
+    ("finished", "age", "taken"), [(True, 0, True), (False, 0, False), (False, 2 * sync.STILL, True)]
+)
+def test_a_run_that_still_trains_is_left_alone(tmp_path: Path, finished: bool, age: float, taken: bool) -> None:
+    folder = offline_run(tmp_path, 1, 1)
+    if not finished:
+        (folder.parents[1] / "result.json").unlink()
+    (log,) = folder.glob("*.wandb")
+    os.utime(log, (time.time() - age,) * 2)
+    assert offline_runs(tmp_path) == ([folder] if taken else [])
+
+
+def test_a_run_that_another_configuration_replaced_is_left_alone(tmp_path: Path) -> None:
+    folder = offline_run(tmp_path, 1, 1).parents[1]
+    folder.rename(folder.with_name("until-20260101-000000-seed1"))
+    assert offline_runs(tmp_path) == []
+    assert records(tmp_path) == []
+
+
+def test_trials_and_runs_with_an_offline_run_are_no_records_to_publish(tmp_path: Path) -> None:
+    offline_run(tmp_path, 1, 1, synced=True)
+    fake_runs.write_run(tmp_path, "lstm", suite="quick-tuning")
+    wanted = fake_runs.write_run(tmp_path, "lstm", suite="quick")
+    assert records(tmp_path) == [wanted]
+
+
+def test_wandb_itself_uploads_and_its_mark_decides(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    commands: list[list[str]] = []
+    seen: set[str] = set()
+
+    def run(command: list[str], env: dict[str, str], **_: Any) -> subprocess.CompletedProcess[str]:
+        commands.append(command)
+        seen.add(env["WANDB_DIR"])
+        return subprocess.CompletedProcess(command, 0, "", "no such project")
+
+    folder = offline_run(tmp_path, 1, 1)
+    monkeypatch.setattr(sync.subprocess, "run", run)
+    assert sync.upload(folder) is False
+    assert capsys.readouterr().err == "no such project\n"
+    take_as_uploaded(folder)
+    assert sync.upload(folder) is True
+    assert seen == {str(tmp_path / "quick" / "bleu" / "t" / "lstm" / "base" / "seed1")}
+    assert commands == [[sys.executable, "-m", "wandb", "sync", str(folder)]] * 2
+
+
+def test_an_upload_that_never_ends_is_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def run(command: list[str], **_: Any) -> subprocess.CompletedProcess[str]:
+        raise subprocess.TimeoutExpired(command, sync.PATIENCE)
+
+    monkeypatch.setattr(sync.subprocess, "run", run)
+    assert sync.upload(offline_run(tmp_path, 1, 1)) is False
+
+
+def test_a_server_that_refuses_is_one_line_and_nothing_is_marked(tmp_path: Path, server: WandbServer) -> None:
+    server.failing = 403
+    folder = fake_runs.write_run(tmp_path / "runs", "lstm")
+    with pytest.raises(SystemExit, match=r"^W&B does not take the login, nothing was uploaded: .+$"):
+        main(str(tmp_path / "runs"))
+    assert not (folder / MARK).exists()
+
+
+def test_an_offline_run_is_on_the_server_number_for_number_and_is_sent_once(
+    tmp_path: Path, server: WandbServer, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("WANDB_MODE", "offline")
+    folder = tiny_run(tmp_path, model="bahdanau")
+    assert server.requests == []
+    wandb.teardown()
+    main(str(tmp_path / "runs"))
+    (identifier,) = server.runs
+    assert identifier == run_id(tiny_key(tmp_path, "bahdanau"))
+    run, expected = server.runs[identifier], numbers(read_result(folder))
+    assert {name: run.summary[name] for name in expected} == expected
+    assert any("val/bleu" in row for row in run.history)
+    assert f"{identifier}/requirements.lock" in server.files
+    assert run.ended
+    assert server.unknown == []
+    sent = len(server.requests)
+    capsys.readouterr()
+    main(str(tmp_path / "runs"))
+    assert "nothing to upload" in capsys.readouterr().out
+    assert len(server.requests) == sent
+
+
+def test_finished_records_without_a_run_on_wandb_are_published_once(
+    tmp_path: Path, server: WandbServer, capsys: pytest.CaptureFixture[str]
+) -> None:
+    root = tmp_path / "runs"
+    trained = fake_runs.write_run(root, "transformer")
+    fake_long_range.write_pairs(root)  # scored, not trained
+    fake_speed.write_cost(root, "lstm", 2.0e7)
+    folders = [file.parent for file in root.glob("**/result.json")]
+    main(str(root))
+    assert len(server.runs) == len(folders)
+    for folder in folders:
+        record = read_result(folder)
+        identifier = json.loads((folder / MARK).read_text())["url"].rsplit("/", 1)[1]
+        run, expected = server.runs[identifier], numbers(record)
+        assert {name: run.summary[name] for name in expected} == expected
+        assert run.config["run"]["model"] == record["model"]
+        assert run.config["git"] == record["git"]
+        if folder == trained:
+            losses = [row["val/loss"] for row in run.history if "val/loss" in row]
+            lines = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
+            assert losses == [line["value"] for line in lines if line["metric"] == "val/loss"]
+    capsys.readouterr()
+    main(str(root))
+    assert "nothing to upload" in capsys.readouterr().out
+    assert {run.times_begun for run in server.runs.values()} == {1}
+
+
+def test_a_record_made_again_is_published_again(tmp_path: Path, server: WandbServer) -> None:
+    folder = fake_speed.write_cost(tmp_path / "runs", "lstm", 2.0e7)
+    main(str(tmp_path / "runs"))
+    result = folder / "result.json"
+    record = read_result(folder)
+    record["measurements"][0]["value"] = 1.0
+    result.write_text(json.dumps(record | {"finished": "2026-02-02T00:00:00+00:00"}))
+    main(str(tmp_path / "runs"))
+    (run,) = server.runs.values()
+    assert run.times_begun == 2
+    assert {name: run.summary[name] for name in numbers(record)} == numbers(record)
+
+
+def test_what_a_dying_server_missed_is_sent_later_without_its_history_twice(
+    tmp_path: Path, server: WandbServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = fake_runs.write_run(tmp_path / "runs", "lstm")
+    (folder / "wandb" / "run-20260101_000000-x").mkdir(parents=True)  # it was online while it trained
+    main(str(tmp_path / "runs"))
+    (run,) = server.runs.values()
+    expected = numbers(read_result(folder))
+    assert {name: run.summary[name] for name in expected} == expected
+    assert not any("val/loss" in row for row in run.history)
+    assert tracking.is_mirrored(folder)

@@ -1,0 +1,177 @@
+from pathlib import Path
+from typing import Any
+
+import lightning as L
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from lightning.pytorch.callbacks import Callback, EarlyStopping, ModelCheckpoint, WeightAveraging
+from torch import Tensor
+
+from experiments.run import load_module
+from experiments.training.callbacks import Clock
+from experiments.training.divergence import ClipFinite
+from experiments.training.trainer import TrainerSettings, build_trainer, moving_average, resolve_precision
+from models.loss import evaluate, scored_logits
+from tests.support.tiny_runs import STEPS, VALIDATE_EVERY, read_lines, tiny_run
+
+pytestmark = pytest.mark.usefixtures("no_tracking")
+
+
+def built(tmp_path: Path, callbacks: list[Callback] | None = None, **settings: Any) -> L.Trainer:
+    return build_trainer(TrainerSettings(accelerator="cpu", **settings), tmp_path, [], callbacks or [])
+
+
+@given(st.integers(1, 5000), st.floats(0.5, 0.9999))
+def test_moving_average_is_the_formula(updates: int, decay: float) -> None:
+    averaged, current = torch.tensor([1.0, -2.0, 0.0]), torch.tensor([3.0, 4.0, 0.5])
+    kept = min(decay, (1 + updates) / (10 + updates))
+    expected = kept * averaged + (1 - kept) * current
+    update = moving_average(decay)
+    update([averaged], [current], torch.tensor(updates))
+    torch.testing.assert_close(averaged, expected)
+    torch.testing.assert_close(current, torch.tensor([3.0, 4.0, 0.5]))
+
+
+def test_random_weights_have_faded_after_200_updates() -> None:
+    weight, update = [torch.tensor([1.0])], moving_average(0.998)
+    for n in range(1, 201):
+        update(weight, [torch.tensor([0.0])], n)
+    assert weight[0] < 1e-3  # 0.998 from the first step on would leave 0.67
+
+
+def explicit_average(history: list[dict[str, Tensor]], decay: float) -> dict[str, Tensor]:
+    average = {name: value.double() for name, value in history[0].items()}
+    for n, weights in enumerate(history[1:], 1):
+        kept = min(decay, (1 + n) / (10 + n))
+        average = {name: kept * average[name] + (1 - kept) * value.double() for name, value in weights.items()}
+    return average
+
+
+def test_a_checkpoint_holds_the_average_and_the_raw_weights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    history: list[dict[str, Tensor]] = []
+    original = Clock.on_train_batch_end
+
+    def remember(self: Clock, trainer: L.Trainer, module: L.LightningModule, *rest: Any) -> None:
+        history.append({name: p.detach().clone() for name, p in module.named_parameters()})
+        original(self, trainer, module, *rest)
+
+    monkeypatch.setattr(Clock, "on_train_batch_end", remember)
+    folder = tiny_run(tmp_path)
+    checkpoint = torch.load(folder / "checkpoints" / "last.ckpt", weights_only=True)
+    assert len(history) == checkpoint["global_step"] == STEPS
+    average = explicit_average(history, 0.98)
+    for name, raw in history[-1].items():
+        torch.testing.assert_close(checkpoint["current_model_state"][name], raw, rtol=0, atol=0)
+        torch.testing.assert_close(checkpoint["state_dict"][name].double(), average[name], rtol=1e-5, atol=1e-6)
+    assert any((checkpoint["state_dict"][name] != raw).any() for name, raw in history[-1].items())
+
+
+@pytest.mark.parametrize("decay", [0.98, 0.0])
+def test_validation_measures_what_the_checkpoint_holds(decay: float, tmp_path: Path) -> None:
+    folder = tiny_run(tmp_path, f"--trainer.ema_decay={decay}")
+    module, data, _ = load_module(folder)
+    checkpoint = torch.load(folder / "checkpoints" / "last.ckpt", weights_only=True)
+    assert ("current_model_state" in checkpoint) == (decay > 0)
+    module.load_state_dict(checkpoint["state_dict"])
+    total, tokens = 0.0, 0
+    with torch.no_grad():
+        for batch in data.loader("val"):
+            loss = evaluate(*scored_logits(module.network, batch.source, batch.decoder_input, batch.labels), 0.0)
+            total, tokens = total + float(loss.nll) * int(loss.tokens), tokens + int(loss.tokens)
+    losses = [row["value"] for row in read_lines(folder / "metrics.jsonl") if row["metric"] == "val/loss"]
+    assert losses[-1] == pytest.approx(total / tokens, rel=1e-5)
+    assert len(losses) == STEPS // VALIDATE_EVERY
+
+
+def test_settings_reach_lightning(tmp_path: Path) -> None:
+    trainer = built(tmp_path, max_steps=40, validate_every=10, accumulate=2, gradient_clip=0.5, precision="bf16-mixed")
+    assert trainer.max_steps == 40
+    assert trainer.val_check_interval == 20  # in batches
+    assert trainer.accumulate_grad_batches == 2
+    assert next(c for c in trainer.callbacks if isinstance(c, ClipFinite)).clip == 0.5  # type: ignore[attr-defined]
+    assert trainer.precision == "bf16-mixed"
+    assert trainer.world_size == 1
+
+
+def test_callbacks_come_before_weight_averaging_and_checkpoints_last(tmp_path: Path) -> None:
+    clock = Clock()
+    callbacks: list[Any] = built(tmp_path, [clock]).callbacks  # type: ignore[attr-defined]
+    kinds = [type(callback) for callback in callbacks]
+    assert kinds.index(Clock) < kinds.index(WeightAveraging)
+    assert all(isinstance(callback, ModelCheckpoint) for callback in callbacks[-2:])
+    best, last = callbacks[-2:]
+    assert (best.monitor, best.mode, best.filename) == ("val/bleu", "max", "best")
+    assert (last.monitor, last.filename) == (None, "last")
+
+
+@pytest.mark.parametrize("patience", [None, 3])
+def test_patience_stops_early_only_where_it_is_set(patience: int | None, tmp_path: Path) -> None:
+    callbacks: list[Any] = built(tmp_path, patience=patience).callbacks  # type: ignore[attr-defined]
+    found = [callback.patience for callback in callbacks if isinstance(callback, EarlyStopping)]
+    assert found == ([] if patience is None else [patience])
+
+
+def test_no_averaging_where_it_is_off(tmp_path: Path) -> None:
+    callbacks: list[Any] = built(tmp_path, ema_decay=0.0).callbacks  # type: ignore[attr-defined]
+    assert not any(isinstance(callback, WeightAveraging) for callback in callbacks)
+
+
+def test_without_accumulation_steps_are_batches_and_with_it_budgets_grow(tmp_path: Path) -> None:
+    folder = tiny_run(tmp_path, "--trainer.accumulate=2")
+    assert torch.load(folder / "checkpoints" / "last.ckpt", weights_only=True)["global_step"] == STEPS
+    validated = [row["step"] for row in read_lines(folder / "metrics.jsonl") if row["metric"] == "val/loss"]
+    assert validated == [*range(VALIDATE_EVERY, STEPS + 1, VALIDATE_EVERY)]
+
+
+def test_on_a_cpu_what_could_differ_from_run_to_run_is_refused(tmp_path: Path) -> None:
+    torch.use_deterministic_algorithms(False)
+    built(tmp_path)
+    assert torch.are_deterministic_algorithms_enabled()
+    assert not torch.utils.deterministic.fill_uninitialized_memory  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("asked", [True, False])
+def test_on_an_accelerator_only_where_it_is_asked_for(
+    asked: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given: dict[str, Any] = {}
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
+    monkeypatch.setattr(L, "Trainer", lambda **arguments: given.update(arguments))
+    build_trainer(TrainerSettings(accelerator="gpu", precision="32-true", deterministic=asked), tmp_path, [], [])
+    assert given["deterministic"] is asked
+
+
+@pytest.mark.parametrize("model", ["lstm", "bahdanau", "transformer"])
+def test_refusing_changes_no_number(model: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    kept = []
+    for allowed in (False, True):
+        if allowed:
+            monkeypatch.setattr(torch, "use_deterministic_algorithms", lambda *_, **__: None)
+            torch._C._set_deterministic_algorithms(False)
+        folder = tiny_run(tmp_path / str(allowed), "--evaluate_tests=false", model=model)
+        assert torch.are_deterministic_algorithms_enabled() is not allowed
+        kept.append(torch.load(folder / "checkpoints" / "last.ckpt", weights_only=True)["current_model_state"])
+    assert all(torch.equal(kept[0][name], weights) for name, weights in kept[1].items())
+
+
+@pytest.mark.parametrize("decay", [-0.1, 1.0, 2.0])
+def test_a_decay_outside_its_range_is_refused(decay: float) -> None:
+    with pytest.raises(ValueError, match=rf"trainer\.ema_decay is {decay}"):
+        TrainerSettings(ema_decay=decay)
+
+
+def test_a_run_that_would_never_be_validated_is_refused() -> None:
+    with pytest.raises(ValueError, match=r"trainer\.validate_every is 20.*trainer\.max_steps 10"):
+        TrainerSettings(max_steps=10, validate_every=20)
+
+
+@pytest.mark.parametrize(("native", "expected"), [(True, "bf16-mixed"), (False, "32-true")])
+def test_bf16_only_where_the_hardware_has_it(native: bool, expected: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda: native)
+    monkeypatch.setattr(torch.backends.mkldnn, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda including_emulation: native)
+    assert resolve_precision("auto", "cpu") == expected
+    assert resolve_precision("auto", "gpu") == expected
+    assert resolve_precision("32-true", "gpu") == "32-true"

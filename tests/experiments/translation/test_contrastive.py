@@ -1,0 +1,284 @@
+"""Scoring of contrast pairs: log-probabilities against independent sums, and what is recorded of them."""
+
+import json
+import math
+import shutil
+from pathlib import Path
+
+import pytest
+import torch
+import yaml
+from torch import nn
+from torch.nn import functional as F
+
+from datamodules.batch import EOS
+from datamodules.contrast import ContrastPair
+from experiments.translation.contrastive import (
+    ATTRACTORS,
+    DISTANCES,
+    LogProb,
+    Scored,
+    bin_of,
+    log_probs,
+    main,
+    measurements,
+)
+from models.network import Network
+from tests.support.tiny_runs import read_json, read_lines, tiny_run
+from tests.support.toy_networks import BOS, ONE_OF_EACH, TARGET_VOCABULARY, Chain, build
+
+SENTENCES = [
+    ((5, 6, 7), (4, 5)),
+    ((5, 6, 7), (4, 6)),
+    ((9,), (8, 8, 8, 3, 10, 4)),
+    ((3, 4, 5, 6, 7, 8, 9), (7,)),
+    ((5, 6, 7), (4, 5)),
+]
+
+
+@pytest.fixture
+def chain() -> Chain:
+    torch.manual_seed(0)
+    network = Chain(torch.randn(9, TARGET_VOCABULARY, TARGET_VOCABULARY))
+    network.register_parameter("weight", nn.Parameter(torch.zeros(1)))
+    return network
+
+
+@pytest.mark.parametrize("max_tokens", [1, 12, 1000])
+def test_scores_are_sums_over_known_distributions(chain: Chain, max_tokens: int) -> None:
+    for (_, target), found in zip(SENTENCES, log_probs(chain, SENTENCES, max_tokens), strict=True):
+        steps = zip((BOS, *target), (*target, EOS), strict=True)
+        by_hand = [
+            float(chain.scores[t, before, token]) - math.log(sum(math.exp(v) for v in chain.scores[t, before].tolist()))
+            for t, (before, token) in enumerate(steps)
+        ]
+        assert found.tokens == len(target) + 1
+        assert found.total == pytest.approx(sum(by_hand), abs=1e-5)
+        assert found.mean == pytest.approx(sum(by_hand) / len(by_hand), abs=1e-5)
+
+
+@pytest.mark.parametrize("name", ONE_OF_EACH)
+def test_scores_are_those_of_decoding_step_by_step(name: str) -> None:
+    network = build(name, dtype=torch.float32)
+    for (source, target), found in zip(SENTENCES, log_probs(network, SENTENCES, 20), strict=True):
+        assert found.total == pytest.approx(stepwise(network, source, target), abs=1e-4)
+
+
+@torch.no_grad()
+def stepwise(network: Network, source: tuple[int, ...], target: tuple[int, ...]) -> float:
+    memory = network.encode(torch.tensor([[*source, EOS]]))
+    state, before, total = network.start(memory), BOS, 0.0
+    for token in (*target, EOS):
+        features, state = network.step(torch.tensor([before]), memory, state)
+        total += float(F.log_softmax(network.project(features), dim=-1)[0, token])
+        before = token
+    return total
+
+
+def test_equal_sentences_tie_exactly_in_whatever_batches() -> None:
+    network = build("transformer-sinusoidal-pre", dtype=torch.float32)
+    first, *_, last = log_probs(network, SENTENCES, 1)
+    assert first == last
+
+
+def scored(distance: int, attractors: int | None, reference: LogProb, contrast: LogProb) -> Scored:
+    return Scored(ContrastPair("source", "reference", "contrast", distance, attractors, "test 0"), reference, contrast)
+
+
+@pytest.mark.parametrize(
+    ("reference", "contrast", "right", "right_by_mean"),
+    [
+        (LogProb(-4.0, 4), LogProb(-5.0, 4), True, True),
+        (LogProb(-5.0, 4), LogProb(-4.0, 4), False, False),
+        (LogProb(-4.0, 4), LogProb(-4.0, 4), False, False),  # a tie
+        (LogProb(-4.0, 4), LogProb(-4.5, 5), True, False),  # -1 and -0.9 a token
+        (LogProb(-4.0, 5), LogProb(-3.5, 4), False, True),
+        (LogProb(-4.0, 5), LogProb(-4.0, 4), False, True),
+    ],
+)
+def test_what_is_right(reference: LogProb, contrast: LogProb, right: bool, right_by_mean: bool) -> None:
+    found = scored(0, None, reference, contrast)
+    assert (found.right, found.right_by_mean) == (right, right_by_mean)
+
+
+@pytest.mark.parametrize(("value", "low"), [(0, 0), (1, 1), (2, 2), (3, 2), (4, 4), (7, 4), (8, 8), (99, 8)])
+def test_bins_of_distances(value: int, low: int) -> None:
+    assert bin_of(value, DISTANCES) == low
+
+
+def test_bins_of_attractors() -> None:
+    assert [bin_of(n, ATTRACTORS) for n in range(5)] == [0, 1, 2, 2, 2]
+
+
+def test_measurements_by_hand() -> None:
+    good, bad = LogProb(-1.0, 2), LogProb(-2.0, 2)
+    pairs = [
+        scored(0, 0, good, bad),
+        scored(0, 1, bad, good),
+        scored(3, None, good, bad),
+        scored(2, 0, good, good),
+        scored(9, 3, good, bad),
+    ]
+    found = {(m.x_name, m.x): (m.value, m.n) for m in measurements(pairs) if m.metric == "contrastive_accuracy"}
+    assert found == {
+        ("all", "all"): (0.6, 5),
+        ("distance", 0): (0.5, 2),
+        ("distance", 2): (0.5, 2),
+        ("distance", 8): (1.0, 1),
+        ("attractors", 0): (0.5, 2),
+        ("attractors", 1): (0.0, 1),
+        ("attractors", 2): (1.0, 1),
+    }
+    by_mean = {(m.x_name, m.x) for m in measurements(pairs) if m.metric == "contrastive_accuracy_mean"}
+    assert by_mean == set(found)
+    assert {m.unit for m in measurements(pairs)} == {"share"}
+
+
+CAPTIONS = ["Ein Mann mit Hut steht dort.", "Zwei Frauen sitzen auf einer Bank.", "Ein Garten.", "Ein Hund schläft."]
+
+
+def write_captions(root: Path, captions: list[str]) -> None:
+    """In the place of the sentences that a tiny run was tested on."""
+    for split, lines in (("seen", captions[:2]), ("unseen", captions[2:])):
+        (root / "corpus" / f"{split}.de").write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
+        (root / "corpus" / f"{split}.en").write_text("a man .\n" * len(lines), encoding="utf-8")
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Root of a store with one finished translation run."""
+    root = tmp_path_factory.mktemp("trained")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("WANDB_MODE", "disabled")
+        tiny_run(root)
+    write_captions(root, CAPTIONS)
+    return root
+
+
+@pytest.fixture
+def store(trained: Path) -> Path:
+    """The same store, not scored yet."""
+    write_captions(trained, CAPTIONS)
+    shutil.rmtree(trained / "runs" / "tiny" / "long-range", ignore_errors=True)
+    return trained
+
+
+def run_folder(root: Path) -> Path:
+    return root / "runs" / "tiny" / "bleu" / "files-en-de" / "lstm" / "base" / "seed0"
+
+
+def scoring_folder(root: Path) -> Path:
+    return root / "runs" / "tiny" / "long-range" / "contrastive-files-en-de" / "lstm" / "base" / "seed0"
+
+
+def score(root: Path) -> None:
+    main("tiny", str(root / "runs"))
+
+
+def test_the_record(store: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    score(store)
+    record = read_json(scoring_folder(store) / "result.json")
+    key = [record[name] for name in ("suite", "experiment", "task", "model", "variant", "seed")]
+    assert key == ["tiny", "long-range", "contrastive-files-en-de", "lstm", "base", 0]
+    assert record["command"] == "make contrastive SUITE=tiny"
+    assert {"contrast pairs", "tokenizer", "precision"} == set(record["held_equal"])
+    assert record["started"] <= record["finished"]
+    counted = {(m["x_name"], m["x"]): m["n"] for m in record["measurements"] if m["metric"] == "contrastive_accuracy"}
+    assert counted == {("all", "all"): 3, ("distance", 0): 2, ("distance", 2): 1}
+    assert f"{scoring_folder(store)}: " in capsys.readouterr().out
+
+
+def test_rows_agree_with_the_record(store: Path) -> None:
+    score(store)
+    rows = read_lines(scoring_folder(store) / "pairs.jsonl")
+    assert [row["id"] for row in rows] == ["seen 0", "seen 1", "unseen 1"]
+    assert rows[0]["contrast"] == "Ein Mann mit Hut stehen dort."
+    assert all(row["log_prob_reference"] < 0 and row["log_prob_contrast"] < 0 for row in rows)
+    share = sum(row["log_prob_reference"] > row["log_prob_contrast"] for row in rows) / 3
+    assert read_json(scoring_folder(store) / "result.json")["measurements"][0]["value"] == share
+
+
+def test_a_second_call_skips(store: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    score(store)
+    before = (scoring_folder(store) / "result.json").stat().st_mtime_ns
+    capsys.readouterr()
+    score(store)
+    assert capsys.readouterr().out.strip() == f"finished already: {scoring_folder(store)}"
+    assert (scoring_folder(store) / "result.json").stat().st_mtime_ns == before
+
+
+@pytest.mark.parametrize("changed", ["config_hash", "finished"])
+def test_a_retrained_model_is_scored_again(
+    store: Path, changed: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    score(store)
+    record = run_folder(store) / "result.json"
+    original = record.read_text()
+    record.write_text(json.dumps(read_json(record) | {changed: "another"}))
+    score(store)
+    record.write_text(original)
+    assert "finished already" not in capsys.readouterr().out
+
+
+def test_other_pairs_are_scored_again(store: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    score(store)
+    write_captions(store, ["Ein Mann geht.", *CAPTIONS[1:]])
+    score(store)
+    assert "finished already" not in capsys.readouterr().out
+    assert read_lines(scoring_folder(store) / "pairs.jsonl")[0]["reference"] == "Ein Mann geht."
+
+
+@pytest.mark.parametrize(
+    ("lacking", "sentence"),
+    [
+        ("result.json", "this run is not finished: run `make bleu SUITE=tiny`."),
+        ("checkpoints/best.ckpt", "best.ckpt is not there: train this run first."),
+    ],
+)
+def test_what_cannot_be_scored_is_said(
+    store: Path, lacking: str, sentence: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = run_folder(store) / lacking
+    hidden = path.rename(path.with_suffix(".hidden"))
+    with pytest.raises(SystemExit, match=r"error: no run of .* could be scored"):
+        score(store)
+    hidden.rename(path)
+    said = capsys.readouterr().err.strip()
+    assert said.startswith(f"skipped {run_folder(store)}: ")
+    assert said.endswith(sentence)
+    assert "\n" not in said
+
+
+def test_one_run_that_cannot_be_scored_does_not_stop_the_others(
+    store: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    unfinished = run_folder(store).parent / "seed1"
+    unfinished.mkdir()
+    score(store)
+    unfinished.rmdir()
+    said = capsys.readouterr()
+    assert said.err.strip() == f"skipped {unfinished}: this run is not finished: run `make bleu SUITE=tiny`."
+    assert "of 3 pairs" in said.out
+
+
+def test_a_model_into_another_language_is_skipped(store: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = run_folder(store) / "config.yaml"
+    original = path.read_text()
+    config = yaml.safe_load(original)
+    config["data"]["init_args"]["corpus"]["target_language"] = "fr"
+    path.write_text(yaml.safe_dump(config))
+    score(store)
+    path.write_text(original)
+    assert "target_language is 'fr', but contrast pairs are made of German references" in capsys.readouterr().out
+
+
+def test_a_suite_without_runs(tmp_path: Path) -> None:
+    with pytest.raises(SystemExit, match=r"no translation run under .*runs/tiny: run `make bleu SUITE=tiny` first"):
+        score(tmp_path)
+
+
+def test_where_translations_are_optional_their_absence_is_told_and_is_no_failure(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    main("tiny", optional=True, root=str(tmp_path))
+    assert "make bleu SUITE=tiny, then make contrastive SUITE=tiny" in capsys.readouterr().out

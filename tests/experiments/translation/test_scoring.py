@@ -1,0 +1,172 @@
+import gzip
+import math
+import os
+from pathlib import Path
+
+import pytest
+import sacrebleu
+from hypothesis import HealthCheck, assume, given, settings
+from hypothesis import strategies as st
+
+from experiments.translation.scoring import (
+    LENGTH_BINS,
+    bleu,
+    bleu_tokenised,
+    bleu_torchtext,
+    length_bins,
+    score_translations,
+    signatures,
+    tokenise,
+)
+
+WORDS = ["der", "Hund", "die", "rote", "Katze", "läuft", "über", "Straße", "und", "schläft,", "Ball."]
+REFERENCES = [
+    "Ein Mann mit einem orangefarbenen Hut, der etwas anstarrt.",
+    "Ein Boston Terrier läuft über saftig-grünes Gras vor einem weißen Zaun.",
+    "Ein Mädchen in einem Karateanzug bricht ein Brett mit einem Tritt.",
+]
+HYPOTHESES = [
+    "Ein Mann mit einem orangefarbenen Hut starrt etwas an.",
+    "ein Terrier läuft über grünes Gras vor einem weißen Zaun.",
+    "Ein Mädchen bricht ein Brett mit einem Tritt.",
+]
+few = settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.filter_too_much])
+sentence = st.lists(st.sampled_from(WORDS), min_size=4, max_size=12).map(" ".join)
+pairs = st.lists(st.tuples(sentence, sentence, sentence), min_size=1, max_size=6).map(
+    lambda drawn: [(f"{common} {a}", f"{common} {b}") for common, a, b in drawn]  # so that four-grams match
+)
+
+
+@pytest.mark.parametrize(
+    ("hypothesis", "reference", "expected"),
+    [
+        ("a b c d e", "a b c d f", 100 * (4 / 5 * 3 / 4 * 2 / 3 * 1 / 2) ** 0.25),
+        ("a b c d", "a b c d e f", 100 * math.exp(1 - 6 / 4)),  # every n-gram right, but too short
+        ("a b c d e f a b", "a b c d e f", 100 * (6 / 8 * 5 / 7 * 4 / 6 * 3 / 5) ** 0.25),  # too long: no reward
+        ("A b c d e", "a b c d e", 100 * (4 / 5 * 3 / 4 * 2 / 3 * 1 / 2) ** 0.25),  # mixed case
+    ],
+)
+def test_bleu_by_hand(hypothesis: str, reference: str, expected: float) -> None:
+    assert bleu([hypothesis], [reference]) == pytest.approx(expected)
+
+
+def test_bleu_counts_over_the_corpus_and_is_no_mean_of_sentences() -> None:
+    hypotheses, references = ["a b c d e", "p q r s t u v"], ["a b c d f", "p q r s t u v"]
+    expected = 100 * (11 / 12 * 9 / 10 * 7 / 8 * 5 / 6) ** 0.25
+    assert bleu(hypotheses, references) == pytest.approx(expected)
+
+
+def test_a_score_that_must_not_move() -> None:
+    assert bleu(HYPOTHESES, REFERENCES) == pytest.approx(sacrebleu.corpus_bleu(HYPOTHESES, [REFERENCES]).score)
+    assert bleu(HYPOTHESES, REFERENCES) == pytest.approx(54.3066, abs=1e-4)
+    assert bleu_tokenised(HYPOTHESES, REFERENCES, "de") == pytest.approx(54.8214, abs=1e-4)
+
+
+@few
+@given(pairs)
+def test_bleu_is_sacrebleus_own(drawn: list[tuple[str, str]]) -> None:
+    hypotheses, references = [h for h, _ in drawn], [r for _, r in drawn]
+    assert bleu(hypotheses, references) == sacrebleu.corpus_bleu(hypotheses, [references]).score
+
+
+@few
+@given(st.lists(sentence, min_size=1, max_size=6))
+def test_the_reference_itself_scores_100(references: list[str]) -> None:
+    for score in (bleu(references, references), bleu_tokenised(references, references, "de")):
+        assert score == pytest.approx(100)
+    assert bleu_torchtext(references, references, "de") == pytest.approx(100)
+
+
+@few
+@given(pairs)
+def test_torchtext_agrees(drawn: list[tuple[str, str]]) -> None:
+    hypotheses, references = [h for h, _ in drawn], [r for _, r in drawn]
+    ours = bleu_tokenised(hypotheses, references, "de")
+    assume(ours > 0)
+    assert bleu_torchtext(hypotheses, references, "de") == pytest.approx(ours, abs=1e-3)
+
+
+def test_torchtext_agrees_on_sentences() -> None:
+    assert bleu_torchtext(HYPOTHESES, REFERENCES, "de") == pytest.approx(
+        bleu_tokenised(HYPOTHESES, REFERENCES, "de"), abs=1e-3
+    )
+
+
+def test_without_a_common_four_gram_the_literatures_bleu_is_0() -> None:
+    assert bleu_tokenised(["ein Hund"], ["ein Hund"], "de") == 0
+    assert bleu_torchtext(["a b c x e f g"], ["a b c d e f g"], "de") == 0
+
+
+def test_tokenised_bleu_ignores_case_and_kinds_of_quotes() -> None:
+    assert bleu_tokenised(["EIN „Hund“ LÄUFT schnell"], ['ein "hund" läuft schnell'], "de") == pytest.approx(100)
+
+
+def test_moses_splits_punctuation_but_not_dashes_and_escapes() -> None:
+    assert tokenise(["Ein saftig-grünes Gras, „so“ & so."], "de") == [
+        "ein saftig-grünes gras , &quot; so &quot; &amp; so ."
+    ]
+
+
+def test_the_tokens_of_multi30k_are_those_of_the_literature() -> None:
+    """With dashes split there would be 12,243."""
+    path = Path(os.environ.get("DATA_DIR", "data"), "multi30k", "test_2016_flickr.de.gz")
+    if not path.exists():
+        pytest.skip(f"{path} is not there: make data, and DATA_DIR")
+    with gzip.open(path, "rt", encoding="utf-8") as file:
+        lines = [line.rstrip("\n") for line in file]
+    assert len(lines) == 1000
+    assert sum(len(line.split()) for line in tokenise(lines, "de")) == 12103
+
+
+@given(st.lists(st.lists(st.just("w"), max_size=70).map(" ".join), max_size=20))
+def test_length_bins_deal_every_sentence_to_the_bin_of_its_words(sources: list[str]) -> None:
+    bins = length_bins(sources)
+    assert sorted(i for indices in bins.values() for i in indices) == list(range(len(sources)))
+    above = dict(zip(LENGTH_BINS, (*LENGTH_BINS[1:], 10**9), strict=True))
+    for low, indices in bins.items():
+        assert indices
+        assert all(low <= max(1, len(sources[i].split())) < above[low] for i in indices)
+
+
+def test_length_bins_at_their_bounds() -> None:
+    sources = [" ".join(["w"] * n) for n in (1, 5, 6, 10, 11, 50, 51, 200)]
+    assert length_bins(sources) == {1: [0, 1], 6: [2, 3], 11: [4], 41: [5], 51: [6, 7]}
+
+
+def test_every_metric_of_a_test_set() -> None:
+    sources = ["one two three four five six", "one two", "one two three"]
+    rows = score_translations("test2016", sources, REFERENCES, HYPOTHESES, "de")
+    plain = {row.metric: row for row in rows if row.metric != "bleu_by_length"}
+    assert list(plain) == ["bleu", "chrf", "bleu_tokenised", "bleu_torchtext", "length_ratio"]
+    assert all((row.x_name, row.x, row.n) == ("test_set", "test2016", 3) for row in plain.values())
+    assert [row.unit for row in plain.values()] == ["BLEU", "chrF", "BLEU", "BLEU", "ratio"]
+    assert plain["bleu"].value == bleu(HYPOTHESES, REFERENCES)
+    assert plain["chrf"].value == sacrebleu.corpus_chrf(HYPOTHESES, [REFERENCES]).score
+    lengths = [sum(len(sacrebleu.tokenizers.tokenizer_13a.Tokenizer13a()(t).split()) for t in texts)
+               for texts in (HYPOTHESES, REFERENCES)]  # fmt: skip
+    assert plain["length_ratio"].value == pytest.approx(lengths[0] / lengths[1])
+    by_length = [(row.x_name, row.x, row.n, row.value) for row in rows if row.metric == "bleu_by_length"]
+    assert by_length == [
+        ("source words, test2016", 1, 2, bleu(HYPOTHESES[1:], REFERENCES[1:])),
+        ("source words, test2016", 6, 1, bleu(HYPOTHESES[:1], REFERENCES[:1])),
+    ]
+
+
+def test_a_model_that_says_nothing_scores_0() -> None:
+    rows = score_translations("test", ["a dog", "two dogs"], ["ein Hund", "zwei Hunde"], ["", ""], "de")
+    assert {row.metric: row.value for row in rows} == dict.fromkeys(
+        ("bleu", "chrf", "bleu_tokenised", "bleu_torchtext", "length_ratio", "bleu_by_length"), 0
+    )
+
+
+def test_texts_of_different_lengths_are_refused() -> None:
+    with pytest.raises(ValueError, match="longer"):
+        bleu_torchtext(["a b c d"], ["a b c d", "e"], "de")
+
+
+def test_signatures_say_how_it_was_scored() -> None:
+    told = signatures()
+    assert {"case:mixed", "tok:13a", "nrefs:1"} <= set(told["bleu"].split("|"))
+    assert "nrefs:1" in told["chrf"]
+    assert "tok:none" in told["bleu_tokenised"]
+    assert "smooth:none" in told["bleu_tokenised"]

@@ -1,0 +1,96 @@
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import torch
+
+from datamodules.batch import EOS
+from experiments.run import load_module
+from experiments.tracking.logger import decide_mode
+from experiments.translation.translate import find_runs, main
+from models.search import search
+from tests.support.tiny_runs import tiny_run
+
+TEXT = "The old man sees a dog."
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A run store with a run of two models."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("WANDB_MODE", "disabled")
+        decide_mode.cache_clear()
+        folder = tmp_path_factory.mktemp("translate")
+        for model in ("lstm", "transformer"):
+            tiny_run(folder, model=model)
+        yield folder / "runs"
+    decide_mode.cache_clear()
+
+
+def refused(text: str, root: Path, **arguments: str | int) -> str:
+    with pytest.raises(SystemExit) as stopped:
+        main(text, root=str(root), **arguments)  # type: ignore[arg-type]
+    assert isinstance(stopped.value.code, str)
+    assert stopped.value.code.startswith("error: ")
+    assert "\n" not in stopped.value.code
+    return stopped.value.code
+
+
+def test_every_model_has_a_line_with_its_translation_and_score(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    main(TEXT, suite="tiny", root=str(root))
+    source, *lines = capsys.readouterr().out.splitlines()
+    assert source == f"source  {TEXT}"
+    assert len(lines) == 2
+    for line, model in zip(lines, ("lstm", "transformer"), strict=True):
+        folder = root / "tiny" / "bleu" / "files-en-de" / model / "base" / "seed0"
+        module, data, decoding = load_module(folder)
+        source_ids = torch.tensor([[*data.source_tokenizer.encode(TEXT), EOS]])
+        best = search(module.network, source_ids, decoding)[0][0]
+        hypothesis = data.target_tokenizer.decode(best.tokens)
+        score = f"(score {best.score:.3f}, log P {best.log_prob:.2f})"
+        assert re.sub(r" +", " ", line) == re.sub(r" +", " ", f"files-en-de {model} seed0 {hypothesis} {score}")
+
+
+def test_n_best_hypotheses_come_best_first(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    main(TEXT, suite="tiny", n_best=2, root=str(root))
+    scores = [float(score) for score in re.findall(r"score (-?[0-9.]+)", capsys.readouterr().out)]
+    assert len(scores) == 4
+    assert scores[0] >= scores[1]
+    assert scores[2] >= scores[3]
+
+
+@pytest.mark.parametrize("text", ["", "  \n"])
+def test_an_empty_text_is_one_sentence(text: str, root: Path) -> None:
+    assert "TEXT is empty" in refused(text, root, suite="tiny")
+
+
+def test_more_hypotheses_than_beams_are_one_sentence(root: Path) -> None:
+    assert "beam_size" in refused(TEXT, root, suite="tiny", n_best=9)
+
+
+def test_a_store_without_runs_is_one_sentence(tmp_path: Path) -> None:
+    assert "make bleu SUITE=quick" in refused(TEXT, tmp_path)
+    assert "make bleu SUITE=full" in refused(TEXT, tmp_path, suite="full")
+
+
+def test_only_finished_runs_are_found_and_full_ones_first(tmp_path: Path) -> None:
+    for suite, name in (("quick", "result.json"), ("full", "failure.json"), ("smoke", "result.json")):
+        folder = tmp_path / suite / "bleu" / "embedded-en-de" / "lstm" / "base" / "seed0"
+        folder.mkdir(parents=True)
+        (folder / name).write_text("{}")
+    quick, full = (
+        tmp_path / suite / "bleu" / "embedded-en-de" / "lstm" / "base" / "seed0" for suite in ("quick", "full")
+    )
+    assert find_runs(tmp_path, "") == [quick]
+    (full / "result.json").write_text("{}")
+    assert find_runs(tmp_path, "") == [full]
+    assert find_runs(tmp_path, "quick") == [quick]
+
+
+def test_runs_that_were_moved_aside_are_not_asked(tmp_path: Path) -> None:
+    base = tmp_path / "quick" / "bleu" / "embedded-en-de" / "lstm" / "base"
+    for name in ("seed0", "until-20260101-000000-seed0"):
+        (base / name).mkdir(parents=True)
+        (base / name / "result.json").write_text("{}")
+    assert find_runs(tmp_path, "") == [base / "seed0"]

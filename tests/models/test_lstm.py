@@ -1,0 +1,114 @@
+import pytest
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from models.lstm import LSTMMemory, LSTMNetwork
+from models.recurrent import Cell
+from tests.support.toy_networks import PAD, build, decoder_inputs, lstm, randomised, sources
+
+CELLS: tuple[Cell, ...] = ("lstm", "gru", "rnn")
+
+
+def network(**settings: object) -> LSTMNetwork:
+    torch.manual_seed(0)
+    return randomised(lstm(**settings).double().eval())  # type: ignore[arg-type]
+
+
+def cell_by_hand(ours: LSTMNetwork, layer: int) -> nn.RNNCellBase:
+    """torch's one-step cell with the weights of a decoder layer."""
+    kind = {"lstm": nn.LSTMCell, "gru": nn.GRUCell, "rnn": nn.RNNCell}[ours.settings.cell]
+    weights = {n.removesuffix(f"_l{layer}"): p for n, p in ours.decoder.named_parameters() if n.endswith(f"_l{layer}")}
+    by_hand = kind(weights["weight_ih"].shape[1], ours.settings.hidden, dtype=torch.float64)
+    by_hand.load_state_dict(weights)
+    return by_hand
+
+
+def logits_by_hand(ours: LSTMNetwork, first: LSTMMemory, row: int, tokens: list[int], context: Tensor) -> Tensor:
+    """One sentence, one token and one layer after the other; (T, V) logits."""
+    cells = [cell_by_hand(ours, layer) for layer in range(ours.settings.layers)]
+    states = [(first.hidden[row : row + 1, n], first.cell[row : row + 1, n]) for n in range(len(cells))]
+    logits = []
+    for token in tokens:
+        x = (ours.embedding.weight[token] * ours.settings.embedding**0.5).unsqueeze(0)
+        if ours.settings.feed_context:
+            x = torch.cat([x, context.unsqueeze(0)], -1)
+        for n, cell in enumerate(cells):
+            if isinstance(cell, nn.LSTMCell):
+                states[n] = cell(x, states[n])
+            else:
+                states[n] = (cell(x, states[n][0]), states[n][1])
+            x = states[n][0]
+        features = torch.tanh(F.linear(x, ours.readout.weight, ours.readout.bias))
+        logits.append(F.linear(features, ours.output.weight, ours.output.bias)[0])
+    return torch.stack(logits)
+
+
+@pytest.mark.parametrize("feed_context", [False, True])
+@pytest.mark.parametrize("layers", [1, 2])
+@pytest.mark.parametrize("cell", CELLS)
+def test_the_network_equals_a_loop_over_torch_cells(cell: Cell, layers: int, feed_context: bool) -> None:
+    ours = network(cell=cell, layers=layers, feed_context=feed_context)
+    source, decoder_input = sources(), decoder_inputs()
+    logits = ours(source, decoder_input)
+    encoder, bridge, half = ours.encoder, ours.bridge, ours.settings.hidden // 2
+    for row in range(4):
+        unpadded = source[row][source[row] != PAD].unsqueeze(0)
+        _, last = encoder.rnn(encoder.embedding(unpadded))
+        hidden, memory_cell = last if cell == "lstm" else (last, last)
+        s, c = (torch.cat([x[0::2, 0], x[1::2, 0]], -1) for x in (hidden, memory_cell))  # (L, H)
+        assert s.shape == (layers, 2 * half)
+        first = LSTMMemory(torch.tanh(bridge.to_hidden(s)).unsqueeze(0), bridge.to_cell(c).unsqueeze(0))
+        tokens = decoder_input[row][decoder_input[row] != PAD].tolist()
+        expected = logits_by_hand(ours, first, 0, tokens, context=first.hidden[0, -1])
+        torch.testing.assert_close(logits[row, : len(tokens)], expected, rtol=0, atol=1e-12)
+
+
+@pytest.mark.parametrize("cell", CELLS)
+def test_the_decoder_goes_on_from_any_state(cell: Cell) -> None:
+    ours, decoder_input = network(cell=cell, layers=2, feed_context=True), decoder_inputs((5, 5, 5, 5))
+    memory = ours.encode(sources())
+    state = LSTMMemory(torch.randn(4, 2, 8).double(), torch.randn(4, 2, 8).double())
+    start, steps = state, []
+    for token in decoder_input.unbind(1):
+        features, state = ours.step(token, memory, state)
+        steps.append(ours.project(features))
+    for row in range(4):
+        expected = logits_by_hand(ours, start, row, decoder_input[row].tolist(), context=memory.hidden[row, -1])
+        torch.testing.assert_close(torch.stack(steps, 1)[row], expected, rtol=0, atol=1e-12)
+
+
+def test_all_the_decoder_knows_of_a_source_is_one_vector_a_layer() -> None:
+    ours = network(layers=2)
+    short, long = ours.encode(sources((2, 1))), ours.encode(sources((60, 50)))
+    for memory in (short, long):
+        assert [tuple(part.shape) for part in memory] == [(2, 2, 8), (2, 2, 8)]
+    assert ours.attention(short, decoder_inputs((2, 2))) == {}
+
+
+def test_feeding_the_context_tells_the_decoder_of_the_source_at_every_step() -> None:
+    decoder_input = decoder_inputs((5, 5, 5, 5))
+    for feed_context in (False, True):
+        ours = network(feed_context=feed_context)
+        memory = ours.encode(sources())
+        blank = LSTMMemory(torch.zeros_like(memory.hidden), torch.zeros_like(memory.cell))
+        _, state = ours.step(decoder_input[:, 0], memory, blank)
+        other, _ = ours.step(decoder_input[:, 1], ours.encode(sources(seed=8)), state)
+        same, _ = ours.step(decoder_input[:, 1], memory, state)
+        assert torch.equal(other, same) == (not feed_context)
+
+
+@pytest.mark.parametrize(
+    ("name", "output_is_target", "source_is_target"),
+    [("lstm-lstm-1-layers", True, False), ("lstm-untied", False, False), ("lstm-shared", True, True)],
+)
+def test_tied_weights_are_one_tensor(name: str, output_is_target: bool, source_is_target: bool) -> None:
+    ours = build(name)
+    assert isinstance(ours, LSTMNetwork)
+    assert (ours.output.weight is ours.embedding.weight) == output_is_target
+    assert (ours.encoder.embedding.weight is ours.embedding.weight) == source_is_target
+
+
+def test_an_untied_joint_vocabulary_keeps_two_embeddings() -> None:
+    ours = lstm(shared=True, tied=False)
+    assert ours.encoder.embedding.weight is not ours.embedding.weight

@@ -1,0 +1,265 @@
+import math
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from models.attention import KeyValue, MultiHeadAttention
+from models.positions import Sinusoidal
+from models.transformer import DecoderLayer, EncoderLayer, FeedForward, TransformerNetwork, TransformerSettings
+from tests.support.toy_networks import PAD, build, decoder_inputs, randomised, sources, transformer
+
+WITH_POSITIONS = ["sinusoidal", "learned", "rotary", "alibi"]
+
+
+def network(**settings: object) -> TransformerNetwork:
+    torch.manual_seed(0)
+    return randomised(transformer(**settings).double().eval())  # type: ignore[arg-type]
+
+
+def copy_attention(theirs: nn.MultiheadAttention, ours: MultiHeadAttention) -> None:
+    theirs.in_proj_weight = nn.Parameter(torch.cat([ours.W_q.weight, ours.W_kv.weight]))
+    theirs.in_proj_bias = nn.Parameter(torch.cat([ours.W_q.bias, ours.W_kv.bias]))
+    theirs.out_proj.load_state_dict(ours.W_o.state_dict())
+
+
+def copy_feed_forward(theirs: nn.Module, ours: FeedForward) -> None:
+    theirs.get_submodule("linear1").load_state_dict(ours.W_1.state_dict())
+    theirs.get_submodule("linear2").load_state_dict(ours.W_2.state_dict())
+
+
+def torch_encoder_layer(ours: EncoderLayer, *, pre: bool) -> nn.TransformerEncoderLayer:
+    theirs = nn.TransformerEncoderLayer(8, 2, 12, 0.0, batch_first=True, norm_first=pre, dtype=torch.float64)
+    copy_attention(theirs.self_attn, ours.self_attention)
+    copy_feed_forward(theirs, ours.feed_forward)
+    theirs.norm1.load_state_dict(ours.around_attention.norm.state_dict())
+    theirs.norm2.load_state_dict(ours.around_feed_forward.norm.state_dict())
+    return theirs
+
+
+def torch_decoder_layer(ours: DecoderLayer, *, pre: bool) -> nn.TransformerDecoderLayer:
+    theirs = nn.TransformerDecoderLayer(8, 2, 12, 0.0, batch_first=True, norm_first=pre, dtype=torch.float64)
+    copy_attention(theirs.self_attn, ours.self_attention)
+    copy_attention(theirs.multihead_attn, ours.cross_attention)
+    copy_feed_forward(theirs, ours.feed_forward)
+    theirs.norm1.load_state_dict(ours.around_self.norm.state_dict())
+    theirs.norm2.load_state_dict(ours.around_cross.norm.state_dict())
+    theirs.norm3.load_state_dict(ours.around_feed_forward.norm.state_dict())
+    return theirs
+
+
+def embedded(table: nn.Embedding, tokens: Tensor) -> Tensor:
+    places = Sinusoidal(8).added(0, tokens.shape[1], torch.device("cpu"))
+    return table.weight[tokens] * math.sqrt(8) + places
+
+
+@pytest.mark.parametrize("norm", ["pre", "post"])
+def test_the_network_equals_torch_layers(norm: str) -> None:
+    ours, source, decoder_input = network(norm=norm), sources(), decoder_inputs()
+    pre, padding = norm == "pre", source == PAD
+    x = embedded(ours.source_embedding, source)
+    for layer in ours.encoder:
+        assert isinstance(layer, EncoderLayer)
+        # In training mode torch does not take its fused path, and without dropout nothing else differs.
+        x = torch_encoder_layer(layer, pre=pre)(x, src_key_padding_mask=padding)
+    x = ours.encoder_norm(x)
+    y = embedded(ours.target_embedding, decoder_input)
+    later = torch.ones(y.shape[1], y.shape[1], dtype=torch.bool).triu(1)
+    for layer in ours.decoder:
+        assert isinstance(layer, DecoderLayer)
+        y = torch_decoder_layer(layer, pre=pre)(y, x, tgt_mask=later, memory_key_padding_mask=padding)
+    expected = ours.decoder_norm(y) @ ours.output.weight.T + ours.output.bias
+    torch.testing.assert_close(ours(source, decoder_input), expected, rtol=0, atol=1e-6)
+
+
+def permuted(source: Tensor) -> Tensor:
+    """Each source backwards, padding left where it is."""
+    rows = [torch.cat([row[row != PAD].flip(0), row[row == PAD]]) for row in source]
+    return torch.stack(rows)
+
+
+@pytest.mark.parametrize("norm", ["pre", "post"])
+def test_without_positions_a_source_is_a_set(norm: str) -> None:
+    """Dog bites man, or man bites dog: all the same."""
+    ours, source, decoder_input = network(positions="none", norm=norm), sources(), decoder_inputs()
+    assert not torch.equal(source, permuted(source))
+    torch.testing.assert_close(ours(permuted(source), decoder_input), ours(source, decoder_input), rtol=0, atol=1e-12)
+
+
+@pytest.mark.parametrize("norm", ["pre", "post"])
+@pytest.mark.parametrize("kind", WITH_POSITIONS)
+def test_with_positions_the_order_of_a_source_counts(kind: str, norm: str) -> None:
+    ours, source, decoder_input = network(positions=kind, norm=norm), sources(), decoder_inputs()
+    rotated = torch.stack([torch.cat([row[row != PAD].roll(1), row[row == PAD]]) for row in source])
+    difference = (ours(rotated, decoder_input) - ours(source, decoder_input)).abs().amax((1, 2))
+    lengths = (source != PAD).sum(1)
+    assert (difference[lengths > 2] > 1e-4).all()
+    assert (difference[lengths == 1] < 1e-12).all()
+
+
+def test_alibi_tells_a_source_from_its_reverse() -> None:
+    """It would not if it took distances without their sign: cross-attention has no positions."""
+    ours, source, decoder_input = network(positions="alibi"), sources(), decoder_inputs()
+    difference = (ours(permuted(source), decoder_input) - ours(source, decoder_input)).abs().amax((1, 2))
+    lengths = (source != PAD).sum(1)
+    assert (difference[lengths > 1] > 1e-4).all()
+    assert (difference[lengths == 1] < 1e-12).all()
+
+
+def test_without_positions_a_first_decoder_layer_sees_earlier_words_as_a_set() -> None:
+    ours, source = network(positions="none", decoder_layers=1), sources()
+    decoder_input = decoder_inputs((6, 6, 6, 6))
+    shuffled = decoder_input[:, [2, 0, 4, 1, 3, 5]]
+    torch.testing.assert_close(ours(source, shuffled)[:, -1], ours(source, decoder_input)[:, -1], rtol=0, atol=1e-12)
+
+
+@pytest.mark.parametrize("norm", ["pre", "post"])
+def test_without_residual_connections_a_sub_layer_forgets_its_input(norm: str) -> None:
+    for residual in (True, False):
+        ours = network(norm=norm, residual=residual)
+        for layer in (*ours.encoder, *ours.decoder):
+            for part in layer.modules():
+                if isinstance(part, FeedForward):
+                    nn.init.zeros_(part.W_2.weight)
+        logits, others = ours(sources(), decoder_inputs()), ours(sources(seed=5), decoder_inputs(seed=6))
+        assert torch.allclose(logits, others) == (not residual)
+
+
+def test_unscaled_scores_are_larger_by_the_root_of_a_heads_width() -> None:
+    scaled, plain = network(), network(scale_scores=False)
+    plain.load_state_dict(scaled.state_dict())
+    with torch.no_grad():
+        for layer in plain.modules():
+            if isinstance(layer, MultiHeadAttention):
+                layer.W_q.weight.div_(2)  # sqrt(d), d = 4
+                layer.W_q.bias.div_(2)
+    torch.testing.assert_close(plain(sources(), decoder_inputs()), scaled(sources(), decoder_inputs()))
+
+
+def test_learned_positions_refuse_a_longer_sequence() -> None:
+    ours = network(positions="learned", max_length=8)
+    ours(sources((8,)), decoder_inputs((8,)))
+    with pytest.raises(ValueError, match=r"9 tokens.*network\.max_length"):
+        ours(sources((9,)), decoder_inputs((8,)))
+    with pytest.raises(ValueError, match=r"9 tokens.*network\.max_length"):
+        ours(sources((8,)), decoder_inputs((9,)))
+
+
+@pytest.mark.parametrize("kind", ["sinusoidal", "rotary", "alibi", "none"])
+def test_other_positions_have_no_longest_sequence(kind: str) -> None:
+    ours = network(positions=kind, max_length=8)
+    assert ours(sources((200,)), decoder_inputs((150,))).isfinite().all()
+
+
+def test_the_cache_grows_by_one_key_a_step() -> None:
+    ours, decoder_input = network(), decoder_inputs()
+    memory = ours.encode(sources())
+    state = ours.start(memory)
+    for t, token in enumerate(decoder_input.unbind(1), start=1):
+        before = state
+        _, state = ours.step(token, memory, state)
+        assert [cache.key.shape for cache in state] == [(4, 2, t, 4)] * 2
+        for old, new in zip(before, state, strict=False):
+            assert torch.equal(new.key[:, :, :-1], old.key)
+
+
+def test_attention_maps_are_named_by_layer_and_have_every_head() -> None:
+    ours = network(decoder_layers=3)
+    maps = ours.attention(ours.encode(sources()), decoder_inputs())
+    assert list(maps) == ["cross layer 1", "cross layer 2", "cross layer 3"]
+    assert all(weights.shape == (4, 2, 6, 7) for weights in maps.values())
+
+
+def test_every_attention_is_named_by_kind_and_layer() -> None:
+    ours = network(encoder_layers=1, decoder_layers=2)
+    names = ["encoder layer 1", "decoder layer 1", "decoder layer 2", "cross layer 1", "cross layer 2"]
+    assert list(ours.every_attention(sources(), decoder_inputs())) == names
+
+
+@pytest.mark.parametrize("norm", ["pre", "post"])
+def test_every_attention_equals_torchs(norm: str) -> None:
+    ours, source, decoder_input = network(norm=norm), sources(), decoder_inputs()
+    pre, padding = norm == "pre", source == PAD
+    found = ours.every_attention(source, decoder_input)
+    heads = {"need_weights": True, "average_attn_weights": False}
+    x = embedded(ours.source_embedding, source)
+    for i, layer in enumerate(ours.encoder, start=1):
+        assert isinstance(layer, EncoderLayer)
+        theirs = torch_encoder_layer(layer, pre=pre)
+        given = theirs.norm1(x) if pre else x
+        weights = theirs.self_attn(given, given, given, key_padding_mask=padding, **heads)[1]
+        torch.testing.assert_close(found[f"encoder layer {i}"], weights, rtol=0, atol=1e-7)
+        x = theirs(x, src_key_padding_mask=padding)
+    x = ours.encoder_norm(x)
+    y = embedded(ours.target_embedding, decoder_input)
+    later = torch.ones(y.shape[1], y.shape[1], dtype=torch.bool).triu(1)
+    for i, layer in enumerate(ours.decoder, start=1):
+        assert isinstance(layer, DecoderLayer)
+        decoder = torch_decoder_layer(layer, pre=pre)
+        given = decoder.norm1(y) if pre else y
+        attended, weights = decoder.self_attn(given, given, given, attn_mask=later, **heads)
+        torch.testing.assert_close(found[f"decoder layer {i}"], weights, rtol=0, atol=1e-7)
+        query = decoder.norm2(y + attended) if pre else decoder.norm1(y + attended)
+        weights = decoder.multihead_attn(query, x, x, key_padding_mask=padding, **heads)[1]
+        torch.testing.assert_close(found[f"cross layer {i}"], weights, rtol=0, atol=1e-7)
+        y = decoder(y, x, tgt_mask=later, memory_key_padding_mask=padding)
+
+
+@pytest.mark.parametrize("scaled", [True, False])
+@pytest.mark.parametrize("kind", [*WITH_POSITIONS, "none"])
+def test_weights_times_values_are_what_attention_gives(kind: str, scaled: bool) -> None:
+    """Whatever the positions do to queries, keys or scores, the map is that of the attention that ran."""
+    ours, source, decoder_input = network(positions=kind, scale_scores=scaled), sources(), decoder_inputs()
+    ran: dict[nn.Module, tuple[Tensor, Tensor]] = {}
+
+    def keep(attention: nn.Module, given: tuple[Tensor, KeyValue, Tensor], output: Tensor) -> None:
+        ran[attention] = given[1].value, output
+
+    maps = ours.every_attention(source, decoder_input)
+    named = {}
+    for i, layer in enumerate(ours.encoder, start=1):
+        named[f"encoder layer {i}"] = layer.get_submodule("self_attention")
+    for i, layer in enumerate(ours.decoder, start=1):
+        named[f"decoder layer {i}"] = layer.get_submodule("self_attention")
+        named[f"cross layer {i}"] = layer.get_submodule("cross_attention")
+    for attention in named.values():
+        attention.register_forward_hook(keep)
+    ours(source, decoder_input)
+    assert set(named) == set(maps)
+    for name, attention in named.items():
+        assert isinstance(attention, MultiHeadAttention)
+        value, output = ran[attention]
+        expected = attention.W_o((maps[name] @ value).transpose(1, 2).flatten(2))
+        torch.testing.assert_close(output, expected, rtol=0, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("name", "output_is_target", "source_is_target"),
+    [
+        ("transformer-none-pre", True, False),
+        ("transformer-untied", False, False),
+        ("transformer-shared", True, True),
+    ],
+)
+def test_tied_weights_are_one_tensor(name: str, output_is_target: bool, source_is_target: bool) -> None:
+    ours = build(name)
+    assert isinstance(ours, TransformerNetwork)
+    assert (ours.output.weight is ours.target_embedding.weight) == output_is_target
+    assert (ours.source_embedding.weight is ours.target_embedding.weight) == source_is_target
+
+
+@pytest.mark.parametrize("norm", ["pre", "post"])
+def test_features_are_normalised_once_at_the_end(norm: str) -> None:
+    torch.manual_seed(0)
+    ours = transformer(norm=norm).eval()  # fresh norms: weight 1, bias 0
+    features = ours.decode(ours.encode(sources()), decoder_inputs())
+    torch.testing.assert_close(features.mean(-1), torch.zeros(4, 6), rtol=0, atol=1e-5)
+    torch.testing.assert_close(features.var(-1, correction=0), torch.ones(4, 6), rtol=0, atol=1e-2)
+
+
+def test_parameters_of_the_base_model() -> None:
+    """Table 3 of the paper gives 65 million for the base model with a joint vocabulary of about 37000."""
+    settings = TransformerSettings(512, 8, 2048, 6, 6, norm="post")
+    with torch.device("meta"):
+        base = TransformerNetwork(37_000, 37_000, settings, shared_vocabulary=True)
+    assert sum(p.numel() for p in base.parameters()) == pytest.approx(63.1e6, rel=0.01)

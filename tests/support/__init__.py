@@ -1,0 +1,1 @@
+"""What tests share: made-up records, tiny runs, a W&B server on this machine."""
