@@ -18,9 +18,9 @@ from datamodules import TranslationData
 from datamodules.batch import IGNORE, PAD, Batch
 from experiments.record.read import read_rows
 from experiments.record.write import write_atomically
+from experiments.training.bleu import bleu
+from experiments.training.decode import Translation, gather, translate_batch
 from experiments.training.environment import return_memory
-from experiments.translation.decode import Translation, gather, translate_batch
-from experiments.translation.scoring import bleu
 from models import Seq2SeqModule
 from models.search import Decoding
 

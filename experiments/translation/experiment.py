@@ -8,10 +8,11 @@ from lightning.pytorch.callbacks import Callback
 
 from datamodules import TranslationData
 from experiments.record.write import Measurement, RunKey, write_atomically, write_rows
+from experiments.training.bleu import bleu
 from experiments.training.callbacks import ValidationBLEU
+from experiments.training.decode import Translation, translate_split
 from experiments.training.trained_run import Trained
-from experiments.translation.decode import Translation, translate_split
-from experiments.translation.scoring import bleu, score_translations, signatures
+from experiments.translation.scoring import score_translations, signatures
 from models import Seq2SeqModule
 from models.search import Decoding, attention_maps, search
 

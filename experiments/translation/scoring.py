@@ -8,14 +8,10 @@ from sacrebleu.metrics import BLEU, CHRF
 from sacremoses import MosesPunctNormalizer, MosesTokenizer
 
 from experiments.record.write import Measurement
+from experiments.training.bleu import bleu
 
 # Source lengths in words at which a new bin begins.
 LENGTH_BINS = (1, 6, 11, 16, 21, 26, 31, 41, 51)
-
-
-def bleu(hypotheses: Sequence[str], references: Sequence[str]) -> float:
-    """sacreBLEU, mixed case, 13a: hypotheses and references as plain text."""
-    return float(BLEU().corpus_score(list(hypotheses), [list(references)]).score)
 
 
 def bleu_tokenised(hypotheses: Sequence[str], references: Sequence[str], language: str) -> float:

@@ -23,8 +23,8 @@ from experiments.speed.peers import sizes
 from experiments.speed.peers.installation import CannotInstall, build_environment
 from experiments.speed.peers.joeynmt_files import DECODING_TOKENS, write_config, write_text
 from experiments.speed.peers.protocol import Worker, WorkerFailed
+from experiments.training.bleu import bleu
 from experiments.training.environment import environment
-from experiments.translation.scoring import bleu
 from models.matmul_backend import multiplies_exactly
 
 TRANSLATING = ("fp32", "joeynmt")  # variants whose beam search is timed: bf16 decodes in 32 bits too
@@ -34,8 +34,7 @@ CODE = (
     "models",
     "datamodules",
     "experiments/speed/peers",
-    *(f"experiments/training/{f}.py" for f in ("trainer", "callbacks", "environment")),
-    "experiments/translation/decode.py",
+    *(f"experiments/training/{f}.py" for f in ("trainer", "callbacks", "decode", "environment")),
 )
 
 

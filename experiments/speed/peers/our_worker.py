@@ -29,9 +29,9 @@ from experiments.speed.peers.sizes import (
 )
 from experiments.speed.peers.textbook import TextbookBahdanau, TorchTransformer, training_loop
 from experiments.training.callbacks import Clock, LocalRecord, Progress, ReturnMemory
+from experiments.training.decode import translate_split
 from experiments.training.quiet import quiet
 from experiments.training.trainer import TrainerSettings, build_trainer, fit
-from experiments.translation.decode import translate_split
 from models import BahdanauSeq2Seq, Seq2SeqModule, TransformerSeq2Seq
 
 PRECISION = {"fp32": "32-true", "bf16": "bf16-mixed", "fp32-dropout0": "32-true"}

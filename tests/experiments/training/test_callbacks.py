@@ -14,10 +14,10 @@ from datamodules import TranslationData
 from datamodules.batch import IGNORE, PAD, Batch
 from experiments.run import build_parser
 from experiments.training import callbacks
+from experiments.training.bleu import bleu
 from experiments.training.callbacks import Clock, LocalRecord, Progress, ValidationBLEU
+from experiments.training.decode import Translation
 from experiments.training.trainer import TrainerSettings, build_trainer
-from experiments.translation.decode import Translation
-from experiments.translation.scoring import bleu
 from models import Seq2SeqModule
 from models.search import Decoding
 from tests.support.several import in_processes

@@ -8,9 +8,9 @@ import sacrebleu
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
+from experiments.training.bleu import bleu
 from experiments.translation.scoring import (
     LENGTH_BINS,
-    bleu,
     bleu_tokenised,
     bleu_torchtext,
     length_bins,

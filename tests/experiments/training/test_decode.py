@@ -4,8 +4,8 @@ import torch
 from datamodules import TranslationData
 from datamodules.batch import EOS
 from experiments.run import build_parser
-from experiments.translation import decode
-from experiments.translation.decode import Translation, gather, translate_batch, translate_split
+from experiments.training import decode
+from experiments.training.decode import Translation, gather, translate_batch, translate_split
 from models.network import Network
 from models.search import Decoding, Hypothesis, search
 from tests.support.tiny_runs import SIZES, tiny_arguments
