@@ -1,7 +1,7 @@
 """Runs on many machines: Ray finds each run a machine, and another one if that machine is lost.
 
-The runs, their records and their logs are those of a suite on one machine. Every machine must see the project and the run
-store under the same path, with the same code and packages: this is looked at before the first run begins.
+The runs, their records and their logs are those of a suite on one machine. Every machine must see the project and the
+run store under the same path, with the same code and packages: this is looked at before the first run begins.
 """
 
 import math

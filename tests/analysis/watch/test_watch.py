@@ -260,7 +260,10 @@ def test_without_a_terminal_one_plain_frame_is_printed(
 
 
 def test_it_imports_neither_torch_nor_what_draws_the_report() -> None:
-    script = "import sys, analysis.watch.__main__; print([m for m in ('torch', 'pandas', 'scipy', 'matplotlib') if m in sys.modules])"
+    script = (
+        "import sys, analysis.watch.__main__; "
+        "print([m for m in ('torch', 'pandas', 'scipy', 'matplotlib') if m in sys.modules])"
+    )
     said = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert said.stdout == "[]\n"
 
