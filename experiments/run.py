@@ -28,7 +28,9 @@ from datamodules import SyntheticData, TranslationData
 from experiments.launch.exit_codes import BUSY
 from experiments.long_range import experiment as long_range
 from experiments.planning.yaml_files import PlainConfig, one_sentence, read_yaml
-from experiments.record.write import RunKey, config_hash, is_finished, remove_halves, write_atomically, write_failure
+from experiments.record.keys import RunKey, config_hash
+from experiments.record.read import is_finished
+from experiments.record.write import remove_halves, write_atomically, write_failure
 from experiments.tracking.logger import publish, wandb_logger
 from experiments.training.callbacks import Clock, LocalRecord, Progress, ReturnMemory
 from experiments.training.checkpoints import BEST, read_checkpoint, resume_from

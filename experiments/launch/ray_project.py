@@ -13,7 +13,8 @@ from typing import Any
 from experiments.launch.exit_codes import mistake
 from experiments.launch.ray_cluster import Machine
 from experiments.planning.grid import HERE
-from experiments.record.write import versions, write_atomically
+from experiments.provenance import versions
+from experiments.record.write import write_atomically
 
 CODE = ("datamodules", "experiments", "models")
 

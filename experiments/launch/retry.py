@@ -14,8 +14,8 @@ from experiments.launch.exit_codes import FAILED
 from experiments.launch.local import Limits, jobs_at_once, minutes_of
 from experiments.launch.ray_runs import launcher as launcher_of
 from experiments.planning.grid import Planned
+from experiments.record.keys import RunKey
 from experiments.record.read import read_object
-from experiments.record.write import RunKey
 from experiments.suite import conclude
 
 KEY = ("suite", "experiment", "task", "model", "variant", "seed", "command")

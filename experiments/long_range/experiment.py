@@ -27,7 +27,7 @@ from experiments.long_range.probes import (
     probe,
     score_statistics,
 )
-from experiments.record.write import Measurement
+from experiments.record.keys import Measurement
 from experiments.training.trained_run import Trained
 from models import Seq2SeqModule
 from models.network import Network

@@ -7,9 +7,9 @@ from typing import Any
 
 from jsonargparse import ArgumentError, ArgumentParser
 
-from datamodules.text_files import visible
 from experiments.planning.yaml_files import one_sentence, read_yaml
-from experiments.record.write import RunKey
+from experiments.record.keys import RunKey
+from experiments.record.text import visible
 
 HERE = Path(__file__).parents[1]
 

@@ -6,7 +6,7 @@ from typing import Any
 import yaml
 from jsonargparse import ActionConfigFile, ArgumentError, ArgumentParser, Namespace
 
-from datamodules.text_files import visible
+from experiments.record.text import visible
 
 MOST = 600  # characters of a parser's own words: it may repeat the whole file
 

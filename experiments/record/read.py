@@ -6,8 +6,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from datamodules.text_files import visible
-from experiments.record.write import digest
+from experiments.record.keys import digest
+from experiments.record.text import visible
 
 Types = type | tuple[type, ...]
 NUMBER = (int, float)
@@ -62,6 +62,15 @@ def read_result(folder: Path) -> dict[str, Any]:
     if record.get("digest", found := digest(record["measurements"])) != found:
         raise ValueError(f"{path}: its measurements are not those that the run wrote, by their digest: {AGAIN}.")
     return record
+
+
+def is_finished(folder: Path, expected_hash: str) -> bool:
+    """Whether a folder holds the result of a run with this configuration."""
+    try:
+        result = json.loads((folder / "result.json").read_text(encoding="utf-8"))
+    except (FileNotFoundError, ValueError, RecursionError):
+        return False
+    return isinstance(result, dict) and result.get("config_hash") == expected_hash
 
 
 def read_object(path: Path, fields: Mapping[str, Types]) -> dict[str, Any]:

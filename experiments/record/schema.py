@@ -1,7 +1,5 @@
 """What the files of the run store must hold to be used: every check raises a ValueError with what is wrong in words."""
 
-import hashlib
-import json
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
@@ -9,6 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from experiments.record.files import brief, is_number, parsed_json
+from experiments.record.keys import digest
 
 
 class Kind(NamedTuple):
@@ -174,11 +173,6 @@ def check_settings(settings: Any) -> None:
     parts = [arguments.get(name, {}) for name in SETTINGS] if isinstance(arguments, dict) else [None]
     if not all(FACTS.fits(part) for part in parts):
         raise ValueError("'model_settings' is not an object with objects init_args, network and optimisation")
-
-
-def digest(measurements: Sequence[Any]) -> str:
-    """The fingerprint that a run writes beside its measurements."""
-    return hashlib.sha256(json.dumps(measurements, sort_keys=True).encode()).hexdigest()
 
 
 def parsed_lines(text: str, fields: Fields) -> list[dict[str, Any]]:

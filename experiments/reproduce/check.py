@@ -19,8 +19,9 @@ from jsonargparse import auto_cli
 
 from experiments.launch.local import Limits, run_all
 from experiments.planning.grid import Planned, plan_bleu, plan_long_range
+from experiments.provenance import machine, versions
 from experiments.record.read import read_object
-from experiments.record.write import machine, versions, write_atomically
+from experiments.record.write import write_atomically
 from experiments.reproduce.comparison import Comparison, Outcome, compare, read_outcome
 from experiments.run import build_parser, identity
 

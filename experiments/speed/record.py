@@ -7,16 +7,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from experiments.record.write import (
-    Measurement,
-    RunKey,
-    config_hash,
-    is_finished,
-    machine,
-    versions,
-    write_atomically,
-    write_result,
-)
+from experiments.provenance import machine, provenance, versions
+from experiments.record.keys import Measurement, RunKey, config_hash
+from experiments.record.read import is_finished
+from experiments.record.write import write_atomically, write_result
 from experiments.speed.systems import System
 from experiments.speed.timing import spread
 
@@ -78,10 +72,9 @@ class Task:
 
     def write(self, found: Mapping[str, Rows], held_equal: Mapping[str, Any]) -> None:
         """Write each system's record; `found` is by the system's name."""
-        times = {"started": self.started, "finished": datetime.now(UTC)}
-        texts = {name: when.isoformat(timespec="seconds") for name, when in times.items()}
+        facts = provenance(self.started)
         for system in self.systems:
             rows, key = found[system.name], self.key(system)
             lines = "".join(json.dumps(block) + "\n" for block in rows.blocks)
             write_atomically(key.folder / "blocks.jsonl", lines)
-            write_result(key, self.config, rows.measurements, held_equal, rows.kernels, texts)
+            write_result(key, self.config, rows.measurements, held_equal, rows.kernels, facts)

@@ -20,8 +20,10 @@ from lightning.pytorch.loggers import WandbLogger
 from lightning.pytorch.utilities import rank_zero_only
 
 from experiments.planning.yaml_files import read_yaml
+from experiments.provenance import git_state
+from experiments.record.keys import RunKey
 from experiments.record.read import HISTORY, Types, read_object, read_result, read_rows
-from experiments.record.write import RunKey, git_state, write_atomically
+from experiments.record.write import write_atomically
 from experiments.tracking.publish import model_is_wanted, send
 from experiments.training.callbacks import Clock
 

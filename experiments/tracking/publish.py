@@ -20,8 +20,8 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from datamodules.text_files import visible
 from experiments.record.read import AGAIN, NUMBER, Types, check, read_list, read_result, read_rows
+from experiments.record.text import visible
 
 LOCK = Path(__file__).parents[2] / "requirements.lock"
 TRANSLATIONS, TRANSLATION_ROWS = "test/translations", 50

@@ -2,14 +2,16 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from functools import cached_property
 from typing import Any, Generic, TypeVar
 
 import lightning as L
 import torch
 
-from experiments.record.write import Measurement, RunKey, write_result
+from experiments.provenance import provenance
+from experiments.record.keys import Measurement, RunKey
+from experiments.record.write import write_result
 from experiments.training.callbacks import Clock
 from models import Seq2SeqModule
 from models.loss import scored_logits, smoothed_cross_entropy
@@ -92,6 +94,4 @@ class Trained(Generic[Data]):
             "gradient clipping": settings["gradient_clip"],
             "checkpoint chosen by": settings["monitor"],
         }
-        times = {"started": self.started, "finished": datetime.now(UTC)}
-        texts = {name: when.isoformat(timespec="seconds") for name, when in times.items()}
-        write_result(self.key, self.config, rows, {**held_equal, **common}, signatures, texts)
+        write_result(self.key, self.config, rows, {**held_equal, **common}, signatures, provenance(self.started))

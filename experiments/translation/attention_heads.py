@@ -17,8 +17,10 @@ from sacrebleu.tokenizers.tokenizer_13a import Tokenizer13a
 from torch import Tensor
 
 from datamodules import TranslationData
-from experiments.record.read import read_result, read_rows
-from experiments.record.write import Measurement, RunKey, config_hash, is_finished, write_atomically, write_result
+from experiments.provenance import provenance
+from experiments.record.keys import Measurement, RunKey, config_hash
+from experiments.record.read import is_finished, read_result, read_rows
+from experiments.record.write import write_atomically, write_result
 from experiments.run import load_module
 from experiments.training.quiet import quiet
 from experiments.translation.experiment import MAPPED
@@ -84,9 +86,7 @@ def inspect_run(folder: Path) -> str:
         "tokenizer": f"{data.tokenizer.kind}, {data.target_vocab_size} tokens",
         "precision": PRECISION,
     }
-    times = {"started": started, "finished": datetime.now(UTC)}
-    texts = {name: when.isoformat(timespec="seconds") for name, when in times.items()}
-    write_result(key, config, rows, held_equal, {}, texts)
+    write_result(key, config, rows, held_equal, {}, provenance(started))
     heads = sum(row.metric == "head_entropy" for row in rows)
     return f"{key.folder}: {heads} attention heads, {len(counts['counts'])} words counted"
 

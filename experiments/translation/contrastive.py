@@ -21,8 +21,10 @@ from datamodules.batch import IGNORE, collate
 from datamodules.contrast import ContrastPair, contrast_pairs
 from datamodules.sampler import TokenBucketBatchSampler
 from datamodules.translation import TranslationExamples
-from experiments.record.read import read_result
-from experiments.record.write import Measurement, RunKey, config_hash, is_finished, write_result, write_rows
+from experiments.provenance import provenance
+from experiments.record.keys import Measurement, RunKey, config_hash
+from experiments.record.read import is_finished, read_result
+from experiments.record.write import write_result, write_rows
 from experiments.run import load_module
 from experiments.training.quiet import quiet
 from models.loss import scored_logits
@@ -124,9 +126,7 @@ def score_run(folder: Path) -> str:
         "tokenizer": f"{data.tokenizer.kind}, {data.target_vocab_size} tokens",
         "precision": PRECISION,
     }
-    times = {"started": started, "finished": datetime.now(UTC)}
-    texts = {name: when.isoformat(timespec="seconds") for name, when in times.items()}
-    write_result(key, config, rows, held_equal, {}, texts)
+    write_result(key, config, rows, held_equal, {}, provenance(started))
     return f"{key.folder}: {rows[0].value:.3f} of {len(pairs)} pairs"
 
 

@@ -7,7 +7,8 @@ from typing import Any
 from lightning.pytorch.callbacks import Callback
 
 from datamodules import TranslationData
-from experiments.record.write import Measurement, RunKey, write_atomically, write_rows
+from experiments.record.keys import Measurement, RunKey
+from experiments.record.write import write_atomically, write_rows
 from experiments.training.bleu import bleu
 from experiments.training.callbacks import ValidationBLEU
 from experiments.training.decode import Translation, translate_split

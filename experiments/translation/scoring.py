@@ -7,7 +7,7 @@ from functools import lru_cache
 from sacrebleu.metrics import BLEU, CHRF
 from sacremoses import MosesPunctNormalizer, MosesTokenizer
 
-from experiments.record.write import Measurement
+from experiments.record.keys import Measurement
 from experiments.training.bleu import bleu
 
 # Source lengths in words at which a new bin begins.

@@ -10,7 +10,7 @@ import torch
 from jsonargparse import auto_cli
 
 from datamodules.batch import EOS
-from datamodules.text_files import visible
+from experiments.record.text import visible
 from experiments.run import load_module
 from experiments.training.quiet import quiet
 from models.search import search

@@ -21,8 +21,8 @@ from optuna.trial import FrozenTrial, Trial, TrialState
 
 from experiments.launch.local import end
 from experiments.planning.grid import HERE, Planned
+from experiments.provenance import git_state, machine
 from experiments.record.read import NUMBER, read_object, read_rows
-from experiments.record.write import git_state, machine
 from experiments.run import BOUND
 from experiments.training.divergence import Diverged
 from experiments.training.environment import environment

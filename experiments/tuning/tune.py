@@ -27,8 +27,9 @@ from jsonargparse import ArgumentError, auto_cli
 
 from experiments.launch.local import jobs_at_once
 from experiments.planning.grid import Planned, plan_long_range, row_of, tuned_as
+from experiments.record.keys import config_hash
 from experiments.record.read import read_object
-from experiments.record.write import config_hash, write_atomically
+from experiments.record.write import write_atomically
 from experiments.run import build_parser, identity, one_sentence
 from experiments.tuning.space import OPTIMISATION, SEED, SHARED_POINTS, SPACE, sweep_definition
 from experiments.tuning.trials import (

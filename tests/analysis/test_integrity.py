@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from analysis.report import main
-from experiments.record.schema import digest
+from experiments.record.keys import digest
 from tests.support.fakes.runs import folder_of, write_json, write_run
 
 

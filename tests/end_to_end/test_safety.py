@@ -16,7 +16,7 @@ import yaml
 
 from analysis import report
 from experiments.planning import grid as plan
-from experiments.record.write import config_hash
+from experiments.record.keys import config_hash
 from experiments.run import build_parser, identity, load_module, main
 from experiments.tracking import sync
 from experiments.tracking.logger import decide_mode

@@ -14,7 +14,8 @@ import yaml
 from datamodules import TranslationData
 from experiments import run
 from experiments.launch.exit_codes import BUSY
-from experiments.record.write import config_hash, is_finished
+from experiments.record.keys import config_hash
+from experiments.record.read import is_finished
 from experiments.run import alone, build_parser, identity, load_module, main
 from experiments.tracking.logger import decide_mode
 from experiments.training.callbacks import Clock, ValidationBLEU

@@ -7,7 +7,7 @@ from typing import Any
 import yaml
 
 from datamodules.embedded.corpus import embedded_corpus
-from experiments.record.write import RunKey
+from experiments.record.keys import RunKey
 from experiments.run import main
 
 CONFIGS = Path(__file__).parents[2] / "experiments" / "configs" / "bleu" / "smoke"

@@ -18,7 +18,10 @@ import numpy as np
 from jsonargparse import auto_cli
 
 from datamodules import TranslationData
-from experiments.record.write import Measurement, RunKey, config_hash, is_finished, machine, write_result, write_rows
+from experiments.provenance import machine, provenance
+from experiments.record.keys import Measurement, RunKey, config_hash
+from experiments.record.read import is_finished
+from experiments.record.write import write_result, write_rows
 from experiments.speed.peers import sizes
 from experiments.speed.peers.installation import CannotInstall, build_environment
 from experiments.speed.peers.joeynmt_files import DECODING_TOKENS, write_config, write_text
@@ -180,15 +183,14 @@ def compare(model: str, plan: Plan, data: TranslationData, python: Path, folder:
         teach(workers, plan)
         translate(workers, measured, plan)
     summary(model, measured, data)
-    times = {"started": started, "finished": datetime.now(UTC)}
-    texts = {name: when.isoformat(timespec="seconds") for name, when in times.items()}
+    facts = provenance(started)
     for variant, found in measured.items():
         key = key_of(suite, model, variant, root)
         write_rows(key.folder / "blocks.jsonl", blocks(found))
         rows = measurements(found, data)
         held_equal = what_was_equal(plan, data, threads)
         write_result(
-            key, configuration(model, variant, plan), rows, held_equal, signatures(model, variant, found), texts
+            key, configuration(model, variant, plan), rows, held_equal, signatures(model, variant, found), facts
         )
 
 

@@ -16,7 +16,7 @@ from analysis.page.blocks import Section
 from analysis.page.explorer import Explorer
 from analysis.page.labels import COLOURS
 from analysis.store import Store, read_store
-from experiments.record.write import RunKey
+from experiments.record.keys import RunKey
 from experiments.tracking import logger as tracking
 from experiments.tracking import publish as mirror
 from tests.support.fakes import long_range as fake_long_range

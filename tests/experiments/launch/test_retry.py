@@ -10,7 +10,8 @@ from experiments.launch import local as launch
 from experiments.launch import retry
 from experiments.launch.exit_codes import BUSY
 from experiments.planning.grid import Planned, plan_bleu, plan_long_range
-from experiments.record.write import RunKey, write_failure
+from experiments.record.keys import RunKey
+from experiments.record.write import write_failure
 
 
 def fail(planned: Planned) -> Planned:

@@ -7,16 +7,15 @@ from typing import Any
 
 import pytest
 
+from experiments.record.keys import Measurement, RunKey
 from experiments.record.read import HISTORY, NUMBER, read_list, read_object, read_result, read_rows
-from experiments.record.write import Measurement, RunKey, write_result, write_rows
-from tests.support.fakes.runs import row
-
-TIMES = {"started": "2026-01-01T00:00:00+00:00", "finished": "2026-01-01T00:01:00+00:00"}
+from experiments.record.write import write_result, write_rows
+from tests.support.fakes.runs import PROVENANCE, row
 
 
 def finished(root: Path) -> Path:
     key = RunKey("quick", "bleu", "embedded-en-de", "lstm", root=str(root), command="make bleu")
-    write_result(key, {"model": {}}, [Measurement("bleu", 1.5, "BLEU", 7, "test_set", "test")], {}, {}, TIMES)
+    write_result(key, {"model": {}}, [Measurement("bleu", 1.5, "BLEU", 7, "test_set", "test")], {}, {}, PROVENANCE)
     return key.folder
 
 

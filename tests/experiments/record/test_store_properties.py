@@ -10,18 +10,17 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from types import FrameType
 from typing import Any, Literal
-from unittest.mock import patch
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from analysis.store import Run, Store, read_store
-from experiments.record import write as store
-from experiments.record.write import Measurement, RunKey, remove_halves, write_atomically, write_failure, write_result
+from experiments.record.keys import Measurement, RunKey
+from experiments.record.write import remove_halves, write_atomically, write_failure, write_result
 from experiments.training.callbacks import Clock, LocalRecord
+from tests.support.fakes.runs import PROVENANCE
 
-TIMES = {"started": "2026-01-01T00:00:00+00:00", "finished": "2026-01-01T00:01:00+00:00"}
 FILES = {"config.yaml", "metrics.jsonl", "result.json", "failure.json"}
 MODELS = ("lstm", "transformer")
 METRICS = {f"metric {number}": 0.1 * number for number in range(3)}
@@ -100,7 +99,7 @@ def work(root: Path, model: str, session: Session, resumed: int, number: int, te
     if session.ends_in == "result":
         tell("begun_result", number)
         rows = [Measurement("bleu", float(number), "BLEU", 1)]
-        write_result(run, {"a": 1}, rows, {}, {}, TIMES)
+        write_result(run, {"a": 1}, rows, {}, {}, PROVENANCE)
         tell("result", number)
     elif session.ends_in == "failure":
         tell("begun_failure", number)
@@ -206,7 +205,7 @@ def whole_history(root: Path, model: str, known: Known, number: int) -> None:
 
 
 def lives(plan: list[tuple[Session, Session | None]]) -> None:
-    with TemporaryDirectory() as scratch, patch.multiple(store, git_state=dict, versions=dict, machine=dict):
+    with TemporaryDirectory() as scratch:
         root, known = Path(scratch), {model: Known() for model in MODELS}
         number = 0
         for pair in plan:
@@ -253,7 +252,7 @@ def test_a_kill_at_any_call_leaves_a_store_that_loads_and_a_run_that_can_go_on(c
     """One step recorded, then its result: killed before it records, while it does, before the result and after it."""
     statuses = set()
     for call in calls:
-        with TemporaryDirectory() as scratch, patch.multiple(store, git_state=dict, versions=dict, machine=dict):
+        with TemporaryDirectory() as scratch:
             root, known = Path(scratch), Known()
             session = Session(steps=1, ends_in="result", death="SIGKILL", call=call, back=0, torn=call)
             known.hear(ended(*begin(root, "lstm", session, 0, 1)), 0)

@@ -11,22 +11,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from experiments.record import write as store
-from experiments.record.write import (
-    Measurement,
-    RunKey,
-    config_hash,
-    git_state,
-    is_finished,
-    machine,
-    remove_halves,
-    versions,
-    write_atomically,
-    write_failure,
-    write_result,
-    write_rows,
-)
+from experiments.record.keys import Measurement, RunKey, config_hash
+from experiments.record.read import is_finished
+from experiments.record.write import remove_halves, write_atomically, write_failure, write_result, write_rows
+from tests.support.fakes.runs import PROVENANCE
 
-TIMES = {"started": "2026-01-01T00:00:00+00:00", "finished": "2026-01-01T00:01:00+00:00"}
 CONFIG = {"model": {"width": 32, "rates": [0.1, 0.2]}, "seed": 0}
 
 
@@ -37,7 +26,7 @@ def key(root: Path, **changes: Any) -> RunKey:
 
 def record(root: Path, config: dict[str, Any] = CONFIG) -> dict[str, Any]:
     rows = [Measurement("bleu", 12.5, "BLEU", 7, "test_set", "test"), Measurement("steps", 6, "steps", 1)]
-    write_result(key(root), config, rows, {"steps": 6}, {"bleu": "tok:13a"}, TIMES)
+    write_result(key(root), config, rows, {"steps": 6}, {"bleu": "tok:13a"}, PROVENANCE)
     result: dict[str, Any] = json.loads((key(root).folder / "result.json").read_text(encoding="utf-8"))
     return result
 
@@ -101,9 +90,9 @@ def test_what_a_killed_process_was_writing_is_removed_and_nothing_else(tmp_path:
     kept = tmp_path / "checkpoints" / "last.ckpt"
     write_atomically(kept, b"whole")
     program = (
-        "import os, signal, sys; from pathlib import Path; from experiments import store\n"
-        "store.os.replace = lambda *_: os.kill(os.getpid(), signal.SIGKILL)\n"
-        "store.write_atomically(Path(sys.argv[1]), b'half')"
+        "import os, signal, sys; from pathlib import Path; from experiments.record import write\n"
+        "write.os.replace = lambda *_: os.kill(os.getpid(), signal.SIGKILL)\n"
+        "write.write_atomically(Path(sys.argv[1]), b'half')"
     )
     killed = subprocess.run([sys.executable, "-c", program, str(kept)], check=False)
     assert killed.returncode == -signal.SIGKILL
@@ -192,41 +181,3 @@ def test_the_hash_ignores_the_order_of_keys_and_nothing_else() -> None:
 
 def test_the_hash_is_the_same_in_every_process() -> None:
     assert config_hash({"a": 1, "b": None}) == "0c6b73e7b48e199a"
-
-
-def test_git_state_is_empty_where_there_is_no_git(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setenv("PATH", str(tmp_path))
-    assert git_state() == {"commit": None, "dirty": False}
-
-
-def test_git_state_is_empty_outside_a_repository(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr(store, "__file__", str(tmp_path / "store.py"))
-    monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path.parent))
-    assert git_state() == {"commit": None, "dirty": False}
-
-
-def test_the_machine_and_the_versions_are_told() -> None:
-    told = machine()
-    assert set(told) == {"cpu", "cores", "threads", "memory_gib", "gpus", "platform"}
-    assert told["cpu"]
-    assert told["memory_gib"] > 0
-    assert {"python", "torch", "lightning", "sacrebleu", "sentencepiece"} <= set(versions())
-
-
-def test_a_rewritten_report_is_no_change_of_the_code(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    def git(*words: str) -> None:
-        named = ["-c", "user.name=a", "-c", "user.email=a@example.org"]
-        subprocess.run(["git", *named, *words], cwd=tmp_path, check=True, capture_output=True)
-
-    for file in ("results/report.md", "code/store.py"):
-        (tmp_path / file).parent.mkdir()
-        (tmp_path / file).write_text("one")
-    git("init")
-    git("add", ".")
-    git("commit", "-m", "one")
-    monkeypatch.setattr("experiments.record.write.__file__", str(tmp_path / "code" / "store.py"))
-    assert git_state()["dirty"] is False
-    (tmp_path / "results" / "report.md").write_text("two")
-    assert git_state()["dirty"] is False
-    (tmp_path / "code" / "store.py").write_text("two")
-    assert git_state()["dirty"] is True

@@ -10,8 +10,9 @@ import pytest
 import wandb
 from lightning.pytorch.loggers import WandbLogger
 
+from experiments.provenance import git_state
+from experiments.record.keys import RunKey
 from experiments.record.read import read_result
-from experiments.record.write import RunKey, git_state
 from experiments.run import main
 from experiments.tracking import logger as tracking
 from experiments.tracking.logger import MARK, decide_mode, is_mirrored, publish, run_id, wandb_logger

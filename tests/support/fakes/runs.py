@@ -2,6 +2,7 @@
 
 import json
 import random
+from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
@@ -153,23 +154,28 @@ def attention(model: str, test_set: str) -> list[dict[str, Any]]:
     return entries
 
 
+PROVENANCE: dict[str, Any] = {
+    "git": {"commit": "1f2e3d4c5b6a79880123456789abcdef01234567", "dirty": False},
+    "versions": {"python": "3.11.9", "torch": "0.0-made-up", "sacrebleu": "2.6.0"},
+    "machine": {
+        "cpu": "made-up CPU",
+        "cores": 2,
+        "threads": 2,
+        "memory_gib": 7.8,
+        "gpus": [],
+        "platform": "Linux",
+    },
+    "started": "2026-01-02T03:04:05+00:00",
+    "finished": "2026-01-02T03:24:05+00:00",
+}
+
+
 def result(suite: str, model: str, variant: str, seed: int, measurements: list[dict[str, Any]]) -> dict[str, Any]:
     key = {"suite": suite, "experiment": "bleu", "task": "multi30k", "model": model, "variant": variant, "seed": seed}
     return key | {
         "config_hash": f"0123456789ab{seed:04x}",
         "command": f"make bleu SUITE={suite} MODELS={model} SEEDS={seed}",
-        "git": {"commit": "1f2e3d4c5b6a79880123456789abcdef01234567", "dirty": False},
-        "versions": {"python": "3.11.9", "torch": "0.0-made-up", "sacrebleu": "2.6.0"},
-        "machine": {
-            "cpu": "made-up CPU",
-            "cores": 2,
-            "threads": 2,
-            "memory_gib": 7.8,
-            "gpus": [],
-            "platform": "Linux",
-        },
-        "started": "2026-01-02T03:04:05+00:00",
-        "finished": "2026-01-02T03:24:05+00:00",
+        **deepcopy(PROVENANCE),
         "held_equal": {"data order seed": seed, "steps": 2000, "tokens per batch": 2048, "beam size": 5},
         "signatures": {"bleu": "nrefs:1|case:mixed|eff:no|tok:13a|smooth:exp|version:2.6.0", "chrf": "nrefs:1|nc:6"},
         "measurements": measurements,

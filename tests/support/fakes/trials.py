@@ -5,7 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from experiments.planning.grid import Planned
-from experiments.record.write import RunKey
+from experiments.record.keys import RunKey
 from experiments.tuning.space import OPTIMISATION
 from experiments.tuning.trials import Report, Subject
 

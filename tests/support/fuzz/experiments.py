@@ -21,9 +21,9 @@ from datamodules.embedded.corpus import embedded_corpus
 from datamodules.tokenizer import SentencePieceTokenizer, TokenizerSettings, cached_sentencepiece
 from experiments.launch import retry
 from experiments.planning.grid import Planned
-from experiments.record.read import read_result
-from experiments.record.schema import digest
-from experiments.record.write import RunKey, is_finished, write_failure
+from experiments.record.keys import RunKey, digest
+from experiments.record.read import is_finished, read_result
+from experiments.record.write import write_failure
 from experiments.reproduce.check import read_reference, write_reference
 from experiments.reproduce.comparison import Outcome, Place
 from experiments.speed.cost import throughput as pace

@@ -1,0 +1,70 @@
+"""Where a run's numbers come from: the commit of the code, the versions of its libraries, the machine, the time."""
+
+import os
+import platform
+import subprocess
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import torch
+
+ROOT = Path(__file__).parents[1]
+STATUS = ("status", "--porcelain", "--untracked-files=no", "--", ":/", ":(top,exclude)results")
+PACKAGES = ("torch", "lightning", "sacrebleu", "sacremoses", "sentencepiece", "torchtext", "wandb", "numpy")
+
+
+def provenance(started: datetime) -> dict[str, Any]:
+    """The facts of a record that do not follow from its configuration, for a run that finishes now."""
+    return {
+        "git": git_state(),
+        "versions": versions(),
+        "machine": machine(),
+        "started": started.isoformat(timespec="seconds"),
+        "finished": datetime.now(UTC).isoformat(timespec="seconds"),
+    }
+
+
+def git_state() -> dict[str, Any]:
+    """Commit of the running code, and whether it was changed since; None where the code is no repository of its own.
+
+    Reports in results/ are rewritten by every suite and run nothing, so they make no difference.
+    """
+
+    def git(*words: str) -> str:
+        return subprocess.run(["git", *words], cwd=ROOT, capture_output=True, text=True, check=True).stdout.strip()
+
+    try:
+        if Path(git("rev-parse", "--show-toplevel")).resolve() != ROOT.resolve():  # of an enclosing repository
+            return {"commit": None, "dirty": False}
+        return {"commit": git("rev-parse", "HEAD"), "dirty": bool(git(*STATUS))}
+    except (FileNotFoundError, subprocess.CalledProcessError):
+        return {"commit": None, "dirty": False}
+
+
+def versions() -> dict[str, str]:
+    return {"python": platform.python_version(), **{name: version(name) for name in PACKAGES}}
+
+
+def machine() -> dict[str, Any]:
+    """The hardware that the numbers were measured on."""
+    gpus = [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())]
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
+    return {
+        "cpu": _cpu_name(),
+        "cores": os.cpu_count(),
+        "threads": torch.get_num_threads(),
+        "memory_gib": round(memory, 1),
+        "gpus": gpus,
+        "platform": platform.platform(),
+    }
+
+
+def _cpu_name() -> str:
+    cpuinfo = Path("/proc/cpuinfo")
+    if cpuinfo.exists():
+        for line in cpuinfo.read_text().split("\n"):
+            if line.startswith("model name"):
+                return line.split(":", 1)[1].strip()
+    return platform.processor() or platform.machine()

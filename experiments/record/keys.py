@@ -1,0 +1,73 @@
+"""What names a run and its numbers: the key with its folder, a measurement, and fingerprints of both."""
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+KEY = ("suite", "experiment", "task", "model", "variant", "seed")  # nothing else distinguishes two runs
+RESULT, FAILURE = "result.json", "failure.json"
+
+
+@dataclass(frozen=True)
+class RunKey:
+    """Name of a run: nothing else may distinguish two runs of a suite.
+
+    Args:
+        suite: Grid the run belongs to.
+        experiment: Question asked: bleu, long-range, speed or inspection.
+        task: Data it is asked on.
+        model: Model it is asked of.
+        variant: Variant of the model, base by default.
+        seed: Seed of weights, dropout and data order.
+        root: Folder of all suites.
+        command: What a user types to make this run again.
+    """
+
+    suite: str
+    experiment: str
+    task: str
+    model: str
+    variant: str = "base"
+    seed: int = 0
+    root: str = "runs"
+    command: str = ""
+
+    @property
+    def folder(self) -> Path:
+        parts = (self.suite, self.experiment, self.task, self.model, self.variant, f"seed{self.seed}")
+        return Path(self.root, *parts)
+
+    @property
+    def log(self) -> Path:
+        """Output of the run; not in the folder, because a changed configuration renames the folder."""
+        return self.folder.with_name(f"log-{self.folder.name}.txt")
+
+    @property
+    def identity(self) -> dict[str, Any]:
+        """The key columns of every measurement."""
+        return {name: getattr(self, name) for name in KEY}
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """One number: `value` of `metric` at `x`, from `n` examples."""
+
+    metric: str
+    value: float
+    unit: str
+    n: int
+    x_name: str = ""
+    x: str | float | None = None
+
+
+def config_hash(config: Mapping[str, Any]) -> str:
+    """A fingerprint of everything that can change a run's numbers."""
+    return hashlib.sha256(json.dumps(config, sort_keys=True, default=str).encode()).hexdigest()[:16]
+
+
+def digest(measurements: Sequence[Mapping[str, Any]]) -> str:
+    """A fingerprint of the numbers themselves, by which a reader notices one that was changed."""
+    return hashlib.sha256(json.dumps(measurements, sort_keys=True).encode()).hexdigest()
