@@ -18,8 +18,7 @@ from datamodules import TranslationData
 from datamodules.batch import IGNORE, PAD, Batch
 from experiments.record.read import read_rows
 from experiments.record.write import write_atomically
-from experiments.training.bleu import bleu
-from experiments.training.decode import Translation, gather, translate_batch
+from experiments.training.decode import Translation, bleu, gather, translate_batch
 from experiments.training.environment import return_memory
 from models import Seq2SeqModule
 from models.search import Decoding

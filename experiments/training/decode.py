@@ -1,9 +1,11 @@
-"""Sentences in, hypotheses out: decoding a split with any network, in the corpus's order."""
+"""Sentences in, hypotheses out: decoding a split with any network, and the BLEU of its hypotheses."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
 import torch.distributed as dist
+from sacrebleu.metrics import BLEU
 from torch import Tensor
 
 from datamodules import TranslationData
@@ -57,3 +59,8 @@ def gather(translations: list[Translation]) -> list[Translation]:
         dist.all_gather_object(parts, translations)
         translations = [t for part in parts for t in part]
     return sorted({t.id: t for t in translations}.values(), key=lambda t: t.id)
+
+
+def bleu(hypotheses: Sequence[str], references: Sequence[str]) -> float:
+    """sacreBLEU, mixed case, 13a: hypotheses and references as plain text."""
+    return float(BLEU().corpus_score(list(hypotheses), [list(references)]).score)

@@ -9,9 +9,8 @@ from lightning.pytorch.callbacks import Callback
 from datamodules import TranslationData
 from experiments.record.keys import Measurement, RunKey
 from experiments.record.write import write_atomically, write_rows
-from experiments.training.bleu import bleu
 from experiments.training.callbacks import ValidationBLEU
-from experiments.training.decode import Translation, translate_split
+from experiments.training.decode import Translation, bleu, translate_split
 from experiments.training.trained_run import Trained
 from experiments.translation.scoring import score_translations, signatures
 from models import Seq2SeqModule

@@ -8,7 +8,7 @@ from sacrebleu.metrics import BLEU, CHRF
 from sacremoses import MosesPunctNormalizer, MosesTokenizer
 
 from experiments.record.keys import Measurement
-from experiments.training.bleu import bleu
+from experiments.training.decode import bleu
 
 # Source lengths in words at which a new bin begins.
 LENGTH_BINS = (1, 6, 11, 16, 21, 26, 31, 41, 51)

@@ -26,7 +26,7 @@ from experiments.speed.peers import sizes
 from experiments.speed.peers.installation import CannotInstall, build_environment
 from experiments.speed.peers.joeynmt_files import DECODING_TOKENS, write_config, write_text
 from experiments.speed.peers.protocol import Worker, WorkerFailed
-from experiments.training.bleu import bleu
+from experiments.training.decode import bleu
 from experiments.training.environment import environment
 from models.matmul_backend import multiplies_exactly
 

@@ -14,9 +14,8 @@ from datamodules import TranslationData
 from datamodules.batch import IGNORE, PAD, Batch
 from experiments.run import build_parser
 from experiments.training import callbacks
-from experiments.training.bleu import bleu
 from experiments.training.callbacks import Clock, LocalRecord, Progress, ValidationBLEU
-from experiments.training.decode import Translation
+from experiments.training.decode import Translation, bleu
 from experiments.training.trainer import TrainerSettings, build_trainer
 from models import Seq2SeqModule
 from models.search import Decoding

@@ -7,8 +7,7 @@ import torch
 
 from experiments.run import load_module
 from experiments.tracking.logger import decide_mode
-from experiments.training.bleu import bleu
-from experiments.training.decode import translate_split
+from experiments.training.decode import bleu, translate_split
 from experiments.translation.experiment import ATTENTION_SENTENCES
 from tests.support.tiny_runs import read_json, read_lines, tiny_run
 

@@ -8,7 +8,7 @@ import sacrebleu
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
-from experiments.training.bleu import bleu
+from experiments.training.decode import bleu
 from experiments.translation.scoring import (
     LENGTH_BINS,
     bleu_tokenised,
