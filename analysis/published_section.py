@@ -7,7 +7,7 @@ from analysis.compare.sides import axis_text
 from analysis.page.blocks import Block, Heading, Paragraph, Section, Table
 from analysis.page.labels import NONE, decimal, label, listing, ordered, span
 from analysis.published import Published, published
-from analysis.statistics.bleu import t_interval
+from analysis.statistics.intervals import t_interval
 from analysis.store import Store, System
 
 OURS = "this report"

@@ -37,7 +37,7 @@ from analysis.page.blocks import (
     Source,
 )
 from analysis.page.figures import Figure
-from analysis.page.labels import MARKER_PATHS, NAMES, ROUND, SENTENCES, Look, listing
+from analysis.page.labels import MARKER_PATHS, NAMES, ROUND, SENTENCES, Look, figure_name, listing
 from analysis.speed import claims as speed_claims
 from analysis.speed import runs as speed_measures
 from analysis.speed import section as speed_section
@@ -146,7 +146,7 @@ def behind(store: Store, identifier: str) -> list[Source]:
     if identifier == "speed":
         return tracing.behind(store, speed_measures.EXPERIMENT)
     for task in accuracy.tasks_of(store):
-        if identifier == accuracy.figure_name("task", task):
+        if identifier == figure_name("task", task):
             return tracing.behind(store, accuracy.EXPERIMENT, task)
     if identifier == "attention" and store.finished(heads.EXPERIMENT):
         return tracing.behind(store, heads.EXPERIMENT)

@@ -4,15 +4,14 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
-from analysis.long_range import axes as accuracy
 from analysis.long_range.axes import MASTERED, axes, controls, main_axis, tasks_of
 from analysis.long_range.axis_words import at
 from analysis.long_range.wording import title
 from analysis.page.blocks import Best, Paragraph, Section, SectionLink, Table
-from analysis.page.labels import NONE, decimal, label, ordered, whole
+from analysis.page.labels import NONE, decimal, figure_name, label, ordered, whole
 from analysis.speed.runs import Median, Speed
 from analysis.speed.wording import memory, milliseconds
-from analysis.statistics.bleu import Interval
+from analysis.statistics.intervals import Interval
 from analysis.store import Store, System
 from analysis.translation.bleu import TestSet
 
@@ -120,7 +119,7 @@ def long_range(store: Store) -> list[Question]:
                 for s, p in points.items()
             }
             text = f"Long range: {title(task).lower()}, accuracy {at(axis.vary, x)}{beyond}"
-            questions.append(Question(text, scores, higher_is_better=True, section=accuracy.figure_name("task", task)))
+            questions.append(Question(text, scores, higher_is_better=True, section=figure_name("task", task)))
     return questions
 
 

@@ -15,10 +15,8 @@ from analysis.long_range.axes import (
     axes,
     by_seed,
     controls,
-    difference,
     main_axis,
     of_system,
-    pooled,
     random_scores,
     rows_of,
     systems_of,
@@ -27,7 +25,7 @@ from analysis.long_range.axis_words import quantity
 from analysis.page.labels import decimal, label, listing
 from analysis.speed.quality import TRANSLATION, Quality, qualities
 from analysis.speed.runs import Speed, measured
-from analysis.statistics.bleu import Interval
+from analysis.statistics.intervals import Interval, difference, pooled
 from analysis.store import Store, System
 
 SUPPORTED, CONTRADICTED, NOT_DECIDED = "supported", "contradicted", "not decided"

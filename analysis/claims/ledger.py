@@ -9,7 +9,7 @@ from analysis.long_range.section import Verdicts, drawn_in, figure_of
 from analysis.long_range.tables import effect_text
 from analysis.page.blocks import Anchor, Block, FigureLink, Paragraph, Section, Table
 from analysis.page.labels import NONE, decimal, listing
-from analysis.statistics.bleu import Interval
+from analysis.statistics.intervals import Interval
 from analysis.store import Store
 
 EVERY = (

@@ -6,18 +6,17 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-from scipy import stats
 
 from analysis.compare.sides import Number, Place, Side
-from analysis.long_range.axes import difference, pooled
-from analysis.statistics.bleu import (
+from analysis.statistics.bleu import bleu_of, bootstrap_bleu, sentence_statistics
+from analysis.statistics.intervals import (
     Array,
     Interval,
-    bleu_of,
-    bootstrap_bleu,
+    difference,
     percentile_interval,
+    pooled,
     resampled_counts,
-    sentence_statistics,
+    welch,
 )
 from analysis.translation.bleu import ROUNDING
 
@@ -142,18 +141,6 @@ def with_interval(a: Side, b: Side, place: Place) -> tuple[Interval, str]:
     if len(first) == len(second):
         return change, "none: one seed each"
     return change, f"none: {len(first)} and {len(second)} seeds"
-
-
-def welch(first: Sequence[float], second: Sequence[float]) -> Interval:
-    """second − first, means of independent samples of unequal variance (Welch 1947), with its 95 % t interval."""
-    parts = [np.var(sample, ddof=1) / len(sample) for sample in (first, second)]
-    error = math.sqrt(sum(parts))
-    freedom = sum(parts) ** 2 / sum(
-        part**2 / (len(sample) - 1) for part, sample in zip(parts, (first, second), strict=True)
-    )
-    half = float(stats.t.ppf(0.975, freedom)) * error
-    value = float(np.mean(second) - np.mean(first))
-    return Interval(value, value - half, value + half)
 
 
 def share(side: Side, place: Place) -> Interval:

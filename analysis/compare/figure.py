@@ -9,7 +9,7 @@ import numpy as np
 from analysis.compare.differences import Difference
 from analysis.page.figures import INK, PANEL, Figure, finish, panel
 from analysis.page.labels import Look, label, natural, ordered
-from analysis.statistics.bleu import Interval
+from analysis.statistics.intervals import Interval
 from analysis.store import System
 
 ROWS_OF_THEIR_OWN = 4  # a model with more points than these has them in one row, one above the other

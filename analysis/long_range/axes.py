@@ -1,7 +1,6 @@
 """Accuracy along an axis of a task: mean over seeds, its interval, chance, and how far 0.9 is held."""
 
 import math
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -10,16 +9,14 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
-from scipy import stats
 
-from analysis.page.labels import ordered
-from analysis.statistics.bleu import Interval
+from analysis.page.labels import figure_name, ordered
+from analysis.statistics.intervals import Interval, pooled, spread
 from analysis.store import Store, System
 
 EXPERIMENT = "long-range"
 HELD = 0.9  # a model holds a length, a gap or a load if its accuracy there is at least this
 MASTERED = 0.99  # below it at the easiest setting a model is under-trained, and nothing follows from its failures
-Z = float(stats.norm.ppf(0.975))
 CHANCE = {"token_accuracy": "chance: ", "squared_error": "chance squared error: "}
 TASKS = ("copy", "reverse", "recall", "associative-recall", "selective-copy", "adding", "parity", "agreement")
 
@@ -106,44 +103,6 @@ class Control:
     @property
     def mastered(self) -> bool:
         return all(value >= MASTERED for value in self.seeds.values())
-
-
-def figure_name(*parts: str) -> str:
-    """Parts as a file name and id."""
-    return re.sub(r"[^\w-]+", "-", "-".join(part for part in parts if part))
-
-
-def wilson(share: float, n: float) -> Interval:
-    """A share of `n` independent trials with its Wilson 95 % interval; `n` may be an effective, fractional number."""
-    if not n > 0:
-        return Interval(share, math.nan, math.nan)
-    middle = (share + Z**2 / (2 * n)) / (1 + Z**2 / n)
-    half = Z / (1 + Z**2 / n) * math.sqrt(share * (1 - share) / n + Z**2 / (4 * n**2))
-    return Interval(share, max(0.0, middle - half), min(1.0, middle + half))
-
-
-def pooled(shares: Sequence[float], errors: Sequence[float], n: int) -> Interval:
-    """Mean share over seeds with the interval that covers the choice of the `n` test examples.
-
-    The tokens of one example are not independent, so the number of trials is the one that would give the standard
-    error measured over examples. All seeds are judged on the same examples, so more seeds are not more examples: the
-    error of their mean is taken as large as it can be, the mean of their errors.
-    """
-    share, error = float(np.mean(shares)), float(np.mean(errors)) if errors else 0.0
-    return wilson(share, share * (1 - share) / error**2 if error > 0 else n)
-
-
-def difference(first: Interval, second: Interval) -> Interval:
-    """first − second of two independent shares, by Newcombe's square-and-add of their own intervals (1998)."""
-    value = first.value - second.value
-    low = math.hypot(first.value - first.low, second.high - second.value)
-    high = math.hypot(first.high - first.value, second.value - second.low)
-    return Interval(value, value - low, value + high)
-
-
-def spread(values: Sequence[float]) -> Interval:
-    """Mean, lowest and highest seed."""
-    return Interval(float(np.mean(values)), min(values), max(values))
 
 
 def tasks_of(store: Store) -> list[str]:

@@ -3,18 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
-from analysis.long_range.axes import (
-    EXPERIMENT,
-    Point,
-    axes,
-    by_seed,
-    numeric,
-    of_system,
-    rows_of,
-    spread,
-    systems_of,
-    tasks_of,
-)
+from analysis.long_range.axes import EXPERIMENT, Point, axes, by_seed, numeric, of_system, rows_of, systems_of, tasks_of
 from analysis.long_range.axis_words import heading, quantity
 from analysis.long_range.softmax_scaling import scaling
 from analysis.long_range.tables import at_points
@@ -22,6 +11,7 @@ from analysis.long_range.wording import title
 from analysis.page.blocks import Block, Figures, Heading, Paragraph, Section, Table
 from analysis.page.figures import Figure, by_x
 from analysis.page.labels import NONE, Look, label
+from analysis.statistics.intervals import spread
 from analysis.store import Store, System
 
 Curves = dict[System, list[Point]]

@@ -25,10 +25,10 @@ from analysis.claims.evidence import (
     loss,
     within,
 )
-from analysis.long_range.axes import HELD, Axis, Point, by_seed, of_system, rows_of, spread, tasks_of
+from analysis.long_range.axes import HELD, Axis, Point, by_seed, of_system, rows_of, tasks_of
 from analysis.long_range.axis_words import at
 from analysis.page.labels import decimal, label, listing, whole
-from analysis.statistics.bleu import Interval
+from analysis.statistics.intervals import Interval, difference, spread
 from analysis.store import System
 
 Judge = Callable[[Evidence], Verdict]
@@ -107,21 +107,13 @@ def one_vector(task: str) -> Judge:
         lstm, attention = evidence.ends(axis, LSTM), evidence.ends(axis, ATTENTION)
         evidence.require_mastered(task, LSTM, ATTENTION)
         reason = f"{said(axis, LSTM, *lstm)}; {said(axis, ATTENTION, *attention)}"
-        effect = apart(loss(*lstm), loss(*attention))
+        effect = difference(loss(*lstm), loss(*attention))
         verdict = above(effect, MARGIN, reason)
         if verdict.outcome == SUPPORTED:
             return evidence.if_settled(verdict, task, LSTM, effect.low - MARGIN)
         return verdict
 
     return judge
-
-
-def apart(first: Interval, second: Interval) -> Interval:
-    """first − second of two independent differences, by square-and-add."""
-    value = first.value - second.value
-    low = ((first.value - first.low) ** 2 + (second.high - second.value) ** 2) ** 0.5
-    high = ((first.high - first.value) ** 2 + (second.value - second.low) ** 2) ** 0.5
-    return Interval(value, value - low, value + high)
 
 
 def attention_fixes(task: str) -> Judge:

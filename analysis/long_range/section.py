@@ -13,7 +13,6 @@ from analysis.long_range.axes import (
     Control,
     axes,
     controls,
-    figure_name,
     is_kind_of,
     main_axis,
     one_answer,
@@ -23,7 +22,7 @@ from analysis.long_range.axes import (
 from analysis.long_range.axis_words import heading, quantity
 from analysis.page.blocks import Block, Figures, Heading, Notice, Paragraph, Section
 from analysis.page.figures import Figure, Line, by_x, learning_curve
-from analysis.page.labels import NAMES, Look, VariantLook, listing, ordered
+from analysis.page.labels import NAMES, Look, VariantLook, figure_name, listing, ordered
 from analysis.store import Store, System
 
 Verdicts = Sequence[tuple[Claim, Verdict]]

@@ -6,12 +6,13 @@ from itertools import pairwise
 
 import pandas as pd
 
-from analysis.long_range.axes import Point, by_seed, of_system, random_scores, rows_of, spread, systems_of, tasks_of
+from analysis.long_range.axes import Point, by_seed, of_system, random_scores, rows_of, systems_of, tasks_of
 from analysis.long_range.section import group_of
 from analysis.long_range.wording import title
 from analysis.page.blocks import Block, Figures, Heading, Paragraph, Table
 from analysis.page.figures import Figure, by_x
 from analysis.page.labels import NONE, VariantLook, decimal, label, listing, with_span
+from analysis.statistics.intervals import spread
 from analysis.store import Store, System
 
 GROUP = "scaling by head size"

@@ -4,22 +4,11 @@ import math
 from collections.abc import Mapping, Sequence
 
 from analysis.claims.evidence import Claim, Verdict
-from analysis.long_range.axes import (
-    MASTERED,
-    Axis,
-    Control,
-    Point,
-    by_seed,
-    is_kind_of,
-    of_system,
-    pooled,
-    reach,
-    rows_of,
-)
+from analysis.long_range.axes import MASTERED, Axis, Control, Point, by_seed, is_kind_of, of_system, reach, rows_of
 from analysis.long_range.axis_words import heading, most, point, settings
 from analysis.page.blocks import FigureLink, Table
 from analysis.page.labels import NONE, decimal, duration, label, ordered, span, together, whole, with_span
-from analysis.statistics.bleu import Interval, t_interval
+from analysis.statistics.intervals import Interval, pooled, t_interval
 from analysis.store import Store, System
 
 NAMES = {

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from analysis.long_range.axes import Point
 from analysis.page.labels import Look, label
-from analysis.statistics.bleu import Interval
+from analysis.statistics.intervals import Interval
 from analysis.store import System
 from experiments.record.text import visible
 

@@ -4,7 +4,7 @@ import math
 import re
 from collections.abc import Iterable
 
-from analysis.statistics.bleu import Interval
+from analysis.statistics.intervals import Interval
 from analysis.store import System
 
 NAMES = {
@@ -61,6 +61,11 @@ def natural(text: str) -> list[str | int]:
 def label(system: System) -> str:
     name = NAMES.get(system.model, system.model)
     return name if system.variant == "base" else f"{name}, {system.variant}"
+
+
+def figure_name(*parts: str) -> str:
+    """Parts as a file name and id."""
+    return re.sub(r"[^\w-]+", "-", "-".join(part for part in parts if part))
 
 
 class Look:

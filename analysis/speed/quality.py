@@ -11,7 +11,7 @@ import numpy as np
 
 from analysis.page.labels import label, listing, ordered
 from analysis.speed.runs import Speed, machine
-from analysis.statistics.bleu import Interval
+from analysis.statistics.intervals import Interval
 from analysis.store import Run, Store, System
 
 TRANSLATION = "bleu"

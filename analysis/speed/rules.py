@@ -24,7 +24,7 @@ from analysis.speed.quality import Quality
 from analysis.speed.runs import Speed, growth, ratio, round_ratios
 from analysis.speed.scaling_laws import Fit, over, power_law, upper_half
 from analysis.speed.wording import RATE, milliseconds, operations, text_title, times
-from analysis.statistics.bleu import Interval
+from analysis.statistics.intervals import Interval
 from analysis.store import System
 from experiments.record.files import is_number
 

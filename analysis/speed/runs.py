@@ -11,7 +11,7 @@ import numpy as np
 from scipy import stats
 
 from analysis.page.labels import ordered
-from analysis.statistics.bleu import SAMPLES, SEED, Interval
+from analysis.statistics.intervals import SAMPLES, SEED, Interval
 from analysis.store import Run, Store, System
 from experiments.record.files import is_number
 

@@ -9,7 +9,7 @@ import numpy as np
 from scipy import stats
 
 from analysis.speed.runs import FEWEST_ROUNDS, STEP, Speed
-from analysis.statistics.bleu import SAMPLES, SEED, Interval
+from analysis.statistics.intervals import SAMPLES, SEED, Interval
 from analysis.store import System
 
 Values = Mapping[float, float]  # by length

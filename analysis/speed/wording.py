@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from analysis.page.labels import NONE, decimal, label, listing, span, whole
 from analysis.speed.runs import Median, Speed, growth, ratio
 from analysis.speed.scaling_laws import Crossing
-from analysis.statistics.bleu import Interval
+from analysis.statistics.intervals import Interval
 from analysis.store import System
 
 RATE = "target_tokens_per_second"

@@ -1,30 +1,17 @@
-"""How sure a number is: bootstrap and randomisation over sentences, t interval over seeds, Holm over many tests."""
+"""BLEU and chrF over sentences: what each adds to a corpus, bootstrap intervals, paired comparison of two systems."""
 
-import math
 from collections.abc import Sequence
 from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
 from sacrebleu.metrics import BLEU, CHRF
-from scipy import stats
 
-SAMPLES = 1000
+from analysis.statistics.intervals import SEED, Array, Interval, percentile_interval, resampled_counts
+
 TRIALS = 10_000  # sacreBLEU's own default for randomisation
-SEED = 12345  # sacreBLEU's own default: intervals and p values rest on the samples and trials that it would draw
 ORDER = 4  # BLEU counts n-grams up to this length
 TINY = 1e-9  # BLEU; differences closer than this are equal but for the order of additions
-
-Array = NDArray[np.float64]
-
-
-class Interval(NamedTuple):
-    """A value and its 95 % interval; low and high are NaN where there is none."""
-
-    value: float
-    low: float
-    high: float
 
 
 class Comparison(NamedTuple):
@@ -64,23 +51,9 @@ def bleu_of_each(sums: Array) -> Array:
     return np.where(matches.any(axis=1) & totals.all(axis=1), scores, 0)
 
 
-@lru_cache(maxsize=8)  # test sets and bins of them come round for every system; one sample of 1000 sentences is 8 MB
-def resampled_counts(sentences: int, samples: int = SAMPLES) -> Array:
-    """(samples, sentences): how often each bootstrap sample draws each sentence."""
-    draws = np.random.default_rng(SEED).choice(sentences, size=(samples, sentences), replace=True)
-    counts = np.stack([np.bincount(draw, minlength=sentences) for draw in draws]).astype(np.float64)
-    counts.flags.writeable = False
-    return counts
-
-
 def bootstrap_bleu(statistics: Array, counts: Array) -> Array:
     """(samples,): BLEU of each bootstrap sample."""
     return bleu_of_each(counts @ statistics)
-
-
-def percentile_interval(value: float, samples: Array) -> Interval:
-    low, high = np.percentile(samples, [2.5, 97.5])
-    return Interval(value, float(low), float(high))
 
 
 def bleu_interval(seeds: Sequence[Array]) -> Interval:
@@ -88,11 +61,6 @@ def bleu_interval(seeds: Sequence[Array]) -> Interval:
     counts = resampled_counts(len(seeds[0]))
     samples = np.mean([bootstrap_bleu(statistics, counts) for statistics in seeds], axis=0)
     return percentile_interval(float(np.mean([bleu_of(s.sum(axis=0)) for s in seeds])), samples)
-
-
-def mean_interval(values: Array) -> Interval:
-    """The mean over sentences with its bootstrap interval."""
-    return percentile_interval(float(values.mean()), resampled_counts(len(values)) @ values / len(values))
 
 
 def compare_bleu(baseline: Sequence[str], hypotheses: Sequence[str], references: Sequence[str]) -> Comparison:
@@ -122,16 +90,6 @@ def randomisation_p(base: Array, system: Array) -> float:
     return (as_large + 1) / (TRIALS + 1)
 
 
-def holm(p_values: ArrayLike) -> Array:
-    """The p values adjusted for their number (Holm 1979): those below 0.05 include a false one with at most 5 %."""
-    p = np.asarray(p_values, dtype=np.float64)
-    order = np.argsort(p)
-    stepped = np.maximum.accumulate(p[order] * np.arange(len(p), 0, -1))
-    adjusted = np.empty_like(p)
-    adjusted[order] = np.minimum(stepped, 1)
-    return adjusted
-
-
 def sentence_chrf(hypothesis: str, reference: str) -> float:
     """chrF (0 to 100) of one sentence (Popović 2015)."""
     return float(CHRF().sentence_score(hypothesis, [reference]).score)
@@ -143,12 +101,3 @@ def sentence_chrfs(hypotheses: tuple[str, ...], references: tuple[str, ...]) -> 
     metric = CHRF()
     scores = [metric.sentence_score(h, [r]).score for h, r in zip(hypotheses, references, strict=True)]
     return np.array(scores, dtype=np.float64)
-
-
-def t_interval(values: Sequence[float]) -> Interval:
-    """Mean over seeds with its t interval, which is wide on purpose: t is 4.30 with three seeds."""
-    mean = float(np.mean(values))
-    if len(values) < 2:
-        return Interval(mean, math.nan, math.nan)
-    half = float(stats.t.ppf(0.975, len(values) - 1) * stats.sem(values))
-    return Interval(mean, mean - half, mean + half)

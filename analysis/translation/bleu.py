@@ -22,7 +22,8 @@ from analysis.page.labels import (
     span,
     whole,
 )
-from analysis.statistics.bleu import Comparison, Interval, bleu_interval, bleu_of, sentence_statistics, t_interval
+from analysis.statistics.bleu import Comparison, bleu_interval, bleu_of, sentence_statistics
+from analysis.statistics.intervals import Interval, t_interval
 from analysis.store import Run, Store, System, by_system, number
 from analysis.translation.pairs import Pair, adjusted, pair_table, pairs_of
 

@@ -24,16 +24,8 @@ from analysis.claims.evidence import (
 from analysis.long_range.claims import BAHDANAU, VASWANI, judged
 from analysis.long_range.rules import Judge, not_run
 from analysis.page.labels import decimal, label, listing
-from analysis.statistics.bleu import (
-    Array,
-    Interval,
-    bleu_of,
-    bootstrap_bleu,
-    percentile_interval,
-    resampled_counts,
-    sentence_statistics,
-    t_interval,
-)
+from analysis.statistics.bleu import bleu_of, bootstrap_bleu, sentence_statistics
+from analysis.statistics.intervals import Array, Interval, percentile_interval, resampled_counts, t_interval
 from analysis.store import Store, System, number
 from analysis.translation import heads
 

@@ -7,10 +7,9 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from analysis.long_range.axes import figure_name, wilson
 from analysis.page.blocks import Block, Figures, Listing, Paragraph, Table
-from analysis.page.labels import Look, counted, decimal, label, whole, with_span
-from analysis.statistics.bleu import Array, Interval
+from analysis.page.labels import Look, counted, decimal, figure_name, label, whole, with_span
+from analysis.statistics.intervals import Array, Interval, wilson
 from analysis.store import System
 from analysis.translation.figures import length_ratios
 from analysis.translation.pairs import Frames

@@ -6,7 +6,8 @@ import numpy as np
 
 from analysis.page.figures import CHANCE_COLOUR, INK, PANEL, Figure, finish, legend_columns, panel, plot, unique_legend
 from analysis.page.labels import Look, decimal, label
-from analysis.statistics.bleu import TINY, Array, Interval
+from analysis.statistics.bleu import TINY
+from analysis.statistics.intervals import Array, Interval
 from analysis.store import System
 
 STEPS = (10, 20, 40)  # chrF; bars are narrow where most sentences are

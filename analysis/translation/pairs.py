@@ -9,7 +9,8 @@ import pandas as pd
 
 from analysis.page.blocks import Table
 from analysis.page.labels import label, probability, signed, span
-from analysis.statistics.bleu import Comparison, compare_bleu, holm
+from analysis.statistics.bleu import Comparison, compare_bleu
+from analysis.statistics.intervals import holm
 from analysis.store import Run, Store, System, first_common_seed, number
 
 Frames = Mapping[System, Mapping[int, pd.DataFrame]]  # the translations of one test set by system and seed

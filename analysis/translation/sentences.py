@@ -6,10 +6,10 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from analysis.long_range.axes import figure_name
 from analysis.page.blocks import Block, Figures, Heading, Paragraph, Section, Table
-from analysis.page.labels import Look, decimal, label, signed, span, with_span
-from analysis.statistics.bleu import TINY, Array, mean_interval, sentence_chrfs
+from analysis.page.labels import Look, decimal, figure_name, label, signed, span, with_span
+from analysis.statistics.bleu import TINY, sentence_chrfs
+from analysis.statistics.intervals import Array, mean_interval
 from analysis.store import Run, Store, System
 from analysis.translation import faults, word_accuracy
 from analysis.translation.bleu import EXPERIMENT, TestSet, systems_of

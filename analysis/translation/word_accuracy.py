@@ -10,11 +10,10 @@ import numpy as np
 import pandas as pd
 from sacrebleu.tokenizers.tokenizer_13a import Tokenizer13a
 
-from analysis.long_range.axes import figure_name
 from analysis.page.blocks import Block, Figures, Paragraph, Table
 from analysis.page.figures import Figure, bin_names
-from analysis.page.labels import NONE, Look, decimal, label, listing, signed, span, whole, with_span
-from analysis.statistics.bleu import Array, Interval, percentile_interval, resampled_counts
+from analysis.page.labels import NONE, Look, decimal, figure_name, label, listing, signed, span, whole, with_span
+from analysis.statistics.intervals import Array, Interval, percentile_interval, resampled_counts
 from analysis.store import Store, System
 from analysis.translation.figures import frequency_curves
 from analysis.translation.pairs import Frames, Pair

@@ -11,7 +11,7 @@ from analysis import scoreboard
 from analysis.page.blocks import Best, Table
 from analysis.scoreboard import Question, Score
 from analysis.speed.runs import measured
-from analysis.statistics.bleu import Interval
+from analysis.statistics.intervals import Interval
 from analysis.store import System, read_store
 from analysis.translation.bleu import measure
 from tests.support.fakes.long_range import write_task

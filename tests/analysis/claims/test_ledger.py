@@ -29,7 +29,7 @@ from analysis.page.blocks import Anchor, FigureLink, Figures, Paragraph, Section
 from analysis.page.figures import Figure
 from analysis.page.labels import NONE
 from analysis.speed import claims as speed_claims
-from analysis.statistics.bleu import Interval
+from analysis.statistics.intervals import Interval
 from analysis.store import Store, read_store
 from analysis.translation import claims as translation_claims
 from tests.support.fakes import long_range as fake_long_range

@@ -1,27 +1,12 @@
 """Accuracy along an axis: intervals against their formulas, and where 0.9 is lost."""
 
-import math
 from pathlib import Path
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
-from scipy.stats import binomtest
 
-from analysis.long_range.axes import (
-    Point,
-    axes,
-    controls,
-    difference,
-    figure_name,
-    main_axis,
-    one_answer,
-    pooled,
-    reach,
-    tasks_of,
-    wilson,
-)
-from analysis.statistics.bleu import Interval
+from analysis.long_range.axes import Point, axes, controls, main_axis, one_answer, reach, tasks_of
+from analysis.page.labels import figure_name
+from analysis.statistics.intervals import Interval, pooled, wilson
 from analysis.store import Store, System, read_store
 from tests.support.fakes.long_range import (
     FALLING,
@@ -47,37 +32,6 @@ def points(*pairs: tuple[float, float]) -> list[Point]:
 
 def store_of(path: Path) -> Store:
     return read_store(path, "quick")
-
-
-@given(n=st.integers(1, 2000), share=st.floats(0, 1))
-def test_wilson_is_scipys_on_whole_counts(n: int, share: float) -> None:
-    successes = round(share * n)
-    expected = binomtest(successes, n).proportion_ci(method="wilson")
-    interval = wilson(successes / n, n)
-    assert (interval.low, interval.high) == pytest.approx((expected.low, expected.high), abs=1e-9)
-
-
-def test_no_trials_give_no_interval() -> None:
-    assert math.isnan(wilson(0.5, 0).low)
-
-
-def test_pooling_turns_errors_into_an_effective_number_of_examples() -> None:
-    assert tuple(pooled([0.7, 0.9], [0.03, 0.05], 100)) == pytest.approx(tuple(wilson(0.8, 0.8 * 0.2 / 0.04**2)))
-    assert pooled([1.0, 1.0], [0.0, 0.0], 100) == wilson(1.0, 100)  # judged twice, not twice as many
-    assert pooled([0.7, 0.9], [], 100) == wilson(0.8, 100)
-
-
-@given(st.floats(0, 1), st.floats(0, 1), st.integers(5, 500))
-def test_a_difference_is_antisymmetric_and_holds_its_value(a: float, b: float, n: int) -> None:
-    there, back = difference(wilson(a, n), wilson(b, n)), difference(wilson(b, n), wilson(a, n))
-    assert there.low <= a - b <= there.high
-    assert (there.low, there.high) == pytest.approx((-back.high, -back.low))
-
-
-def test_newcombes_published_example() -> None:
-    """56/70 against 48/80, method 10 of Newcombe 1998: 0.0524 to 0.3339."""
-    interval = difference(wilson(56 / 70, 70), wilson(48 / 80, 80))
-    assert (interval.low, interval.high) == pytest.approx((0.0524, 0.3339), abs=5e-5)
 
 
 @pytest.mark.parametrize(

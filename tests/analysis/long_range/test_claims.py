@@ -17,11 +17,11 @@ from analysis.claims.evidence import (
     loss,
     within,
 )
-from analysis.long_range.axes import Point, wilson
+from analysis.long_range.axes import Point
 from analysis.long_range.claims import PARTS, all_claims, judged, verdicts
 from analysis.long_range.section import GROUPS
 from analysis.long_range.tables import effect_text
-from analysis.statistics.bleu import Interval
+from analysis.statistics.intervals import Interval, wilson
 from analysis.store import read_store
 from tests.support.fakes.long_range import (
     ABLATIONS,

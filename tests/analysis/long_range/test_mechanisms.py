@@ -9,7 +9,7 @@ from analysis.long_range.mechanisms import build, relative
 from analysis.page.blocks import Figures, Heading, Section, Table
 from analysis.page.figures import Figure
 from analysis.page.labels import Look
-from analysis.statistics.bleu import Interval
+from analysis.statistics.intervals import Interval
 from analysis.store import read_store
 from tests.support.fakes.long_range import (
     axis_rows,

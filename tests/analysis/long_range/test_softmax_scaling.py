@@ -10,7 +10,7 @@ from analysis.long_range.axes import Point, random_scores
 from analysis.long_range.softmax_scaling import course, scaling, smaller
 from analysis.page.blocks import Block, Figures, Heading, Paragraph, Table
 from analysis.report import main
-from analysis.statistics.bleu import Interval
+from analysis.statistics.intervals import Interval
 from analysis.store import read_store
 from tests.support.fakes.long_range import (
     axis_rows,

@@ -18,7 +18,7 @@ from analysis.page.figures import (
     legend_columns,
 )
 from analysis.page.labels import COLOURS, Look, label, ordered
-from analysis.statistics.bleu import Interval
+from analysis.statistics.intervals import Interval
 from analysis.store import System
 
 SYSTEMS = [System(model, "base") for model in ("transformer", "lstm", "bahdanau")]

@@ -11,7 +11,7 @@ from analysis.page.labels import COLOURS, Look
 from analysis.speed.figures import Chart, logarithmic
 from analysis.speed.runs import Median
 from analysis.speed.scaling_laws import Crossing, Fit
-from analysis.statistics.bleu import Interval
+from analysis.statistics.intervals import Interval
 from analysis.store import System
 
 LSTM, TRANSFORMER = System("lstm", "base"), System("transformer", "base")

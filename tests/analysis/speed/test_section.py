@@ -13,7 +13,7 @@ from analysis.report import build, main
 from analysis.speed.section import build as section_of
 from analysis.speed.section import summary
 from analysis.speed.wording import figure, memory, operations, percent, times
-from analysis.statistics.bleu import Interval
+from analysis.statistics.intervals import Interval
 from analysis.store import read_store
 from tests.support.fakes.long_range import write_task
 from tests.support.fakes.runs import result, row

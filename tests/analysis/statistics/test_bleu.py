@@ -1,6 +1,5 @@
 """Intervals and tests against their oracles: sacreBLEU, tables of the t distribution, and cases with a known answer."""
 
-import math
 import random
 
 import numpy as np
@@ -11,21 +10,19 @@ from sacrebleu.metrics import BLEU, CHRF
 from sacrebleu.significance import PairedTest, Result
 
 from analysis.statistics.bleu import (
-    SAMPLES,
     TRIALS,
     bleu_interval,
     bleu_of,
     bleu_of_each,
     bootstrap_bleu,
     compare_bleu,
-    holm,
-    mean_interval,
-    percentile_interval,
-    resampled_counts,
     sentence_chrf,
     sentence_chrfs,
     sentence_statistics,
-    t_interval,
+)
+from analysis.statistics.intervals import (
+    SAMPLES,
+    resampled_counts,
 )
 from tests.support.fakes.runs import corpus, corrupted
 
@@ -139,25 +136,6 @@ def test_interval_of_several_seeds_is_about_their_mean() -> None:
     assert min(i.low for i in each) < both.low < both.value < both.high < max(i.high for i in each)
 
 
-def test_percentiles_hold_95_percent() -> None:
-    interval = percentile_interval(50, np.arange(1001, dtype=float))
-    assert interval == (50, 25, 975)
-
-
-def test_t_interval_of_three_seeds_uses_the_tables_4_303() -> None:
-    interval = t_interval([1.0, 2.0, 3.0])
-    assert interval.value == 2
-    assert interval.high - 2 == pytest.approx(4.3027 / math.sqrt(3), rel=1e-4)
-    assert 2 - interval.low == pytest.approx(interval.high - 2)
-
-
-def test_one_seed_has_no_interval() -> None:
-    interval = t_interval([34.2])
-    assert interval.value == 34.2
-    assert math.isnan(interval.low)
-    assert math.isnan(interval.high)
-
-
 def test_sentence_chrf_is_that_of_sacrebleu() -> None:
     assert sentence_chrf("ein roter Ball", "ein roter Ball") == pytest.approx(100)
     assert sentence_chrf("", "ein Ball") == 0
@@ -167,35 +145,3 @@ def test_sentence_chrf_is_that_of_sacrebleu() -> None:
 def test_chrf_of_many_sentences_is_that_of_each() -> None:
     expected = [sentence_chrf(h, r) for h, r in zip(BAD, REFERENCES, strict=True)]
     assert sentence_chrfs(tuple(BAD), tuple(REFERENCES)).tolist() == expected
-
-
-def test_holm_on_a_worked_example() -> None:
-    # four tests: 0.005 x 4, 0.01 x 3, 0.03 x 2, and 0.04 x 1, which may not be below the one before
-    assert holm([0.01, 0.04, 0.03, 0.005]).tolist() == pytest.approx([0.03, 0.06, 0.06, 0.02])
-    assert holm([0.7, 0.8]).tolist() == [1, 1]
-    assert holm([0.02]).tolist() == [0.02]
-    assert holm([]).tolist() == []
-
-
-@given(st.lists(st.floats(0, 1), min_size=1, max_size=12))
-def test_holm_rejects_what_the_procedure_step_by_step_rejects(p_values: list[float]) -> None:
-    rejected: set[int] = set()
-    for step, index in enumerate(sorted(range(len(p_values)), key=p_values.__getitem__)):
-        if p_values[index] * (len(p_values) - step) > 0.05:
-            break
-        rejected.add(index)
-    adjusted = holm(p_values)
-    assert {i for i, p in enumerate(adjusted) if p <= 0.05} == rejected
-    assert all(p <= a <= min(1, p * len(p_values)) for p, a in zip(p_values, adjusted, strict=True))
-
-
-def test_interval_of_a_mean_is_as_wide_as_its_standard_error_says() -> None:
-    values = np.random.default_rng(1).normal(3, 2, 400)
-    interval = mean_interval(values)
-    assert interval.value == pytest.approx(values.mean())
-    assert interval.high - interval.low == pytest.approx(2 * 1.96 * values.std() / 20, rel=0.1)
-
-
-def test_shared_samples_cannot_be_changed_by_accident() -> None:
-    with pytest.raises(ValueError, match="read-only"):
-        resampled_counts(10)[0, 0] = 1

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from analysis.page.labels import COLOURS, Look
-from analysis.statistics.bleu import Interval
+from analysis.statistics.intervals import Interval
 from analysis.store import System
 from analysis.translation.figures import chrf_differences, frequency_curves, length_ratios, step_shares
 

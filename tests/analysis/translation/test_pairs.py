@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from analysis.statistics.bleu import holm
+from analysis.statistics.intervals import holm
 from analysis.store import Store, System, read_store
 from analysis.translation.bleu import TestSet, measure
 from analysis.translation.pairs import Pair, pair_table

@@ -14,7 +14,7 @@ from sacrebleu.metrics import BLEU
 
 from analysis.page.blocks import Block, Figures, Paragraph, Table
 from analysis.page.labels import Look
-from analysis.statistics.bleu import resampled_counts
+from analysis.statistics.intervals import resampled_counts
 from analysis.store import Store, System, read_store
 from analysis.translation.bleu import measure
 from analysis.translation.sentences import translations
