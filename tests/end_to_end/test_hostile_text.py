@@ -20,8 +20,7 @@ from rich.console import Console
 
 from analysis import report
 from analysis.compare import __main__ as compare
-from analysis.watch.__main__ import frame
-from analysis.watch.suite import Suite
+from analysis.watch import view
 from datamodules import text_files
 from datamodules import tokenizer as tokenizers
 from datamodules.batch import BOS, EOS, PAD, UNK
@@ -32,7 +31,7 @@ from experiments.tracking.logger import decide_mode
 from experiments.translation import attention_heads as inspection
 from experiments.translation import translate
 from tests.support import tiny_runs
-from tests.support.fakes.watched import NOW, begin, fail, finish, folder_of, plan, write
+from tests.support.fakes.watched import NOW, begin, fail, finish, folder_of, metric, plan, write
 from tests.support.fuzz.hostile_text import PROBES, write_hostile_corpus
 from tests.support.tiny_runs import read_json, read_lines, tiny_key, tiny_run
 from tests.support.wandb_server import WandbServer
@@ -330,18 +329,16 @@ def test_what_watches_a_suite_obeys_no_folder_record_or_plan(tmp_path: Path) -> 
     suite = tmp_path / "quick\x1b]0;owned\x07"
     folders = [folder_of(suite, "lstm"), folder_of(suite, "bahdanau\x1b[31m"), folder_of(suite, "gru\x9b2J")]
     plan(suite, folders, NOW - 1000)
-    finish(folders[0], NOW - 500, measurements=[{"metric": "bleu", "value": 1.0, "x_name": "test_set", "x": "\x1b[2J"}])
-    begin(folders[1], NOW - 100)
+    finish(folders[0], NOW - 500)
+    begin(folders[1], NOW - 10, metric("val/\x1b[2J", 20, 1.0))
     begin(folders[2], NOW - 300)
     fail(folders[2], NOW - 290)
     record = read_json(folders[2] / "failure.json")
     hostile = json.dumps(record | {"log": "\x1b]0;owned\x07", "error": "\x1b[8m"})
     write(folders[2] / "failure.json", hostile, NOW - 290)
     (suite / "planned-\x1b[31m.json").write_text("{")
-    watched = Suite(suite)
-    watched.look(NOW)
-    console = Console(width=100, file=io.StringIO(), color_system=None)
-    console.print(frame(watched, NOW, 100))
+    console = Console(width=400, file=io.StringIO(), color_system=None)
+    console.print(view(suite, NOW))
     assert isinstance(console.file, io.StringIO)
     shown = console.file.getvalue()
     assert "1 failed" in shown

@@ -13,7 +13,7 @@ from tests.support.readme import ROOT
 TARGETS_WITH_NOTHING_THERE = {
     "analysis.report": ["--suite", "none"],
     "analysis.compare.__main__": ["--a", "", "--b", ""],
-    "analysis.watch.__main__": ["--suite", "none"],
+    "analysis.watch": ["--suite", "none"],
     "analysis.dashboard.__main__": ["--suite", "none"],
     "experiments.translation.translate": ["a dog"],
     "experiments.translation.attention_heads": ["--suite", "none"],

@@ -14,8 +14,7 @@ from analysis import report
 from analysis.compare import __main__ as compare
 from analysis.published import read_published
 from analysis.store import read_store
-from analysis.watch.__main__ import frame
-from analysis.watch.suite import Suite
+from analysis.watch import read_suite, view
 from tests.support.fakes import counts as fake_counts
 from tests.support.fakes import inspection as fake_inspection
 from tests.support.fakes import long_range as fake_long_range
@@ -79,15 +78,15 @@ def prepare_watched(folder: Path) -> None:
         fake_watched.begin(run, fake_watched.NOW - 100, fake_watched.training(range(1, 300, 20)))
     fake_watched.finish(runs[0], fake_watched.NOW - 50)
     fake_watched.fail(runs[1], fake_watched.NOW - 40)
-    fake_watched.write(runs[2].with_name("log-seed0.txt"), "interrupted; go on\n", fake_watched.NOW - 10)
+    fake_watched.write(runs[2].with_name("log-seed0.txt"), "interrupted\n", fake_watched.NOW - 10)
     fake_watched.plan(suite, runs, fake_watched.NOW - 200)
 
 
 def read_watched(folder: Path) -> Sequence[str]:
-    suite = Suite(folder / "runs" / "quick")
-    suite.look(fake_watched.NOW)
-    Console(file=StringIO(), width=100).print(frame(suite, fake_watched.NOW, 100, 40))
-    return [*suite.problems, *(run.said for run in suite.having("unreadable"))]
+    suite = folder / "runs" / "quick"
+    Console(file=StringIO(), width=100).print(view(suite, fake_watched.NOW, 40))
+    runs, problems = read_suite(suite, fake_watched.NOW)
+    return [*problems, *(run.note for run in runs if run.status == "unreadable")]
 
 
 def prepare_sides(folder: Path) -> None:

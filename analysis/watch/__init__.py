@@ -1,1 +1,0 @@
-"""A suite followed in the terminal while it runs."""
