@@ -18,7 +18,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from datamodules.corpora import find_data_dir
-from datamodules.text_files import visible
 
 MULTI30K = "https://raw.githubusercontent.com/multi30k/dataset/a3d2e0d26b56f3846f66a952536ffed4e401d05a/data/task1/raw"
 MULTI30K_SHA256 = {
@@ -89,7 +88,7 @@ def fetch(file: RemoteFile, data_dir: Path, pause: float = 2.0) -> bool:
         except BROKEN_OFF as error:
             if attempt == TRIES - 1:
                 raise ConnectionError(
-                    f"{file.url} cannot be fetched ({visible(str(error))}): fetch it by other means, save it as "
+                    f"{file.url} cannot be fetched ({str(error)!r}): fetch it by other means, save it as "
                     f"{path}, and run this again to check it."
                 ) from error
             time.sleep(pause * 2**attempt)

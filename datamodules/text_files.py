@@ -6,7 +6,6 @@ Unicode line separators are text, and counting them as line ends would shift one
 
 import gzip
 import lzma
-import re
 import zipfile
 import zlib
 from pathlib import Path
@@ -14,12 +13,6 @@ from typing import IO
 
 # Text packs to a third or a tenth of its size; a file that was made to fill the memory, to a thousandth.
 UNPACKED, TIMES = 1 << 28, 50  # bytes that any archive may hold, and beyond that how many times its own size
-OBEYED = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
-
-
-def visible(text: str) -> str:
-    """Text as a terminal may show it: what it would obey (controls, line ends, directions) is spelt, as in `\\x1b`."""
-    return OBEYED.sub(lambda found: repr(found[0])[1:-1], text)
 
 
 def read_aligned(source: Path, target: Path) -> tuple[list[str], list[str]]:
@@ -94,9 +87,7 @@ def _read_bytes(path: Path) -> bytes:
             case _:
                 return path.read_bytes()
     except (zipfile.BadZipFile, gzip.BadGzipFile, EOFError, zlib.error, lzma.LZMAError) as error:
-        raise ValueError(
-            f"{path} is not a whole {path.suffix} file ({visible(str(error))}): fetch it again."
-        ) from error
+        raise ValueError(f"{path} is not a whole {path.suffix} file ({str(error)!r}): fetch it again.") from error
 
 
 def _read_zip(path: Path) -> bytes:
@@ -105,13 +96,12 @@ def _read_zip(path: Path) -> bytes:
         # exports of Tatoeba carry a licence text, _about.txt, beside the sentences
         texts = [n for n in archive.namelist() if n.endswith((".txt", ".tsv")) and not Path(n).name.startswith("_")]
         if len(texts) != 1:
-            names = visible(", ".join(texts))
-            raise ValueError(f"{path} holds {len(texts)} text files ({names}): it must hold exactly one.")
+            raise ValueError(f"{path} holds {len(texts)} text files {texts}: it must hold exactly one.")
         try:
             with archive.open(texts[0]) as file:
                 return _unpacked(file, path)
         except (RuntimeError, NotImplementedError, OSError) as error:  # encrypted, of a method of its own, or not there
-            raise ValueError(f"{path} cannot be read ({visible(str(error))}): unpack it and name the text.") from error
+            raise ValueError(f"{path} cannot be read ({str(error)!r}): unpack it and name the text.") from error
 
 
 def _unpacked(file: IO[bytes] | gzip.GzipFile, path: Path) -> bytes:

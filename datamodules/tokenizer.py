@@ -1,32 +1,22 @@
-"""Text to ids and back: SentencePiece subwords, learnt from the training text and kept in a cache."""
+"""What every tokeniser does: text to ids and back."""
 
-import hashlib
-import io
-import os
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import Literal, Protocol
 
-import sentencepiece
-from filelock import FileLock
+from datamodules.batch import BOS, EOS, PAD
 
-from datamodules.batch import BOS, EOS, PAD, SPECIAL_TOKENS, UNK
-
-# 256 byte pieces spell any character the training text lacks; below this size they would crowd out words.
-BYTE_FALLBACK_FROM = 4000
-UNKNOWN = "⁇"  # how an unknown token shows in decoded text
+UNKNOWN = "⁇"  # text of an unknown token
 
 
 @dataclass
 class TokenizerSettings:
-    """How text is cut into tokens.
+    """How text is split into tokens.
 
     Attributes:
         kind: `bpe` and `unigram` are SentencePiece subwords, `word` are Moses words.
         vocab_size: Number of ids, special tokens included: exact for subwords, an upper bound for words.
-        joint: One vocabulary for both languages, which lets a model share its embeddings; otherwise one each.
+        joint: One vocabulary for both languages, so that a model can share its embeddings; otherwise one per language.
         min_frequency: For `word`: rarer words become unknown.
     """
 
@@ -37,7 +27,7 @@ class TokenizerSettings:
 
 
 class Tokenizer(Protocol):
-    """What every tokeniser does. The special ids are those of `datamodules.batch`."""
+    """The interface of a tokeniser. The special ids are those of `datamodules.batch`."""
 
     def __len__(self) -> int:
         """Number of ids, special tokens included."""
@@ -46,33 +36,10 @@ class Tokenizer(Protocol):
         """Ids of a sentence, without BOS and EOS."""
 
     def decode(self, ids: Sequence[int]) -> str:
-        """Plain text of the ids up to the first EOS; an unknown token shows as `⁇`, other specials vanish."""
+        """Plain text of the ids up to the first EOS; an unknown token becomes `⁇`, other special tokens are dropped."""
 
     def pieces(self, ids: Sequence[int]) -> list[str]:
-        """One printable string for each id, specials included, as the axis of an attention map wants it."""
-
-
-class SentencePieceTokenizer:
-    """Subwords of a SentencePiece model (Kudo and Richardson 2018, https://arxiv.org/abs/1808.06226).
-
-    Args:
-        model: The serialised model, as `train_sentencepiece` returns it.
-    """
-
-    def __init__(self, model: bytes) -> None:
-        self.processor = sentencepiece.SentencePieceProcessor(model_proto=model)
-
-    def __len__(self) -> int:
-        return self.processor.get_piece_size()
-
-    def encode(self, text: str) -> list[int]:
-        return self.processor.encode(text)
-
-    def decode(self, ids: Sequence[int]) -> str:
-        return self.processor.decode(until_eos(ids))
-
-    def pieces(self, ids: Sequence[int]) -> list[str]:
-        return [self.processor.id_to_piece(int(i)) for i in ids]
+        """One printable string per id, special tokens included: labels for the axis of an attention map."""
 
 
 def until_eos(ids: Sequence[int]) -> list[int]:
@@ -81,109 +48,3 @@ def until_eos(ids: Sequence[int]) -> list[int]:
     if EOS in plain:
         plain = plain[: plain.index(EOS)]
     return [i for i in plain if i not in (BOS, PAD)]
-
-
-def build_tokenizers(
-    texts: Sequence[Sequence[str]], languages: Sequence[str], settings: TokenizerSettings, cache_dir: Path
-) -> list[Tokenizer]:
-    """Learn one tokeniser for each language from its training sentences.
-
-    With `settings.joint` they share one vocabulary, learnt from all texts together.
-
-    Raises:
-        ValueError: `settings.vocab_size` does not suit the texts.
-    """
-    if settings.kind == "word":
-        from datamodules.word_tokenizer import build_word_tokenizers  # torchtext is needed nowhere else
-
-        return [*build_word_tokenizers(texts, languages, settings)]
-    if settings.joint:
-        joint = SentencePieceTokenizer(cached_sentencepiece([s for text in texts for s in text], settings, cache_dir))
-        return [joint for _ in languages]
-    return [SentencePieceTokenizer(cached_sentencepiece(text, settings, cache_dir)) for text in texts]
-
-
-def cached_sentencepiece(sentences: Sequence[str], settings: TokenizerSettings, cache_dir: Path) -> bytes:
-    """The SentencePiece model of these sentences, trained once and then read from `cache_dir/tokenizers`.
-
-    The file's name hashes everything the model depends on. Processes that ask at the same time train it once.
-
-    Raises:
-        ValueError: the file holds something else, or `settings.vocab_size` does not suit the sentences.
-    """
-    options = sentencepiece_options(settings.kind, settings.vocab_size)
-    key = hashlib.sha256(f"{sentencepiece.__version__} {options}\n".encode())
-    for sentence in sentences:
-        key.update(sentence.encode() + b"\n")
-    path = cache_dir / "tokenizers" / f"{key.hexdigest()[:16]}.model"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with FileLock(path.with_suffix(".lock")):
-        if not path.exists():
-            model = train_sentencepiece(sentences, settings.kind, settings.vocab_size)
-            partial = path.with_suffix(".partial")
-            partial.write_bytes(model)
-            os.replace(partial, path)
-        model = path.read_bytes()
-    if not fits(model, settings.vocab_size):
-        raise ValueError(
-            f"{path} is not the SentencePiece model that was kept there: delete it, and it is learnt again."
-        )
-    return model
-
-
-def fits(model: bytes, vocab_size: int) -> bool:
-    """Whether a model is one of ours with as many pieces."""
-    try:
-        processor = sentencepiece.SentencePieceProcessor(model_proto=model)
-    except (RuntimeError, UnicodeDecodeError):  # the latter where the library's own words have bytes of the file
-        return False
-    specials = (processor.pad_id(), processor.bos_id(), processor.eos_id(), processor.unk_id())
-    return bool(specials == (PAD, BOS, EOS, UNK) and processor.get_piece_size() == vocab_size)
-
-
-def train_sentencepiece(sentences: Sequence[str], kind: str, vocab_size: int) -> bytes:
-    """Learn a subword model that keeps the text as it is, but for runs of blanks.
-
-    Raises:
-        ValueError: the sentences cannot fill, or not be spelt with, `vocab_size` pieces.
-    """
-    model = io.BytesIO()
-    try:
-        sentencepiece.SentencePieceTrainer.train(
-            sentence_iterator=iter(sentences), model_writer=model, **sentencepiece_options(kind, vocab_size)
-        )
-    except RuntimeError as error:
-        raise ValueError(_vocab_size_message(str(error), vocab_size)) from error
-    return model.getvalue()
-
-
-def sentencepiece_options(kind: str, vocab_size: int) -> dict[str, Any]:
-    """All settings of the trainer that shape a model."""
-    return {
-        "model_type": kind,
-        "vocab_size": vocab_size,
-        "character_coverage": 1.0,
-        "byte_fallback": vocab_size >= BYTE_FALLBACK_FROM,
-        "normalization_rule_name": "identity",
-        "pad_id": PAD,
-        "bos_id": BOS,
-        "eos_id": EOS,
-        "unk_id": UNK,
-        "pad_piece": SPECIAL_TOKENS[PAD],
-        "bos_piece": SPECIAL_TOKENS[BOS],
-        "eos_piece": SPECIAL_TOKENS[EOS],
-        "unk_piece": SPECIAL_TOKENS[UNK],
-        "unk_surface": UNKNOWN,
-        "max_sentence_length": 1 << 16,  # bytes; longer sentences would be left out without a word
-        "num_threads": 4,  # a fixed number: sums over threads, and so the pieces, depend on it
-        "minloglevel": 2,
-    }
-
-
-def _vocab_size_message(error: str, vocab_size: int) -> str:
-    asked = f"data.tokenizer.vocab_size is {vocab_size} but"
-    if too_large := re.search(r"too high .* <= (\d+)", error):
-        return f"{asked} the training text yields at most {too_large[1]} pieces: set it to {too_large[1]} or less."
-    if too_small := re.search(r"required_chars\. \d+ vs (\d+)", error):
-        return f"{asked} the characters alone need {too_small[1]}: set it above {too_small[1]}."
-    return f"{asked} SentencePiece could not train with it: {error}"

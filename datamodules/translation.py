@@ -15,7 +15,8 @@ from torch.utils.data import DataLoader, Dataset
 from datamodules.batch import BOS, EOS, Batch, Example, collate, unscored
 from datamodules.corpora import Corpus, ParallelText, find_data_dir, load_corpus
 from datamodules.sampler import TokenBucketBatchSampler, rank_and_world
-from datamodules.tokenizer import Tokenizer, TokenizerSettings, build_tokenizers
+from datamodules.subword_tokenizer import SentencePieceTokenizer, cached_sentencepiece
+from datamodules.tokenizer import Tokenizer, TokenizerSettings
 
 
 class TranslationExamples(Dataset[Example]):
@@ -71,6 +72,26 @@ def rows(sequences: Sequence[list[int]]) -> Sequence[Tensor]:
     """Views into one tensor: one allocation for all sequences, and cheap to hand to another process."""
     flat = torch.tensor([i for ids in sequences for i in ids])
     return flat.split([len(ids) for ids in sequences])
+
+
+def build_tokenizers(
+    texts: Sequence[Sequence[str]], languages: Sequence[str], settings: TokenizerSettings, cache_dir: Path
+) -> list[Tokenizer]:
+    """Learn one tokeniser for each language from its training sentences.
+
+    With `settings.joint` they share one vocabulary, learnt from all texts together.
+
+    Raises:
+        ValueError: `settings.vocab_size` does not suit the texts.
+    """
+    if settings.kind == "word":
+        from datamodules.word_tokenizer import build_word_tokenizers  # torchtext is needed nowhere else
+
+        return [*build_word_tokenizers(texts, languages, settings)]
+    if settings.joint:
+        joint = SentencePieceTokenizer(cached_sentencepiece([s for text in texts for s in text], settings, cache_dir))
+        return [joint for _ in languages]
+    return [SentencePieceTokenizer(cached_sentencepiece(text, settings, cache_dir)) for text in texts]
 
 
 class TranslationData(L.LightningDataModule):

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from models.matmul_backend import many_small_products
+from models.kernels.matmul_backend import call_with_mkl
 
 
 def attention_weights(query: Tensor, key: Tensor, bias: Tensor | None = None, *, scale: float | None = None) -> Tensor:
@@ -111,5 +111,5 @@ class MultiHeadAttention(nn.Module):
             return F.scaled_dot_product_attention(query, key, value, bias, is_causal=causal, scale=self.scale)
 
         with torch.autocast(query.device.type, enabled=not on_cpu and torch.is_autocast_enabled(query.device.type)):
-            heads = many_small_products(attend, query.to(dtype), key, value, None if bias is None else bias.to(dtype))
+            heads = call_with_mkl(attend, query.to(dtype), key, value, None if bias is None else bias.to(dtype))
         return self.W_o(heads.transpose(1, 2).flatten(2))  # (B, T, D)

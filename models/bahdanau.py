@@ -11,9 +11,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from models.attention_loop import AttentionLoop, Weights
-from models.dropout import Dropout
 from models.embedding import embeddings
+from models.kernels.attention_loop import AttentionLoop, Weights
+from models.kernels.dropout import Dropout
 from models.network import Network
 from models.recurrent import Bridge, RecurrentEncoder, RecurrentSettings, recurrent
 

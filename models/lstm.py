@@ -11,8 +11,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from models.dropout import Dropout
 from models.embedding import embeddings
+from models.kernels.dropout import Dropout
 from models.network import Network
 from models.recurrent import Bridge, Cell, RecurrentEncoder, RecurrentSettings, recurrent
 

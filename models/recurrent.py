@@ -10,9 +10,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
-from models.dropout import Dropout
 from models.embedding import Embedding
-from models.ragged import run_ragged
+from models.kernels.dropout import Dropout
+from models.kernels.ragged import run_ragged
 
 CELLS = {"lstm": nn.LSTM, "gru": nn.GRU, "rnn": nn.RNN}
 Cell = Literal["lstm", "gru", "rnn"]

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from models.matmul_backend import onednn_products
+from models.kernels.matmul_backend import onednn_matmul
 from models.network import Network, select_rows
 
 
@@ -70,7 +70,7 @@ def search(network: Network, source: Tensor, decoding: Decoding, n_best: int = 1
     """
     if n_best > decoding.beam_size:
         raise ValueError(f"n_best is {n_best}, but decoding.beam_size keeps only {decoding.beam_size} hypotheses.")
-    with onednn_products():
+    with onednn_matmul():
         if decoding.beam_size == 1:
             return [[hypothesis] for hypothesis in greedy_search(network, source, decoding)]
         return beam_search(network, source, decoding, n_best)

@@ -12,8 +12,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from models.attention import KeyValue, MultiHeadAttention, attention_weights, causal_bias
-from models.dropout import Dropout
 from models.embedding import Embedding, embeddings
+from models.kernels.dropout import Dropout
 from models.network import Network
 from models.positions import PositionKind, Positions, positions
 

@@ -20,7 +20,7 @@ from experiments.speed.settings import Devices, Settings
 from experiments.speed.systems import CLIP, System, build, random_batch
 from experiments.speed.timing import spread
 from models import Seq2SeqModule
-from models.matmul_backend import onednn_products
+from models.kernels.matmul_backend import onednn_matmul
 
 Say = Callable[[str], None]
 WARM_UPS = 2
@@ -155,7 +155,7 @@ def take_step(
 
     def step() -> None:
         optimiser.zero_grad()
-        with onednn_products(system.precision == "32-true"):
+        with onednn_matmul(system.precision == "32-true"):
             with autocast:
                 value = loss(batch)
             value.backward()

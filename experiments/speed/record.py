@@ -62,7 +62,9 @@ class Task:
 
     @property
     def config(self) -> dict[str, Any]:
-        code = {path.name: path.read_text(encoding="utf-8") for path in sorted(MODELS.glob("*.py"))}
+        code = {
+            str(path.relative_to(MODELS)): path.read_text(encoding="utf-8") for path in sorted(MODELS.rglob("*.py"))
+        }
         where = {"machine": machine(), "versions": versions(), "networks": config_hash(code)}
         return {"task": self.name, "settings": dict(self.settings), **where}
 

@@ -15,8 +15,8 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from datamodules.batch import BOS, EOS, Batch
 from models import Seq2SeqModule
 from models.bahdanau import BahdanauNetwork
+from models.kernels.matmul_backend import onednn_matmul
 from models.lstm import LSTMNetwork
-from models.matmul_backend import onednn_products
 from models.network import Network
 from models.transformer import TransformerNetwork
 
@@ -127,7 +127,7 @@ class Step:
     def forward_backward(self) -> None:
         """The gradients of the batch."""
         self.optimiser.zero_grad()
-        with onednn_products(self._by_onednn):
+        with onednn_matmul(self._by_onednn):
             self.forward().backward()
 
     def step(self) -> None:
@@ -141,7 +141,7 @@ class Step:
         stack.enter_context(
             torch.autocast(self.device.type, torch.bfloat16, enabled=self.system.precision == "bf16-mixed")
         )
-        stack.enter_context(onednn_products(self._by_onednn))
+        stack.enter_context(onednn_matmul(self._by_onednn))
         if self.system.plain_attention:
             stack.enter_context(sdpa_kernel(SDPBackend.MATH))
         return stack

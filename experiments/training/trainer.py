@@ -19,7 +19,7 @@ from experiments.training.device_processes import cluster
 from experiments.training.divergence import ClipFinite
 from experiments.training.fsdp import DivideWeights, prepare_sharding
 from experiments.training.graceful_stop import EndBetweenUpdates
-from models.matmul_backend import onednn_products
+from models.kernels.matmul_backend import onednn_matmul
 
 
 @dataclass
@@ -168,7 +168,7 @@ def fit(
     if isinstance(trainer.strategy, DivideWeights):
         prepare_sharding(module)
     (ending,) = (callback for callback in trainer.callbacks if isinstance(callback, EndBetweenUpdates))  # type: ignore[attr-defined]
-    with onednn_products(trainer.precision == "32-true"):
+    with onednn_matmul(trainer.precision == "32-true"):
         trainer.fit(module, datamodule=data, ckpt_path=checkpoint, weights_only=True)
     if ending.asked:
         raise SIGTERMException

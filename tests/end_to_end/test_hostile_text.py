@@ -24,7 +24,8 @@ from analysis.watch import view
 from datamodules import text_files
 from datamodules import tokenizer as tokenizers
 from datamodules.batch import BOS, EOS, PAD, UNK
-from datamodules.tokenizer import SentencePieceTokenizer, Tokenizer, TokenizerSettings, train_sentencepiece
+from datamodules.subword_tokenizer import SentencePieceTokenizer, train_sentencepiece
+from datamodules.tokenizer import Tokenizer, TokenizerSettings
 from datamodules.word_tokenizer import build_word_tokenizers
 from experiments.record.text import LONGEST, visible
 from experiments.tracking.logger import decide_mode

@@ -13,8 +13,8 @@ from torch.utils.data import DataLoader
 
 from datamodules.batch import IGNORE, Batch
 from models import TransformerSeq2Seq
-from models.dropout import Dropout
 from models.embedding import Embedding
+from models.kernels.dropout import Dropout
 from models.loss import evaluate, scored_logits, smoothed_cross_entropy
 from models.modules import Optimisation
 from models.network import Network

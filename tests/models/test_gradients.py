@@ -11,15 +11,15 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from models import matmul_backend as products
 from models.attention import MultiHeadAttention, attention_weights, causal_bias, reference_attention
-from models.attention_loop import AttentionLoop
 from models.bahdanau import AdditiveAttention
-from models.dropout import Dropout
 from models.embedding import Embedding
-from models.matmul_backend import many_small_products, onednn_products
+from models.kernels import matmul_backend as products
+from models.kernels.attention_loop import AttentionLoop
+from models.kernels.dropout import Dropout
+from models.kernels.matmul_backend import call_with_mkl, onednn_matmul
+from models.kernels.ragged import run_ragged
 from models.positions import positions
-from models.ragged import run_ragged
 from models.recurrent import CELLS, Bridge, Cell
 from tests.support.toy_networks import ALL, build, sources
 
@@ -192,14 +192,14 @@ def test_positions_by_themselves(kind: str) -> None:
 
 @pytest.mark.parametrize("bias", [None, causal_bias(3, 3, torch.device("cpu")).double(), numbers(2, 3, 3, seed=3)])
 def test_products_left_to_the_other_library(bias: Tensor | None, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(products, "multiplies_exactly", lambda: True)
+    monkeypatch.setattr(products, "onednn_is_exact", lambda: True)
     query, key, value = (numbers(2, 3, 4, seed=seed) for seed in range(3))
 
     def attend() -> Tensor:
-        return many_small_products(reference_attention, query, key, value, bias)
+        return call_with_mkl(reference_attention, query, key, value, bias)
 
-    with onednn_products():
-        assert "ManySmallProducts" in type(attend().grad_fn).__name__
+    with onednn_matmul():
+        assert "CallWithMKL" in type(attend().grad_fn).__name__
         inputs = [query, key, value, bias]
         check(attend, [x for x in inputs if x is not None and x.requires_grad])
 

@@ -21,8 +21,8 @@ from experiments.speed.timing import alternate
 from experiments.training.trainer import TrainerSettings, resolve_precision
 from models import BahdanauSeq2Seq, LSTMSeq2Seq, Seq2SeqModule, TransformerSeq2Seq
 from models.bahdanau import BahdanauSettings
+from models.kernels.matmul_backend import onednn_matmul
 from models.lstm import LSTMSettings
-from models.matmul_backend import onednn_products
 from models.transformer import TransformerSettings
 
 CPU = torch.device("cpu")
@@ -93,7 +93,7 @@ def bare_parts(vocabulary: int, precision: str, batches: Sequence[Batch]) -> Wor
         (source, target, features), labels = inputs[id(batch)]
         source.grad = target.grad = features.grad = None
         optimiser.zero_grad()
-        with onednn_products(precision == "32-true"):
+        with onednn_matmul(precision == "32-true"):
             with torch.autocast("cpu", torch.bfloat16, enabled=precision == "bf16-mixed"):
                 loss = bare(source, target, features, labels)
             loss.backward()

@@ -28,7 +28,7 @@ from experiments.speed.peers.joeynmt_files import DECODING_TOKENS, write_config,
 from experiments.speed.peers.protocol import Worker, WorkerFailed
 from experiments.training.decode import bleu
 from experiments.training.environment import environment
-from models.matmul_backend import multiplies_exactly
+from models.kernels.matmul_backend import onednn_is_exact
 
 TRANSLATING = ("fp32", "joeynmt")  # variants whose beam search is timed: bf16 decodes in 32 bits too
 HERE = Path(__file__).parents[3]
@@ -197,8 +197,8 @@ def compare(model: str, plan: Plan, data: TranslationData, python: Path, folder:
 def environment_of(variant: str, threads: int) -> dict[str, str]:
     """That of the suite's own runs, but for JoeyNMT as its users start it."""
     given = {**environment(threads), "OMP_NUM_THREADS": str(threads)}
-    if variant.endswith("-settings") and multiplies_exactly():
-        given["ONEDNN_PRODUCTS"] = "1"
+    if variant.endswith("-settings") and onednn_is_exact():
+        given["ONEDNN_MATMUL"] = "1"
     if variant.startswith("joeynmt") and not variant.endswith("-settings"):
         del given["GLIBC_TUNABLES"]
     return given

@@ -7,7 +7,7 @@ import yaml
 
 from datamodules import TranslationData
 from datamodules.batch import SPECIAL_TOKENS
-from datamodules.tokenizer import SentencePieceTokenizer
+from datamodules.subword_tokenizer import SentencePieceTokenizer
 from experiments.record.write import write_atomically
 from experiments.speed.peers.sizes import DECODING, GRADIENT_CLIP, OPTIMISATION, SEED, SOURCE, TARGET, TEST_SET
 from models.bahdanau import BahdanauSettings

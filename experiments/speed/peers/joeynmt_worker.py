@@ -40,7 +40,7 @@ class PacedTrainManager(TrainManager):
 def main(config: str, updates: int) -> None:
     """Wait for commands until there are none left."""
     torch.set_num_threads(int(os.environ["OMP_NUM_THREADS"]))
-    if os.environ.get("ONEDNN_PRODUCTS"):  # as `models.matmul_backend` has them
+    if os.environ.get("ONEDNN_MATMUL"):  # as `models.kernels.matmul_backend` has them
         torch.backends.mkldnn.matmul.fp32_precision = "bf16"  # type: ignore[attr-defined]
     settings = load_config(Path(config))
     Path(settings["model_dir"]).mkdir(parents=True, exist_ok=True)

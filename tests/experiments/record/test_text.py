@@ -1,7 +1,6 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from datamodules import text_files
 from experiments.record.text import LONGEST, passage, visible
 
 
@@ -16,11 +15,6 @@ def test_nothing_is_left_that_moves_a_cursor_or_cannot_be_written(text: str) -> 
     assert len(shown.encode().decode().splitlines()) <= 1
     assert not any(character < " " or "\x7f" <= character <= "\x9f" for character in shown)
     assert visible(shown) == shown
-
-
-@given(st.text())
-def test_what_reads_text_spells_it_as_what_shows_it(text: str) -> None:
-    assert text_files.visible(text) == visible(text)
 
 
 def test_it_is_spelt_as_programmers_write_it() -> None:

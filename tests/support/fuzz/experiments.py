@@ -18,7 +18,8 @@ import experiments.run
 import experiments.speed.suite
 from datamodules.corpora import Corpus, load_corpus
 from datamodules.embedded.corpus import embedded_corpus
-from datamodules.tokenizer import SentencePieceTokenizer, TokenizerSettings, cached_sentencepiece
+from datamodules.subword_tokenizer import SentencePieceTokenizer, cached_sentencepiece
+from datamodules.tokenizer import TokenizerSettings
 from experiments.launch import retry
 from experiments.planning.grid import Planned
 from experiments.record.keys import RunKey, digest

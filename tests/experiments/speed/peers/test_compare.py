@@ -189,7 +189,7 @@ def test_joeynmt_runs_as_its_users_start_it_and_once_more_in_our_environment(mon
     kept = {variant for variant in sizes.SYSTEMS["transformer"] if "GLIBC_TUNABLES" in environment_of(variant, 2)}
     assert kept == set(sizes.SYSTEMS["transformer"]) - {"joeynmt", "joeynmt-dropout0"}
     for exact in (True, False):
-        monkeypatch.setattr(compare, "multiplies_exactly", lambda exact=exact: exact)
-        given = {variant for variant in sizes.SYSTEMS["transformer"] if "ONEDNN_PRODUCTS" in environment_of(variant, 2)}
+        monkeypatch.setattr(compare, "onednn_is_exact", lambda exact=exact: exact)
+        given = {variant for variant in sizes.SYSTEMS["transformer"] if "ONEDNN_MATMUL" in environment_of(variant, 2)}
         assert given == ({"joeynmt-settings"} if exact else set())
     assert {environment_of(variant, 2)["OMP_NUM_THREADS"] for variant in sizes.SYSTEMS["bahdanau"]} == {"2"}

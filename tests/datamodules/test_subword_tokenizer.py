@@ -6,17 +6,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from datamodules import tokenizer as module
+from datamodules import subword_tokenizer as module
 from datamodules.batch import BOS, EOS, PAD, SPECIAL_TOKENS, UNK
-from datamodules.tokenizer import (
-    SentencePieceTokenizer,
-    Tokenizer,
-    TokenizerSettings,
-    build_tokenizers,
-    cached_sentencepiece,
-    train_sentencepiece,
-    until_eos,
-)
+from datamodules.subword_tokenizer import SentencePieceTokenizer, cached_sentencepiece, train_sentencepiece
+from datamodules.tokenizer import Tokenizer, TokenizerSettings, until_eos
+from datamodules.translation import build_tokenizers
 
 SENTENCE = "the a man woman dog reads sees buys book red old in house garden when who sleeps and sings loudly"
 WORDS = SENTENCE.split()

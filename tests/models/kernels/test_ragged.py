@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
-from models.dropout import Dropout
-from models.ragged import reversal, reverse, run_ragged
+from models.kernels.dropout import Dropout
+from models.kernels.ragged import reversal, reverse, run_ragged
 from models.recurrent import CELLS, Cell
 
 NO_DROPOUT = Dropout(0.0)

@@ -7,8 +7,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from models import matmul_backend as products
-from models.matmul_backend import PRODUCTS, many_small_products, onednn_products
+from models.kernels import matmul_backend as products
+from models.kernels.matmul_backend import MATMUL, call_with_mkl, onednn_matmul
 
 CAUSAL = torch.full((5, 5), -torch.inf).triu(1)
 
@@ -16,20 +16,20 @@ CAUSAL = torch.full((5, 5), -torch.inf).triu(1)
 @pytest.fixture(params=[True, False], ids=["exact", "rounding"])
 def exact(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[bool]:
     """A machine whose oneDNN multiplies exactly, and one whose oneDNN does not."""
-    monkeypatch.setattr(products, "multiplies_exactly", lambda: request.param)
+    monkeypatch.setattr(products, "onednn_is_exact", lambda: request.param)
     yield request.param
-    assert PRODUCTS.fp32_precision == "none"
+    assert MATMUL.fp32_precision == "none"
 
 
 def test_the_setting_holds_in_the_block_alone(exact: bool) -> None:
     inside = "bf16" if exact else "none"
-    with onednn_products():
-        assert PRODUCTS.fp32_precision == inside
-        with onednn_products(False):
-            assert PRODUCTS.fp32_precision == "none"
-        assert PRODUCTS.fp32_precision == inside
-    assert PRODUCTS.fp32_precision == "none"
-    with pytest.raises(ZeroDivisionError), onednn_products():
+    with onednn_matmul():
+        assert MATMUL.fp32_precision == inside
+        with onednn_matmul(False):
+            assert MATMUL.fp32_precision == "none"
+        assert MATMUL.fp32_precision == inside
+    assert MATMUL.fp32_precision == "none"
+    with pytest.raises(ZeroDivisionError), onednn_matmul():
         1 / 0  # noqa: B018
 
 
@@ -37,7 +37,7 @@ def test_no_bit_of_a_factor_is_lost() -> None:
     torch.manual_seed(0)
     for rows, inner, columns in ((1, 3, 2), (40, 256, 600), (333, 64, 65)):
         a, b = torch.randn(rows, inner), torch.randn(inner, columns)
-        with onednn_products():
+        with onednn_matmul():
             product = a @ b
         torch.testing.assert_close(product.double(), a.double() @ b.double(), rtol=0, atol=3e-6 * inner**0.5)
 
@@ -55,10 +55,10 @@ def test_small_products_and_their_gradients_are_the_functions_own(exact: bool, b
     settings: list[str] = []
 
     def attend(query: Tensor, key: Tensor, value: Tensor, bias: Tensor | None) -> Tensor:
-        settings.append(PRODUCTS.fp32_precision)
+        settings.append(MATMUL.fp32_precision)
         heads = F.scaled_dot_product_attention(query, key, value, bias)
         if heads.requires_grad:
-            heads.register_hook(lambda _: settings.append(PRODUCTS.fp32_precision))
+            heads.register_hook(lambda _: settings.append(MATMUL.fp32_precision))
         return heads
 
     given = [torch.randn(2, 3, 5, 8) for _ in range(3)]
@@ -66,8 +66,8 @@ def test_small_products_and_their_gradients_are_the_functions_own(exact: bool, b
     for inside in (True, False):
         query, *others = [x.clone().requires_grad_() for x in given]
         inputs = [query, *others, None if bias is None else bias.detach().clone().requires_grad_(bias.requires_grad)]
-        with onednn_products(inside):
-            output = many_small_products(attend, query, *inputs[1:])
+        with onednn_matmul(inside):
+            output = call_with_mkl(attend, query, *inputs[1:])
             (output**2).sum().backward()
         found.append([output, *(x.grad for x in inputs if x is not None and x.requires_grad)])
     for ours, theirs in zip(*found, strict=True):
@@ -77,6 +77,6 @@ def test_small_products_and_their_gradients_are_the_functions_own(exact: bool, b
 
 def test_without_gradients_none_are_kept(exact: bool) -> None:
     query = torch.randn(1, 1, 4, 2, requires_grad=True)
-    with onednn_products(), torch.no_grad():
-        output = many_small_products(F.scaled_dot_product_attention, query, query, query)
+    with onednn_matmul(), torch.no_grad():
+        output = call_with_mkl(F.scaled_dot_product_attention, query, query, query)
     assert not output.requires_grad

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from models.attention_loop import AttentionLoop
+from models.kernels.attention_loop import AttentionLoop
 
 B, T, S, H, A = 3, 4, 5, 2, 3
 SHAPES = {

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
-from models.dropout import Dropout
+from models.kernels.dropout import Dropout
 
 States = tuple[Tensor, ...]  # (h, c) of an LSTM, (h,) of a GRU or plain RNN, each (B, H)
 

@@ -18,39 +18,39 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-PRODUCTS = torch.backends.mkldnn.matmul  # type: ignore[attr-defined]
+MATMUL = torch.backends.mkldnn.matmul  # type: ignore[attr-defined]
 
 
 @contextmanager
-def onednn_products(wanted: bool = True) -> Iterator[None]:
+def onednn_matmul(wanted: bool = True) -> Iterator[None]:
     """Single-precision matrix products on a CPU by oneDNN in this block, if it neither rounds nor is unwanted."""
-    before = PRODUCTS.fp32_precision
+    before = MATMUL.fp32_precision
     if not wanted:
-        PRODUCTS.fp32_precision = "none"
-    elif multiplies_exactly():
-        PRODUCTS.fp32_precision = "bf16"
+        MATMUL.fp32_precision = "none"
+    elif onednn_is_exact():
+        MATMUL.fp32_precision = "bf16"
     try:
         yield
     finally:
-        PRODUCTS.fp32_precision = before
+        MATMUL.fp32_precision = before
 
 
-def many_small_products(function: Callable[..., Tensor], query: Tensor, *others: Tensor | None) -> Tensor:
+def call_with_mkl(function: Callable[..., Tensor], query: Tensor, *others: Tensor | None) -> Tensor:
     """function(query, *others) as MKL computes it, forward and backward: to set up a small product costs oneDNN more.
 
-    Inside `onednn_products` torch's attention kernel took seven times as long without this.
+    Inside `onednn_matmul` torch's attention kernel took seven times as long without this.
     """
     # Asking while compiling would cut the graph in two; compiled code does not come here.
-    if torch.compiler.is_compiling() or query.device.type != "cpu" or PRODUCTS.fp32_precision != "bf16":
+    if torch.compiler.is_compiling() or query.device.type != "cpu" or MATMUL.fp32_precision != "bf16":
         return function(query, *others)
-    with onednn_products(False):
+    with onednn_matmul(False):
         if not torch.is_grad_enabled():
             return function(query, *others)
-        output: Tensor = _ManySmallProducts.apply(function, query, *others)
+        output: Tensor = _CallWithMKL.apply(function, query, *others)
     return output
 
 
-class _ManySmallProducts(torch.autograd.Function):
+class _CallWithMKL(torch.autograd.Function):
     """Keeps the function's own graph and walks back through it under the setting of the forward pass."""
 
     @staticmethod
@@ -65,19 +65,19 @@ class _ManySmallProducts(torch.autograd.Function):
     @once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
         asked = [x for x in ctx.inputs if x is not None and x.requires_grad]
-        with onednn_products(False):
+        with onednn_matmul(False):
             found = iter(torch.autograd.grad(ctx.output, asked, gradient))
         return None, *(next(found) if x is not None and x.requires_grad else None for x in ctx.inputs)
 
 
 @cache
-def multiplies_exactly() -> bool:
+def onednn_is_exact() -> bool:
     """Whether oneDNN keeps all 24 bits of a factor, in kernels for small and for large matrices."""
-    before, PRODUCTS.fp32_precision = PRODUCTS.fp32_precision, "bf16"
+    before, MATMUL.fp32_precision = MATMUL.fp32_precision, "bf16"
     try:
         return all(_keeps_last_bit(size) for size in (16, 64, 256, 1024))
     finally:
-        PRODUCTS.fp32_precision = before
+        MATMUL.fp32_precision = before
 
 
 def _keeps_last_bit(size: int) -> bool:

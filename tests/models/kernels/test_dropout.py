@@ -3,7 +3,7 @@ import math
 import pytest
 import torch
 
-from models.dropout import Dropout
+from models.kernels.dropout import Dropout
 
 N = 1_000_003  # not a multiple of the eight elements that share a draw
 
