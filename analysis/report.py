@@ -15,9 +15,9 @@ from markupsafe import Markup
 from analysis import provenance as provenance_section
 from analysis import published_section, scoreboard
 from analysis.claims import ledger as claims_section
-from analysis.claims.evidence import Evidence
-from analysis.long_range import axes as accuracy
+from analysis.claims.verdict import judged
 from analysis.long_range import claims
+from analysis.long_range import evidence as accuracy
 from analysis.long_range import mechanisms as memory_section
 from analysis.long_range import section as long_range_section
 from analysis.long_range import tuning as tuning_section
@@ -41,6 +41,7 @@ from analysis.page.labels import MARKER_PATHS, NAMES, ROUND, SENTENCES, Look, fi
 from analysis.speed import claims as speed_claims
 from analysis.speed import runs as speed_measures
 from analysis.speed import section as speed_section
+from analysis.speed.quality import qualities
 from analysis.store import Store, System, read_store
 from analysis.translation import attention as attention_section
 from analysis.translation import bleu as bleu_section
@@ -100,10 +101,11 @@ def figures_of(sections: list[Section]) -> list[Figure]:
 def build(store: Store) -> tuple[str, list[Section]]:
     """The summary and all sections; provenance comes last because reading files may find problems."""
     look = Look(run.system for run in store.runs if run.experiment != speed_measures.EXPERIMENT)
-    evidence = Evidence(store)
+    speed = speed_measures.measured(store)
+    quality = qualities(store, speed)
     experiments = {run.experiment for run in store.runs}
     results: list[bleu_section.TestSet] = []
-    verdicts, speed_verdicts = claims.verdicts(store, evidence), speed_claims.verdicts(evidence)
+    verdicts = judged(claims.all_claims(accuracy.Evidence(store)))
     summaries: list[str] = []
     sections: list[Section] = []
     if bleu_section.EXPERIMENT in experiments:
@@ -113,18 +115,21 @@ def build(store: Store) -> tuple[str, list[Section]]:
         sections += differences_section.build(store, look, results)
         sections += [*examples_section.build(store), *attention_section.build(store, look)]
     if speed_measures.EXPERIMENT in experiments:
-        summaries.append(speed_section.summary(store, evidence.speed))
-        sections.append(speed_section.build(evidence.speed, evidence.qualities))
+        summaries.append(speed_section.summary(store, speed))
+        sections.append(speed_section.build(speed, quality))
     if accuracy.EXPERIMENT in experiments:
         summaries.append(long_range_section.summary(store, verdicts))
         sections += [*long_range_section.build(store, look, verdicts), *memory_section.build(store, look)]
     for section in sections:
         section.sources = behind(store, section.identifier)
-    opening = [scoreboard.build(store, results, evidence.speed)]
+    opening = [scoreboard.build(store, results, speed)]
     if experiments & {bleu_section.EXPERIMENT, speed_measures.EXPERIMENT, accuracy.EXPERIMENT}:
-        translations = translation_claims.verdicts(store, evidence)
-        judged = {"long_range": verdicts, "translation": translations, "speed": speed_verdicts}
-        opening.append(claims_section.build(store, sections, **judged))
+        parts = [
+            (claims.READING, verdicts),
+            (translation_claims.READING, judged(translation_claims.all_claims(store))),
+            (speed_claims.READING, judged(speed_claims.all_claims(speed, quality))),
+        ]
+        opening.append(claims_section.build(parts, sections))
     sections = [*filter(None, opening), models(look), *sections, *published_section.build(store)]
     sections += tuning_section.build(store) if accuracy.EXPERIMENT in experiments else []
     sections += provenance_section.build(store)

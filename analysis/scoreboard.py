@@ -4,9 +4,8 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
-from analysis.long_range.axes import MASTERED, axes, controls, main_axis, tasks_of
-from analysis.long_range.axis_words import at
-from analysis.long_range.wording import title
+from analysis.long_range.evidence import MASTERED, axes, controls, main_axis, tasks_of
+from analysis.long_range.wording import at, title
 from analysis.page.blocks import Best, Paragraph, Section, SectionLink, Table
 from analysis.page.labels import NONE, decimal, figure_name, label, ordered, whole
 from analysis.speed.runs import Median, Speed

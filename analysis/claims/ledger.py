@@ -2,113 +2,126 @@
 
 import math
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
-from analysis.claims.evidence import ABOVE, CONTRADICTED, NOT_DECIDED, SUPPORTED, Claim, Condition, Verdict, plain
-from analysis.long_range.section import Verdicts, drawn_in, figure_of
-from analysis.long_range.tables import effect_text
-from analysis.page.blocks import Anchor, Block, FigureLink, Paragraph, Section, Table
-from analysis.page.labels import NONE, decimal, listing
+from analysis.claims.verdict import (
+    ABOVE,
+    CONTRADICTED,
+    NOT_DECIDED,
+    SUPPORTED,
+    Claim,
+    Condition,
+    Line,
+    Rule,
+    Verdict,
+    Verdicts,
+    plain,
+)
+from analysis.page.blocks import Anchor, Block, FigureLink, Figures, Paragraph, Section, Table
+from analysis.page.labels import NONE, decimal, listing, with_span
 from analysis.statistics.intervals import Interval
-from analysis.store import Store
 
-EVERY = (
-    "A claim is decided by an interval, never by a mean (what no training changes and what is counted have one value). "
-    "Not decided means that a model was under-trained or still learning, that an interval crosses its line, or what "
-    "else the reason names. Of a model with one seed, what another training run would give is unknown. No correction "
-    "is made for the number of claims."
-)
-LONG_RANGE = (
-    "The margins for the synthetic tasks were fixed before their runs. Two conditions were added after the first of "
-    "them: that a model still learning when its budget ended is not called unable, and that shuffling is judged on "
-    "tasks run with and without positions alone. The margin for contrastive translation was fixed after a first look "
-    "at the scores of one suite, those for the softmax of random scores when it was known that its entropy falls. A "
-    "model below 0.99 at the easiest setting is under-trained. The intervals cover the choice of test examples and are "
-    "widened until they hold every seed."
-)
-TRANSLATION = (
-    "The rules on translation were written when the BLEU of one suite was known, so what they say of that suite is no "
-    "prediction; the rule for heads was written before any head was measured. The intervals are those of the paired "
-    "bootstrap over sentences (Koehn 2004), widened until they hold every seed."
-)
-SPEED = (
-    "Claims on speed hold for the machine, the kernels and the sizes that they were measured with, and for no other. "
-    "Their margins were fixed before the measurements. Their intervals cover the noise of the clock, or how far a "
-    "straight line on logarithmic axes is from the points (t interval of an exponent); counts of operations are exact."
+READING = (
+    "A claim is decided by an interval, never by a mean (exact counts have no interval). Not decided: a model was "
+    "under-trained or still learning, an interval crosses its line, or see the reason. With one seed, run-to-run "
+    "variation is unknown. No correction is made for the number of claims."
 )
 LEDGER = ["claim", "verdict", "effect (interval)", "why", "figure", "rule", "what would change the verdict"]
-UNTESTED = ["claim", "verdict", "why", "rule"]
-RULES = ["rule", "in full", "told by"]
+UNTESTED = ["claim", "verdict", "why", "needs", "rule"]
+RULES = ["rule", "in full", "source"]
 
-Row = tuple[Claim, Verdict, str]
 Numbers = Mapping[tuple[str, str], str]  # of rules, by their text and source
-Say = Callable[[Condition], str]
 
 
-def build(
-    store: Store,
-    before: Sequence[Section],
-    *,
-    long_range: Verdicts = (),
-    translation: Verdicts = (),
-    speed: Verdicts = (),
-) -> Section:
-    """`before` are the sections that hold the figures, so that a link leads somewhere."""
+def build(parts: Sequence[tuple[str, Verdicts]], before: Sequence[Section]) -> Section:
+    """For each question how its claims are to be read, and its verdicts; `before` are the sections with the figures."""
     drawn = drawn_in(block for section in before for block in section.blocks)
-    parts = ((LONG_RANGE, long_range), (TRANSLATION, translation), (SPEED, speed))
-    rows = [(c, v, figure_of(store, c, drawn)) for _, verdicts in parts for c, v in verdicts]
+    rows = [row for _, verdicts in parts for row in verdicts]
     texts = [text for text, verdicts in parts if any(verdict.tested for _, verdict in verdicts)]
-    blocks: list[Block] = [Paragraph(text) for text in (f"{counted(rows)} {EVERY}", *texts)]
     tested = [row for row in rows if row[1].tested]
     popular = [row for row in tested if not row[0].contrary]
     against = [row for row in tested if row[0].contrary]
     untested = [row for row in rows if not row[1].tested]
-    both = dict.fromkeys((claim.rule, claim.source) for claim, _, _ in [*popular, *against, *untested])
-    numbers = {rule: f"L{number}" for number, rule in enumerate(both, start=1)}
-    blocks += [ledger("Claims as commonly told.", popular, numbers)] if popular else []
+    rules = dict.fromkeys((in_full(claim.rule), claim.source) for claim, _ in [*popular, *against, *untested])
+    numbers = {rule: f"L{number}" for number, rule in enumerate(rules, start=1)}
+    blocks: list[Block] = [Paragraph(text) for text in (f"{counted(rows)} {READING}", *texts)]
+    blocks += [ledger("Claims as commonly told.", popular, numbers, drawn)] if popular else []
     caption = "Claims against the popular story: supported means that the story is wrong here."
-    blocks += [ledger(caption, against, numbers)] if against else []
+    blocks += [ledger(caption, against, numbers, drawn)] if against else []
     blocks += [missing(untested, numbers)] if untested else []
-    in_full = [[Anchor(numbers[rule, source]), rule, source] for rule, source in both]
-    blocks.append(
-        Table("The rules in full: what each effect is, and who tells the claim.", RULES, in_full, 3, wrap=True)
-    )
+    full = [[Anchor(number), *rule] for rule, number in numbers.items()]
+    blocks.append(Table("The rules in full.", RULES, full, 3, wrap=True))
     return Section("claims", "Claims", blocks)
 
 
-def counted(rows: Sequence[Row]) -> str:
-    outcomes = Counter(verdict.outcome if verdict.tested else "not tested" for _, verdict, _ in rows)
+def drawn_in(blocks: Iterable[Block]) -> set[str]:
+    return {figure.name for block in blocks if isinstance(block, Figures) for figure in block.figures}
+
+
+def counted(rows: Verdicts) -> str:
+    outcomes = Counter(verdict.outcome if verdict.tested else "not tested" for _, verdict in rows)
     found = [f"{outcomes[name]} {name}" for name in (SUPPORTED, CONTRADICTED, NOT_DECIDED, "not tested")]
     return f"Of {len(rows)} claims: {listing(found)} by this suite."
 
 
-def ledger(caption: str, rows: Sequence[Row], numbers: Numbers) -> Table:
+def ledger(caption: str, rows: Verdicts, numbers: Numbers, drawn: set[str]) -> Table:
     lines = [
-        [
-            claim.text,
-            verdict.outcome,
-            effect_text(verdict.effect),
-            verdict.reason,
-            FigureLink(figure) if figure else NONE,
-            in_short(claim, numbers),
-            what_changes(verdict),
-        ]
-        for claim, verdict, figure in rows
+        [*cells(claim, verdict, drawn), in_short(claim, numbers), what_changes(verdict)] for claim, verdict in rows
     ]
     return Table(caption, LEDGER, lines, left=len(LEDGER), wrap=True)
 
 
-def missing(rows: Sequence[Row], numbers: Numbers) -> Table:
-    """Claims that nothing was run for: what is missing would change the verdict."""
-    lines = [[claim.text, verdict.outcome, verdict.reason, in_short(claim, numbers)] for claim, verdict, _ in rows]
-    caption = "Claims that no finished run of this suite tests; what the reason names, once run, decides them."
+def verdict_table(caption: str, rows: Verdicts, drawn: set[str]) -> Table:
+    """Claims with their verdicts, without the rules."""
+    return Table(caption, LEDGER[:5], [cells(*row, drawn) for row in rows], left=5, wrap=True)
+
+
+def cells(claim: Claim, verdict: Verdict, drawn: set[str]) -> list[str]:
+    figure = FigureLink(claim.figure) if claim.figure in drawn else NONE
+    return [claim.text, verdict.outcome, effect_text(verdict.effect), verdict.reason, figure]
+
+
+def effect_text(effect: Interval | None) -> str:
+    if effect is None:
+        return NONE
+    if abs(effect.value) < 0.001 and max(abs(effect.low), abs(effect.high)) < 0.001:
+        return f"{effect.value:.2g} ({effect.low:.2g} to {effect.high:.2g})"
+    return with_span(effect, 3)
+
+
+def missing(rows: Verdicts, numbers: Numbers) -> Table:
+    """Claims that nothing was run for."""
+    lines = [
+        [claim.text, verdict.outcome, verdict.reason, needs(claim), in_short(claim, numbers)] for claim, verdict in rows
+    ]
+    caption = "Claims that no finished run of this suite tests."
     return Table(caption, UNTESTED, lines, left=len(UNTESTED), wrap=True)
 
 
+def needs(claim: Claim) -> str:
+    experiment, task, metric = claim.needs
+    return f"{experiment}: {metric.replace('_', ' ')}{f' on {task}' if task else ''}"
+
+
+def in_full(rule: Rule) -> str:
+    """Everything a rule holds, in sentences made from its lines."""
+    parts = [f"Effect: {rule.effect}", decides(rule)]
+    parts += [f"Decided only where {listing([str(power) for power in rule.power])}"] if rule.power else []
+    parts += [str(part) for part in (rule.learning, rule.note) if part]
+    return " ".join(f"{part}." for part in parts)
+
+
 def in_short(claim: Claim, numbers: Numbers) -> str:
-    """The number of the rule, and of its text the lines that decide."""
-    decides = claim.rule[claim.rule.index("Supported if") :].split(". ")[0].split("; not decided")[0].removesuffix(".")
-    return f"{numbers[claim.rule, claim.source]}. {decides}."
+    """The number of the rule, and its lines."""
+    return f"{numbers[in_full(claim.rule), claim.source]}. {decides(claim.rule)}."
+
+
+def decides(rule: Rule) -> str:
+    """Supported if the interval lies above 1.5; contradicted if it lies below 1.5"""
+    name = names(rule.lines)
+    supported = joined([(line.what, f"lies {inside(line)}") for line in rule.lines], "and")
+    contradicted = joined([(name(line), f"lies {beyond(line)}") for line in rule.lines if breakable(line)], "or")
+    return f"Supported if {supported}; contradicted if {contradicted}"
 
 
 def what_changes(verdict: Verdict) -> str:
@@ -116,54 +129,61 @@ def what_changes(verdict: Verdict) -> str:
     conditions = verdict.conditions
     if verdict.needed or not conditions:
         return verdict.needed
+    name = names([condition.line for condition in conditions])
     unmet = [condition for condition in conditions if not condition.met]
-    broken = [condition for condition in conditions if condition.broken]
-    breakable = [condition for condition in conditions if not math.isnan(condition.breaking)]
-    named = len({condition.what for condition in conditions}) > 1
-    contradicted = f"contradicted if {joined(breakable, beyond, 'or', again(named))}" if breakable else ""
+    lay_beyond = [(name(c.line), f"lay {beyond(c.line)}") for c in conditions if breakable(c.line)]
+    contradicted = f"contradicted if {joined(lay_beyond, 'or')}" if lay_beyond else ""
     if verdict.outcome == SUPPORTED:
-        first, second = f"Not decided if {joined(conditions, reached, 'or', in_full)}", contradicted
+        first = f"Not decided if {joined([(measured(c), reached(c.line)) for c in conditions], 'or')}"
+        second = contradicted
     elif verdict.outcome == CONTRADICTED:
-        first = f"Not decided if {joined(broken, reached_again, 'and', in_full)}"
-        second = f"supported if {joined(unmet, inside, 'and', again(named))}"
+        broken = [(measured(c), reached_again(c.line)) for c in conditions if c.broken]
+        first = f"Not decided if {joined(broken, 'and')}"
+        second = f"supported if {joined([(name(c.line), f'lay {inside(c.line)}') for c in unmet], 'and')}"
     else:
-        first, second = f"Supported if {joined(unmet, inside, 'and', in_full)}", contradicted
+        first = f"Supported if {joined([(measured(c), f'lay {inside(c.line)}') for c in unmet], 'and')}"
+        second = contradicted
     return f"{first}; {second}." if second else f"{first}."
 
 
-def joined(conditions: Sequence[Condition], say: Say, by: str, subject: Say) -> str:
-    """Each condition said of its quantity, which is named once where several in a row are of the same."""
-    parts: list[str] = []
+def names(lines: Sequence[Line]) -> Callable[[Line], str]:
+    """How a quantity that was named before is called: by its name where there are several."""
+    several = len({line.what for line in lines}) > 1
+    return lambda line: line.what if several else "it"
+
+
+def joined(parts: Sequence[tuple[str, str]], by: str) -> str:
+    """What is said of each quantity, which is named once where several parts in a row are about the same."""
+    texts: list[str] = []
     last = ""
-    for condition in conditions:
-        parts.append(say(condition) if condition.what == last else f"{subject(condition)} {say(condition)}")
-        last = condition.what
-    return f" {by} ".join(parts)
+    for subject, text in parts:
+        texts.append(text if subject == last else f"{subject} {text}")
+        last = subject
+    return f" {by} ".join(texts)
 
 
-def in_full(condition: Condition) -> str:
-    return f"{condition.what} ({ends(condition.interval)})"
+def measured(condition: Condition) -> str:
+    return f"{condition.line.what} ({ends(condition.interval)})"
 
 
-def again(named: bool) -> Say:
-    """A quantity that was named before: by its name where there are several."""
-    return lambda condition: condition.what if named else "it"
+def breakable(line: Line) -> bool:
+    return not math.isnan(line.breaking)
 
 
-def reached(condition: Condition) -> str:
-    return f"reached {'down' if condition.side == ABOVE else 'up'} to {plain(condition.line)}"
+def reached(line: Line) -> str:
+    return f"reached {'down' if line.side == ABOVE else 'up'} to {plain(line.at)}"
 
 
-def reached_again(condition: Condition) -> str:
-    return f"reached {'up' if condition.side == ABOVE else 'down'} to {plain(condition.breaking)}"
+def reached_again(line: Line) -> str:
+    return f"reached {'up' if line.side == ABOVE else 'down'} to {plain(line.breaking)}"
 
 
-def inside(condition: Condition) -> str:
-    return f"lay {condition.side} {plain(condition.line)}"
+def inside(line: Line) -> str:
+    return f"{line.side} {plain(line.at)}"
 
 
-def beyond(condition: Condition) -> str:
-    return f"lay {condition.other_side} {plain(condition.breaking)}"
+def beyond(line: Line) -> str:
+    return f"{line.other_side} {plain(line.breaking)}"
 
 
 def ends(interval: Interval) -> str:

@@ -3,11 +3,20 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
-from analysis.long_range.axes import EXPERIMENT, Point, axes, by_seed, numeric, of_system, rows_of, systems_of, tasks_of
-from analysis.long_range.axis_words import heading, quantity
+from analysis.long_range.evidence import (
+    EXPERIMENT,
+    Point,
+    axes,
+    by_seed,
+    numeric,
+    of_system,
+    rows_of,
+    systems_of,
+    tasks_of,
+)
 from analysis.long_range.softmax_scaling import scaling
 from analysis.long_range.tables import at_points
-from analysis.long_range.wording import title
+from analysis.long_range.wording import heading, quantity, title
 from analysis.page.blocks import Block, Figures, Heading, Paragraph, Section, Table
 from analysis.page.figures import Figure, by_x
 from analysis.page.labels import NONE, Look, label

@@ -1,31 +1,29 @@
 """Long range: one section of the page for each task, from the question to curves, tables, controls and verdicts."""
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
-from analysis.claims.evidence import CONTRADICTED, NOT_DECIDED, SUPPORTED, Claim, Verdict
+from analysis.claims.ledger import drawn_in, verdict_table
+from analysis.claims.verdict import CONTRADICTED, NOT_DECIDED, SUPPORTED, Verdicts
 from analysis.long_range import networks as network_settings
+from analysis.long_range import sentences as words
 from analysis.long_range import tables
-from analysis.long_range import wording as words
-from analysis.long_range.axes import (
+from analysis.long_range.evidence import (
     EXPERIMENT,
     Axis,
     Control,
     axes,
     controls,
-    is_kind_of,
-    main_axis,
     one_answer,
     systems_of,
     tasks_of,
 )
-from analysis.long_range.axis_words import heading, quantity
+from analysis.long_range.wording import heading, is_kind_of, quantity, question, title
 from analysis.page.blocks import Block, Figures, Heading, Notice, Paragraph, Section
 from analysis.page.figures import Figure, Line, by_x, learning_curve
 from analysis.page.labels import NAMES, Look, VariantLook, figure_name, listing, ordered
 from analysis.store import Store, System
 
-Verdicts = Sequence[tuple[Claim, Verdict]]
 METRICS = ("token_accuracy", "exact_match", "squared_error", "contrastive_accuracy", "contrastive_accuracy_mean")
 DRAWN = METRICS[:4]
 JUDGED = ("token_accuracy", "contrastive_accuracy")  # what sentences and ablations speak of
@@ -59,15 +57,15 @@ def task_section(store: Store, look: Look, task: str, verdicts: Verdicts) -> Sec
     evidence += [table for table in [tables.over_all_pairs(store, task, systems)] if table]
     evidence += ablations(store, measured, known)
     drawn = drawn_in(evidence)
-    texts = [words.question(task), *in_words(task, main, known)]
+    texts = [question(task), *in_words(task, main, known)]
     texts += ["The exact match equals the accuracy everywhere, so it is not shown again."] if repeated else []
     blocks: list[Block] = [Paragraph(text) for text in texts if text]
     if not measured:
         blocks.append(Notice("The finished runs of this task recorded no accuracy."))
-    about = [(c, v, figure_of(store, c, drawn)) for c, v in verdicts if c.task == task]
+    about = [row for row in verdicts if row[0].needs.task == task]
     if about:
         blocks.append(
-            tables.verdict_table("Claims that rest on this task; the rules stand in the section on claims.", about)
+            verdict_table("Claims that rest on this task; their rules are in the section on claims.", about, drawn)
         )
     blocks += evidence
     settings = network_settings.table(store, task, systems)
@@ -78,7 +76,7 @@ def task_section(store: Store, look: Look, task: str, verdicts: Verdicts) -> Sec
             tables.control_table(store, task, systems, known),
         ]
         blocks += learning_curves(store, look, task)
-    return Section(figure_name("task", task), words.title(task), blocks)
+    return Section(figure_name("task", task), title(task), blocks)
 
 
 def in_words(task: str, main: Sequence[Axis], known: dict[System, Control]) -> list[str]:
@@ -94,25 +92,6 @@ def in_words(task: str, main: Sequence[Axis], known: dict[System, Control]) -> l
     if known or not task.startswith("contrastive-"):
         texts.append(words.under_trained(ordered(s for axis in main for s in axis.curves), known))
     return texts
-
-
-def drawn_in(blocks: Iterable[Block]) -> set[str]:
-    return {figure.name for block in blocks if isinstance(block, Figures) for figure in block.figures}
-
-
-def figure_of(store: Store, claim: Claim, drawn: set[str]) -> str:
-    """The name of the figure that shows a claim's evidence, empty if none was drawn."""
-    if claim.figure:
-        return claim.figure if claim.figure in drawn else ""
-    found = axes(store, claim.task, claim.metric)
-    if not found:
-        return claim.metric if claim.metric in drawn else ""
-    name = main_axis(found, claim.vary).name
-    if claim.metric == "gradient_reach":
-        name = "distance, at initialisation"
-    model = "transformer" if claim.group else ""
-    figure = figure_name(claim.metric, claim.task, name, model, claim.group)
-    return figure if figure in drawn else ""
 
 
 def axis_blocks(look: Look, measured: Sequence[Axis]) -> list[Block]:
@@ -235,7 +214,7 @@ def summary(store: Store, verdicts: Verdicts) -> str:
         return f"No long-range run of the suite {store.suite} has finished yet."
     first = next((axis for task in tasks for axis in axes(store, task) if not axis.single), None)
     bases = first.only([system for system in first.curves if system.variant == "base"]) if first else None
-    held = f"on {words.title(bases.task).lower()}, {words.held_briefly(bases)}; " if bases and bases.curves else ""
+    held = f"on {title(bases.task).lower()}, {words.held_briefly(bases)}; " if bases and bases.curves else ""
     outcomes = [verdict.outcome for _, verdict in verdicts]
     numbers = listing([f"{outcomes.count(o)} {o}" for o in (SUPPORTED, CONTRADICTED, NOT_DECIDED)])
     return f"Long range: {held}of {len(outcomes)} claims on it {numbers}."

@@ -6,7 +6,7 @@ from itertools import pairwise
 
 import pandas as pd
 
-from analysis.long_range.axes import Point, by_seed, of_system, random_scores, rows_of, systems_of, tasks_of
+from analysis.long_range.evidence import Point, by_seed, of_system, random_scores, rows_of, systems_of, tasks_of
 from analysis.long_range.section import group_of
 from analysis.long_range.wording import title
 from analysis.page.blocks import Block, Figures, Heading, Paragraph, Table

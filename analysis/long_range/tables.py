@@ -3,12 +3,11 @@
 import math
 from collections.abc import Mapping, Sequence
 
-from analysis.claims.evidence import Claim, Verdict
-from analysis.long_range.axes import MASTERED, Axis, Control, Point, by_seed, is_kind_of, of_system, reach, rows_of
-from analysis.long_range.axis_words import heading, most, point, settings
-from analysis.page.blocks import FigureLink, Table
+from analysis.long_range.evidence import MASTERED, Axis, Control, Point, by_seed, of_system, reach, rows_of
+from analysis.long_range.wording import heading, is_kind_of, most, point, settings
+from analysis.page.blocks import Table
 from analysis.page.labels import NONE, decimal, duration, label, ordered, span, together, whole, with_span
-from analysis.statistics.intervals import Interval, pooled, t_interval
+from analysis.statistics.intervals import pooled, t_interval
 from analysis.store import Store, System
 
 NAMES = {
@@ -171,26 +170,3 @@ def over_all_pairs(store: Store, task: str, systems: Sequence[System]) -> Table 
         return None
     caption = f"Share of {whole(pairs)} pairs in which the right translation is the more probable; guessing gives 0.5."
     return Table(caption, ["model", *(NAMES[metric] for metric in metrics)], rows)
-
-
-def effect_text(effect: Interval | None) -> str:
-    if effect is None:
-        return NONE
-    if abs(effect.value) < 0.001 and max(abs(effect.low), abs(effect.high)) < 0.001:
-        return f"{effect.value:.2g} ({effect.low:.2g} to {effect.high:.2g})"
-    return with_span(effect, 3)
-
-
-def verdict_table(caption: str, rows: Sequence[tuple[Claim, Verdict, str]]) -> Table:
-    """Claims with their verdicts; the third of each row is the name of the figure that shows the evidence, or empty."""
-    lines = [
-        [
-            claim.text,
-            verdict.outcome,
-            effect_text(verdict.effect),
-            verdict.reason,
-            FigureLink(figure) if figure else NONE,
-        ]
-        for claim, verdict, figure in rows
-    ]
-    return Table(caption, ["claim", "verdict", "effect", "why", "evidence"], lines, left=5, wrap=True)

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from analysis.long_range.axes import EXPERIMENT, systems_of, tasks_of
+from analysis.long_range.evidence import EXPERIMENT, systems_of, tasks_of
 from analysis.long_range.networks import CHOSEN, part, shown
 from analysis.long_range.wording import title
 from analysis.page.blocks import Block, Heading, Listing, Notice, Paragraph, Section, Table

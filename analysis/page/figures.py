@@ -19,7 +19,7 @@ from matplotlib.figure import Figure as Canvas
 from matplotlib.ticker import EngFormatter, FuncFormatter, LogLocator, MaxNLocator, NullFormatter
 from numpy.typing import NDArray
 
-from analysis.long_range.axes import Point
+from analysis.long_range.evidence import Point
 from analysis.page.labels import Look, label
 from analysis.statistics.intervals import Interval
 from analysis.store import System

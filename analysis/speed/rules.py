@@ -1,40 +1,42 @@
-"""The decision rules of the claims about speed: each makes a judge that looks at the evidence."""
+"""The rules of the claims about speed: what each measures, its lines, and what it needs to show either outcome."""
 
 import math
 from collections.abc import Mapping, Sequence
 
-from analysis.claims.evidence import (
+from analysis.claims.verdict import (
     ABOVE,
+    AT_LEAST,
     ATTENTION,
     BELOW,
+    INTERVAL,
     LSTM,
     TRANSFORMER,
-    Condition,
-    Evidence,
+    Finding,
+    Line,
     NotRun,
+    Power,
+    Rule,
     Undecided,
-    Verdict,
-    above,
-    below,
-    decided,
 )
-from analysis.long_range.rules import Judge
 from analysis.page.labels import decimal, label, listing, whole
-from analysis.speed.quality import Quality
-from analysis.speed.runs import Speed, growth, ratio, round_ratios
+from analysis.speed.quality import NEAR_THE_TOP, Quality
+from analysis.speed.runs import STEP, Speed, growth, ratio, round_ratios
 from analysis.speed.scaling_laws import Fit, over, power_law, upper_half
 from analysis.speed.wording import RATE, milliseconds, operations, text_title, times
 from analysis.statistics.intervals import Interval
 from analysis.store import System
 from experiments.record.files import is_number
 
+LATENCY, COUNTED = "greedy_seconds_per_token", "flops_per_step"
 GROWS = 0.1  # an exponent above it is growth
 QUADRATIC = 1.5  # the exponent of one sequence's cost half-way between linear and quadratic
 FASTER = 1.1  # a ratio that matters
 PROPORTIONAL = 0.8  # efficiency from which several devices are said to be proportionally faster
 CONSTANT = 1.2  # a cost a token that changes by less than this factor is called constant
-FEWEST, WIDEST = 4, 8  # lengths, and the factor between the shortest and the longest, for an exponent over all
-LONGEST = 3  # lengths for an exponent over the longer half
+FEWEST = Power("the number of common lengths", AT_LEAST, 4)
+WIDEST = Power("the longest of them over the shortest", AT_LEAST, 8)
+LONGEST = Power("the number of lengths in the longer half", AT_LEAST, 3)
+BEYOND = Power("the longest length over the width", ABOVE, 1)
 
 
 def values(speed: Speed, system: System, metric: str) -> Mapping[float, float]:
@@ -44,86 +46,99 @@ def values(speed: Speed, system: System, metric: str) -> Mapping[float, float]:
     return found
 
 
-def fitted(curve: Mapping[float, float], fewest: int) -> Fit:
+def fitted(curve: Mapping[float, float], fewest: float) -> Fit:
     fit = power_law(curve)
     if fit is None or fit.points < fewest:
         raise NotRun(f"fewer than {fewest} lengths")
     return fit
 
 
-def waiting(evidence: Evidence) -> Verdict:
+def waiting(speed: Speed) -> Rule:
     """The LSTM's step time grows with length at fixed tokens, and faster than the Transformer's."""
-    speed = evidence.speed
-    recurrent, parallel = (values(speed, system, "step_seconds") for system in (LSTM, TRANSFORMER))
-    shared = over(recurrent, parallel)
-    if len(shared) < FEWEST or max(shared) < WIDEST * min(shared):
-        raise NotRun(f"fewer than {FEWEST} common lengths over a factor of {WIDEST}")
-    own = fitted({n: recurrent[n] for n in shared}, FEWEST).exponent
-    other = fitted({n: parallel[n] for n in shared}, FEWEST).exponent
-    apart = fitted(shared, FEWEST).exponent
-    reason = (
-        f"exponent of step time {times(own)} for the LSTM, {times(other)} for the Transformer, lengths "
-        f"{min(shared):g} to {max(shared):g}"
+
+    def measure() -> Finding:
+        recurrent, parallel = (values(speed, system, STEP) for system in (LSTM, TRANSFORMER))
+        shared = over(recurrent, parallel)
+        if len(shared) < FEWEST.at or max(shared) < WIDEST.at * min(shared):
+            raise NotRun(f"fewer than {FEWEST.at} common lengths over a factor of {WIDEST.at}")
+        own = fitted({n: recurrent[n] for n in shared}, FEWEST.at).exponent
+        other = fitted({n: parallel[n] for n in shared}, FEWEST.at).exponent
+        apart = fitted(shared, FEWEST.at).exponent
+        reason = (
+            f"exponent of step time {times(own)} for the LSTM, {times(other)} for the Transformer, lengths "
+            f"{min(shared):g} to {max(shared):g}"
+        )
+        return Finding(reason, apart, [own, apart])
+
+    effect = (
+        "exponent of the LSTM's step time in length, at a fixed number of tokens per batch, minus that of the "
+        "Transformer (slope of their ratio), over all common lengths, with t intervals"
     )
-    return decided(
-        reason,
-        apart,
-        Condition("the exponent of the LSTM", own, ABOVE, GROWS),
-        Condition("the difference of the exponents", apart, ABOVE, 0),
-    )
+    lines = [
+        Line("the exponent of the LSTM", ABOVE, GROWS),
+        Line("the difference of the exponents", ABOVE, 0),
+    ]
+    return Rule(effect, lines, measure, [FEWEST, WIDEST])
 
 
-def quadratic(metric: str, system: System = TRANSFORMER) -> Judge:
+def quadratic(speed: Speed, metric: str, system: System, what: str) -> Rule:
     """The cost of one sequence is nearer to n² than to n over the longer half of the lengths."""
 
-    def judge(evidence: Evidence) -> Verdict:
-        speed = evidence.speed
+    def measure() -> Finding:
         longest = upper_half(values(speed, system, metric))
-        at_fixed_tokens = fitted(longest, LONGEST).exponent
+        at_fixed_tokens = fitted(longest, LONGEST.at).exponent
         one = Interval(*(1 + exponent for exponent in at_fixed_tokens))
         ended = speed.out_of_memory("length", system)
         memory = f", out of memory at {min(ended):g}" if ended else ""
-        reason = f"lengths {min(longest):g} to {max(longest):g}{memory}, width {width_in_words(speed)}"
-        flops = speed.curve("length", system, "flops_per_step")
+        width = listing([f"{value:g}" for value in widths(speed)] or ["not recorded"])
+        reason = f"lengths {min(longest):g} to {max(longest):g}{memory}, width {width}"
+        flops = speed.curve("length", system, COUNTED)
         counted = power_law({n: flops[n].value for n in longest if n in flops})
-        if counted and metric == "step_seconds":
+        if counted and metric == STEP:
             reason += f"; by the operations counted it would be {decimal(1 + counted.exponent.value, 2)}"
-        return above(one, QUADRATIC, reason)
+        return Finding(reason, one)
 
-    return judge
-
-
-def width_in_words(speed: Speed) -> str:
-    found = widths(speed)
-    return listing([f"{value:g}" for value in found]) if found else "not recorded"
+    effect = (
+        f"exponent in length of the {what} of one sequence over the longer half of the lengths, with its t interval: 1 "
+        "more than the exponent of a batch of a fixed number of tokens. 1 is linear, 2 quadratic"
+    )
+    note = (
+        "Terms linear in length lower the exponent until length exceeds width: the rule judges the cost at the lengths "
+        "measured, not the limit"
+    )
+    return Rule(effect, [Line(INTERVAL, ABOVE, QUADRATIC)], measure, [LONGEST], note=note)
 
 
 def widths(speed: Speed) -> list[float]:
     return [float(value) for value in speed.held("length", "width") if is_number(value)]
 
 
-def attention_is_not_faster(evidence: Evidence) -> Verdict:
+def attention_is_not_faster(speed: Speed) -> Rule:
     """Tokens/s of the LSTM with attention over those of the LSTM, on real sentences."""
-    speed = evidence.speed
-    tasks = [task for task in speed.kind("text") if {LSTM, ATTENTION} <= set(speed.systems(task))]
-    if not tasks:
-        raise NotRun("LSTM and LSTM + attention on real sentences")
-    task = tasks[0]
-    pair = [speed.series(task, system, RATE, "loop", "bare") for system in (ATTENTION, LSTM)]
-    rates = [series.median.value for series in pair]
-    if any(map(math.isnan, rates)):
-        raise NotRun(f"no bare step of both on {text_title(task)}")
-    reason = f"{whole(rates[0])} against {whole(rates[1])} target tokens/s on {text_title(task)}"
-    rounds = len(round_ratios(*pair))
-    reason += f", {rounds} rounds" if rounds else ""
-    return below(ratio(*pair), FASTER, reason)
+
+    def measure() -> Finding:
+        tasks = [task for task in speed.kind("text") if {LSTM, ATTENTION} <= set(speed.systems(task))]
+        if not tasks:
+            raise NotRun("LSTM and LSTM + attention on real sentences")
+        pair = [speed.series(tasks[0], system, RATE, "loop", "bare") for system in (ATTENTION, LSTM)]
+        rates, where = [series.median.value for series in pair], text_title(tasks[0])
+        if any(map(math.isnan, rates)):
+            raise NotRun(f"no bare step of both on {where}")
+        reason = f"{whole(rates[0])} against {whole(rates[1])} target tokens/s on {where}"
+        rounds = len(round_ratios(*pair))
+        return Finding(reason + (f", {rounds} rounds" if rounds else ""), ratio(*pair))
+
+    effect = (
+        "target tokens/s of the LSTM + attention over those of the LSTM, bare step on real sentences, 32-bit, with the "
+        "bootstrap interval of the median over rounds that timed both, else from quartiles"
+    )
+    return Rule(effect, [Line(INTERVAL, BELOW, FASTER)], measure)
 
 
-def proportional(kind: str, *, on_gpus: bool) -> Judge:
+def proportional(speed: Speed, kind: str, *, on_gpus: bool) -> Rule:
     """The efficiency of the base model that scales worst, at the largest number of processes, each on a GPU or none."""
 
-    def judge(evidence: Evidence) -> Verdict:
-        speed = evidence.speed
+    def measure() -> Finding:
         found = {s: efficiency(speed, s, kind) for s in speed.bases("devices")}
         shares = {s: (n, share) for s, pair in found.items() if pair for n, share in [pair]}
         if not shares:
@@ -131,11 +146,14 @@ def proportional(kind: str, *, on_gpus: bool) -> Judge:
         if on_gpus and not has_gpus(speed):
             raise NotRun("no GPUs; what was measured are processes that share the cores of one CPU")
         each = listing([f"{label(s)} {decimal(share.value, 2)} on {n:g}" for s, (n, share) in shares.items()])
-        reason = f"{'GPUs' if on_gpus else 'CPU processes, no GPU'}: {each}"
         worst = min((share for _, share in shares.values()), key=lambda share: share.value)
-        return above(worst, PROPORTIONAL, reason)
+        return Finding(f"{'GPUs' if on_gpus else 'CPU processes, no GPU'}: {each}", worst)
 
-    return judge
+    effect = (
+        f"{kind}-scaling efficiency of the base model that scales worst, at the largest number of processes, with the "
+        "bootstrap interval of the median over rounds, else from quartiles"
+    )
+    return Rule(effect, [Line(INTERVAL, ABOVE, PROPORTIONAL)], measure)
 
 
 def has_gpus(speed: Speed) -> bool:
@@ -155,76 +173,86 @@ def efficiency(speed: Speed, system: System, kind: str) -> tuple[float, Interval
     return n, Interval(*(times / n for times in speed_up))
 
 
-def faster_to_quality(what: str) -> Judge:
+def faster_to_quality(qualities: Sequence[Quality], what: str) -> Rule:
     """What the LSTM + attention spends over what the Transformer spends to the highest BLEU both reach."""
+    in_seconds = what == "seconds"
 
-    def judge(evidence: Evidence) -> Verdict:
-        found = [q for q in evidence.qualities if {ATTENTION, TRANSFORMER} <= set(q.curves)]
+    def measure() -> Finding:
+        found = [q for q in qualities if {ATTENTION, TRANSFORMER} <= set(q.curves)]
         if not found:
             raise NotRun("no validation BLEU of the Transformer and the LSTM + attention")
         quality = found[0]
-        if what == "seconds" and quality.flaws:
+        if in_seconds and quality.flaws:
             reason = f"times on {quality.task} cannot be compared: {'; '.join(quality.flaws)}"
             raise Undecided(reason, "The same runs one after another on one machine with as many threads each.")
-        spent = quality.ratio(ATTENTION, TRANSFORMER, what)
+        spent = quality.ratio(ATTENTION, TRANSFORMER, "seconds" if in_seconds else "flops")
         if spent is None:
-            missing = "FLOPs a target token were not counted for both" if what == "flops" else "no seed of both"
+            missing = "no seed of both" if in_seconds else "FLOPs a target token were not counted for both"
             raise NotRun(f"{missing} on {quality.task}")
-        return above(spent, FASTER, said(quality, ATTENTION, what))
+        return Finding(said(quality, in_seconds), spent)
 
-    return judge
+    *others, last = (f"{100 * share:.0f}" for share in NEAR_THE_TOP)
+    effect = (
+        f"{what} that the LSTM + attention needs to the highest validation BLEU both reach, over those of the "
+        f"Transformer; lowest and highest over seeds and over {', '.join(others)} and {last} % of that BLEU"
+    )
+    note = "Not decided where other runs shared the machine, or threads or machines differ" if in_seconds else ""
+    return Rule(effect, [Line(INTERVAL, ABOVE, FASTER)], measure, note=note)
 
 
-def said(quality: Quality, slow: System, what: str) -> str:
-    level = min(quality.best(slow), quality.best(TRANSFORMER))
-    seeds = [seed for seed in quality.curves[slow] if seed in quality.curves[TRANSFORMER]]
+def said(quality: Quality, in_seconds: bool) -> str:
+    level = min(quality.best(system) for system in (ATTENTION, TRANSFORMER))
+    seed = next(seed for seed in quality.curves[ATTENTION] if seed in quality.curves[TRANSFORMER])
     each = []
-    for system in (slow, TRANSFORMER):
-        spent = quality.spent(system, seeds[0], level)
+    for system in (ATTENTION, TRANSFORMER):
+        spent = quality.spent(system, seed, level)
         if spent:
-            amount = f"{whole(spent.seconds)} s" if what == "seconds" else operations(spent.flops)
+            amount = f"{whole(spent.seconds)} s" if in_seconds else operations(spent.flops)
             each.append(f"{label(system)} {amount}")
-    return f"{quality.task} to BLEU {decimal(level)}: {', '.join(each)} (seed {seeds[0]})"
+    return f"{quality.task} to BLEU {decimal(level)}: {', '.join(each)} (seed {seed})"
 
 
-def constant_at_decoding(evidence: Evidence) -> Verdict:
+def constant_at_decoding(speed: Speed) -> Rule:
     """A token's latency at the largest length over that at the smallest: LSTM unchanged, Transformer grown."""
-    speed = evidence.speed
-    grown = {system: latency_growth(speed, system) for system in (LSTM, TRANSFORMER)}
-    lstm, transformer = grown[LSTM], grown[TRANSFORMER]
-    curve = speed.curve("decoding", LSTM, "greedy_seconds_per_token", "length")
-    reason = (
-        f"greedy, length {min(curve):g} to {max(curve):g}: ×{times(lstm)} for the LSTM, ×{times(transformer)} for the "
-        f"Transformer; {milliseconds(curve[max(curve)].value)} ms a token for the LSTM at the end"
-    )
-    return decided(
-        reason,
-        transformer,
-        Condition("the growth of the Transformer", transformer, ABOVE, CONSTANT),
-        Condition("that of the LSTM", lstm, BELOW, CONSTANT),
-    )
+
+    def measure() -> Finding:
+        lstm, transformer = (latency_growth(speed, system) for system in (LSTM, TRANSFORMER))
+        curve = speed.curve("decoding", LSTM, LATENCY, "length")
+        reason = (
+            f"greedy, length {min(curve):g} to {max(curve):g}: ×{times(lstm)} for the LSTM, ×{times(transformer)} for "
+            f"the Transformer; {milliseconds(curve[max(curve)].value)} ms a token for the LSTM at the end"
+        )
+        return Finding(reason, transformer, [transformer, lstm])
+
+    effect = "the Transformer's latency per token at the largest length over that at the smallest, greedy"
+    lines = [Line("the growth of the Transformer", ABOVE, CONSTANT), Line("that of the LSTM", BELOW, CONSTANT)]
+    return Rule(effect, lines, measure)
 
 
 def latency_growth(speed: Speed, system: System) -> Interval:
-    grown = growth(speed, "decoding", system, "greedy_seconds_per_token")
+    grown = growth(speed, "decoding", system, LATENCY)
     if grown is None:
         raise NotRun(f"decoding of {label(system)} at more than one length")
     return grown
 
 
-def fewer_operations(evidence: Evidence) -> Verdict:
+def fewer_operations(speed: Speed) -> Rule:
     """Operations of a step of the LSTM over those of the Transformer at the lengths above the width; exact counts."""
-    speed = evidence.speed
-    counts = over(*(values(speed, system, "flops_per_step") for system in (LSTM, TRANSFORMER)))
-    found = widths(speed)
-    if not found:
-        raise Undecided("the width of the models was not recorded", "Runs that record it.")
-    beyond: Sequence[float] = [n for n in counts if n > max(found)]
-    if not beyond:
-        raise NotRun(f"no length above the width {max(found):g}")
-    effect = Interval(counts[max(beyond)], math.nan, math.nan)
-    each = ", ".join(f"{decimal(counts[n], 2)} at {n:g}" for n in sorted(counts) if n in beyond)
-    reason = f"operations of a step, LSTM over Transformer, above width {max(found):g}: {each}"
-    ratios = [counts[n] for n in beyond]
-    every = Interval(effect.value, min(ratios), max(ratios))
-    return decided(reason, effect, Condition("the ratio at the lengths above the width", every, BELOW, 1))
+
+    def measure() -> Finding:
+        counts = over(*(values(speed, system, COUNTED) for system in (LSTM, TRANSFORMER)))
+        found = widths(speed)
+        if not found:
+            raise Undecided("the width of the models was not recorded", "Runs that record it.")
+        width = max(found)
+        ratios = {n: counts[n] for n in sorted(counts) if n > width * BEYOND.at}
+        if not ratios:
+            raise NotRun(f"no length above the width {width:g}")
+        last = ratios[max(ratios)]
+        each = ", ".join(f"{decimal(value, 2)} at {n:g}" for n, value in ratios.items())
+        reason = f"operations of a step, LSTM over Transformer, above width {width:g}: {each}"
+        every = Interval(last, min(ratios.values()), max(ratios.values()))
+        return Finding(reason, Interval(last, math.nan, math.nan), [every])
+
+    effect = "counted operations of the LSTM's step over those of the Transformer's at the longest length; exact"
+    return Rule(effect, [Line("the ratio at the lengths above the width", BELOW, 1)], measure, [BEYOND])

@@ -2,7 +2,7 @@
 
 import math
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -51,6 +51,12 @@ def difference(first: Interval, second: Interval) -> Interval:
     low = math.hypot(first.value - first.low, second.high - second.value)
     high = math.hypot(first.high - first.value, second.value - second.low)
     return Interval(value, value - low, value + high)
+
+
+def any_two_seeds(apart: Interval, first: Mapping[int, float], second: Mapping[int, float]) -> Interval:
+    """The interval of a difference, widened until it holds that of any seed of the one and any of the other."""
+    pairs = [a - b for a in first.values() for b in second.values()]
+    return Interval(apart.value, min(apart.low, *pairs), max(apart.high, *pairs))
 
 
 def spread(values: Sequence[float]) -> Interval:

@@ -1,42 +1,22 @@
 """The ledger: every claim can be supported, contradicted and left open; every row of the design has its claim."""
 
-import math
 from pathlib import Path
-from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from analysis.claims.evidence import (
-    ABOVE,
-    BELOW,
-    CONTRADICTED,
-    NOT_DECIDED,
-    SUPPORTED,
-    Claim,
-    Condition,
-    Evidence,
-    Verdict,
-    above,
-    below,
-    decided,
-    within,
-)
-from analysis.claims.ledger import LEDGER, build, what_changes
-from analysis.long_range import claims
+from analysis.claims.ledger import LEDGER, build, in_full, what_changes
+from analysis.claims.verdict import CONTRADICTED, NOT_DECIDED, SUPPORTED, Claim, judged
+from analysis.long_range import claims as long_range
 from analysis.page.blocks import Anchor, FigureLink, Figures, Paragraph, Section, Table
 from analysis.page.figures import Figure
 from analysis.page.labels import NONE
-from analysis.speed import claims as speed_claims
-from analysis.statistics.intervals import Interval
 from analysis.store import Store, read_store
-from analysis.translation import claims as translation_claims
 from tests.support.fakes import long_range as fake_long_range
 from tests.support.fakes import speed as fake_speed
 from tests.support.fakes.ledger_cases import CASES
 from tests.support.fakes.long_range import axis_rows, write_long_range
 from tests.support.fakes.translations import write_heads
+from tests.support.verdicts import claims_of
 
 OUTCOMES = (SUPPORTED, CONTRADICTED, NOT_DECIDED)
 
@@ -75,14 +55,8 @@ DESIGN = {
 }
 
 
-def claims_of(store: Store, evidence: Evidence) -> list[Claim]:
-    found = [*claims.all_claims(store), *translation_claims.all_claims(store)]
-    return found + speed_claims.all_claims(evidence)
-
-
-def ledger_of(store: Store) -> list[tuple[Claim, Verdict]]:
-    evidence = Evidence(store)
-    return [(claim, claims.judged(claim, evidence)) for claim in claims_of(store, evidence)]
+def all_claims(store: Store) -> list[Claim]:
+    return [claim for claims in claims_of(store).values() for claim in claims]
 
 
 @pytest.fixture(scope="module")
@@ -102,19 +76,26 @@ def nothing(tmp_path_factory: pytest.TempPathFactory) -> Store:
     return read_store(path, "quick")
 
 
-def test_every_claim_has_cases_for_all_outcomes(everything: Store) -> None:
-    texts = [claim.text for claim in claims_of(everything, Evidence(everything))]
+def test_every_claim_has_cases_for_all_outcomes_and_a_rule_in_words(everything: Store) -> None:
+    claims = all_claims(everything)
+    texts = [claim.text for claim in claims]
     assert len(texts) == len(set(texts))
     assert set(texts) == set(CASES)
+    assert sum(claim.contrary for claim in claims) == 8
+    for claim in claims:
+        assert all((claim.source, claim.figure, claim.needs.experiment, claim.needs.task or claim.needs.metric))
+        rule = in_full(claim.rule)
+        assert all(word in rule for word in ("Effect: ", "Supported if ", "; contradicted if "))
+        numbers = [f"{power.at:g}" for power in claim.rule.power]
+        assert all(number in rule.partition("Decided only where ")[2] for number in numbers)
 
 
 @pytest.mark.parametrize("text", CASES)
 @pytest.mark.parametrize("outcome", OUTCOMES)
 def test_measurements_decide_each_claim_either_way_or_leave_it_open(tmp_path: Path, text: str, outcome: str) -> None:
     CASES[text][OUTCOMES.index(outcome)](tmp_path)
-    evidence = Evidence(read_store(tmp_path, "quick"))
-    claim = next(claim for claim in claims_of(evidence.store, evidence) if claim.text == text)
-    verdict = claims.judged(claim, evidence)
+    claim = next(claim for claim in all_claims(read_store(tmp_path, "quick")) if claim.text == text)
+    ((_, verdict),) = judged([claim])
     assert verdict.outcome == outcome, verdict
     assert verdict.tested
     assert verdict.effect is not None
@@ -124,36 +105,24 @@ def test_measurements_decide_each_claim_either_way_or_leave_it_open(tmp_path: Pa
     assert said.endswith(".")
 
 
-@pytest.mark.parametrize("row", DESIGN)
-def test_every_row_of_the_design_has_a_claim_whatever_was_run(row: str, everything: Store, nothing: Store) -> None:
+def test_the_claims_are_those_of_the_design_whatever_was_run(everything: Store, nothing: Store) -> None:
+    openings = [opening for row in DESIGN.values() for opening in row]
     for store in (everything, nothing):
-        texts = [claim.text for claim in claims_of(store, Evidence(store))]
-        for opening in DESIGN[row]:
-            assert any(text.startswith(opening) for text in texts), opening
-
-
-def test_every_claim_belongs_to_a_row_of_the_design(everything: Store) -> None:
-    openings = tuple(opening for row in DESIGN.values() for opening in row)
-    texts = [claim.text for claim in claims_of(everything, Evidence(everything))]
-    assert [text for text in texts if not text.startswith(openings)] == []
+        texts = [claim.text for claim in all_claims(store)]
+        assert [opening for opening in openings if not any(text.startswith(opening) for text in texts)] == []
+        assert [text for text in texts if not text.startswith(tuple(openings))] == []
 
 
 def test_without_measurements_every_claim_is_open_and_says_what_is_missing(nothing: Store) -> None:
-    for claim, verdict in ledger_of(nothing):
+    for claim, verdict in judged(all_claims(nothing)):
         assert (verdict.outcome, verdict.tested, verdict.effect) == (NOT_DECIDED, False, None), claim.text
         assert verdict.reason.startswith("not run: ")
         assert what_changes(verdict)
 
 
 def section_of(store: Store, before: list[Section]) -> Section:
-    evidence = Evidence(store)
-    return build(
-        store,
-        before,
-        long_range=claims.verdicts(store, evidence),
-        translation=translation_claims.verdicts(store, evidence),
-        speed=speed_claims.verdicts(evidence),
-    )
+    reading = f"How to read {long_range.READING}"
+    return build([(reading, judged(claims)) for claims in claims_of(store).values()], before)
 
 
 def drawn(*names: str) -> Section:
@@ -176,27 +145,31 @@ def test_the_ledger_shows_verdict_effect_figure_rule_and_what_would_change_it(ev
     assert shown["Several heads see several relations (in translation)"]["figure"] == "attention-heads-multi30k"
     assert shown["Attention costs O(n²): time (Transformer)"]["figure"] == NONE
     number, _, line = decoding["rule"].partition(". ")
-    assert line.startswith("Supported if its interval lies above 1.2 and the LSTM's below 1.2; contradicted if")
+    assert line == (
+        "Supported if the growth of the Transformer lies above 1.2 and that of the LSTM lies below 1.2; contradicted "
+        "if the growth of the Transformer lies below 1.2 or that of the LSTM lies above 1.2."
+    )
     assert number in rules
-    assert shown[number]["in full"].startswith("Effect: the Transformer's latency a token")
-    assert shown[number]["told by"] == "Katharopoulos et al. 2020"
+    assert shown[number]["in full"].startswith("Effect: the Transformer's latency per token")
+    assert shown[number]["source"] == "Katharopoulos et al. 2020"
     assert decoding["what would change the verdict"] == (
         "Not decided if the growth of the Transformer (2.978 to 3.162) reached down to 1.2 or that of the LSTM (0.970 "
         "to 1.030) reached up to 1.2; contradicted if the growth of the Transformer lay below 1.2 or that of the LSTM "
         "lay above 1.2."
     )
     vector = shown["One fixed vector must hold everything: the LSTM alone fails as copies grow"]
-    assert vector["rule"].endswith(". Supported if its interval lies above 0.05, contradicted if below.")
+    assert vector["rule"].endswith(". Supported if the interval lies above 0.05; contradicted if it lies below 0.05.")
     gpus = shown["More GPUs, proportionally faster: weak scaling"]
     assert "figure" not in gpus
     assert gpus["why"].startswith("not run: no GPUs")
+    assert gpus["needs"] == "speed: weak tokens per second on devices"
 
 
 def test_the_ledger_counts_what_was_tested_and_what_was_not(nothing: Store) -> None:
     section = section_of(nothing, [])
     texts = [block.text for block in section.blocks if isinstance(block, Paragraph)]
-    number = len(ledger_of(nothing))
-    assert len(texts) == 1  # no word on how margins were fixed where nothing was tested
+    number = len(all_claims(nothing))
+    assert len(texts) == 1  # no reading where nothing was tested
     assert texts[0].startswith(
         f"Of {number} claims: 0 supported, 0 contradicted, 0 not decided and {number} not tested by this suite."
     )
@@ -204,62 +177,3 @@ def test_the_ledger_counts_what_was_tested_and_what_was_not(nothing: Store) -> N
     assert len(table.rows) == number
     numbers = {row[-1].partition(". ")[0] for row in table.rows}
     assert numbers == {row[0] for row in rules.rows}
-
-
-@pytest.mark.parametrize(
-    ("verdict", "said"),
-    [
-        (
-            above(Interval(0.6, 0.5, 0.7), 0.05, ""),
-            "Not decided if the interval (0.500 to 0.700) reached down to 0.05; contradicted if it lay below 0.05.",
-        ),
-        (
-            above(Interval(0.0, -0.01, 0.01), 0.05, ""),
-            "Not decided if the interval (−0.010 to 0.010) reached up to 0.05; supported if it lay above 0.05.",
-        ),
-        (
-            below(Interval(0.05, 0.04, 0.06), 0.05, ""),
-            "Supported if the interval (0.040 to 0.060) lay below 0.05; contradicted if it lay above 0.05.",
-        ),
-        (
-            within(Interval(0.0, -0.01, 0.01), 0.05, ""),
-            "Not decided if the interval (−0.010 to 0.010) reached up to 0.05 or reached down to −0.05; contradicted "
-            "if it lay above 0.05 or lay below −0.05.",
-        ),
-        (
-            within(Interval(0.2, 0.1, 0.3), 0.05, ""),
-            "Not decided if the interval (0.100 to 0.300) reached down to 0.05; supported if it lay below 0.05.",
-        ),
-        (
-            decided("", Interval(4, 4, 4), Condition("the ratio", Interval(4, 4, 4), BELOW, 0.5, 0.9)),
-            "Not decided if the ratio (4.000) reached down to 0.9; supported if it lay below 0.5.",
-        ),
-        (
-            decided("", Interval(1, 1, 1), Condition("the change", Interval(0.1, 0.1, 0.1), ABOVE, 0.2, math.nan)),
-            "Supported if the change (0.100) lay above 0.2.",
-        ),
-        (
-            above(Interval(1, math.nan, math.nan), 0.05, ""),
-            "Supported if the interval (unknown) lay above 0.05; contradicted if it lay below 0.05.",
-        ),
-        (Verdict(NOT_DECIDED, "", needed="A longer budget."), "A longer budget."),
-    ],
-)
-def test_what_would_change_a_verdict_is_said_with_the_numbers_of_its_rule(verdict: Verdict, said: str) -> None:
-    assert what_changes(verdict) == said
-
-
-@given(
-    st.sampled_from([above, below, within]),
-    st.floats(-1, 1),
-    st.floats(0, 1),
-    st.floats(-1, 1),
-)
-def test_a_verdict_changes_as_said(rule: Any, low: float, width: float, shift: float) -> None:
-    """An interval that is moved keeps its verdict until it reaches a line of the rule."""
-    before, after = (rule(Interval(x, x, x + width), 0.3, "") for x in (low, low + shift))
-    lines = {condition.line for condition in before.conditions}
-    ends = sorted((low, low + shift))
-    swept = [line for line in lines if ends[0] <= line <= ends[1] + width]
-    if before.outcome != after.outcome:
-        assert swept

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from analysis.long_range.axes import Point
+from analysis.long_range.evidence import Point
 from analysis.long_range.mechanisms import build, relative
 from analysis.page.blocks import Figures, Heading, Section, Table
 from analysis.page.figures import Figure

@@ -6,10 +6,10 @@ from pathlib import Path
 import pytest
 
 from analysis.long_range import tables
-from analysis.long_range.axes import axes, controls, systems_of
-from analysis.long_range.claims import verdicts
+from analysis.long_range.evidence import axes, controls, systems_of
 from analysis.long_range.section import build, caption, draw, group_of, summary
-from analysis.long_range.wording import question, seen, title, under_trained
+from analysis.long_range.sentences import seen, under_trained
+from analysis.long_range.wording import question, title
 from analysis.page.blocks import Figures, Heading, Paragraph, Section, Table
 from analysis.page.labels import Look, VariantLook, together
 from analysis.store import Store, System, read_store
@@ -28,6 +28,7 @@ from tests.support.fakes.long_range import (
     write_task,
 )
 from tests.support.fakes.runs import row
+from tests.support.verdicts import long_range_verdicts as verdicts
 
 
 def store_of(path: Path) -> Store:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from analysis.long_range.axes import Point, random_scores
+from analysis.long_range.evidence import Point, random_scores
 from analysis.long_range.softmax_scaling import course, scaling, smaller
 from analysis.page.blocks import Block, Figures, Heading, Paragraph, Table
 from analysis.report import main
@@ -179,4 +179,3 @@ def test_both_renderings_show_it_and_the_claim_leads_to_its_figure(tmp_path: Pat
     assert re.search(rf"{re.escape(claim)}</t.>.*?#figure-score_entropy", html, flags=re.DOTALL)
     assert 'id="figure-score_entropy"' in html
     assert "What the scaling is for</h3>" in html
-    assert "those for the softmax of random scores when it was known that its entropy falls" in html

@@ -6,7 +6,7 @@ import xml.etree.ElementTree as ET
 import numpy as np
 import pytest
 
-from analysis.long_range.axes import Point
+from analysis.long_range.evidence import Point
 from analysis.page.figures import (
     Figure,
     Line,

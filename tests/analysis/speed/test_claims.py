@@ -1,15 +1,12 @@
-"""Claims about speed: each rule can be met, broken and left open; nothing is decided on what was not measured."""
+"""Rules of the claims about speed at their edges; nothing is decided on what was not measured."""
 
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from analysis.claims.evidence import CONTRADICTED, NOT_DECIDED, SUPPORTED, Evidence, Verdict
-from analysis.long_range.claims import judged
-from analysis.speed.claims import all_claims, verdicts
-from analysis.store import read_store
-from tests.support.fakes.runs import row
+from analysis.claims.verdict import CONTRADICTED, NOT_DECIDED, SUPPORTED, Verdict
+from tests.support import verdicts
 from tests.support.fakes.speed import (
     Cost,
     block_rows,
@@ -19,7 +16,6 @@ from tests.support.fakes.speed import (
     write_curve,
     write_decoding,
     write_devices,
-    write_everything,
     write_length,
     write_speed,
     write_text,
@@ -39,7 +35,7 @@ FEWER = "The LSTM does fewer operations than the Transformer when length exceeds
 
 
 def decided(path: Path) -> dict[str, Verdict]:
-    return {claim.text: verdict for claim, verdict in verdicts(Evidence(read_store(path, "quick")))}
+    return verdicts.decided(path, "speed")
 
 
 @pytest.mark.parametrize(
@@ -268,26 +264,3 @@ def test_without_a_width_or_a_length_above_it_operations_decide_nothing(tmp_path
     for model in ("lstm", "transformer"):
         write_length(tmp_path, model, lambda n: 1.0, changes={"held_equal": {}})
     assert decided(tmp_path)[FEWER].reason == "the width of the models was not recorded"
-
-
-def test_without_measurements_nothing_is_decided_and_the_reason_says_so(tmp_path: Path) -> None:
-    write_speed(tmp_path, "a-new-task", "lstm", [row("step_seconds", 1.0, "s", 1)])
-    found = decided(tmp_path)
-    assert len(found) == 12
-    for claim, verdict in found.items():
-        assert verdict.outcome == NOT_DECIDED, claim
-        assert verdict.reason.startswith("not run"), claim
-        assert not verdict.tested, claim
-
-
-def test_every_claim_has_a_rule_a_source_and_margins_in_words(tmp_path: Path) -> None:
-    write_everything(tmp_path)
-    evidence = Evidence(read_store(tmp_path, "quick"))
-    claims = all_claims(evidence)
-    assert len({claim.text for claim in claims}) == len(claims) == 14
-    assert sum(claim.contrary for claim in claims) == 2
-    for claim in claims:
-        assert claim.source
-        assert all(word in claim.rule for word in ("Effect:", "Supported if", "contradicted if"))
-        assert "{" not in claim.rule
-        assert judged(claim, evidence).reason

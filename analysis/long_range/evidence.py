@@ -1,8 +1,9 @@
-"""Accuracy along an axis of a task: mean over seeds, its interval, chance, and how far 0.9 is held."""
+"""What the long-range runs measured: accuracy along the axes of a task, controls, chance, and how far 0.9 is held."""
 
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from itertools import pairwise
 from numbers import Real
 from typing import Any, NamedTuple
@@ -10,7 +11,9 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
-from analysis.page.labels import figure_name, ordered
+from analysis.claims.verdict import NotRun, Undecided
+from analysis.long_range.wording import TITLES, is_kind_of, quantity
+from analysis.page.labels import decimal, figure_name, label, listing, ordered
 from analysis.statistics.intervals import Interval, pooled, spread
 from analysis.store import Store, System
 
@@ -18,7 +21,6 @@ EXPERIMENT = "long-range"
 HELD = 0.9  # a model holds a length, a gap or a load if its accuracy there is at least this
 MASTERED = 0.99  # below it at the easiest setting a model is under-trained, and nothing follows from its failures
 CHANCE = {"token_accuracy": "chance: ", "squared_error": "chance squared error: "}
-TASKS = ("copy", "reverse", "recall", "associative-recall", "selective-copy", "adding", "parity", "agreement")
 
 
 @dataclass(frozen=True)
@@ -80,6 +82,35 @@ class Axis:
         curves = {system: self.curves[system] for system in systems if system in self.curves}
         return Axis(self.task, self.name, self.metric, curves, self.chance)
 
+    def curve(self, system: System) -> Sequence[Point]:
+        if system not in self.curves:
+            raise NotRun(f"{label(system)} on {self.task}")
+        return self.curves[system]
+
+    def trained(self, system: System) -> Sequence[Point]:
+        points = [point for point in self.curve(system) if point.trained]
+        if not points:
+            reason = f"the trained range of {label(system)} on {self.task} was not recorded"
+            raise Undecided(reason, "Runs that record it.")
+        return points
+
+    def ends(self, system: System) -> tuple[Point, Point]:
+        """The smallest and the largest x of training."""
+        points = self.trained(system)
+        if len(points) < 2:
+            raise NotRun(
+                f"{label(system)} on {self.task} at more than one trained {quantity(self.vary)}, all else equal"
+            )
+        return points[0], points[-1]
+
+    def farthest(self, system: System, times: float = 1) -> tuple[Point, Point]:
+        """The largest x of training and the largest beyond it, which must be at least `times` as large."""
+        last, beyond = self.trained(system)[-1], self.curve(system)[-1]
+        if beyond.trained is not False or beyond.x < times * last.x or beyond.x <= last.x:
+            wanted = "beyond" if times == 1 else f"at {times:g} times"
+            raise NotRun(f"{label(system)} on {self.task} {wanted} the trained {quantity(self.vary)} {last.x:g}")
+        return last, beyond
+
 
 class Reach(NamedTuple):
     """Where accuracy first falls below 0.9: at `x`, or ">" the largest x tested, or "<" the smallest."""
@@ -106,18 +137,13 @@ class Control:
 
 
 def tasks_of(store: Store) -> list[str]:
-    """Tasks with a finished run: those known in their order, then others by name."""
+    """Tasks with a finished run: those known in their order, each followed by its kinds, then others by name."""
     present = {run.task for run in store.finished(EXPERIMENT)}
-    return sorted(present, key=lambda task: (place_of(task), task))
 
+    def place(task: str) -> int:
+        return next((i for i, known in enumerate(TITLES) if is_kind_of(task, known)), len(TITLES))
 
-def place_of(task: str) -> int:
-    """A task that is a kind of a known one, such as copy-of-words, stands with it."""
-    return next((i for i, known in enumerate(TASKS) if is_kind_of(task, known)), len(TASKS))
-
-
-def is_kind_of(task: str, known: str) -> bool:
-    return task == known or task.startswith(f"{known}-")
+    return sorted(present, key=lambda task: (place(task), task))
 
 
 def systems_of(store: Store, task: str) -> list[System]:
@@ -182,8 +208,8 @@ def one_answer(store: Store, task: str) -> bool:
 
 
 def main_axis(found: Sequence[Axis], vary: str = "") -> Axis:
-    """The axis that varies `vary`, or else any; of several the one with most values, then the farthest x."""
-    return max(found, key=lambda axis: (axis.vary == vary, len(axis.xs), axis.xs[-1]))
+    """The axis that varies `vary` or has that name, or else any; of several that with most values, then farthest x."""
+    return max(found, key=lambda axis: (vary in (axis.vary, axis.name), len(axis.xs), axis.xs[-1]))
 
 
 def numeric(rows: pd.DataFrame) -> pd.DataFrame:
@@ -242,3 +268,56 @@ def controls(store: Store, task: str) -> dict[System, Control]:
 
 def shown_x(x: Any) -> str:
     return f"{x:g}" if isinstance(x, float) else str(x)
+
+
+class Evidence:
+    """What the finished runs measured, as the rules of the claims ask for it."""
+
+    def __init__(self, store: Store) -> None:
+        self.store = store
+        self.axes = cache(lambda task, metric: axes(store, task, metric))
+        self.controls = cache(lambda task: controls(store, task))
+
+    def axis(self, task: str, vary: str = "", metric: str = "token_accuracy") -> Axis:
+        """The axis of a task that varies `vary`; without such a name, or where none has it, its main one."""
+        found: Sequence[Axis] = self.axes(task, metric)
+        if not found:
+            raise NotRun(f"no {metric.replace('_', ' ')} on {task}")
+        return main_axis(found, vary)
+
+    def figure(self, task: str, vary: str, metric: str, group: str) -> str:
+        """The name of the figure that shows an axis, of the ablations of a `group` if given; empty without an axis."""
+        found: Sequence[Axis] = self.axes(task, metric)
+        if not found:
+            return ""
+        return figure_name(metric, task, main_axis(found, vary).name, "transformer" if group else "", group)
+
+    def overall(self, task: str) -> dict[System, Point]:
+        """Contrastive accuracy over all pairs of a task, by system."""
+        rows = rows_of(self.store, task, "contrastive_accuracy")
+        rows = rows[rows["x_name"] == "all"]
+        found = {}
+        for system in systems_of(self.store, task):
+            mine = of_system(rows, system)
+            if len(mine):
+                seeds, n = by_seed(mine), int(mine["n"].min())
+                found[system] = Point(0, pooled(list(seeds.values()), [], n), seeds, n)
+        return found
+
+    def require_mastered(self, task: str, *systems: System) -> None:
+        """A model below 0.99 at the easiest setting was not trained enough for its failures to mean anything."""
+        known: Mapping[System, Control] = self.controls(task)
+        without = [label(system) for system in systems if system not in known]
+        if without:
+            raise Undecided(f"no control recorded for {listing(without)} on {task}", "Runs that record a control.")
+        weak = {label(s): min(known[s].seeds.values()) for s in systems if not known[s].mastered}
+        if weak:
+            each = [f"{name} (control {decimal(lowest, 3)})" for name, lowest in weak.items()]
+            raise Undecided(
+                f"under-trained on {task}: {listing(each)}, below {MASTERED} at the easiest setting",
+                f"Training until every seed of {listing(list(weak))} reaches {MASTERED} at the easiest setting.",
+            )
+
+    def mastered(self, task: str, system: System) -> bool:
+        known: Mapping[System, Control] = self.controls(task)
+        return system in known and known[system].mastered

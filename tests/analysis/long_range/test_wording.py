@@ -2,7 +2,7 @@
 
 import pytest
 
-from analysis.long_range.axis_words import amount, at, at_most, heading, most, point, quantity, settings
+from analysis.long_range.wording import amount, at, at_most, heading, most, point, quantity, settings
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from analysis.long_range.axes import Point, axes, controls, main_axis, one_answer, reach, tasks_of
+from analysis.long_range.evidence import Point, axes, controls, main_axis, one_answer, reach, tasks_of
 from analysis.page.labels import figure_name
 from analysis.statistics.intervals import Interval, pooled, wilson
 from analysis.store import Store, System, read_store

@@ -1,0 +1,266 @@
+"""How a claim is decided: claims and rules as data, and the verdict that a rule's measurement comes to."""
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from analysis.page.labels import decimal, label, listing
+from analysis.statistics.intervals import Interval
+from analysis.store import Store, System
+
+SUPPORTED, CONTRADICTED, NOT_DECIDED = "supported", "contradicted", "not decided"
+ABOVE, BELOW, AT_LEAST = "above", "below", "at least"
+INTERVAL = "the interval"  # the quantity of a line that the effect itself must clear
+LAST = 0.2  # of the steps of training: by what is gained there one sees whether a model was still learning
+LAST_PART = f"{100 * LAST:.0f} %"
+LSTM, ATTENTION, TRANSFORMER, RNN = (System(m, "base") for m in ("lstm", "bahdanau", "transformer", "rnn"))
+BAHDANAU, VASWANI = "Bahdanau et al. 2015", "Vaswani et al. 2017"
+
+
+class Line(NamedTuple):
+    """On which side of a line the whole interval of a quantity must lie.
+
+    The claim is contradicted if the interval lies on the other side of `opposite`, which is the same line unless given;
+    NaN where no value contradicts it.
+    """
+
+    what: str
+    side: str
+    at: float
+    opposite: float | None = None
+
+    @property
+    def other_side(self) -> str:
+        return BELOW if self.side == ABOVE else ABOVE
+
+    @property
+    def breaking(self) -> float:
+        return self.at if self.opposite is None else self.opposite
+
+    def met(self, interval: Interval) -> bool:
+        return interval.low > self.at if self.side == ABOVE else interval.high < self.at
+
+    def broken(self, interval: Interval) -> bool:
+        return interval.high < self.breaking if self.side == ABOVE else interval.low > self.breaking
+
+
+class Condition(NamedTuple):
+    """A line and the interval that was measured for it."""
+
+    line: Line
+    interval: Interval
+
+    @property
+    def met(self) -> bool:
+        return self.line.met(self.interval)
+
+    @property
+    def broken(self) -> bool:
+        return self.line.broken(self.interval)
+
+    @property
+    def left_open(self) -> str:
+        """Why it is neither met nor broken."""
+        what, side, at, _ = self.line
+        if math.isnan(self.interval.low):
+            return f"{what} is unknown"
+        if self.line.breaking == at:
+            return f"{what} crosses {plain(at)}"
+        nor = "" if math.isnan(self.line.breaking) else f" and not {self.line.other_side} {plain(self.line.breaking)}"
+        return f"{what} is not {side} {plain(at)}{nor}"
+
+
+class Power(NamedTuple):
+    """What a measurement needs to show either outcome; where it falls short, nothing is decided."""
+
+    what: str
+    side: str
+    at: float
+    unit: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.what} is {self.side} {self.at:g} {self.unit}".rstrip()
+
+    def require(self, value: float, reason: str, effect: Interval | None = None) -> None:
+        """Raises Undecided where `value` falls short."""
+        enough = {ABOVE: value > self.at, BELOW: value < self.at, AT_LEAST: value >= self.at}
+        if not enough[self.side]:
+            short = f"this measurement could not have shown it: {self.what} is not {self.side} {self.at:g} {self.unit}"
+            raise Undecided(f"{reason}; {short.rstrip()}", f"A measurement in which {self}.", effect)
+
+
+class Undecided(Exception):
+    """There is no evidence on which a rule could decide: what is wrong, and what would decide the claim."""
+
+    def __init__(self, reason: str, needed: str, effect: Interval | None = None) -> None:
+        super().__init__(reason)
+        self.needed = needed
+        self.effect = effect
+
+
+class NotRun(Undecided):
+    """Nothing was measured that a rule could look at."""
+
+    def __init__(self, what: str) -> None:
+        super().__init__(f"not run: {what}", "Runs of what is missing; then the rule decides.")
+
+
+class Learning(NamedTuple):
+    """A quantity validated during training, by which one sees whether a model was still learning."""
+
+    experiment: str
+    metric: str
+    digits: int
+
+
+@dataclass(frozen=True)
+class StillLearning:
+    """For each outcome the system that lacks something: the outcome counts only if the system had stopped learning.
+
+    If training continued as long again at the pace of its last part, the validated quantity would rise by what it
+    gained there, divided by that part: the outcome counts if this is less than the interval's distance from its line.
+    """
+
+    store: Store
+    task: str
+    learning: Learning
+    lacking: Mapping[str, System]
+
+    def __str__(self) -> str:
+        systems = " or the ".join(label(system) for system in self.lacking.values())
+        pace = f"training as long again at the pace of the last {LAST_PART}"
+        return f"Not decided if the {systems} could close the gap by {pace}"
+
+    def settled(self, verdict: "Verdict") -> "Verdict":
+        """The verdict, left open where a system may still gain what it lacks."""
+        system = self.lacking.get(verdict.outcome)
+        if system is None:
+            return verdict
+        line, interval = verdict.conditions[0]
+        missing = max(interval.low - line.at, line.at - interval.high)
+        rising = self.gains(system, missing / (1 / LAST))
+        if not rising:
+            return verdict
+        return Verdict(
+            NOT_DECIDED,
+            f"{verdict.reason}; still learning on {self.task} when the budget ended: {label(system)} "
+            f"({listing(rising)})",
+            verdict.effect,
+            needed=f"A longer budget: longer training of the {label(system)} could change the verdict.",
+        )
+
+    def gains(self, system: System, most: float) -> list[str]:
+        """In words, each seed whose validated quantity gained more than `most` in the last part of training."""
+        found = []
+        for run in self.store.finished(self.learning.experiment):
+            if (run.task, run.system) == (self.task, system):
+                history = self.store.history(run)
+                curve = history[history["metric"] == self.learning.metric].sort_values("step")
+                earlier = curve[curve["step"] <= (1 - LAST) * curve["step"].max()]
+                if len(earlier) and curve["value"].iloc[-1] - earlier["value"].iloc[-1] > most:
+                    first, last = (decimal(p["value"].iloc[-1], self.learning.digits) for p in (earlier, curve))
+                    found.append(
+                        f"seed {run.seed}: {first} to {last} on validation in the last {LAST_PART} of its steps"
+                    )
+        return found
+
+
+class Finding(NamedTuple):
+    """What a rule measured: the numbers in words, the effect, and an interval for each line unless it is the effect."""
+
+    reason: str
+    effect: Interval
+    intervals: Sequence[Interval] = ()
+
+
+@dataclass(frozen=True)
+class Rule:
+    """What decides a claim: the effect in words, the lines it must clear, and how it is measured.
+
+    `power` is what the measurement needs to show either outcome. `measure` raises Undecided where it falls short, and
+    NotRun where there is nothing to measure.
+    """
+
+    effect: str
+    lines: Sequence[Line]
+    measure: Callable[[], Finding]
+    power: Sequence[Power] = ()
+    learning: StillLearning | None = None
+    note: str = ""
+
+
+class Needs(NamedTuple):
+    """The measurements that a claim rests on."""
+
+    experiment: str
+    task: str
+    metric: str
+
+
+@dataclass(frozen=True)
+class Claim:
+    """A claim, who makes it, the measurements and the rule that decide it, and the figure that shows the evidence.
+
+    `contrary` marks claims against the popular story.
+    """
+
+    text: str
+    source: str
+    needs: Needs
+    rule: Rule
+    figure: str = ""
+    contrary: bool = False
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """The outcome, why in words, and the quantity that the rule looked at, where it could be computed.
+
+    `conditions` are what the rule asked for; where it could not be applied, `needed` says what would decide the claim,
+    and `tested` is False if that is because nothing was measured.
+    """
+
+    outcome: str
+    reason: str
+    effect: Interval | None = None
+    conditions: Sequence[Condition] = ()
+    needed: str = ""
+    tested: bool = True
+
+
+Verdicts = Sequence[tuple[Claim, Verdict]]
+
+
+def judged(claims: Sequence[Claim]) -> list[tuple[Claim, Verdict]]:
+    return [(claim, verdict(claim.rule)) for claim in claims]
+
+
+def verdict(rule: Rule) -> Verdict:
+    try:
+        found = decided(rule.lines, rule.measure())
+    except Undecided as missing:
+        reason, tested = str(missing), not isinstance(missing, NotRun)
+        return Verdict(NOT_DECIDED, reason, missing.effect, needed=missing.needed, tested=tested)
+    return rule.learning.settled(found) if rule.learning else found
+
+
+def decided(lines: Sequence[Line], finding: Finding) -> Verdict:
+    """Supported if all conditions are met, contradicted if one is broken."""
+    intervals = finding.intervals or [finding.effect] * len(lines)
+    conditions = [Condition(line, interval) for line, interval in zip(lines, intervals, strict=True)]
+    if all(condition.met for condition in conditions):
+        return Verdict(SUPPORTED, finding.reason, finding.effect, conditions)
+    if any(condition.broken for condition in conditions):
+        return Verdict(CONTRADICTED, finding.reason, finding.effect, conditions)
+    still_open = [condition.left_open for condition in conditions if not condition.met]
+    return Verdict(NOT_DECIDED, "; ".join([finding.reason, *still_open]), finding.effect, conditions)
+
+
+def within(margin: float) -> tuple[Line, Line]:
+    """The whole interval must lie within ±margin."""
+    return Line(INTERVAL, BELOW, margin), Line(INTERVAL, ABOVE, -margin)
+
+
+def plain(number: float) -> str:
+    return f"{number:g}".replace("-", "−")

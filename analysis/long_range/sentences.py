@@ -1,0 +1,118 @@
+"""What a long-range figure shows, in sentences made from its numbers."""
+
+from collections.abc import Mapping, Sequence
+
+from analysis.long_range.evidence import HELD, MASTERED, Axis, Control, Point, Reach, reach
+from analysis.long_range.wording import amount, at, at_most, point, quantity
+from analysis.page.labels import decimal, label, listing
+from analysis.store import System
+
+
+def seen(axis: Axis) -> str:
+    """One paragraph: who holds 0.9 to where, and what happens beyond the range of training."""
+    return " ".join([*held(axis), *beyond(axis)])
+
+
+def seen_at(axis: Axis) -> str:
+    """The same for an axis that was measured at one value."""
+    name = named(list(axis.curves))
+    at_once = {system: curve[0].value for system, curve in axis.curves.items()}
+    good = [f"{name[s]} ({decimal(value, 2)})" for s, value in at_once.items() if value >= HELD]
+    bad = [f"{name[s]} ({decimal(value, 2)})" for s, value in at_once.items() if value < HELD]
+    parts = [f"at least {HELD} for {listing(good)}"] if good else []
+    parts += [f"below {HELD} for {listing(bad)}"] if bad else []
+    where = point(axis.name, axis.xs[0])
+    return f"{where[0].upper()}{where[1:]}: {', '.join(parts)}."
+
+
+def errors(axis: Axis) -> str:
+    """Squared errors at the largest value of training, or of all if none was recorded as trained, against chance."""
+    edge = max([p.x for p in axis.points if p.trained] or axis.xs)
+    name = named(list(axis.curves))
+    each = [f"{name[s]} {p.value:.2g}" for s, curve in axis.curves.items() for p in curve if p.x == edge]
+    levels = [f"answering {s} gives {y:.4f}" for s, line in axis.chance.items() for x, y in line if x == edge]
+    against = f"; always {listing(levels)}" if levels else ""
+    return f"Squared error {at(axis.vary, edge)}: {listing(each)}{against}."
+
+
+def named(systems: Sequence[System]) -> dict[System, str]:
+    """A name for each system: the variant alone where all are variants of one model."""
+    one_model = len({system.model for system in systems}) == 1 and len(systems) > 1
+    return {system: system.variant if one_model else label(system) for system in systems}
+
+
+def held(axis: Axis) -> list[str]:
+    """Within the trained range, or wherever it was measured if the range was not recorded."""
+    name = named(list(axis.curves))
+    reaches: dict[System, Reach] = {}
+    for system, curve in axis.curves.items():
+        inside = [point for point in curve if point.trained is not False]
+        if inside:
+            reaches[system] = reach(inside)
+    where = " within the range of training" if axis.beyond else ""
+    everywhere = [name[s] for s, r in reaches.items() if r.relation == ">"]
+    nowhere = [name[s] for s, r in reaches.items() if r.relation == "<"]
+    sentences = []
+    if everywhere:
+        last = max(r.x for r in reaches.values() if r.relation == ">")
+        sentences.append(f"Still at {HELD} or above {at_most(axis.vary)}{where} ({last:g}): {listing(everywhere)}.")
+    falling = [f"{r.x:.3g} ({name[s]})" for s, r in reaches.items() if not r.relation]
+    if falling:
+        sentences.append(f"Falling below {HELD}{where} at a {quantity(axis.vary)} of {listing(falling)}.")
+    if nowhere:
+        sentences.append(f"Below {HELD} at every {quantity(axis.vary)}{where}: {listing(nowhere)}.")
+    return sentences
+
+
+def held_briefly(axis: Axis) -> str:
+    """Where accuracy holds 0.9, equal models together: "to length 24 for A and B, beyond length 64 for C"."""
+    ends: dict[str, list[str]] = {}
+    for system, curve in axis.curves.items():
+        found = reach(curve)
+        x = amount(axis.vary, round(found.x))
+        end = {"": f"to {x}", ">": f"beyond {x}", "<": "nowhere"}[found.relation]
+        ends.setdefault(end, []).append(label(system))
+    if list(ends) == ["nowhere"]:
+        return f"no model reaches an accuracy of {HELD}"
+    return (
+        f"accuracy stays at {HELD} or above {', '.join(f'{end} for {listing(names)}' for end, names in ends.items())}"
+    )
+
+
+def under_trained(systems: Sequence[System], controls: Mapping[System, Control]) -> str:
+    """Whose failures mean nothing; empty if everybody mastered the control."""
+    name = named(systems)
+    weak = {s: controls[s] for s in systems if s in controls and not controls[s].mastered}
+    without = [name[s] for s in systems if s not in controls]
+    sentences = []
+    if weak:
+        names = [f"{name[s]} (control {decimal(min(c.seeds.values()), 3)})" for s, c in weak.items()]
+        sentences.append(
+            f"Under-trained, below {MASTERED} even at the easiest setting: {listing(names)}; what fails there may be "
+            "the training and not the model."
+        )
+    if without:
+        sentences.append(f"No control was recorded for {listing(without)}, so a failure there decides nothing.")
+    return " ".join(sentences)
+
+
+def beyond(axis: Axis) -> list[str]:
+    """Accuracy at the value farthest beyond training, against that at the edge of training."""
+    parts, name = [], named(list(axis.curves))
+    farthest = 0.0
+    for system, curve in axis.curves.items():
+        inside = [point for point in curve if point.trained]
+        outside = [point for point in curve if point.trained is False]
+        if inside and outside:
+            edge, far = edge_and_far(inside, outside)
+            farthest = far.x
+            parts.append(f"{name[system]} {decimal(far.value, 2)} (from {decimal(edge.value, 2)} at {edge.x:g})")
+    if parts:
+        return [f"Beyond the range of training, {at(axis.vary, farthest)}: {listing(parts)}."]
+    if any(point.trained is None for point in axis.points) and not axis.metric.startswith("contrastive"):
+        return ["Which values lie beyond training was not recorded."]
+    return []
+
+
+def edge_and_far(inside: Sequence[Point], outside: Sequence[Point]) -> tuple[Point, Point]:
+    return (inside[-1], outside[-1]) if outside[-1].x > inside[-1].x else (inside[0], outside[0])

@@ -1,0 +1,186 @@
+"""The rules of the claims about translation: what each measures, its lines, and who may still learn."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from analysis.claims.verdict import (
+    ABOVE,
+    ATTENTION,
+    CONTRADICTED,
+    INTERVAL,
+    LSTM,
+    SUPPORTED,
+    TRANSFORMER,
+    Finding,
+    Learning,
+    Line,
+    NotRun,
+    Rule,
+    StillLearning,
+    Undecided,
+)
+from analysis.page.labels import decimal, label, listing
+from analysis.statistics.bleu import bleu_of, bootstrap_bleu, sentence_statistics
+from analysis.statistics.intervals import (
+    Array,
+    Interval,
+    any_two_seeds,
+    percentile_interval,
+    resampled_counts,
+    t_interval,
+)
+from analysis.store import Store, System, number
+from analysis.translation import heads
+from analysis.translation.bleu import EXPERIMENT
+
+MATTERS = 1.0  # BLEU
+APART = 0.2  # of a head's attention
+QUARTERS = (0.25, 0.75)
+RELATIONS = ("head_previous", "head_same", "head_next", "head_alignment")
+TEXT = ["source", "reference"]
+VALIDATED = Learning(EXPERIMENT, "val/bleu", 1)
+
+Statistics = Mapping[int, Array]  # by seed, one row per sentence
+
+
+@dataclass(frozen=True)
+class Scores:
+    """BLEU on some sentences: of each seed, and of each bootstrap sample as the mean over seeds."""
+
+    seeds: Mapping[int, float]
+    samples: Array
+
+    @property
+    def mean(self) -> float:
+        return float(np.mean(list(self.seeds.values())))
+
+    def minus(self, other: "Scores") -> "Scores":
+        """Of one system on other sentences: each seed minus itself."""
+        return Scores({s: self.seeds[s] - other.seeds[s] for s in self.seeds}, self.samples - other.samples)
+
+    def difference(self, other: "Scores") -> Interval:
+        """Of two systems, with the paired bootstrap interval, widened until it holds that of any two seeds."""
+        paired = percentile_interval(self.mean - other.mean, self.samples - other.samples)
+        return any_two_seeds(paired, self.seeds, other.seeds)
+
+
+def is_better(store: Store, task: str, test_set: str, first: System, second: System) -> Rule:
+    def measure() -> Finding:
+        found = statistics_of(store, task, test_set, first, second)
+        one, other = (scored(found[system]) for system in (first, second))
+        reason = f"{label(first)} {decimal(one.mean)}, {label(second)} {decimal(other.mean)}"
+        return Finding(reason, one.difference(other))
+
+    effect = (
+        f"BLEU of the {label(first)} minus that of the {label(second)}, means over seeds, with the paired bootstrap "
+        "interval over sentences, widened until it holds the difference of any two seeds"
+    )
+    learning = StillLearning(store, task, VALIDATED, {SUPPORTED: second, CONTRADICTED: first})
+    return Rule(effect, [Line(INTERVAL, ABOVE, 0)], measure, learning=learning)
+
+
+def loses_more(store: Store, task: str, test_set: str) -> Rule:
+    def measure() -> Finding:
+        found = statistics_of(store, task, test_set, LSTM, ATTENTION)
+        words = source_words(store, task, test_set)
+        few, many = np.quantile(words, QUARTERS)
+        if few == many:
+            reason = f"half of the sentences of {test_set} have {few:g} source words"
+            raise Undecided(reason, "Sentences of different lengths.")
+        lost, reasons = [], []
+        for system in (LSTM, ATTENTION):
+            short, long = (scored(found[system], chosen) for chosen in (words <= few, words >= many))
+            lost.append(short.minus(long))
+            reasons.append(f"{label(system)} {decimal(short.mean)} to {decimal(long.mean)}")
+        reason = f"{', '.join(reasons)} from at most {few:g} to at least {many:g} source words"
+        return Finding(reason, lost[0].difference(lost[1]))
+
+    effect = (
+        "BLEU that the LSTM loses from the shortest quarter of the test sentences to the longest, by source words, "
+        "minus what the LSTM + attention loses, with the paired bootstrap interval, widened until it holds every pair "
+        "of seeds"
+    )
+    learning = StillLearning(store, task, VALIDATED, {SUPPORTED: LSTM})
+    note = "Losses are in BLEU, not in percent: a weak model has little BLEU to lose"
+    return Rule(effect, [Line(INTERVAL, ABOVE, MATTERS)], measure, learning=learning, note=note)
+
+
+def scored(statistics: Statistics, chosen: Array | None = None) -> Scores:
+    """On the chosen sentences, where every bootstrap sample is one of the whole test set."""
+    sentences = len(next(iter(statistics.values())))
+    chosen = np.ones(sentences, dtype=bool) if chosen is None else chosen
+    counts = resampled_counts(sentences)[:, chosen]
+    kept = {seed: rows[chosen] for seed, rows in statistics.items()}
+    samples = np.mean([bootstrap_bleu(rows, counts) for rows in kept.values()], axis=0)
+    return Scores({seed: bleu_of(rows.sum(axis=0)) for seed, rows in kept.items()}, samples)
+
+
+def statistics_of(store: Store, task: str, test_set: str, *systems: System) -> dict[System, Statistics]:
+    """The statistics of every seed, all of them on the same sentences.
+
+    Raises:
+        Undecided: a system was not run, its hypotheses are missing, or the sentences differ.
+    """
+    if not task:
+        raise NotRun("no translation with a BLEU")
+    frames = {system: translations(store, task, test_set, system) for system in systems}
+    missing = [label(system) for system in systems if not frames[system]]
+    if missing:
+        raise NotRun(f"{listing(missing)} with hypotheses on {task}, {test_set}")
+    texts = [frame[TEXT] for seeds in frames.values() for frame in seeds.values()]
+    if not all(text.equals(texts[0]) for text in texts):
+        reason = f"{listing(list(map(label, systems)))} did not translate the same sentences of {test_set}"
+        raise Undecided(reason, "An evaluation of all on the same sentences.")
+    return {
+        system: {
+            seed: sentence_statistics(tuple(frame["hypothesis"]), tuple(frame["reference"]))
+            for seed, frame in seeds.items()
+        }
+        for system, seeds in frames.items()
+    }
+
+
+def translations(store: Store, task: str, test_set: str, system: System) -> dict[int, pd.DataFrame]:
+    """The translations of each seed that has a BLEU on a test set; a seed without hypotheses is left out."""
+    runs = [run for run in store.finished(EXPERIMENT) if (run.task, run.system) == (task, system)]
+    runs = [run for run in runs if not np.isnan(number(store.measurements, run, "bleu", test_set))]
+    frames = {run.seed: store.translations(run, test_set) for run in runs}
+    return {seed: frame for seed, frame in frames.items() if frame is not None}
+
+
+def source_words(store: Store, task: str, test_set: str) -> Array:
+    frame = next(iter(translations(store, task, test_set, LSTM).values()))
+    return np.array([len(source.split()) for source in frame["source"]], dtype=np.float64)
+
+
+def heads_apart(store: Store, task: str) -> Rule:
+    """`task` is empty where no head was measured."""
+
+    def measure() -> Finding:
+        if not task:
+            raise NotRun("no inspection of the Transformer's heads")
+        table = heads.heads_of(store, task)
+        table = table[(table["model"] == TRANSFORMER.model) & (table["variant"] == TRANSFORMER.variant)]
+        by_map = table.groupby(["map", "seed"], sort=False)[list(RELATIONS)]
+        with_many = by_map.size() > 1
+        if not with_many.any():
+            raise NotRun(f"no map of the Transformer with more than one head on {task}")
+        widest = (by_map.max() - by_map.min()).max(axis=1)[with_many]
+        of_maps, of_seeds = widest.groupby("map").mean(), widest.groupby("seed").mean()
+        over_maps = t_interval(of_maps.tolist())
+        reason = (
+            f"{len(of_maps)} maps; most alike {decimal(of_maps.min(), 2)} ({of_maps.idxmin()}), most different "
+            f"{decimal(of_maps.max(), 2)} ({of_maps.idxmax()})"
+        )
+        low, high = min(over_maps.low, *of_seeds), max(over_maps.high, *of_seeds)
+        return Finding(reason, Interval(over_maps.value, low, high))
+
+    effect = (
+        "mean over the Transformer's maps of the difference between the two most different heads of a map in the share "
+        "of attention given to the previous, the same or the next token, or of strongest weights on the diagonal; t "
+        "interval over maps, widened until it holds every seed"
+    )
+    return Rule(effect, [Line(INTERVAL, ABOVE, APART)], measure)
