@@ -7,9 +7,10 @@ from typing import Any
 
 import pytest
 
-from analysis.claims.evidence import Evidence
 from analysis.page.blocks import Block, Figures, Heading, Notice, Paragraph, Table
 from analysis.report import build, main
+from analysis.speed.quality import qualities
+from analysis.speed.runs import measured
 from analysis.speed.section import build as section_of
 from analysis.speed.section import summary
 from analysis.speed.wording import figure, memory, operations, percent, times
@@ -46,8 +47,9 @@ TOPICS = (
 
 
 def blocks(path: Path) -> list[Block]:
-    evidence = Evidence(read_store(path, "quick"))
-    return section_of(evidence.speed, evidence.qualities).blocks
+    store = read_store(path, "quick")
+    speed = measured(store)
+    return section_of(speed, qualities(store, speed)).blocks
 
 
 def table(found: list[Block], words: str) -> dict[str, list[str]]:
@@ -240,8 +242,8 @@ def test_any_part_alone_is_shown(tmp_path: Path, write: Any) -> None:
     found = blocks(tmp_path)
     assert any(isinstance(block, Table) for block in found)
     assert "nan" not in " ".join(map(str, found)).replace("nanm", "").split()
-    evidence = Evidence(read_store(tmp_path, "quick"))
-    assert summary(evidence.store, evidence.speed).startswith("Speed: ")
+    store = read_store(tmp_path, "quick")
+    assert summary(store, measured(store)).startswith("Speed: ")
 
 
 def test_without_a_finished_run_the_section_says_so(tmp_path: Path) -> None:
@@ -265,7 +267,7 @@ def test_memory_and_speed_share_one_ledger(tmp_path: Path) -> None:
     assert "Attention costs O(n²): time (Transformer)" in claims
     assert "One fixed vector must hold everything" in claims
     assert "Claims on speed hold for the machine" in claims
-    assert "The margins for the synthetic tasks were fixed" in claims
+    assert "at the easiest setting is under-trained" in claims
     assert text.index("BLEU on") < text.index("Speed: target tokens") < text.index("Long range: ")
 
 
