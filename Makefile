@@ -11,7 +11,7 @@ PRECISION ?=
 JOBS ?=
 TIMEOUT ?=
 TRIALS ?= 4
-SWEEP ?=
+EXPERIMENT ?= long-range
 DATA_DIR ?= data
 WANDB_MODE ?=
 PRICE ?=
@@ -33,7 +33,7 @@ ifneq ($(WANDB_MODE),)
 export WANDB_MODE
 endif
 
-HELP_VARS := SUITE TASKS MODELS SEEDS DIRECTION DEVICES NODES PRECISION JOBS TIMEOUT LAUNCHER RAY TRIALS SWEEP PRICE PEAK RENEW MINUTES A B DATA_DIR WANDB_MODE
+HELP_VARS := SUITE TASKS MODELS SEEDS DIRECTION DEVICES NODES PRECISION JOBS TIMEOUT LAUNCHER RAY EXPERIMENT TRIALS PRICE PEAK RENEW MINUTES A B DATA_DIR WANDB_MODE
 HELP_SUITE := smoke | quick | full
 HELP_TASKS := of long-range or speed, for example copy recall; empty: those of the suite
 HELP_MODELS := rnn gru lstm bahdanau transformer, or variants; empty: those of the suite
@@ -46,11 +46,11 @@ HELP_JOBS := runs at once; empty: bleu one, long-range one a core
 HELP_TIMEOUT := minutes that one run may take; empty: no limit
 HELP_LAUNCHER := local | ray: runs on all machines of a Ray cluster
 HELP_RAY := host:port of the cluster; empty: the one of ray start, or this machine
+HELP_EXPERIMENT := of tune and sweep: long-range | bleu
 HELP_TRIALS := settings to try for each model on each task
-HELP_SWEEP := file for a W&B sweep definition, in place of tuning
 HELP_PRICE := of plan: what a device costs an hour; empty: hours alone
 HELP_PEAK := of plan: TFLOP/s in the data sheet of a device that was not measured
-HELP_RENEW := of reproduce-check: 1 writes the committed numbers anew
+HELP_RENEW := of reproduce-check: 1 overwrites the committed numbers
 HELP_MINUTES := of fuzz: how long
 HELP_A := of compare: a results folder, the runs of a suite, or a CSV file of published figures
 HELP_B := of compare: the other one
@@ -127,11 +127,11 @@ retry: $(INSTALLED) ## Run again what failed in SUITE, and nothing else; each ru
 	  --launcher "$(LAUNCHER)" --ray "$(RAY)" then $(REPORT)
 
 reproduce-check: $(INSTALLED) ## Train a small suite again and compare every number with the committed ones (1 min)
-	@$(PY) -m experiments.reproduce.check $(if $(filter 1,$(RENEW)),--renew true)
+	@$(PY) -m experiments.reproduce $(if $(filter 1,$(RENEW)),--renew true)
 
-tune: $(INSTALLED) ## As many trials for every model of long-range, or SWEEP=file.yaml (quick 5 min, full 40 min on 2 cores)
-	@$(PY) -m experiments.tuning.tune --suite "$(SUITE)" --tasks "$(TASKS)" --models "$(MODELS)" --trials "$(TRIALS)" \
-	  --devices "$(DEVICES)" --precision "$(PRECISION)" --jobs "$(JOBS)" --sweep "$(SWEEP)"
+tune: $(INSTALLED) ## The same TRIALS settings for every model of EXPERIMENT (quick 5 min, full 40 min on 2 cores)
+	@$(PY) -m experiments.tuning.tune --experiment "$(EXPERIMENT)" --suite "$(SUITE)" --tasks "$(TASKS)" --models "$(MODELS)" \
+	  --trials "$(TRIALS)" --devices "$(DEVICES)" --precision "$(PRECISION)" --jobs "$(JOBS)"
 
 speed: $(INSTALLED) ## Step time by length, memory, decoding, processes, the Trainer's cost (quick 1 min, full 20 min)
 	@$(SPEED)
@@ -169,9 +169,9 @@ dashboard: $(INSTALLED) ## Make or renew a Weights & Biases workspace and report
 sync: $(INSTALLED) ## Upload to Weights & Biases what is not there yet (2 s a run; a second call does nothing)
 	@$(PY) -m experiments.tracking.sync
 
-sweep: $(INSTALLED) ## Register the search of `make tune` as a W&B sweep and start an agent for TRIALS runs
-	@$(PY) -m experiments.tuning.wandb_sweep --suite "$(SUITE)" --tasks "$(TASKS)" --models "$(MODELS)" --trials "$(TRIALS)" \
-	  --devices "$(DEVICES)" --precision "$(PRECISION)"
+sweep: $(INSTALLED) ## Search the space of `make tune` by a W&B sweep instead: register it and start an agent for TRIALS runs
+	@$(PY) -m experiments.tuning.wandb_sweep --experiment "$(EXPERIMENT)" --suite "$(SUITE)" --tasks "$(TASKS)" \
+	  --models "$(MODELS)" --trials "$(TRIALS)" --devices "$(DEVICES)" --precision "$(PRECISION)"
 
 ##@ Develop
 test: $(INSTALLED) ## The test suite (7 min on 2 cores)

@@ -6,13 +6,9 @@ non-commercial research and education; Tatoeba is CC-BY 2.0, by way of manything
 
 import argparse
 import hashlib
-import http
 import http.client
 import os
-import ssl
 import sys
-import time
-import urllib.error
 import urllib.request
 from dataclasses import dataclass
 from pathlib import Path
@@ -36,11 +32,8 @@ MULTI30K_SHA256 = {
 TATOEBA = "https://raw.githubusercontent.com/rioyshky/translation/de48b7027f7318d77010a6e08ed928c10748c23d/deu-eng.zip"
 TATOEBA_SHA256 = "b7688f84f99fa33c17397c14d8bd9cef1fdeb2ee0bf50074767023aee8926e28"
 
-TRIES = 3
 TIMEOUT = 30  # seconds without a byte
-CHUNK = 1 << 16  # bytes
-LONGEST = 1 << 28  # bytes; none of the files has as many
-BROKEN_OFF = (urllib.error.URLError, http.client.HTTPException, ConnectionError, TimeoutError, ssl.SSLError)
+LONGEST = 1 << 26  # bytes; none of the files has as many
 
 
 @dataclass(frozen=True)
@@ -58,74 +51,46 @@ DATASETS = {
 }
 
 
-def fetch(file: RemoteFile, data_dir: Path, pause: float = 2.0) -> bool:
+def fetch(file: RemoteFile, data_dir: Path) -> bool:
     """Make sure that a file is there with the right content; return whether it had to be fetched.
 
-    An interrupted transfer is taken up where it stopped, by the next try or the next call. The file appears under
-    its name only when whole and checked.
-
-    Args:
-        file: What to fetch.
-        data_dir: Folder of all corpora.
-        pause: Seconds before the second try, doubled before each further one.
+    The file appears under its name only when whole and checked.
 
     Raises:
-        ValueError: another file has this name, which is left alone, or the server sent other content.
-        ConnectionError: the server cannot be reached, or broke off at every try.
-        OSError: the folder does not take the file.
+        ValueError: Another file has this name, which is left alone, or the server sent other content.
+        ConnectionError: The server cannot be reached, or broke off.
+        OSError: The folder does not take the file.
     """
     path = data_dir / file.path
     if path.exists():
-        if (found := sha256(path)) != file.sha256:
-            raise ValueError(f"{path} has SHA-256 {found}, not {file.sha256}: move it away to have it fetched anew.")
+        if (found := sha256(path.read_bytes())) != file.sha256:
+            raise ValueError(f"{path} has SHA-256 {found}, not {file.sha256}: move it away to have it fetched again.")
         return False
-    partial = path.with_name(path.name + ".partial")
-    partial.parent.mkdir(parents=True, exist_ok=True)
-    for attempt in range(TRIES):
-        try:
-            _transfer(file.url, partial)
-            break
-        except BROKEN_OFF as error:
-            if attempt == TRIES - 1:
-                raise ConnectionError(
-                    f"{file.url} cannot be fetched ({str(error)!r}): fetch it by other means, save it as "
-                    f"{path}, and run this again to check it."
-                ) from error
-            time.sleep(pause * 2**attempt)
-    if (found := sha256(partial)) != file.sha256:
-        partial.unlink()
+    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        with urllib.request.urlopen(file.url, timeout=TIMEOUT) as response:
+            content = response.read(LONGEST)
+            if response.length:  # bytes that are missing
+                raise http.client.IncompleteRead(content, response.length)
+    except (OSError, http.client.HTTPException) as error:
+        raise ConnectionError(
+            f"{file.url} cannot be fetched ({str(error)!r}): run this again, or get it by other means and save "
+            f"it as {path}; the next run checks it."
+        ) from error
+    if (found := sha256(content)) != file.sha256:
         raise ValueError(f"{file.url} sent content with SHA-256 {found}, not {file.sha256}: nothing was saved.")
-    os.replace(partial, path)
+    partial = path.with_name(path.name + ".partial")
+    try:
+        partial.write_bytes(content)
+        os.replace(partial, path)
+    finally:
+        partial.unlink(missing_ok=True)
     return True
 
 
-def sha256(path: Path) -> str:
-    """SHA-256 of a file, in hexadecimal."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def _transfer(url: str, partial: Path) -> None:
-    have = partial.stat().st_size if partial.exists() else 0
-    request = urllib.request.Request(url, headers={"Range": f"bytes={have}-"} if have else {})
-    try:
-        response = urllib.request.urlopen(request, timeout=TIMEOUT)
-    except urllib.error.HTTPError as error:
-        error.close()
-        if error.code == http.HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE:
-            return  # nothing is left to send: the checksum tells whether the part is the whole
-        raise
-    with response:
-        resumed = response.status == http.HTTPStatus.PARTIAL_CONTENT
-        missing = int(response.headers.get("Content-Length", 0))
-        with partial.open("ab" if resumed else "wb") as file:
-            while chunk := response.read(CHUNK):
-                file.write(chunk)
-                missing -= len(chunk)
-                if file.tell() > LONGEST:
-                    return  # the checksum tells that it is another file
-    if missing > 0:  # a response read in chunks ends early without an error
-        raise ConnectionError(f"the server broke off {missing:,} bytes before the end")
+def sha256(content: bytes) -> str:
+    """SHA-256 in hexadecimal."""
+    return hashlib.sha256(content).hexdigest()
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -73,6 +73,8 @@ def plan_bleu(
 ) -> Iterator[Planned]:
     """The translation runs of a suite; empty lists and an empty direction take the suite's own.
 
+    A variant shares the values that tuning chose for its model.
+
     Raises:
         ValueError: If a model has no configuration in this suite, or the direction is malformed.
     """
@@ -96,7 +98,9 @@ def plan_bleu(
             command = f"make bleu SUITE={suite} MODELS={name} SEEDS={seed} DIRECTION={direction}"
             task = f"{row['corpus']}-{direction}"
             key = RunKey(suite, "bleu", task, model, variant or "base", int(seed), root, command)
-            yield Planned(key, (folder / "common.yaml", config), (*languages, *settings))
+            tuned = folder / "tuned" / task / f"{model}.yaml"
+            configs = (folder / "common.yaml", config, *([tuned] if tuned.exists() else []))
+            yield Planned(key, configs, (*languages, *settings))
 
 
 def plan_long_range(

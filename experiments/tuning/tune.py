@@ -1,208 +1,262 @@
-"""Tuning: as many trials for every model, all from one space, judged on validation data alone.
+"""Tuning: the same settings tried for every model, each by a short run, judged on validation data alone.
 
     python -m experiments.tuning.tune --suite full --tasks "copy recall" --models "lstm transformer" --trials 8
 
-The first trials are the same points for every model; a tree-structured Parzen estimator (Bergstra et al. 2011) proposes
-the others from the results so far. The best values go to configs/long_range/SUITE/tuned/TASK/MODEL.yaml, which the
-published runs of that model and of its variants read; MODEL.trials.json beside it lists every trial.
+A trial is an ordinary run of the suite SUITE-tuning; finished ones are skipped. The best values go to
+configs/EXPERIMENT/SUITE/tuned/TASK/MODEL.yaml, which the published runs of that model and of its variants read;
+MODEL.trials.json next to it lists every trial.
 """
 
 import json
+import math
 import os
-import signal
+import shutil
 import sys
-import threading
-import time
-from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor, wait
-from contextlib import ExitStack
-from dataclasses import asdict, replace
-from functools import partial
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import yaml
-from filelock import FileLock, Timeout
 from jsonargparse import ArgumentError, auto_cli
 
-from experiments.launch.local import jobs_at_once
-from experiments.planning.grid import Planned, plan_long_range, row_of, tuned_as
-from experiments.record.keys import config_hash
-from experiments.record.read import read_object
+from experiments.launch.exit_codes import BUSY
+from experiments.launch.local import Limits, jobs_at_once, run_all
+from experiments.planning.grid import HERE, Planned, plan_bleu, plan_long_range, row_of, tuned_as
+from experiments.record.read import NUMBER, read_object, read_result, read_rows
 from experiments.record.write import write_atomically
-from experiments.run import build_parser, identity, one_sentence
-from experiments.tuning.space import OPTIMISATION, SEED, SHARED_POINTS, SPACE, sweep_definition
-from experiments.tuning.trials import (
-    COMPLETE_FIRST,
-    FEWEST,
-    NEVER_BEFORE,
-    REPORTS,
-    SHARE,
-    Runner,
-    Search,
-    Subject,
-    run_trial,
-)
+from experiments.run import build_parser, finished, one_sentence
+from experiments.tuning.space import OPTIMISATION, SEED, SPACE, points
+
+SHARE = 0.25  # of the published run's steps
+FEWEST = 600  # steps of a trial, where the published run has as many: fewer end on the plateau of most tasks
+VALIDATIONS = 10  # of a trial
+
+Row = dict[str, Any]
 
 
-def subjects(
-    suite: str, tasks: Sequence[str], models: Sequence[str], root: str, settings: Sequence[str]
-) -> list[Subject]:
+@dataclass(frozen=True)
+class Search:
+    """The trials of one model on one task.
+
+    Args:
+        base: Its published run as the suite plans it, without the values that an earlier tuning chose.
+        number: How many settings are tried; those that diverge count.
+        steps: Updates of a trial; the last of them is validated.
+        share: Of the updates of the published run.
+        shorter: Settings of all trials: fewer updates, no evaluation on test data.
+        monitor: The validation metric that chooses, as it chooses the checkpoint of every run.
+        mode: Whether the lowest (min) or the highest (max) value of it is the best.
+    """
+
+    base: Planned
+    number: int
+    steps: int
+    share: float
+    shorter: tuple[str, ...]
+    monitor: str
+    mode: str
+
+    @property
+    def label(self) -> str:
+        return f"{self.base.key.task} {self.base.key.model}"
+
+    @property
+    def command(self) -> str:
+        key = self.base.key
+        what = "EXPERIMENT=bleu" if key.experiment == "bleu" else f"TASKS={key.task}"
+        return f"make tune SUITE={key.suite} {what} MODELS={key.model} TRIALS={self.number}"
+
+    @property
+    def tuned(self) -> Path:
+        """Configuration file of the chosen values."""
+        key = self.base.key
+        experiment = key.experiment.replace("-", "_")
+        return HERE / "configs" / experiment / key.suite / "tuned" / key.task / f"{key.model}.yaml"
+
+    @property
+    def trials(self) -> list[Planned]:
+        return [self.trial(f"trial{number}", values) for number, values in enumerate(points(self.number))]
+
+    def trial(self, variant: str, values: Mapping[str, float]) -> Planned:
+        key = replace(self.base.key, suite=f"{self.base.key.suite}-tuning", variant=variant, command=self.command)
+        chosen = (f"--{OPTIMISATION}.{name}={value}" for name, value in values.items())
+        return replace(self.base, key=key, overrides=(*self.base.overrides, *self.shorter, *chosen))
+
+    def best(self, rows: Sequence[Row]) -> Row | None:
+        """The trial with the best last value of the metric among those that ran to their end."""
+        last = {row["number"]: row["reports"][-1][1] for row in rows if row["outcome"] == "finished"}
+        choose = min if self.mode == "min" else max
+        return rows[choose(last, key=last.__getitem__)] if last else None
+
+
+def searches(
+    experiment: str,
+    suite: str,
+    tasks: Sequence[str],
+    models: Sequence[str],
+    trials: int,
+    root: str,
+    settings: Sequence[str],
+) -> list[Search]:
     """Every task with every model of a suite; variants are left out, because they take their model's values.
 
     Raises:
-        ValueError: If a task or model is not in the suite, a variant is named, or a configuration is wrong.
+        ValueError: There are to be no trials, a task or model is not in the suite, a variant is named, or a
+            configuration is wrong.
     """
+    if trials < 1:
+        raise ValueError(f"TRIALS is {trials}; it must be at least 1.")
     for name in models:
         if "-" in name:
             raise ValueError(f"MODELS names {name!r}, a variant, which takes its model's values: name the model alone.")
-    row = row_of(suite, "long-range")
-    for task in tasks:
-        if tuned_as(row, task) != task:
-            raise ValueError(f"TASKS names {task!r}, which takes its values from {tuned_as(row, task)}: name that.")
-    planned = plan_long_range(suite, list(tasks), list(models), [SEED], root, list(settings))
-    base = [one for one in planned if one.key.variant == "base"]
-    return [subject(one) for one in base if tuned_as(row, one.key.task) == one.key.task]
+    if experiment == "bleu":
+        planned = plan_bleu(suite, list(models), [SEED], "", root, list(settings))
+    else:
+        row = row_of(suite, "long-range")
+        for task in tasks:
+            if tuned_as(row, task) != task:
+                raise ValueError(f"TASKS names {task!r}, which takes its values from {tuned_as(row, task)}: name that.")
+        every = plan_long_range(suite, list(tasks), list(models), [SEED], root, list(settings))
+        planned = (one for one in every if tuned_as(row, one.key.task) == one.key.task)
+    return [search(one, trials) for one in planned if one.key.variant == "base"]
 
 
-def subject(planned: Planned) -> Subject:
-    """What is tuned for a planned run, after its configuration has been checked."""
+def search(planned: Planned, number: int) -> Search:
+    """The search for a planned run, after its configuration has been checked."""
     base = replace(planned, configs=tuple(path for path in planned.configs if "tuned" not in path.parts))
     try:
         config = build_parser().parse_args(base.arguments)
     except ArgumentError as error:
         raise ValueError(f"{base.label}: {one_sentence(error)}") from None
-    common = identity(config)
-    del common["run"]
-    for name in SPACE:
-        del common["model"]["init_args"]["optimisation"][name]
-    trained = {
-        "config": common,
-        "space": repr(SPACE),
-        "seed": SEED,
-        "share": SHARE,
-        "fewest": FEWEST,
-        "reports": REPORTS,
-    }
-    curriculum = config.data.init_args.curriculum_steps
-    return Subject(base, config.trainer.max_steps, curriculum, config_hash(trained))
+    published, curriculum = config.trainer.max_steps, config.data.init_args.get("curriculum_steps")
+    budget = min(published, max(FEWEST, round(SHARE * published)))
+    every = max(1, budget // VALIDATIONS)
+    steps = budget // every * every
+    shorter = [f"--trainer.max_steps={steps}", f"--trainer.validate_every={every}", "--evaluate_tests=false"]
+    if curriculum is not None:
+        shorter.append(f"--data.init_args.curriculum_steps={round(curriculum * steps / published)}")
+    trainer = config.trainer
+    return Search(base, number, steps, steps / published, tuple(shorter), trainer.monitor, trainer.monitor_mode)
 
 
-def tune(searches: Sequence[Search], jobs: int, run: Runner, stopped: threading.Event) -> list[str]:
-    """Run what is missing of every search, `jobs` searches at a time and each one trial after another.
+def tune(found: Sequence[Search], jobs: int) -> list[str]:
+    """Run the trials that have no result, and write the best values of every search whose trials have all ended.
 
     Returns:
-        What went wrong, a sentence each. A search with a result writes it nevertheless.
+        What went wrong, a sentence each.
     """
-    progress = Progress(sum(len(search.missing) for search in searches))
-    with ThreadPoolExecutor(jobs) as pool:
-        futures = [pool.submit(tune_one, search, run, stopped, progress) for search in searches]
-        try:
-            wait(futures)
-        except KeyboardInterrupt:
-            stopped.set()
-            raise
-    return [problem for future in futures for problem in future.result()]
-
-
-def tune_one(search: Search, run: Runner, stopped: threading.Event, progress: "Progress") -> list[str]:
-    label = search.subject.label
-    if not search.missing:
-        print(f"{label}: all {search.trials} trials were run already", flush=True)
-    for number in search.missing:
-        if stopped.is_set():
-            return []
-        row = search.attempt(number, run)
-        progress.say(search, row)
-        if row["outcome"] == "interrupted":
-            stopped.set()
-            return []
-    problems = [f"{label} trial {row['number']}: {row['error']}" for row in search.rows() if row["error"]]
-    if search.best is None:
-        return [*problems, f"{label}: no trial finished, so {search.subject.tuned} was left as it is"]
-    write_tuned(search)
+    trials = [trial for one in found for trial in one.trials]
+    left = [trial for trial in trials if not finished(trial.arguments)]
+    if len(left) < len(trials):
+        print(f"finished already: {len(trials) - len(left)} of {len(trials)} trials", flush=True)
+    codes = {trial.key: code for trial, code in run_all(left, Limits(jobs))}
+    problems = []
+    lines = [f"{'task and model':40}  trials  {'  '.join(name.replace('_', ' ') for name in SPACE)}  validation"]
+    for one in found:
+        rows = [result(one, number, codes.get(trial.key, 0)) for number, trial in enumerate(one.trials)]
+        problems += [f"{one.label} trial {row['number']}: {row['error']}" for row in rows if row["error"]]
+        if BUSY in [codes.get(trial.key) for trial in one.trials] or not (best := one.best(rows)):
+            problems.append(f"{one.label}: no trial finished, or not all have ended, so {one.tuned} was left as it is")
+            continue
+        write_tuned(one, rows, best)
+        values = "  ".join(f"{best[name]:{len(name)}g}" for name in SPACE)
+        lines.append(f"{one.label:40}  {len(rows):6}  {values}  {one.monitor} {best['reports'][-1][1]:.4f}")
+    print("\n".join(["", *lines]), flush=True)
     return problems
 
 
-class Progress:
-    """A line for each trial: its result, the best so far and the time left for all."""
+def result(one: Search, number: int, code: int) -> Row:
+    """The result of a trial whose process ended with `code`; a finished trial loses its checkpoints."""
+    trial, curves = one.trials[number], {"val/loss": [[0, math.nan]], one.monitor: [[0, math.nan]]}
+    history = trial.key.folder / "metrics.jsonl"
+    for row in read_rows(history, {"step": int, "metric": str, "value": NUMBER}) if history.exists() else ():
+        if row["metric"] in curves:
+            curves[row["metric"]].append([row["step"], row["value"]])
+    last = {metric: reports[-1][1] for metric, reports in curves.items()}
+    error = recorded_error(trial) if code else ""
+    diverged = error.startswith("Diverged: ") or not (code or all(map(math.isfinite, last.values())))
+    complete = not (code or diverged)
+    if not code:
+        shutil.rmtree(trial.key.folder / "checkpoints", ignore_errors=True)  # nothing resumes from them
+    return {
+        "number": number,
+        **points(one.number)[number],
+        "outcome": "finished" if complete else "diverged" if diverged else "failed",
+        **{metric.replace("val/", "validation_"): value if complete else None for metric, value in last.items()},
+        "steps": curves[one.monitor][-1][0],
+        "reports": [[step, value if math.isfinite(value) else None] for step, value in curves[one.monitor][1:]],
+        "error": None if complete or diverged else f"{error}; see {trial.key.log}",
+        **(origin(trial.key.folder) if complete else {}),
+    }
 
-    def __init__(self, trials: int) -> None:
-        self.left, self.done, self._began, self._lock = trials, 0, time.monotonic(), threading.Lock()
 
-    def say(self, search: Search, row: dict[str, Any]) -> None:
-        with self._lock:
-            self.left, self.done = self.left - 1, self.done + 1
-            minutes = (time.monotonic() - self._began) / self.done * self.left / 60
-            loss, best = row["validation_loss"], search.best
-            print(
-                f"{search.subject.label} trial {row['number'] + 1}/{search.trials}"
-                f"  learning rate {row['learning_rate']:g}  initialisation scale {row['initialisation_scale']:g}"
-                f"  {row['outcome']}",
-                "" if loss is None else f"at validation loss {loss:.4f}",
-                "" if best is None else f" best {best['validation_loss']:.4f}",
-                f" about {minutes:.0f} min left",
-                flush=True,
-            )
+def recorded_error(trial: Planned) -> str:
+    try:
+        return str(read_object(trial.key.folder / "failure.json", {"error": str})["error"])
+    except (FileNotFoundError, ValueError) as error:
+        return str(error)
 
 
-def write_tuned(search: Search) -> None:
-    """Write the chosen values as a configuration, and beside it every trial they were chosen from."""
-    subject, best, rows = search.subject, search.best, search.rows()
-    assert best is not None
-    trials = subject.tuned.with_suffix(".trials.json")
+def origin(folder: Path) -> Row:
+    """Time, code and machine of a finished trial."""
+    record = read_result(folder)
+    code, machine = record["git"], record["machine"]
+    seconds = datetime.fromisoformat(record["finished"]) - datetime.fromisoformat(record["started"])
+    return {
+        "seconds": seconds.total_seconds(),
+        "date": record["finished"],
+        "commit": f"{code.get('commit')}{', changed since' if code.get('dirty') else ''}",
+        "machine": f"{', '.join(machine['gpus']) or machine['cpu']}, {machine.get('cores')} cores",
+    }
+
+
+def write_tuned(one: Search, rows: Sequence[Row], best: Row) -> None:
+    """Write the chosen values as a configuration, and next to it every trial they were chosen from."""
+    trials = one.tuned.with_suffix(".trials.json")
     record = {
-        "suite": subject.base.key.suite,
-        "task": subject.base.key.task,
-        "model": subject.base.key.model,
-        "command": subject.command(search.trials),
+        "suite": one.base.key.suite,
+        "task": one.base.key.task,
+        "model": one.base.key.model,
+        "command": one.command,
         "chosen": best["number"],
-        "chosen_by": "lowest last val/loss of a finished trial",
+        "chosen_by": f"{'lowest' if one.mode == 'min' else 'highest'} last {one.monitor} of a finished trial",
         "space": {name: {**asdict(values), "distribution": "log-uniform"} for name, values in SPACE.items()},
-        "sampler": f"{SHARED_POINTS} points of a scrambled Sobol sequence, then TPE",
-        "pruner": f"median of complete trials, after {COMPLETE_FIRST} of them and {NEVER_BEFORE:.0%} of a trial",
+        "sampler": f"the first {one.number} points of a scrambled Sobol sequence, the same for every model",
+        "pruner": "none",
         "seed": SEED,
-        "steps": subject.steps,
-        "share_of_steps": subject.steps / subject.max_steps,
-        "date": max(row["date"] for row in rows),
+        "steps": one.steps,
+        "share_of_steps": one.share,
+        "date": max(row["date"] for row in rows if "date" in row),
     }
     each = ",\n  ".join(json.dumps(row, ensure_ascii=False, allow_nan=False) for row in rows)  # a line for each trial
     text = json.dumps(record, indent=1, ensure_ascii=False).removesuffix("\n}")
     write_atomically(trials, f'{text},\n "trials": [\n  {each}\n ]\n}}\n')
-    loss = f"{best['validation_loss']:.4f} after {subject.steps} steps"
-    head = f"# {record['command']}\n# The lowest validation loss of {len(rows)} trials, {loss}: {trials.name}.\n"
+    score = f"{one.monitor} of {len(rows)} trials, {best['reports'][-1][1]:.4f} after {one.steps} steps"
+    head = f"# {one.command}\n# The {record['chosen_by'].split()[0]} {score}: {trials.name}.\n"
     values: Any = {name: best[name] for name in SPACE}
     for part in reversed(OPTIMISATION.split(".")):
         values = {part: values}
-    write_atomically(subject.tuned, head + yaml.safe_dump(values, sort_keys=False))
+    write_atomically(one.tuned, head + yaml.safe_dump(values, sort_keys=False))
 
 
-def unequal(found: Sequence[Subject]) -> list[str]:
+def unequal(found: Sequence[Search]) -> list[str]:
     """A sentence for each task whose models were not all given the same number of trials."""
-    said = []
-    for folder in sorted({subject.tuned.parent for subject in found}):
+    sentences = []
+    for folder in sorted({one.tuned.parent for one in found}):
         records = [read_object(path, {"model": str, "trials": list}) for path in sorted(folder.glob("*.trials.json"))]
         counts = {record["model"]: len(record["trials"]) for record in records}
         if len(set(counts.values())) > 1:
             listed = ", ".join(f"{model} {count}" for model, count in counts.items())
-            said.append(f"{folder.name}: models differ in their number of trials ({listed}); tune all with one TRIALS")
-    return said
-
-
-def write_sweep(found: Sequence[Subject], trials: int, path: Path) -> None:
-    """Write a Weights & Biases sweep over the same space.
-
-    Raises:
-        ValueError: If more than one model and task are to be tuned: a sweep has one command.
-    """
-    if len(found) != 1:
-        raise ValueError(f"a sweep tunes one model on one task, not {len(found)}: name one in TASKS and one in MODELS.")
-    head = f"# The search of {found[0].command(trials)}\n# wandb sweep {path}; then wandb agent with the id it prints\n"
-    definition = sweep_definition(found[0].trial("sweep", (), trials), trials)
-    write_atomically(path, head + yaml.safe_dump(definition, sort_keys=False, width=1000))
+            sentences.append(
+                f"{folder.name}: models differ in their number of trials ({listed}); tune all with one TRIALS"
+            )
+    return sentences
 
 
 def main(
+    experiment: Literal["long-range", "bleu"] = "long-range",
     suite: str = "quick",
     tasks: str = "",
     models: str = "",
@@ -211,67 +265,35 @@ def main(
     precision: str = "",
     jobs: str = "",
     root: str = "runs",
-    sweep: str = "",
 ) -> None:
-    """Tune models on long-range tasks; what is empty keeps the suite's own setting.
+    """Tune the models of an experiment; what is empty keeps the suite's own setting.
 
     Args:
+        experiment: Whose models.
         suite: Which grid.
-        tasks: Long-range tasks, separated by blanks.
-        models: Models, separated by blanks.
+        tasks: Long-range tasks, separated by spaces.
+        models: Models, separated by spaces.
         trials: Settings to try for every model on every task.
         devices: Devices of a run.
         precision: auto, 32-true or bf16-mixed.
-        jobs: Searches at the same time; by default one a core.
+        jobs: Trials at the same time; by default one, and of the small long-range runs one a core.
         root: Folder of the run store.
-        sweep: Only write a Weights & Biases sweep definition, to this file.
     """
+    os.environ["WANDB_MODE"] = "disabled"  # a hundred short runs are no dashboard
+    at_once = jobs_at_once(jobs, experiment)
     given = {"--trainer.devices": devices, "--trainer.precision": precision}
     settings = [f"{option}={value}" for option, value in given.items() if value]
-    cores = os.cpu_count() or 1
-    stopped = threading.Event()
     try:
-        if trials < 1:
-            raise ValueError(f"TRIALS is {trials}; it must be at least 1.")
-        found = subjects(suite, tasks.split(), models.split(), root, settings)
-        if sweep:
-            write_sweep(found, trials, Path(sweep))
-            return
-        at_once = min(jobs_at_once(jobs, "long-range"), max(1, len(found)))
-        with ExitStack() as locks:
-            for one in found:
-                locks.enter_context(alone(one))
-            searches = [Search(one, trials) for one in found]
-            run = partial(run_trial, threads=max(1, cores // at_once), stopped=stopped)
-            problems = tune(searches, at_once, run, stopped)
+        found = searches(experiment, suite, tasks.split(), models.split(), trials, root, settings)
+        problems = tune(found, at_once)
+        notes = unequal(found)
     except ValueError as error:
         raise SystemExit(f"error: {error}") from None
-    except KeyboardInterrupt:
-        stopped.set()
-    if stopped.is_set():
-        print("interrupted; the same command goes on with the trials that are missing", file=sys.stderr)
-        raise SystemExit(130)
-    for sentence in (*unequal(found), *problems):
+    for sentence in (*notes, *problems):
         print(sentence, file=sys.stderr)
     if problems:
         raise SystemExit(1)
 
 
-def alone(subject: Subject) -> FileLock:
-    """Keep other processes from the same search.
-
-    Raises:
-        ValueError: If another process is at it.
-    """
-    lock = FileLock(subject.folder.with_name(f".{subject.folder.name}.lock"), timeout=0)
-    subject.folder.parent.mkdir(parents=True, exist_ok=True)
-    try:
-        lock.acquire()
-    except Timeout:
-        raise ValueError(f"another process is tuning {subject.label}; wait for it or end it.") from None
-    return lock
-
-
 if __name__ == "__main__":
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
-    auto_cli(main, as_positional=True)
+    auto_cli(main, as_positional=False)

@@ -2,23 +2,26 @@
 
     python -m experiments.tuning.wandb_sweep --suite full --tasks copy --models lstm --trials 8
 
-The space, the trials and the command are those of `experiments.tuning.tune`; W&B proposes the values. Its trials are no
-published runs, and nothing is written to the tuned configurations.
+The space and the command of a trial are those of `experiments.tuning.tune`; W&B proposes the values. Nothing is written
+to the tuned configurations.
 """
 
 import os
 import sys
 from pathlib import Path
+from typing import Any, Literal
 
 import wandb
 from jsonargparse import auto_cli
 
+from experiments.planning.grid import HERE
 from experiments.tracking.logger import PROJECT
-from experiments.tuning.space import sweep_definition
-from experiments.tuning.tune import subjects
+from experiments.tuning.space import OPTIMISATION, SPACE
+from experiments.tuning.tune import Search, searches
 
 
 def main(
+    experiment: Literal["long-range", "bleu"] = "long-range",
     suite: str = "quick",
     tasks: str = "",
     models: str = "",
@@ -30,6 +33,7 @@ def main(
     """Register a sweep and run its trials here; further machines join with the command that is printed.
 
     Args:
+        experiment: Whose model.
         suite: Which grid.
         tasks: One long-range task.
         models: One model.
@@ -42,20 +46,17 @@ def main(
     given = {"--trainer.devices": devices, "--trainer.precision": precision}
     settings = [f"{option}={value}" for option, value in given.items() if value]
     try:
-        if trials < 1:
-            raise ValueError(f"TRIALS is {trials}; it must be at least 1.")
-        found = subjects(suite, tasks.split(), models.split(), root, settings)
+        found = searches(experiment, suite, tasks.split(), models.split(), trials, root, settings)
         if len(found) != 1:
             raise ValueError(
                 f"a sweep tunes one model on one task, not {len(found)}: name one in TASKS and one in MODELS."
             )
     except ValueError as error:
         raise SystemExit(f"error: {error}") from None
-    definition = sweep_definition(found[0].trial("sweep", (), trials), trials)
     if not log_in():
         raise SystemExit("a sweep lives on W&B; log in first: .venv/bin/wandb login, then the same command")
     try:
-        identifier = wandb.sweep(definition, project=PROJECT)
+        identifier = wandb.sweep(definition(found[0]), project=PROJECT)
     except Exception as error:  # whatever stands between here and the server
         raise SystemExit(f"W&B did not take the sweep ({type(error).__name__}: {error})") from None
     print(f"further agents, on any machine: .venv/bin/wandb agent --project {PROJECT} {identifier}", flush=True)
@@ -67,6 +68,30 @@ def main(
     wandb.agent(identifier, project=PROJECT, count=trials)
 
 
+def definition(search: Search) -> dict[str, Any]:
+    """A search as a Weights & Biases sweep, whose trials are runs of the same command.
+
+    Every run gets a folder of its own from the id that the agent gives it, so that several agents can work at once.
+    It takes a shell to read that id: an agent fills in its macros before it sets the variable.
+    """
+    trial = search.trial("sweep", {})
+    words = [os.path.relpath(word, HERE.parent) if os.path.isabs(word) else word for word in trial.arguments]
+    script = 'exec python -m experiments.run "$@" --run.variant="sweep-$WANDB_RUN_ID"'
+    return {
+        "name": f"{trial.key.task} {trial.key.model} ({trial.key.suite})",
+        "project": PROJECT,
+        "program": "experiments/run.py",
+        "method": "bayes",
+        "metric": {"name": search.monitor, "goal": "minimize" if search.mode == "min" else "maximize"},
+        "run_cap": search.number,
+        "parameters": {
+            f"{OPTIMISATION}.{name}": {"distribution": "log_uniform_values", "min": values.low, "max": values.high}
+            for name, values in SPACE.items()
+        },
+        "command": ["${env}", "sh", "-c", script, "sh", *words, "${args}"],
+    }
+
+
 def log_in() -> bool:
     """Whether W&B can be used; asks nothing. A sweep needs the server, so nothing else than online makes sense."""
     os.environ["WANDB_MODE"] = "online"
@@ -74,4 +99,4 @@ def log_in() -> bool:
 
 
 if __name__ == "__main__":
-    auto_cli(main, as_positional=True)
+    auto_cli(main, as_positional=False)

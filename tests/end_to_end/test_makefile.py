@@ -110,7 +110,7 @@ def commands(printed: str) -> list[str]:
     return [command for line in lines for command in line.replace("-m experiments.launch.in_turn ", "").split(" then ")]
 
 
-@pytest.mark.parametrize(("target", "script"), [("bleu", "suite"), ("long-range", "suite"), ("tune", "tune")])
+@pytest.mark.parametrize(("target", "script"), [("bleu", "suite"), ("long-range", "suite"), ("tune", "tuning/tune")])
 def test_options_passed_on_are_options_of_the_scripts(target: str, script: str, checkout: Path) -> None:
     training, *others = commands(dry_run(checkout, target))
     code = ast.parse((ROOT / "experiments" / f"{script}.py").read_text())
@@ -128,7 +128,7 @@ GIVEN = {
     | {"NODES": "2", "PRECISION": "bf16-mixed", "JOBS": "3", "TIMEOUT": "90"}
     | {"LAUNCHER": "ray", "RAY": "first:6379"},
     "long-range": {"SUITE": "full", "TASKS": "copy recall", "MODELS": "lstm", "SEEDS": "0 1", "JOBS": "3"},
-    "tune": {"SUITE": "full", "TASKS": "copy", "MODELS": "lstm gru", "TRIALS": "9", "JOBS": "3", "SWEEP": "s.yaml"},
+    "tune": {"SUITE": "full", "TASKS": "copy", "MODELS": "lstm gru", "TRIALS": "9", "JOBS": "3", "EXPERIMENT": "bleu"},
     "contrastive": {"SUITE": "smoke"},
 }
 

@@ -1,5 +1,5 @@
 import json
-import threading
+import math
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -8,189 +8,222 @@ from typing import Any
 import pytest
 import yaml
 
+from analysis.long_range.tuning import way
+from experiments import run
+from experiments.launch.exit_codes import BUSY
+from experiments.launch.local import Ended, Limits
 from experiments.planning.grid import Planned, plan_long_range
+from experiments.record.schema import parsed_trials
 from experiments.run import build_parser
-from experiments.tuning import trials, tune
-from experiments.tuning.space import SEED, SPACE
-from experiments.tuning.trials import Report, Search, Subject
-from experiments.tuning.tune import alone, main, subjects, unequal, write_sweep, write_tuned
-from tests.support.fakes.trials import FakeRunner, subject
-
-
-@pytest.fixture(autouse=True)
-def short(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A quarter of 400 steps is enough for a made-up run."""
-    monkeypatch.setattr(trials, "FEWEST", 1)
+from experiments.tuning import tune as module
+from experiments.tuning.space import OPTIMISATION, SEED, SPACE, points
+from experiments.tuning.tune import Search, main, searches, tune, unequal
+from tests.support.fakes.trials import FakeLauncher, has_result, search
 
 
 @pytest.fixture(autouse=True)
 def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The tuned configurations of the project are out of reach."""
-    monkeypatch.setattr(trials, "HERE", tmp_path / "here")
+    """The tuned configurations of the project are out of reach, and no dashboard is switched off for other tests."""
+    monkeypatch.setattr(module, "HERE", tmp_path / "here")
+    monkeypatch.setattr(module, "finished", has_result)
+    monkeypatch.setenv("WANDB_MODE", "offline")
     return tmp_path / "here"
 
 
-def searches(root: Path, count: int, models: tuple[str, ...] = ("lstm", "transformer")) -> list[Search]:
-    return [Search(subject(root, model), count) for model in models]
+@pytest.fixture
+def launched(monkeypatch: pytest.MonkeyPatch) -> Any:
+    def launch(*found: Search, launcher: FakeLauncher | None = None) -> tuple[list[str], FakeLauncher]:
+        launcher = launcher or FakeLauncher()
+        monkeypatch.setattr(module, "run_all", launcher)
+        return tune(found, 1), launcher
+
+    return launch
 
 
-def run(found: list[Search], runner: trials.Runner, jobs: int = 1) -> list[str]:
-    return tune.tune(found, jobs, runner, threading.Event())
-
-
-def record(search: Search) -> dict[str, Any]:
-    content: dict[str, Any] = json.loads(search.subject.tuned.with_suffix(".trials.json").read_text())
+def record(one: Search) -> dict[str, Any]:
+    text = one.tuned.with_suffix(".trials.json").read_text()
+    assert parsed_trials(text)  # the report can read it
+    content: dict[str, Any] = json.loads(text)
     return content
 
 
-@pytest.mark.parametrize("jobs", [1, 2])
-def test_every_model_is_given_as_many_trials_and_the_best_is_written(tmp_path: Path, jobs: int) -> None:
-    found = searches(tmp_path, 6)
-    runner = FakeRunner()
-    assert run(found, runner, jobs) == []
-    assert sorted(p.key.model for p in runner.ran) == ["lstm"] * 6 + ["transformer"] * 6
-    for search in found:
-        kept = record(search)
+def test_every_model_is_given_the_same_trials_and_the_best_is_written(tmp_path: Path, launched: Any) -> None:
+    found = [search(tmp_path, 6, model) for model in ("lstm", "transformer")]
+    problems, launcher = launched(*found)
+    assert problems == []
+    assert [p.key.model for p in launcher.ran] == ["lstm"] * 6 + ["transformer"] * 6
+    for one in found:
+        kept = record(one)
+        assert [{name: row[name] for name in SPACE} for row in kept["trials"]] == points(6)
         assert [row["number"] for row in kept["trials"]] == list(range(6))
-        finished = {r["number"]: r["validation_loss"] for r in kept["trials"] if r["outcome"] == "finished"}
-        assert kept["chosen"] == min(finished, key=finished.__getitem__)
-        tuned = yaml.safe_load(search.subject.tuned.read_text())["model"]["init_args"]["optimisation"]
+        losses = [row["validation_loss"] for row in kept["trials"]]
+        assert kept["chosen"] == losses.index(min(losses))
+        tuned = yaml.safe_load(one.tuned.read_text())["model"]["init_args"]["optimisation"]
         assert tuned == {name: kept["trials"][kept["chosen"]][name] for name in SPACE}
+    assert not list(tmp_path.rglob("checkpoints"))
 
 
-def test_the_record_says_where_the_values_come_from(tmp_path: Path) -> None:
-    search = searches(tmp_path, 5)[0]
-    run([search], FakeRunner(lambda p: float("nan") if p.key.variant == "trial2" else 1.0, codes={"trial1": 1}))
-    kept = record(search)
+def test_the_record_shows_where_the_values_come_from(tmp_path: Path, launched: Any) -> None:
+    one = search(tmp_path, 5)
+    launched(one, launcher=FakeLauncher(lambda p: math.nan if p.key.variant == "trial2" else 1.0, {"trial1": 1}))
+    kept = record(one)
     assert (kept["suite"], kept["task"], kept["model"]) == ("full", "copy", "lstm")
     assert kept["command"] == "make tune SUITE=full TASKS=copy MODELS=lstm TRIALS=5"
-    assert search.subject.tuned.read_text().startswith(f"# {kept['command']}\n")
+    assert one.tuned.read_text().startswith(
+        f"# {kept['command']}\n# The lowest val/loss of 5 trials, 1.0000 after 100 steps: lstm.trials.json.\n"
+    )
     assert (kept["seed"], kept["steps"], kept["share_of_steps"]) == (SEED, 100, 0.25)
-    assert set(kept["space"]) == set(SPACE)
-    outcomes = [row["outcome"] for row in kept["trials"]]
-    assert outcomes == ["finished", "failed", "diverged", "finished", "finished"]
-    assert kept["date"] == max(row["date"] for row in kept["trials"])
-    for row in kept["trials"]:
-        assert row["machine"].endswith("cores")
-        assert {"commit", "seconds", "steps", "reports", "error", *SPACE} < set(row)
-
-
-def test_a_failed_trial_is_told_of_and_the_others_go_on(tmp_path: Path) -> None:
-    found = searches(tmp_path, 3)
-    problems = run(found, FakeRunner(codes={"trial1": 1}))
-    assert len(problems) == 2
-    assert problems[0].startswith("copy lstm trial 1: exit code 1; see ")
-    assert all(search.subject.tuned.exists() for search in found)
-
-
-def test_where_no_trial_finishes_the_earlier_file_stays(tmp_path: Path) -> None:
-    search = searches(tmp_path, 2)[0]
-    search.subject.tuned.parent.mkdir(parents=True)
-    search.subject.tuned.write_text("kept")
-    problems = run([search], FakeRunner(codes={"trial0": 1, "trial1": 1}))
-    assert "no trial finished" in problems[-1]
-    assert search.subject.tuned.read_text() == "kept"
-    assert [p.name for p in search.subject.tuned.parent.iterdir()] == ["lstm.yaml"]
-
-
-def test_an_interrupted_search_writes_nothing_and_ends_the_others(tmp_path: Path) -> None:
-    found = searches(tmp_path, 3)
-    stopped, runner = threading.Event(), FakeRunner(codes={"trial1": 143})
-    assert tune.tune(found, 1, runner, stopped) == []
-    assert stopped.is_set()
-    assert runner.variants == ["trial0", "trial1"]
-    assert not any(search.subject.tuned.exists() for search in found)
-
-
-def test_resuming_runs_what_is_missing_alone(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    run(searches(tmp_path, 3), FakeRunner(codes={"trial1": 130}))
-    again = FakeRunner()
-    found = searches(tmp_path, 3)
-    run(found, again)
-    assert [(p.key.model, p.key.variant) for p in again.ran] == [
-        ("lstm", "trial1"), ("lstm", "trial2"),
-        ("transformer", "trial0"), ("transformer", "trial1"), ("transformer", "trial2"),
+    assert [row["outcome"] for row in kept["trials"]] == ["finished", "failed", "diverged", "finished", "finished"]
+    assert [row["reports"] for row in kept["trials"][:3]] == [
+        [[50, 2.0], [100, 1.0]], [[50, 2.0]], [[50, None], [100, None]]
     ]  # fmt: skip
-    before = [search.subject.tuned.read_bytes() + json.dumps(record(search)).encode() for search in found]
-    capsys.readouterr()
-    rest = FakeRunner()
-    run(searches(tmp_path, 3), rest)
-    assert rest.ran == []
-    assert capsys.readouterr().out.count("all 3 trials were run already") == 2
-    assert before == [search.subject.tuned.read_bytes() + json.dumps(record(search)).encode() for search in found]
+    assert kept["date"] == "2026-01-02T03:24:05+00:00"
+    first = kept["trials"][0]
+    assert (first["seconds"], first["machine"]) == (1200.0, "made-up CPU, 2 cores")
+    assert first["commit"] == "1f2e3d4c5b6a79880123456789abcdef01234567"
+    assert "5 points of a scrambled Sobol sequence" in way(kept)
 
 
-def test_a_line_for_each_trial_names_its_values_the_best_and_the_time_left(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+def test_the_metric_that_chooses_checkpoints_chooses_settings(tmp_path: Path, launched: Any) -> None:
+    one = search(tmp_path, 4, monitor="val/bleu", mode="max")
+    launched(one)
+    kept = record(one)
+    scores = [row["validation_bleu"] for row in kept["trials"]]
+    assert kept["chosen"] == scores.index(max(scores))
+    assert scores == [10 + row["validation_loss"] for row in kept["trials"]]
+    assert kept["chosen_by"] == "highest last val/bleu of a finished trial"
+
+
+def test_a_failed_trial_is_reported_and_run_again_with_its_own_values(tmp_path: Path, launched: Any) -> None:
+    one = search(tmp_path, 3)
+    problems, _ = launched(one, launcher=FakeLauncher(codes={"trial1": 1}))
+    assert problems == [f"copy lstm trial 1: OSError: disk full; see {one.trials[1].key.log}"]
+    assert list(tmp_path.rglob("trial1/*/checkpoints"))  # it resumes from them
+    assert [row["outcome"] for row in record(one)["trials"]] == ["finished", "failed", "finished"]
+    problems, again = launched(one)
+    assert (problems, again.ran) == ([], [one.trials[1]])
+    assert [row["outcome"] for row in record(one)["trials"]] == ["finished"] * 3
+
+
+def test_a_diverged_trial_counts_and_is_no_problem(tmp_path: Path, launched: Any) -> None:
+    one = search(tmp_path, 2)
+    error = "Diverged: The loss is nan at step 31, on training examples 4."
+    problems, _ = launched(one, launcher=FakeLauncher(codes={"trial0": 1}, error=error))
+    kept = record(one)
+    assert (problems, kept["chosen"]) == ([], 1)
+    diverged = kept["trials"][0]
+    assert (diverged["outcome"], diverged["validation_loss"], diverged["error"]) == ("diverged", None, None)
+    assert diverged["steps"] == 50
+
+
+@pytest.mark.parametrize("codes", [{"trial0": 1, "trial1": 1}, {"trial1": BUSY}])
+def test_where_nothing_can_be_chosen_the_earlier_file_stays(
+    codes: dict[str, int], tmp_path: Path, launched: Any
 ) -> None:
-    search = searches(tmp_path, 2)[0]
-    run([search], FakeRunner(lambda p: 2.0 if p.key.variant == "trial0" else 3.0))
-    first, second = capsys.readouterr().out.splitlines()
-    assert first.startswith("copy lstm trial 1/2  learning rate 0.00")
-    assert "finished at validation loss 2.0000  best 2.0000  about 0 min left" in first
-    assert "finished at validation loss 3.0000  best 2.0000" in second
+    one = search(tmp_path, 2)
+    one.tuned.parent.mkdir(parents=True)
+    one.tuned.write_text("kept")
+    problems, _ = launched(one, launcher=FakeLauncher(codes=codes))
+    assert problems[-1].endswith(f"so {one.tuned} was left as it is")
+    assert [p.name for p in one.tuned.parent.iterdir()] == ["lstm.yaml"]
+    assert one.tuned.read_text() == "kept"
 
 
-def test_an_unequal_number_of_trials_is_told_of(tmp_path: Path) -> None:
-    lstm, transformer = Search(subject(tmp_path, "lstm"), 2), Search(subject(tmp_path, "transformer"), 3)
-    run([lstm, transformer], FakeRunner())
-    (sentence,) = unequal([lstm.subject])
+def test_trials_resume_and_a_repeated_search_changes_nothing(
+    tmp_path: Path, launched: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    one = search(tmp_path, 3)
+    launched(one)
+    before = one.tuned.read_bytes() + one.tuned.with_suffix(".trials.json").read_bytes()
+    problems, launcher = launched(one)
+    assert (problems, launcher.ran) == ([], [])
+    assert "finished already: 3 of 3 trials" in capsys.readouterr().out
+    assert before == one.tuned.read_bytes() + one.tuned.with_suffix(".trials.json").read_bytes()
+    _, launcher = launched(search(tmp_path, 5))
+    assert launcher.variants == ["trial3", "trial4"]
+
+
+def test_a_table_shows_the_chosen_values(tmp_path: Path, launched: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    launched(*(search(tmp_path, 2, model) for model in ("lstm", "gru")))
+    best = points(2)[1]
+    header, *lines = capsys.readouterr().out.strip().splitlines()
+    assert header.split() == [
+        "task",
+        "and",
+        "model",
+        "trials",
+        "learning",
+        "rate",
+        "initialisation",
+        "scale",
+        "validation",
+    ]
+    assert [line.split()[:5] for line in lines] == [
+        ["copy", model, "2", str(best["learning_rate"]), str(best["initialisation_scale"])] for model in ("lstm", "gru")
+    ]
+
+
+def test_an_unequal_number_of_trials_is_reported(tmp_path: Path, launched: Any) -> None:
+    lstm, transformer = search(tmp_path, 2, "lstm"), search(tmp_path, 3, "transformer")
+    launched(lstm, transformer)
+    (sentence,) = unequal([lstm])
     assert sentence.startswith("copy: models differ in their number of trials (lstm 2, transformer 3)")
-    run([Search(lstm.subject, 3)], FakeRunner())
-    assert unequal([lstm.subject, transformer.subject]) == []
+    launched(search(tmp_path, 3))
+    assert unequal([lstm, transformer]) == []
 
 
-def test_a_tuned_configuration_is_read_by_the_published_run_of_the_model(tmp_path: Path) -> None:
-    one = next(iter(plan_long_range("quick", ["copy"], ["lstm"], [0], "runs", [])))
-    search = Search(subject(tmp_path), 2)
-    for number in search.missing:
-        search.attempt(number, FakeRunner())
-    write_tuned(search)
-    assert search.best is not None
-    configs = tuple(path for path in one.configs if "tuned" not in path.parts)
-    config = build_parser().parse_args(replace(one, configs=(*configs, search.subject.tuned)).arguments)
-    optimisation = config.model.init_args.optimisation
-    assert {name: optimisation[name] for name in SPACE} == {name: search.best[name] for name in SPACE}
-    untuned = build_parser().parse_args(replace(one, configs=configs).arguments).model
-    for name in SPACE:
-        untuned.init_args.optimisation[name] = optimisation[name]
-    assert untuned == config.model
+def test_a_trial_is_the_published_run_shortened_and_without_tests(tmp_path: Path) -> None:
+    (one,) = searches("long-range", "full", ["parity"], ["lstm"], 4, str(tmp_path), ["--trainer.devices=1"])
+    (published,) = plan_long_range("full", ["parity"], ["lstm"], [0], str(tmp_path), ["--trainer.devices=1"])
+    trial = one.trials[2]
+    assert trial.key.folder == tmp_path / "full-tuning" / "long-range" / "parity" / "lstm" / "trial2" / f"seed{SEED}"
+    config, whole = (build_parser().parse_args(planned.arguments) for planned in (trial, published))
+    assert (config.trainer.max_steps, config.trainer.validate_every, config.evaluate_tests) == (600, 60, False)
+    curriculum = whole.data.init_args.curriculum_steps
+    assert config.data.init_args.curriculum_steps == round(curriculum / 3) > 0
+    assert {name: config.model.init_args.optimisation[name] for name in SPACE} == points(3)[2]
+    for name in ("trainer.max_steps", "trainer.validate_every", "evaluate_tests", "data.init_args.curriculum_steps"):
+        config[name] = whole[name]
+    for part in ("data.init_args.seed", *(f"{OPTIMISATION}.{name}" for name in SPACE)):
+        config[part] = whole[part]
+    assert (config.model, config.data, config.trainer) == (whole.model, whole.data, whole.trainer)
 
 
-def test_a_task_that_takes_anothers_values_has_no_trials_of_its_own(tmp_path: Path) -> None:
-    named = {one.base.key.task for one in subjects("full", [], ["lstm"], str(tmp_path), [])}
-    assert "associative-recall-16-keys" in named
-    assert "associative-recall" not in named
-    with pytest.raises(ValueError, match="takes its values from associative-recall-16-keys: name that"):
-        subjects("full", ["associative-recall"], ["lstm"], str(tmp_path), [])
+@pytest.mark.parametrize(
+    ("max_steps", "steps", "every"),
+    [(1, 1, 1), (3, 3, 1), (41, 40, 4), (100, 100, 10), (800, 600, 60), (4000, 1000, 100), (12345, 3080, 308)],
+)
+def test_the_last_step_of_a_trial_is_validated(max_steps: int, steps: int, every: int, tmp_path: Path) -> None:
+    settings = [f"--trainer.max_steps={max_steps}"]
+    (one,) = searches("long-range", "quick", ["copy"], ["lstm"], 1, str(tmp_path), settings)
+    assert (one.steps, one.share) == (steps, steps / max_steps)
+    assert f"--trainer.validate_every={every}" in one.shorter
 
 
-def test_subjects_are_the_models_of_the_suite_without_variants_and_without_tuned_values(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_searches_are_those_of_the_models_of_the_suite(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def plan(*given: Any) -> Iterator[Planned]:
-        for one in plan_long_range(*given):
-            yield replace(one, configs=(*one.configs, tmp_path / "tuned" / "copy" / "lstm.yaml"))
-            yield replace(one, key=replace(one.key, variant="hidden64"))
+        for planned in plan_long_range(*given):
+            yield replace(planned, configs=(*planned.configs, tmp_path / "tuned" / "copy" / "lstm.yaml"))
+            yield replace(planned, key=replace(planned.key, variant="hidden64"))
 
-    monkeypatch.setattr(tune, "plan_long_range", plan)
-    (one,) = subjects("quick", ["copy"], ["lstm"], str(tmp_path), ["--trainer.devices=1"])
+    monkeypatch.setattr(module, "plan_long_range", plan)
+    (one,) = searches("long-range", "quick", ["copy"], ["lstm"], 8, str(tmp_path), [])
     assert (one.base.key.variant, one.label) == ("base", "copy lstm")
     assert not any("tuned" in path.parts for path in one.base.configs)
-    config = build_parser().parse_args(one.trial("trial0", (), 8).arguments)
-    assert (config.trainer.max_steps, config.trainer.validate_every) == (one.steps, one.report_every)
-    assert config.run.suite == "quick-tuning"
-    assert not config.evaluate_tests
+    monkeypatch.undo()
+    named = {one.base.key.task for one in searches("long-range", "full", [], ["lstm"], 1, str(tmp_path), [])}
+    assert "associative-recall-16-keys" in named
+    assert "associative-recall" not in named  # takes the values of the other
 
 
-def test_the_fingerprint_knows_what_trials_have_in_common_alone(tmp_path: Path) -> None:
-    def fingerprint(*settings: str, root: str = "runs") -> str:
-        return subjects("quick", ["copy"], ["lstm"], root, settings)[0].fingerprint
-
-    same = fingerprint()
-    assert same == fingerprint(root=str(tmp_path))
-    assert same == fingerprint("--model.init_args.optimisation.learning_rate=0.5")
-    assert same != fingerprint("--trainer.gradient_clip=0.5")
+def test_translation_is_tuned_on_validation_bleu_with_a_quarter_of_the_budget(tmp_path: Path, here: Path) -> None:
+    found = searches("bleu", "full", [], [], 8, str(tmp_path), [])
+    assert [one.label for one in found] == [f"multi30k-en-de {model}" for model in ("lstm", "bahdanau", "transformer")]
+    assert {(one.monitor, one.mode, one.steps) for one in found} == {("val/bleu", "max", 800)}
+    assert found[0].command == "make tune SUITE=full EXPERIMENT=bleu MODELS=lstm TRIALS=8"
+    assert found[0].tuned == here / "configs/bleu/full/tuned/multi30k-en-de/lstm.yaml"
+    config = build_parser().parse_args(found[2].trials[7].arguments)
+    assert {name: config.model.init_args.optimisation[name] for name in SPACE} == points(8)[7]
 
 
 @pytest.mark.parametrize(
@@ -200,15 +233,15 @@ def test_the_fingerprint_knows_what_trials_have_in_common_alone(tmp_path: Path) 
         ({"models": "lstm-hidden64"}, ["MODELS", "'lstm-hidden64'", "variant"]),
         ({"models": "nonsense"}, ["MODELS", "'nonsense'", "lstm"]),
         ({"tasks": "nonsense"}, ["TASKS", "'nonsense'", "copy"]),
+        ({"suite": "full", "tasks": "associative-recall"}, ["values from associative-recall-16-keys: name that"]),
         ({"tasks": "copy", "models": "lstm", "precision": "nonsense"}, ["precision", "nonsense", "bf16-mixed"]),
-        ({"tasks": "copy", "sweep": "sweep.yaml"}, ["TASKS", "MODELS", "one model on one task"]),
+        ({"experiment": "bleu", "models": "rnn"}, ["MODELS", "'rnn'", "lstm"]),
     ],
 )
-def test_what_a_user_mistypes_is_one_sentence_and_nothing_is_run(
+def test_a_mistyped_setting_is_one_sentence_and_nothing_is_run(
     arguments: dict[str, Any], said: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(tune, "run_trial", lambda *_, **__: pytest.fail("ran"))
-    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(module, "run_all", lambda *_: pytest.fail("ran"))
     with pytest.raises(SystemExit) as stopped:
         main(**{"root": str(tmp_path / "runs"), **arguments})
     assert isinstance(stopped.value.code, str)
@@ -217,61 +250,43 @@ def test_what_a_user_mistypes_is_one_sentence_and_nothing_is_run(
     assert list(tmp_path.iterdir()) == []
 
 
-def test_the_command_tunes_and_ends_well(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def losses(planned: Planned, report: Report, threads: int, stopped: threading.Event) -> int:
-        steps = next(int(w.split("=")[1]) for w in planned.overrides if w.startswith("--trainer.max_steps="))
-        report(steps, 1.0)
-        return 0
-
-    monkeypatch.setattr(tune, "run_trial", losses)
-    main("quick", "copy", "lstm gru", 2, root=str(tmp_path))
-    folder = tmp_path / "here" / "configs" / "long_range" / "quick" / "tuned" / "copy"
-    assert sorted(path.name for path in folder.iterdir()) == [
-        "gru.trials.json", "gru.yaml", "lstm.trials.json", "lstm.yaml"
-    ]  # fmt: skip
-
-
-@pytest.mark.parametrize(("code", "ends"), [(1, 1), (143, 130)])
-def test_the_command_ends_with_what_went_wrong(
-    code: int, ends: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.setattr(tune, "run_trial", lambda *_, **__: code)
-    with pytest.raises(SystemExit) as stopped:
-        main("quick", "copy", "lstm", 2, root=str(tmp_path))
-    assert stopped.value.code == ends
-    assert ("see " if code == 1 else "goes on") in capsys.readouterr().err
-
-
-def test_two_processes_do_not_share_a_search(tmp_path: Path) -> None:
-    one = subject(tmp_path)
-    with alone(one):
-        with pytest.raises(ValueError, match="another process is tuning copy lstm"):
-            alone(one)
-        with alone(subject(tmp_path, "gru")):
-            pass
-    with alone(one):
-        pass
-
-
-def test_a_sweep_is_written_instead_of_trials(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(tune, "run_trial", lambda *_, **__: pytest.fail("ran"))
-    path = tmp_path / "sweep.yaml"
-    main("quick", "copy", "lstm", 8, sweep=str(path))
-    made = yaml.safe_load(path.read_text())
-    assert path.read_text().startswith("# The search of make tune SUITE=quick TASKS=copy MODELS=lstm TRIALS=8\n")
-    assert len(made["parameters"]) == len(SPACE)
-    assert "--evaluate_tests=false" in made["command"]
-    with pytest.raises(ValueError, match="not 2"):
-        write_sweep([subject(tmp_path), subject(tmp_path, "gru")], 8, path)
-
-
-def test_subjects_do_not_depend_on_the_published_seeds(tmp_path: Path) -> None:
-    one: Subject = subjects("quick", ["copy"], ["lstm"], str(tmp_path), [])[0]
-    assert one.trial("trial0", (), 1).key.seed == SEED
-
-
 def test_a_mistyped_number_of_jobs_is_one_sentence(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit, match="2"):
-        main("quick", "copy", "lstm", jobs="many", root=str(tmp_path))
+        main(tasks="copy", models="lstm", jobs="many", root=str(tmp_path))
     assert capsys.readouterr().err == "error: JOBS is 'many'; write a whole number above 0.\n"
     assert not list(tmp_path.iterdir())
+
+
+def test_the_command_trains_and_the_published_run_reads_what_it_chose(
+    tmp_path: Path, here: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With real runs, in this process, and the launcher's view of which are finished."""
+
+    def run_all(runs: list[Planned], limits: Limits) -> list[Ended]:
+        for planned in runs:
+            run.main(planned.arguments)
+        return [Ended(planned, 0) for planned in runs]
+
+    monkeypatch.setattr(module, "run_all", run_all)
+    monkeypatch.setattr(module, "finished", run.finished)
+    arguments = {"suite": "smoke", "tasks": "recall", "models": "lstm", "trials": 2, "root": str(tmp_path)}
+    main(**arguments)
+    monkeypatch.setattr(module, "run_all", lambda runs, _: [] if not runs else pytest.fail("ran again"))
+    main(**arguments)
+    (one,) = searches("long-range", "smoke", ["recall"], ["lstm"], 2, str(tmp_path), [])
+    kept = record(one)
+    assert [(row["outcome"], row["steps"], len(row["reports"])) for row in kept["trials"]] == [("finished", 4, 4)] * 2
+    assert not list(one.trials[0].key.folder.glob("wandb*"))
+    config = build_parser().parse_args(replace(one.base, configs=(*one.base.configs, one.tuned)).arguments)
+    best = kept["trials"][kept["chosen"]]
+    assert {name: config.model.init_args.optimisation[name] for name in SPACE} == {name: best[name] for name in SPACE}
+
+
+def test_the_command_ends_with_1_if_a_trial_failed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(module, "run_all", FakeLauncher(codes={"trial1": 1}))
+    with pytest.raises(SystemExit) as stopped:
+        main(tasks="copy", models="lstm gru", trials=2, root=str(tmp_path))
+    assert stopped.value.code == 1
+    assert capsys.readouterr().err.count("see ") == 2

@@ -5,11 +5,14 @@ from typing import Any
 import pytest
 import wandb
 import yaml
+from wandb.sdk.launch.sweeps.utils import create_sweep_command, create_sweep_command_args
 
+from experiments.planning.grid import HERE
+from experiments.run import build_parser
 from experiments.tuning import wandb_sweep as sweep
-from experiments.tuning.space import SPACE
-from experiments.tuning.tune import main as tune
-from experiments.tuning.wandb_sweep import main
+from experiments.tuning.space import OPTIMISATION, SPACE
+from experiments.tuning.tune import searches
+from experiments.tuning.wandb_sweep import definition, main
 from tests.support.wandb_server import WandbServer
 
 # wandb.sweep of wandb 0.31 calls a function that wandb itself has deprecated
@@ -33,7 +36,7 @@ def no_agents_settings(nobody_logged_in: None, tmp_path: Path, monkeypatch: pyte
         ({"tasks": "nonsense", "models": "lstm"}, "'nonsense'"),
     ],
 )
-def test_what_a_user_mistypes_is_one_sentence_and_nothing_is_asked(
+def test_a_mistyped_setting_is_one_sentence_and_nothing_is_asked(
     arguments: dict[str, Any], said: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(wandb, "login", lambda **_: pytest.fail("asked"))
@@ -55,7 +58,7 @@ def test_a_server_that_refuses_is_one_line(server: WandbServer) -> None:
 
 
 def test_the_definition_is_that_of_tuning_and_an_agent_is_started(
-    tmp_path: Path, server: WandbServer, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    server: WandbServer, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     started: list[tuple[str, dict[str, Any]]] = []
     monkeypatch.setattr(wandb, "agent", lambda identifier, **more: started.append((identifier, more)))
@@ -63,24 +66,59 @@ def test_the_definition_is_that_of_tuning_and_an_agent_is_started(
     (identifier,) = server.sweeps
     assert started == [(identifier, {"project": sweep.PROJECT, "count": 3})]
     assert f"wandb agent --project {sweep.PROJECT} {identifier}" in capsys.readouterr().out
-    tune("quick", "copy", "lstm", 3, sweep=str(tmp_path / "sweep.yaml"))
-    written = yaml.safe_load((tmp_path / "sweep.yaml").read_text())
-    assert yaml.safe_load(server.sweeps[identifier]) == written
-    assert len(written["parameters"]) == len(SPACE)
+    made = yaml.safe_load(server.sweeps[identifier])
+    assert made == definition(*searches("long-range", "quick", ["copy"], ["lstm"], 3, "runs", []))
     assert server.unknown == []
+
+
+def test_the_sweep_has_the_space_of_the_trials_and_the_keys_of_the_service() -> None:
+    """The keys and types of the schema of `wandb/sweeps`, which forbids additional ones."""
+    known = {"name": str, "project": str, "program": str, "method": str, "metric": dict, "run_cap": int}
+    made = definition(*searches("long-range", "quick", ["copy"], ["lstm"], 8, "runs", []))
+    assert set(made) == {*known, "parameters", "command"}
+    assert all(isinstance(made[key], kind) for key, kind in known.items())
+    assert made["method"] in ("bayes", "random", "grid")
+    assert made["parameters"] == {
+        f"{OPTIMISATION}.{name}": {"distribution": "log_uniform_values", "min": bounds.low, "max": bounds.high}
+        for name, bounds in SPACE.items()
+    }
+    assert made["metric"] == {"name": "val/loss", "goal": "minimize"}
+    assert made["run_cap"] == 8
+    translation = definition(*searches("bleu", "quick", [], ["lstm"], 8, "runs", []))
+    assert translation["metric"] == {"name": "val/bleu", "goal": "maximize"}
+
+
+def test_an_agent_starts_a_valid_run_in_a_folder_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    """wandb's own code fills in the macros; the shell's part is done by hand."""
+    monkeypatch.chdir(HERE.parent)
+    made = definition(*searches("long-range", "quick", ["copy"], ["lstm"], 8, "runs", []))
+    command = create_sweep_command(made["command"])
+    asked = {f"{OPTIMISATION}.learning_rate": {"value": 0.003}, f"{OPTIMISATION}.initialisation_scale": {"value": 1.5}}
+    place = command.index("${args}")
+    words = [*command[:place], *create_sweep_command_args({"args": asked})["args"]]
+    assert words[:3] == ["${env}", "sh", "-c"]
+    before, _, after = words[3].partition('"$@"')
+    assert before.split() == ["exec", "python", "-m", "experiments.run"]
+    arguments = [*words[5:], after.strip().replace('"', "").replace("$WANDB_RUN_ID", "abc123")]
+    config = build_parser().parse_args(arguments)
+    assert config.run.variant == "sweep-abc123"
+    assert config.model.init_args.optimisation.learning_rate == 0.003
+    assert config.model.init_args.optimisation.initialisation_scale == 1.5
+    assert not config.evaluate_tests
+    assert not any(Path(word).is_absolute() for word in words)
 
 
 @pytest.mark.slow
 def test_an_agent_runs_what_the_server_asks_for_with_this_python(
     tmp_path: Path, server: WandbServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    definition = {
+    made = {
         "program": "p.py",
         "method": "random",
         "parameters": {"rate": {"values": [1, 2]}},
         "command": ["${env}", "sh", "-c", 'echo "$(command -v python) $1 $WANDB_RUN_ID" > ran', "sh", "${args}"],
     }
-    monkeypatch.setattr(sweep, "sweep_definition", lambda *_: definition)
+    monkeypatch.setattr(sweep, "definition", lambda _: made)
     server.commands = [[{"type": "run", "run_id": "r1", "program": "p.py", "args": {"rate": {"value": 2}}}]]
     main(tasks="copy", models="lstm", trials=1)
     assert (tmp_path / "ran").read_text().split() == [str(Path(sys.executable).parent / "python"), "--rate=2", "r1"]

@@ -1,20 +1,22 @@
-"""Trials without training: a subject to tune and runs whose losses are a formula of their settings."""
+"""Trials without training: a search, and a launcher whose runs end at losses that are a formula of their settings."""
 
+import json
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from experiments.launch.local import Ended, Limits
 from experiments.planning.grid import Planned
 from experiments.record.keys import RunKey
-from experiments.tuning.space import OPTIMISATION
-from experiments.tuning.trials import Report, Subject
+from experiments.tuning.space import OPTIMISATION, SEED
+from experiments.tuning.tune import Search
+from tests.support.fakes.runs import result, write_json
 
-MAX_STEPS = 400  # so that a trial has 100 steps, validated at every tenth
 
-
-def subject(root: Path, model: str = "lstm", fingerprint: str = "one") -> Subject:
-    key = RunKey("full", "long-range", "copy", model, root=str(root))
-    return Subject(Planned(key, (Path(f"{model}.yaml"),), ("--trainer.devices=1",)), MAX_STEPS, 200, fingerprint)
+def search(root: Path, number: int, model: str = "lstm", monitor: str = "val/loss", mode: str = "min") -> Search:
+    key = RunKey("full", "long-range", "copy", model, "base", SEED, str(root))
+    base = Planned(key, (Path(f"{model}.yaml"),), ("--trainer.devices=1",))
+    return Search(base, number, 100, 0.25, ("--trainer.max_steps=100",), monitor, mode)
 
 
 def setting(planned: Planned, name: str) -> float:
@@ -27,28 +29,48 @@ def bowl(planned: Planned) -> float:
     return math.log(rate / 0.003) ** 2 + math.log(scale) ** 2
 
 
-class FakeRunner:
-    """Reports what `losses` says and ends as a run does.
+class FakeLauncher:
+    """Takes the place of `run_all`: writes the folder of each run at once.
 
     Args:
-        loss: Validation loss at the end; before, it is twice as high.
-        codes: Exit codes by variant, for example {"trial1": 1}; the others end well.
+        loss: Validation loss at the last step; at the one before it is twice as high.
+        codes: Exit codes by variant, for example {"trial1": 1}; other runs finish.
+        error: In the record of a run that fails.
     """
 
-    def __init__(self, loss: Callable[[Planned], float] = bowl, codes: dict[str, int] | None = None) -> None:
-        self.loss, self.codes = loss, codes or {}
+    def __init__(
+        self,
+        loss: Callable[[Planned], float] = bowl,
+        codes: dict[str, int] | None = None,
+        error: str = "OSError: disk full",
+    ) -> None:
+        self.loss, self.codes, self.error = loss, codes or {}, error
         self.ran: list[Planned] = []
 
-    def __call__(self, planned: Planned, report: Report) -> int:
-        self.ran.append(planned)
-        code = self.codes.get(planned.key.variant, 0)
-        for step in range(10, 101, 10):
-            if code and step > 20:
-                return code
-            if not report(step, self.loss(planned) * (2 if step < 100 else 1)):
-                return 143
+    def __call__(self, runs: Sequence[Planned], limits: Limits) -> list[Ended]:
+        self.ran += runs
+        return [Ended(planned, self.run(planned)) for planned in runs]
+
+    def run(self, planned: Planned) -> int:
+        key, code = planned.key, self.codes.get(planned.key.variant, 0)
+        (key.folder / "checkpoints").mkdir(parents=True, exist_ok=True)
+        loss = self.loss(planned)
+        curve = [(50, "val/loss", 2 * loss), (50, "val/bleu", 1.0)]
+        curve += [] if code else [(100, "val/loss", loss), (100, "val/bleu", 10 + loss)]
+        lines = [json.dumps({"step": step, "metric": metric, "value": value}) for step, metric, value in curve]
+        (key.folder / "metrics.jsonl").write_text("\n".join(lines) + "\n")
+        if code:
+            write_json(key.folder / "failure.json", {"error": self.error})
+        else:
+            write_json(key.folder / "result.json", result(key.suite, key.model, key.variant, key.seed, []))
         return code
 
     @property
     def variants(self) -> list[str]:
         return [planned.key.variant for planned in self.ran]
+
+
+def has_result(arguments: Sequence[str]) -> bool:
+    """Takes the place of `finished`, which compares configurations of models that are not there."""
+    named = dict(word.removeprefix("--run.").split("=", 1) for word in arguments if word.startswith("--run."))
+    return (RunKey(**{**named, "seed": int(named["seed"])}).folder / "result.json").exists()

@@ -25,8 +25,7 @@ from experiments.planning.grid import Planned
 from experiments.record.keys import RunKey, digest
 from experiments.record.read import is_finished, read_result
 from experiments.record.write import write_failure
-from experiments.reproduce.check import read_reference, write_reference
-from experiments.reproduce.comparison import Outcome, Place
+from experiments.reproduce import as_lines, machine_type, read_reference
 from experiments.speed.cost import throughput as pace
 from experiments.tracking import logger as tracking
 from experiments.tracking import publish as mirror
@@ -35,7 +34,7 @@ from experiments.training.callbacks import Clock, LocalRecord
 from experiments.training.checkpoints import resume_from
 from experiments.translation import attention_heads as inspection
 from experiments.translation import translate
-from experiments.tuning import trials, tune
+from experiments.tuning import tune
 from tests.support.fakes import long_range as fake_long_range
 from tests.support.fakes import runs as fake_runs
 from tests.support.fakes import speed as fake_speed
@@ -166,8 +165,11 @@ def prepare_records(folder: Path) -> None:
         fake_runs.write_json(path, record | {"digest": digest(record["measurements"])})
     key = RunKey("quick", "bleu", "multi30k", "lstm", root=str(folder), command="make bleu")
     write_failure(key, "ValueError: no", "at", ["-c", "lstm.yaml", "--run.suite=quick"])
-    outcome = Outcome({"a": 1}, {Place("bleu", "BLEU", "test_set", "test", 6): 1.5}, {}, {"weights": "0"})
-    write_reference(folder / "reference.json", {"bleu/multi30k/lstm/base/seed0": outcome})
+    numbers = [["bleu", "BLEU", "test_set", "test", 6, 1.5]]
+    outcome = {"config": {"a": 1}, "checksums": {"weights": "0"}, "numbers": numbers, "hypotheses": []}
+    runs = {"bleu/multi30k/lstm/base/seed0": outcome}
+    reference = as_lines({"made": "2026-01-02", "machine": machine_type(), "runs": runs}, 4)
+    (folder / "reference.json").write_text(reference, encoding="utf-8")
     fake_runs.write_json(made / "wandb.json", {"config_hash": "0", "finished": "1", "url": "http://localhost"})
     (made / "config.yaml").write_text("trainer:\n  max_steps: 10\nmodel:\n  a: [1, 2]\n", encoding="utf-8")
     fake_runs.write_json(folder / "tuned" / "lstm.trials.json", fake_long_range.trials_of() | {"model": "lstm"})
@@ -175,6 +177,7 @@ def prepare_records(folder: Path) -> None:
 
 def read_records(folder: Path) -> Sequence[str]:
     made = fake_runs.folder_of(folder, "lstm")
+    trial: Any = Namespace(key=Namespace(folder=made, log=made / "log"))
 
     class Listener:
         def log_metrics(self, metrics: Any, step: int) -> None:
@@ -194,8 +197,8 @@ def read_records(folder: Path) -> Sequence[str]:
         lambda: mirror.attention(made),
         lambda: inspection.hypotheses(made, "test"),
         lambda: pace.read_records(folder, ["quick"]).rows("length", "lstm", "base", "flops_per_second"),
-        lambda: list(trials.validation_losses(made / "metrics.jsonl")),
-        lambda: trials.why_it_failed(cast(Any, Namespace(key=Namespace(folder=made, log=made / "log"))), 1),
+        lambda: tune.result(cast(Any, Namespace(trials=[trial], number=1, monitor="val/loss")), 0, 0),
+        lambda: tune.recorded_error(trial),
         lambda: list(retry.failures(str(folder), "quick")),
         lambda: read_reference(folder / "reference.json"),
         lambda: tune.unequal([cast(Any, Namespace(tuned=folder / "tuned" / "lstm.yaml"))]),
