@@ -1,4 +1,4 @@
-"""What the models are fed: every task, one batch type, shared by all models."""
+"""Data for the models: one batch type for every task and every model."""
 
 from datamodules.synthetic import SyntheticData
 from datamodules.translation import TranslationData

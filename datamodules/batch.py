@@ -1,4 +1,4 @@
-"""The one batch that every task yields and every model takes."""
+"""The batch that every task yields and every model takes."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -16,10 +16,10 @@ class Batch(NamedTuple):
 
     Attributes:
         source: (B, S) int64, padded with PAD.
-        decoder_input: (B, T) int64, what the decoder is fed, padded with PAD.
-        labels: (B, T) int64, what it is asked for, IGNORE where nothing is scored. In translation these are the
-            decoder input shifted by one; in associative recall they are answers to the queries fed in.
-        ids: (B,) int64, the example's number in its split, so that results can be gathered and put in order.
+        decoder_input: (B, T) int64, input of the decoder, padded with PAD.
+        labels: (B, T) int64, IGNORE where nothing is scored. In translation the decoder input shifted by one; in
+            associative recall the answers to the queries in the decoder input.
+        ids: (B,) int64, the example's number in its split, by which results are gathered and sorted.
     """
 
     source: Tensor
@@ -48,10 +48,10 @@ def collate(examples: Sequence[Example]) -> Batch:
 
 
 def unscored(batch: Batch) -> Batch:
-    """The same examples with nothing asked of them: they count nowhere."""
+    """The same examples with every label ignored."""
     return batch._replace(labels=torch.full_like(batch.labels, IGNORE))
 
 
 def pad(rows: Sequence[Tensor], value: int) -> Tensor:
-    """Stack one-dimensional tensors into (len(rows), longest), filled up with `value`."""
+    """Stack one-dimensional tensors into (len(rows), longest), padded with `value`."""
     return torch.nn.utils.rnn.pad_sequence(list(rows), batch_first=True, padding_value=value)

@@ -1,38 +1,21 @@
 """Contrast pairs: a German reference and the same sentence with one verb in the wrong number.
 
-A model that kept the subject in mind until the verb finds the reference likelier (Sennrich 2017,
-https://arxiv.org/abs/1612.04629). Pairs of the embedded corpus come from its grammar. In other text the rules below
-take a sentence only where its first words fix the number of a verb from a list and no reading of the contrast is
-grammatical; they were written for descriptions of pictures and leave out most other sentences.
+A model that remembers the subject until the verb gives the reference the higher probability (Sennrich 2017,
+arXiv:1612.04629). Pairs of the embedded corpus come from its grammar. In other text the rules below accept a sentence
+only if its first words fix the number of a verb from a list and no reading of the contrast is grammatical; they were
+written for image captions and reject most other sentences.
 """
 
 import re
 from functools import cache
 from typing import Literal, NamedTuple, TypeAlias
 
+from datamodules import german_words as german
 from datamodules.embedded.corpus import embedded_corpus
-from datamodules.german_words import (
-    ADVERBS,
-    COLLECTIVE,
-    CONJUNCTIONS,
-    COPULAS,
-    DETERMINERS,
-    MASCULINE,
-    NEVER_SUBJECT,
-    NUMBER,
-    PLURAL_DETERMINERS,
-    PLURAL_NOUNS,
-    PLURAL_OF,
-    PREPOSITIONS,
-    PRONOUNS,
-    RELATIVE,
-    SINGULAR_OF,
-    UNCOUNTED,
-)
 from datamodules.translation import TranslationData
 
 Number: TypeAlias = Literal["singular", "plural"]
-EMBEDDED_SENTENCES = 3000  # the corpus's own 500 test sentences first: few sentences part subject and verb by much
+EMBEDDED_SENTENCES = 3000  # the 500 test sentences first; more, because large distances are rare
 WORD_OR_MARK = re.compile(r"[^\W_]+(?:[-'’./][^\W_]+)*|\S")
 
 
@@ -54,20 +37,20 @@ class ContrastPair(NamedTuple):
 
 
 class Contrast(NamedTuple):
-    """A sentence with its verb in the wrong number, and how many words part that verb from its subject."""
+    """A sentence with its verb in the wrong number, and the number of words between subject and verb."""
 
     text: str
     distance: int
 
 
 class Subject(NamedTuple):
-    """The noun phrase that a sentence begins with.
+    """The first noun phrase of a sentence.
 
     Attributes:
         head: position of its noun among the tokens.
-        number: None where only the verb tells.
-        nominative: whether it can be nothing but the subject.
-        pronouns: relative pronouns that may stand for it as a subject.
+        number: None if only the verb shows it.
+        nominative: whether it can only be the subject.
+        pronouns: relative pronouns that can refer to it as a subject.
     """
 
     head: int
@@ -80,7 +63,7 @@ def contrast_pairs(data: TranslationData) -> list[ContrastPair]:
     """Contrast pairs of all test sets of a corpus, in order.
 
     Raises:
-        ValueError: the target language is not German, or no sentence of the test sets makes a pair.
+        ValueError: the target language is not German, or the test sets give no pair.
     """
     if data.corpus.target_language != "de":
         raise ValueError(
@@ -115,10 +98,10 @@ def _embedded_pairs() -> tuple[ContrastPair, ...]:
 
 
 def wrong_number(sentence: str) -> Contrast | None:
-    """The German sentence with a verb of its first noun phrase in the wrong number; None unless surely wrong.
+    """The German sentence with the verb of its first noun phrase in the wrong number; None unless certainly wrong.
 
-    That verb is the one of the main clause or, in a mere noun phrase, the one of the relative clause right behind its
-    noun: "Ein Hund, der im Schnee spielt."
+    The verb is that of the main clause or, in a sentence without one, of the relative clause that follows the noun:
+    "Ein Hund, der im Schnee spielt."
     """
     matches = list(WORD_OR_MARK.finditer(sentence))
     tokens = [match.group() for match in matches]
@@ -130,48 +113,48 @@ def wrong_number(sentence: str) -> Contrast | None:
     if verb_at is None:
         return None
     verb = tokens[verb_at]
-    swapped = PLURAL_OF.get(verb) or SINGULAR_OF[verb]
+    swapped = german.PLURAL_OF.get(verb) or german.SINGULAR_OF[verb]
     start, end = matches[verb_at].span()
     between = [token for token in tokens[subject.head + 1 : verb_at] if token[0].isalnum()]
     return Contrast(sentence[:start] + swapped + sentence[end:], len(between))
 
 
 def _subject(tokens: list[str]) -> Subject | None:
-    if tokens and tokens[0] in PLURAL_NOUNS:
+    if tokens and tokens[0] in german.PLURAL_NOUNS:
         return Subject(0, "plural", nominative=False, pronouns=frozenset(["die"]))
-    if not tokens or tokens[0].lower() not in DETERMINERS:
+    if not tokens or tokens[0].lower() not in german.DETERMINERS:
         return None
     determiner, at = tokens[0].lower(), 1
     if determiner == "ein" and tokens[1:2] == ["paar"]:
         determiner, at = "ein paar", 2
-    if determiner not in NUMBER:
+    if determiner not in german.NUMBER:
         return None
     head = _noun_at(tokens, at)
     if head is None or _is_noun(tokens, head + 1):
         return None  # "Eine Tasse Kaffee", "Ein Dutzend Eier": which noun is the head?
-    number, noun = NUMBER[determiner], tokens[head].lower()
-    if number != "plural" and noun.endswith(COLLECTIVE):
+    number, noun = german.NUMBER[determiner], tokens[head].lower()
+    if number != "plural" and noun.endswith(german.COLLECTIVE):
         return None
     masculine = determiner in ("der", "dieser", "jeder") or (
-        determiner == "ein" and (noun.endswith(MASCULINE) or (head > at and tokens[head - 1].endswith("er")))
+        determiner == "ein" and (noun.endswith(german.MASCULINE) or (head > at and tokens[head - 1].endswith("er")))
     )
-    pronouns = PRONOUNS.get(determiner, frozenset(["die"]))
+    pronouns = german.PRONOUNS.get(determiner, frozenset(["die"]))
     return Subject(head, number, masculine, pronouns)
 
 
 def _main_verb(tokens: list[str], subject: Subject) -> int | None:
-    """The verb right behind the subject and what belongs to it: prepositional phrases, genitives, relative clauses."""
+    """The verb after the subject and its attributes: prepositional phrases, genitives, relative clauses."""
     at = subject.head + 1
     while at < len(tokens) and not _is_verb(tokens, at):
         token, after_noun = tokens[at], _is_noun(tokens, at - 1)
         beyond = None
         if token == ",":
             beyond = _after_relative_clause(tokens, at)
-        elif token in PREPOSITIONS:
+        elif token in german.PREPOSITIONS:
             beyond = _after_prepositional_phrase(tokens, at)
         elif token in ("der", "des", "eines", "einer") and after_noun:
             beyond = _after_noun_phrase(tokens, at)
-        elif token in ADVERBS:
+        elif token in german.ADVERBS:
             beyond = at + 1
         elif token in ("und", "oder") and subject.number == "singular" and at > subject.head + 1 and after_noun:
             beyond = _after_noun_phrase(tokens, at + 1)  # a second subject would make the verb plural
@@ -180,13 +163,13 @@ def _main_verb(tokens: list[str], subject: Subject) -> int | None:
         at = beyond
     if at == len(tokens) or not _agrees(tokens[at], subject):
         return None
-    plural = tokens[at] in SINGULAR_OF
-    decided = subject.nominative and tokens[at] not in COPULAS  # "Ein Problem sind die Autos."
+    plural = tokens[at] in german.SINGULAR_OF
+    decided = subject.nominative and tokens[at] not in german.COPULAS  # "Ein Problem sind die Autos."
     return at if decided or not _other_subject(tokens[at + 1 :], singular=plural, plural=not plural) else None
 
 
 def _relative_verb(tokens: list[str], subject: Subject) -> int | None:
-    """The last word of a relative clause right behind the head noun, whose pronoun is the subject."""
+    """The last word of a relative clause that follows the head noun and whose pronoun is the subject."""
     begin = subject.head + 2
     if tokens[subject.head + 1 : begin] != [","] or begin == len(tokens) or tokens[begin] not in subject.pronouns:
         return None
@@ -204,7 +187,7 @@ def _relative_verb(tokens: list[str], subject: Subject) -> int | None:
 
 
 def _other_subject(tokens: list[str], singular: bool, plural: bool) -> bool:
-    """Whether a clause has, outside prepositional phrases, what may be a subject of one of these numbers."""
+    """Whether a clause has, outside prepositional phrases, a possible subject of one of these numbers."""
     at, noun_phrase_before = 0, False
     while at < len(tokens) and tokens[at] not in (",", ".", ";", ":", "während", "weil"):
         token = tokens[at]
@@ -214,11 +197,11 @@ def _other_subject(tokens: list[str], singular: bool, plural: bool) -> bool:
             if _is_verb(tokens, at + 1):
                 return False
             at = _after_noun_phrase(tokens, at + 1, nouns=1) or at + 1
-        elif token in PREPOSITIONS:
+        elif token in german.PREPOSITIONS:
             at, noun_phrase_before = _after_prepositional_phrase(tokens, at, nouns=1) or at + 1, False
-        elif token in NEVER_SUBJECT:
+        elif token in german.NEVER_SUBJECT:
             at = _after_noun_phrase(tokens, at, nouns=1) or at + 1
-        elif token in DETERMINERS or _is_noun(tokens, at):
+        elif token in german.DETERMINERS or _is_noun(tokens, at):
             number = _number_of(tokens, at)
             if (singular and number != "plural") or (plural and number != "singular"):
                 return True
@@ -231,21 +214,21 @@ def _other_subject(tokens: list[str], singular: bool, plural: bool) -> bool:
 
 
 def _number_of(tokens: list[str], at: int) -> Number | None:
-    """Number of the noun phrase that begins here, where its first word tells."""
+    """Number of the noun phrase that begins here, if its first word shows it."""
     token = tokens[at]
     if token == "ein" and tokens[at + 1 : at + 2] == ["paar"]:
         return "plural"
-    if token in ("ein", "eine", "das") or token in UNCOUNTED:
+    if token in ("ein", "eine", "das") or token in german.UNCOUNTED:
         return "singular"
-    return "plural" if token in PLURAL_DETERMINERS else None
+    return "plural" if token in german.PLURAL_DETERMINERS else None
 
 
 def _after_relative_clause(tokens: list[str], comma: int) -> int | None:
-    """The position behind a relative clause that a verb follows, "..., der dort sitzt, liest"; None if it is none."""
+    """The position after a relative clause before a verb, "..., der dort sitzt, liest"; None without one."""
     first = comma + 1
-    if first < len(tokens) and tokens[first] in PREPOSITIONS:
+    if first < len(tokens) and tokens[first] in german.PREPOSITIONS:
         first += 1
-    if first >= len(tokens) or tokens[first] not in RELATIVE:
+    if first >= len(tokens) or tokens[first] not in german.RELATIVE:
         return None
     for end in range(first + 1, len(tokens) - 1):
         if tokens[end] == "," and _is_verb(tokens, end + 1):
@@ -254,18 +237,18 @@ def _after_relative_clause(tokens: list[str], comma: int) -> int | None:
 
 
 def _after_prepositional_phrase(tokens: list[str], at: int, nouns: int = 3) -> int | None:
-    """The position behind a preposition with its noun phrase or adverb; None if neither follows."""
+    """The position after a preposition and its noun phrase or adverb; None if neither follows."""
     at += 1
-    if at < len(tokens) and tokens[at] in ADVERBS:  # "von hinten"
+    if at < len(tokens) and tokens[at] in german.ADVERBS:  # "von hinten"
         return at + 1
-    if at < len(tokens) and tokens[at] in PREPOSITIONS:  # "bis zum Strand"
+    if at < len(tokens) and tokens[at] in german.PREPOSITIONS:  # "bis zum Strand"
         at += 1
     return _after_noun_phrase(tokens, at, nouns)
 
 
 def _after_noun_phrase(tokens: list[str], at: int, nouns: int = 3) -> int | None:
-    """The position behind a noun phrase of up to so many nouns, "eine Tasse Kaffee"; None if none begins here."""
-    if at < len(tokens) and tokens[at] in DETERMINERS:
+    """The position after a noun phrase of up to `nouns` nouns, "eine Tasse Kaffee"; None if none begins here."""
+    if at < len(tokens) and tokens[at] in german.DETERMINERS:
         at += 1
     noun = _noun_at(tokens, at)
     if noun is None:
@@ -277,12 +260,14 @@ def _after_noun_phrase(tokens: list[str], at: int, nouns: int = 3) -> int | None
 
 
 def _noun_at(tokens: list[str], at: int) -> int | None:
-    """The position of the noun that adjectives from here on belong to; None if another word comes before it."""
+    """The position of the next noun after adjectives only; None if another word comes first."""
     while at < len(tokens) and not _is_noun(tokens, at):
         token = tokens[at]
         between_adjectives = token in (",", "und") and tokens[at - 1].endswith(("e", "er", "es", "en", "em"))
         adjective = (token.islower() or token.isdigit()) and not (
-            token in PREPOSITIONS or token in DETERMINERS - PLURAL_DETERMINERS or token in CONJUNCTIONS
+            token in german.PREPOSITIONS
+            or token in german.DETERMINERS - german.PLURAL_DETERMINERS
+            or token in german.CONJUNCTIONS
         )
         if not (between_adjectives or adjective) or _is_verb(tokens, at):
             return None
@@ -291,13 +276,13 @@ def _noun_at(tokens: list[str], at: int) -> int | None:
 
 
 def _is_noun(tokens: list[str], at: int) -> bool:
-    """Whether a word is written with a capital, as German nouns are."""
+    """Whether a word is capitalised, as German nouns are."""
     return 0 <= at < len(tokens) and tokens[at][0].isupper()
 
 
 def _is_verb(tokens: list[str], at: int) -> bool:
-    return at < len(tokens) and (tokens[at] in PLURAL_OF or tokens[at] in SINGULAR_OF)
+    return at < len(tokens) and (tokens[at] in german.PLURAL_OF or tokens[at] in german.SINGULAR_OF)
 
 
 def _agrees(verb: str, subject: Subject) -> bool:
-    return subject.number is None or subject.number == ("singular" if verb in PLURAL_OF else "plural")
+    return subject.number is None or subject.number == ("singular" if verb in german.PLURAL_OF else "plural")

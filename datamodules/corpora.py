@@ -1,4 +1,4 @@
-"""The parallel corpora the models translate: one of our own, two public ones, and the user's files."""
+"""Parallel corpora: the embedded one, two public ones, and the user's files."""
 
 import hashlib
 import os
@@ -17,7 +17,7 @@ MULTI30K_FILES = {
     "test2017": "test_2017_flickr",
     "mscoco": "test_2017_mscoco",
 }
-TATOEBA_HELD_OUT = 1.7  # per cent of the English sentences that go to validation, and as many to the test set
+TATOEBA_HELD_OUT = 1.7  # per cent of the English sentences in the validation set, and as many in the test set
 
 
 @dataclass(frozen=True)
@@ -33,15 +33,15 @@ class ParallelText:
 
 @dataclass
 class Corpus:
-    """Which sentence pairs to translate.
+    """A choice of sentence pairs.
 
     Attributes:
         name: `embedded` is generated and needs no files, `multi30k` and `tatoeba` are fetched by `make data`,
             `files` are your own.
-        source_language: Language code of the source; the three corpora with a name hold `en` and `de`.
+        source_language: Language code of the source; the three named corpora have `en` and `de`.
         target_language: Language code of the target.
         files: For `files`: split to [source file, target file] or to [tab-separated file]; `train` and `val` are
-            needed, every other split is a test set.
+            required, every other split is a test set.
         limit: Use only the first `limit` training pairs.
     """
 
@@ -85,15 +85,15 @@ def load_corpus(corpus: Corpus, data_dir: Path) -> dict[str, ParallelText]:
 
 
 def find_data_dir(data_dir: str | None) -> Path:
-    """The folder of the downloaded corpora: the setting, else the environment's DATA_DIR, else `data`."""
+    """Folder of the downloaded corpora: the setting, else the environment's DATA_DIR, else `data`."""
     return Path(data_dir or os.environ.get("DATA_DIR") or "data")
 
 
 def split_by_source(source: list[str], target: list[str]) -> dict[str, ParallelText]:
-    """Deal pairs into `train`, `val` and `test` by a hash of the source sentence.
+    """Split pairs into `train`, `val` and `test` by a hash of the source sentence.
 
-    A sentence with several translations stays in one split, and keeps it when the corpus grows. The held-out splits
-    have each source once, with the first translation that no training pair has: neither side was trained on.
+    All translations of a sentence are in one split, which does not change when the corpus grows. The held-out splits
+    have each source once, with the first translation that no training pair has: neither side occurs in training.
     """
     pairs = list(zip(source, target, strict=True))
     train = [(s, t) for s, t in pairs if _hashed_split(s) == "train"]

@@ -1,4 +1,4 @@
-"""The German words that `contrast` knows: verbs with their two numbers, and the small words around nouns."""
+"""German words known to `contrast`: verbs in both numbers, and function words."""
 
 from typing import Literal
 
@@ -7,7 +7,7 @@ def words(text: str) -> frozenset[str]:
     return frozenset(text.split())
 
 
-# Left out: verbs of which one form may be a participle, "Zwei Frauen fotografiert von hinten".
+# Excluded: verbs with a form that can be a participle, "Zwei Frauen fotografiert von hinten".
 VERBS = """
 angelt angeln, arbeitet arbeiten, badet baden, balgt balgen, baut bauen, befindet befinden, beißt beißen, bellt bellen,
 betet beten, beugt beugen, bindet binden, bleibt bleiben, blickt blicken, bläst blasen, bohrt bohren, boxt boxen, bringt
@@ -42,18 +42,18 @@ PLURAL_DETERMINERS = words(
     "zwei drei vier fünf sechs sieben acht neun zehn elf zwölf 2 3 4 5 6 7 8 9 10 mehrere viele einige zahlreiche "
     "verschiedene beide"
 )
-# Number that the first word of a sentence gives its noun; None where the verb must tell.
+# Number of a noun by the first word of its sentence; None if only the verb shows it.
 NUMBER: dict[str, Literal["singular", "plural"] | None] = {
     **dict.fromkeys(words("ein eine der das dieser dieses jeder jede jedes"), "singular"),
     **dict.fromkeys((*PLURAL_DETERMINERS, "ein paar"), "plural"),
     **dict.fromkeys(("die", "diese"), None),
 }
-PRONOUNS = {  # relative pronouns for a noun after these words; elsewhere "die"
+PRONOUNS = {  # relative pronouns for a noun after these words; otherwise "die"
     "ein": words("der das"),
     **dict.fromkeys(words("der dieser jeder"), words("der")),
     **dict.fromkeys(words("das dieses jedes"), words("das")),
 }
-# Never a nominative: accusatives, datives and genitives. "der" is one where a subject stands already.
+# Never a nominative: accusatives, datives and genitives; "der" too, if there is a subject already.
 NEVER_SUBJECT = words(
     "einen einem einer eines den dem des der sich seinen seinem seiner seines ihren ihrem ihrer ihres keinen keinem "
     "diesen diesem jeden jedem beiden"
@@ -79,14 +79,14 @@ ADVERBS = words(
 RELATIVE = words("der die das dem den denen deren dessen welche welcher welches wo")
 
 PLURAL_NOUNS = words("Arbeiterinnen Frauen Hunde Kinder Leute Menschen Männer Personen Polizisten Touristen")
-# "Eine Gruppe von Männern stehen", "Ein Paar sitzen": many take them for correct.
+# "Eine Gruppe von Männern stehen", "Ein Paar sitzen": accepted by many speakers.
 COLLECTIVE = tuple(
     words(
         "ansammlung anzahl dutzend gruppe handvoll hand haufen hälfte herde menge mehrheit meute paar pärchen publikum "
         "reihe rest rudel schar schlange schwarm stapel teil trio duo trupp team vielzahl"
     )
 )
-# Endings of masculine nouns: "Ein Mann" is a subject, "Ein Kind" may be an object.
+# Endings of masculine nouns: "Ein Mann" is a subject, "Ein Kind" can be an object.
 MASCULINE = tuple(
     words(
         "affe angler arbeiter athlet bauer bär boxer bruder bus clown elefant fahrer fan fischer gitarrist hase "
@@ -95,7 +95,7 @@ MASCULINE = tuple(
         "surfer sänger taucher teenager tourist turner typ tänzer vater verkäufer vogel wagen wanderer welpe zug"
     )
 )
-# Singular nouns that stand without a determiner.
+# Singular nouns without a determiner.
 UNCOUNTED = words(
     "Basketball Baseball Bier Blockflöte Bowling Eis Fahrrad Fußball Geige Gemüse Gitarre Golf Gras Hockey Holz "
     "Keyboard Klavier Musik Obst Rugby Saxofon Schlagzeug Schlittschuh Schnee Ski Skateboard Tennis "

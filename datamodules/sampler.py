@@ -1,4 +1,4 @@
-"""Batches of a fixed token budget, the same plan on every device."""
+"""Batches of a token budget, planned alike on every device."""
 
 from collections.abc import Iterator, Sequence
 from typing import TypeVar
@@ -9,26 +9,26 @@ from torch.utils.data import Sampler
 
 T = TypeVar("T")
 
-NOISE = 2.0  # tokens by which a length difference is misjudged when sorting: costs 2 % padding, mixes the batches
+NOISE = 2.0  # tokens of noise on length differences when sorting: new batches each epoch for 2 % more padding
 
 
 class TokenBucketBatchSampler(Sampler[list[int]]):
-    """Batches of examples of like length that cost at most `max_tokens`, every example exactly once an epoch.
+    """Batches of examples of similar length within `max_tokens`, every example exactly once per epoch.
 
-    A batch costs rows x longest row, in tokens, where a row is as long as the longer of its source and its target.
-    All ranks of torch.distributed make one plan from (seed, epoch) and take turns, so that the plan of training depends
-    on the number of batches in an update alone: two ranks, or one that accumulates two batches, get the same updates.
-    Each rank gets the same number of batches, and the batches of one update are neighbours in length, so no rank
-    waits long for another. Nothing is dropped or repeated to that end: batches are halved until they can be dealt.
+    A batch costs rows x longest row in tokens, where the length of a row is that of the longer of source and target.
+    All ranks of torch.distributed derive one plan from (seed, epoch) and take its batches in rotation, so that the plan
+    depends only on the number of batches per update: two ranks, or one rank that accumulates two batches, make the same
+    updates. Every rank gets the same number of batches, and the batches of an update have similar lengths, so that no
+    rank waits long. Nothing is dropped or repeated: batches are halved until their number is a multiple of the ranks.
 
-    Without `shuffle`, for evaluation, there is one plan whatever the number of ranks: some get a batch less.
+    Without `shuffle`, for evaluation, the plan does not depend on the ranks: some get one batch less.
 
     Args:
         lengths: (N, 2) source and target lengths in tokens.
-        max_tokens: Budget of one batch on one device, padding included.
-        seed: Makes another order of the same examples.
-        shuffle: New batches in a new order every epoch; otherwise always the same, shortest first.
-        accumulate: Batches of one rank in an update; an epoch has a multiple of them.
+        max_tokens: Budget of a batch on one device, padding included.
+        seed: Seed of the order.
+        shuffle: New batches in a new order every epoch; otherwise the same ones, shortest first.
+        accumulate: Batches per rank in an update; an epoch has a multiple of them.
 
     Raises:
         ValueError: an example is longer than the budget; when iterated, too few examples for the ranks.
@@ -51,7 +51,7 @@ class TokenBucketBatchSampler(Sampler[list[int]]):
         self._batches: list[list[int]] = []
 
     def set_epoch(self, epoch: int) -> None:
-        """Choose the order of the next pass."""
+        """Set the epoch of the next iteration."""
         self.epoch = epoch
 
     def __iter__(self) -> Iterator[list[int]]:
@@ -61,20 +61,20 @@ class TokenBucketBatchSampler(Sampler[list[int]]):
         return len(self.share())
 
     def share(self) -> Sequence[list[int]]:
-        """The batches of the current epoch that are this rank's: every world-th."""
+        """This rank's batches of the current epoch: every world-th."""
         rank, world = rank_and_world()
         return dealt(self.plan(world * self.accumulate if self.shuffle else 1), rank, world)
 
     def plan(self, multiple: int) -> list[list[int]]:
-        """The batches of the current epoch for all ranks, in turns of `multiple`."""
+        """The batches of the current epoch for all ranks, in updates of `multiple` batches."""
         if self._planned != (self.epoch, multiple):
             self._batches, self._planned = self._make_plan(multiple), (self.epoch, multiple)
         return self._batches
 
     def _make_plan(self, multiple: int) -> list[list[int]]:
         rng = np.random.default_rng((self.seed, self.epoch))
-        # Equal longest side first, then equal difference of the sides, fills both sides of a batch. The noise spares
-        # the longest side, so every epoch has the same number of batches.
+        # Sorted by the longer side, then by the difference of the sides: little padding on both. The noise leaves the
+        # longer side alone, so every epoch has the same number of batches.
         difference = (self.lengths[:, 0] - self.lengths[:, 1]).astype(float)
         if self.shuffle:
             difference += rng.uniform(-NOISE, NOISE, len(difference))
@@ -82,8 +82,8 @@ class TokenBucketBatchSampler(Sampler[list[int]]):
         split_to_multiple(batches, multiple)
         if not self.shuffle:
             return batches
-        turns = rng.permutation(np.arange(len(batches)).reshape(-1, multiple))
-        return [batches[index] for turn in turns for index in rng.permutation(turn)]
+        updates = rng.permutation(np.arange(len(batches)).reshape(-1, multiple))
+        return [batches[index] for update in updates for index in rng.permutation(update)]
 
     def _fill(self, order: np.ndarray) -> list[list[int]]:
         longest = self.lengths.max(axis=1)[order].tolist()  # ascending: the last row of a batch is its widest
@@ -96,10 +96,10 @@ class TokenBucketBatchSampler(Sampler[list[int]]):
 
 
 def split_to_multiple(batches: list[list[int]], multiple: int) -> None:
-    """Halve the batches of most examples, in place, until their number is a multiple of `multiple`.
+    """Halve the batches with the most examples, in place, until their number is a multiple of `multiple`.
 
     Raises:
-        ValueError: batches of one example each are left, which cannot be halved.
+        ValueError: every batch has one example, so none can be halved.
     """
     while len(batches) % multiple:
         index = max(range(len(batches)), key=lambda i: len(batches[i]))
@@ -113,15 +113,15 @@ def split_to_multiple(batches: list[list[int]], multiple: int) -> None:
 
 
 def dealt(batches: Sequence[T], rank: int, world: int) -> Sequence[T]:
-    """Every world-th batch from the rank-th on; a rank that would go without gets the first as well.
+    """Every world-th batch from the rank-th; a rank without any gets the first.
 
-    Lightning leaves out the whole validation of a rank without batches, and the other ranks would wait for it.
+    Lightning skips validation on a rank without batches, and the other ranks would wait for it.
     """
     return batches[rank::world] or batches[:1]
 
 
 def rank_and_world() -> tuple[int, int]:
-    """This process's rank and the number of processes; (0, 1) where nothing is distributed."""
+    """Rank of this process and number of processes; (0, 1) without torch.distributed."""
     if dist.is_available() and dist.is_initialized():
         return dist.get_rank(), dist.get_world_size()
     return 0, 1

@@ -19,11 +19,7 @@ BYTE_FALLBACK_FROM = 4000
 
 
 class SentencePieceTokenizer:
-    """Subwords of a SentencePiece model (Kudo and Richardson 2018, https://arxiv.org/abs/1808.06226).
-
-    Args:
-        model: The serialised model, as `train_sentencepiece` returns it.
-    """
+    """Subwords of a serialised SentencePiece model."""
 
     def __init__(self, model: bytes) -> None:
         self.processor = sentencepiece.SentencePieceProcessor(model_proto=model)
@@ -44,10 +40,10 @@ class SentencePieceTokenizer:
 def cached_sentencepiece(sentences: Sequence[str], settings: TokenizerSettings, cache_dir: Path) -> bytes:
     """The SentencePiece model of these sentences, trained once and then read from `cache_dir/tokenizers`.
 
-    The file's name hashes everything the model depends on. Processes that ask at the same time train it once.
+    The file name is a hash of everything the model depends on. Concurrent processes train it once.
 
     Raises:
-        ValueError: the file holds something else, or `settings.vocab_size` does not suit the sentences.
+        ValueError: the file holds something else, or `settings.vocab_size` does not fit the sentences.
     """
     options = sentencepiece_options(settings.kind, settings.vocab_size)
     key = hashlib.sha256(f"{sentencepiece.__version__} {options}\n".encode())
@@ -64,26 +60,26 @@ def cached_sentencepiece(sentences: Sequence[str], settings: TokenizerSettings, 
         model = path.read_bytes()
     if not fits(model, settings.vocab_size):
         raise ValueError(
-            f"{path} is not the SentencePiece model that was kept there: delete it, and it is learnt again."
+            f"{path} is not the SentencePiece model that was cached there: delete it, and it is trained again."
         )
     return model
 
 
 def fits(model: bytes, vocab_size: int) -> bool:
-    """Whether a model is one of ours with as many pieces."""
+    """Whether a model has our special ids and `vocab_size` pieces."""
     try:
         processor = sentencepiece.SentencePieceProcessor(model_proto=model)
-    except (RuntimeError, UnicodeDecodeError):  # the latter where the library's own words have bytes of the file
+    except (RuntimeError, UnicodeDecodeError):  # the latter if the library's message quotes bytes of the file
         return False
     specials = (processor.pad_id(), processor.bos_id(), processor.eos_id(), processor.unk_id())
     return bool(specials == (PAD, BOS, EOS, UNK) and processor.get_piece_size() == vocab_size)
 
 
 def train_sentencepiece(sentences: Sequence[str], kind: str, vocab_size: int) -> bytes:
-    """Learn a subword model that keeps the text as it is, but for runs of blanks.
+    """Train a subword model that preserves the text, except runs of spaces.
 
     Raises:
-        ValueError: the sentences cannot fill, or not be spelt with, `vocab_size` pieces.
+        ValueError: `vocab_size` is too large for the sentences, or too small for their characters.
     """
     model = io.BytesIO()
     try:
@@ -96,7 +92,7 @@ def train_sentencepiece(sentences: Sequence[str], kind: str, vocab_size: int) ->
 
 
 def sentencepiece_options(kind: str, vocab_size: int) -> dict[str, Any]:
-    """All settings of the trainer that shape a model."""
+    """All trainer options that determine a model."""
     return {
         "model_type": kind,
         "vocab_size": vocab_size,
@@ -112,7 +108,7 @@ def sentencepiece_options(kind: str, vocab_size: int) -> dict[str, Any]:
         "eos_piece": SPECIAL_TOKENS[EOS],
         "unk_piece": SPECIAL_TOKENS[UNK],
         "unk_surface": UNKNOWN,
-        "max_sentence_length": 1 << 16,  # bytes; longer sentences would be left out without a word
+        "max_sentence_length": 1 << 16,  # bytes; longer sentences would be skipped silently
         "num_threads": 4,  # a fixed number: sums over threads, and so the pieces, depend on it
         "minloglevel": 2,
     }

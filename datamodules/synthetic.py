@@ -1,4 +1,4 @@
-"""Long-range tasks as a LightningDataModule: fresh training batches at every step, fixed examples to evaluate on."""
+"""Long-range tasks as a LightningDataModule: new training batches at every step, fixed examples for evaluation."""
 
 import zlib
 from collections.abc import Iterator
@@ -17,11 +17,11 @@ from datamodules.tasks.task import Point, Split, Task
 
 @dataclass
 class Axis:
-    """One parameter varied in evaluation while the others stay where they are.
+    """One parameter varied in evaluation with the others fixed.
 
     Args:
         vary: Name of the parameter.
-        values: Its values, those beyond the trained ones included.
+        values: Its values, within and beyond the trained ones.
         at: Values of the task's other parameters.
     """
 
@@ -31,7 +31,7 @@ class Axis:
 
     @property
     def name(self) -> str:
-        """For example "gap, symbols 4"."""
+        """For example `gap, symbols 4`."""
         return ", ".join([self.vary, *(f"{name} {value}" for name, value in self.at.items())])
 
     def points(self) -> dict[int, Point]:
@@ -39,22 +39,22 @@ class Axis:
 
 
 class SyntheticData(L.LightningDataModule):
-    """Examples of a task, drawn as they are needed: nothing is stored, no training example is planned to recur.
+    """Examples of a task, drawn on demand: nothing is stored, and training examples do not repeat by design.
 
     Args:
-        task: What is asked.
-        train: Grids of values of the task's parameters, easiest first; every batch takes one combination at random.
-        control: The easiest point: a model that has not mastered it is under-trained, and nothing is said of it.
-        test: What is varied in evaluation.
+        task: The task.
+        train: Grids of parameter values, easiest first; each batch has one combination, drawn at random.
+        control: The easiest point: a model that has not mastered it is under-trained and is not judged.
+        test: Axes of the evaluation.
         rows: Examples in a training batch on one device.
-        curriculum_steps: Batches until all combinations of `train` are in use, beginning with the first alone; within
-            a grid the last name varies fastest.
-        validation_examples: Examples to validate on, spread evenly over the combinations of `train`.
+        curriculum_steps: Batches until all combinations of `train` are in use, starting with the first; within a grid
+            the last name varies fastest.
+        validation_examples: Validation examples, spread evenly over the combinations of `train`.
         test_examples: Examples for each value of each axis, and for the control.
-        seed: Order and content of the training batches; those to be evaluated do not depend on it.
+        seed: Seed of the training batches; evaluation examples do not depend on it.
 
     Raises:
-        ValueError: A setting names a parameter that the task does not have, or leaves one out.
+        ValueError: a setting has a parameter unknown to the task, or lacks one.
     """
 
     def __init__(
@@ -77,6 +77,8 @@ class SyntheticData(L.LightningDataModule):
             dict(zip(grid, values, strict=True)) for grid in train for values in product(*grid.values())
         ]
         self._check_names(train)
+        self.source_vocab_size, self.target_vocab_size = task.source_vocab_size, task.target_vocab_size
+        self.shared_vocabulary = task.shared_vocabulary  # whether source and target share their ids
 
     def _check_names(self, train: list[dict[str, list[int]]]) -> None:
         wanted = set(self.task.parameters)
@@ -90,26 +92,13 @@ class SyntheticData(L.LightningDataModule):
                     f"value for each of {', '.join(sorted(wanted))} and for nothing else."
                 )
 
-    @property
-    def source_vocab_size(self) -> int:
-        return self.task.source_vocab_size
-
-    @property
-    def target_vocab_size(self) -> int:
-        return self.task.target_vocab_size
-
-    @property
-    def shared_vocabulary(self) -> bool:
-        """Whether an id means the same token in source and target."""
-        return self.task.shared_vocabulary
-
     def in_distribution(self, point: Point) -> bool:
-        """Whether every parameter lies within what it is trained on."""
+        """Whether every parameter is within its trained range."""
         trained = {name: [known[name] for known in self.points] for name in point}
         return all(min(trained[name]) <= value <= max(trained[name]) for name, value in point.items())
 
     def training_batch(self, index: int) -> Batch:
-        """The batch of that number: it follows from task, seed and number alone."""
+        """Training batch number `index`, a function of task, seed and index only."""
         rng = self._generator("train", self.seed, index)
         known = len(self.points)
         if index < self.curriculum_steps:
@@ -118,7 +107,7 @@ class SyntheticData(L.LightningDataModule):
         return self._draw(rng, self.rows, point, "train", index * self.rows)
 
     def examples(self, split: Split, point: Point, count: int) -> Batch:
-        """`count` examples of a point, always the same ones, ids 0 .. count - 1."""
+        """The first `count` fixed examples of a point, ids 0 .. count - 1."""
         names = ",".join(f"{name}={point[name]}" for name in sorted(point))
         return self._draw(self._generator(split, zlib.crc32(names.encode())), count, point, split, 0)
 
@@ -134,7 +123,7 @@ class SyntheticData(L.LightningDataModule):
         return FreshBatches(self)
 
     def val_dataloader(self) -> DataLoader[Batch]:
-        """One batch for each point of the training mixture, dealt out to the devices."""
+        """One batch for each trained point, shared among the devices."""
         rank, world = rank_and_world()
         count = max(1, self.validation_examples // len(self.points))
         batches = [self.examples("val", point, count) for point in dealt(self.points, rank, world)]
@@ -144,7 +133,7 @@ class SyntheticData(L.LightningDataModule):
 
 
 class FreshBatches:
-    """Training batches without end; Lightning keeps in its checkpoints how many were taken."""
+    """Endless training batches; Lightning's checkpoints hold the number taken."""
 
     def __init__(self, data: SyntheticData) -> None:
         self.data = data

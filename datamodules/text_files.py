@@ -1,7 +1,7 @@
-"""Sentence pairs read from text files: two aligned files or one tab-separated file, plain, gzip or zip.
+"""Sentence pairs from text files: two aligned files or one tab-separated file, plain, gzip or zip.
 
-Text is kept as it is written. Only a line feed, with or without a carriage return, ends a line: form feeds and
-Unicode line separators are text, and counting them as line ends would shift one side against the other.
+Text is not normalised. Only a line feed, with or without a carriage return, ends a line: form feeds and Unicode line
+separators are text; as line ends they would shift one side against the other.
 """
 
 import gzip
@@ -11,8 +11,8 @@ import zlib
 from pathlib import Path
 from typing import IO
 
-# Text packs to a third or a tenth of its size; a file that was made to fill the memory, to a thousandth.
-UNPACKED, TIMES = 1 << 28, 50  # bytes that any archive may hold, and beyond that how many times its own size
+# Text compresses to a third or a tenth of its size, a decompression bomb to a thousandth.
+UNPACKED, TIMES = 1 << 28, 50  # largest unpacked size: so many bytes or so many times the archive, whichever is more
 
 
 def read_aligned(source: Path, target: Path) -> tuple[list[str], list[str]]:
@@ -59,7 +59,7 @@ def read_lines(path: Path) -> list[str]:
 
     Raises:
         FileNotFoundError: the file is missing.
-        ValueError: it is empty, not UTF-8, or an archive that is broken, encrypted or of a size no text has.
+        ValueError: it is empty, not UTF-8, or an archive that is broken, encrypted or too large.
     """
     content = _read_bytes(path)
     try:
@@ -91,16 +91,16 @@ def _read_bytes(path: Path) -> bytes:
 
 
 def _read_zip(path: Path) -> bytes:
-    """The one text, read from within: nothing of an archive is ever written, whatever its names say."""
+    """The one text in an archive, read in memory: nothing is extracted, whatever the names of its members."""
     with zipfile.ZipFile(path) as archive:
-        # exports of Tatoeba carry a licence text, _about.txt, beside the sentences
+        # Tatoeba's exports have a licence text too, _about.txt
         texts = [n for n in archive.namelist() if n.endswith((".txt", ".tsv")) and not Path(n).name.startswith("_")]
         if len(texts) != 1:
             raise ValueError(f"{path} holds {len(texts)} text files {texts}: it must hold exactly one.")
         try:
             with archive.open(texts[0]) as file:
                 return _unpacked(file, path)
-        except (RuntimeError, NotImplementedError, OSError) as error:  # encrypted, of a method of its own, or not there
+        except (RuntimeError, NotImplementedError, OSError) as error:  # encrypted, or of an unknown method
             raise ValueError(f"{path} cannot be read ({str(error)!r}): unpack it and name the text.") from error
 
 

@@ -1,4 +1,4 @@
-"""Translation as a LightningDataModule: sentence pairs, cut into tokens, in batches of a token budget."""
+"""Translation as a LightningDataModule: tokenised sentence pairs in batches of a token budget."""
 
 from collections.abc import Iterator, Sequence
 from itertools import islice
@@ -20,7 +20,7 @@ from datamodules.tokenizer import Tokenizer, TokenizerSettings
 
 
 class TranslationExamples(Dataset[Example]):
-    """Pairs of id sequences: the source ends with EOS, the decoder is fed BOS + target and asked for target + EOS.
+    """Pairs of id sequences: source + EOS, decoder input BOS + target, labels target + EOS.
 
     Args:
         sources: Source ids of each pair, without BOS and EOS.
@@ -30,7 +30,7 @@ class TranslationExamples(Dataset[Example]):
     def __init__(self, sources: Sequence[list[int]], targets: Sequence[list[int]]) -> None:
         self.sources = rows([[*ids, EOS] for ids in sources])
         self.targets = rows([[BOS, *ids, EOS] for ids in targets])
-        # (N, 2), as the network sees them: S counts EOS, T either BOS or EOS
+        # (N, 2) lengths S and T of the tensors, EOS included
         self.lengths = np.array([(len(s), len(t) - 1) for s, t in zip(self.sources, self.targets, strict=True)])
 
     def __len__(self) -> int:
@@ -42,10 +42,10 @@ class TranslationExamples(Dataset[Example]):
 
 
 class ResumableLoader(DataLoader):
-    """Goes on with the next batch where a checkpoint was taken within an epoch.
+    """Resumes after the last batch taken when a checkpoint was made within an epoch.
 
-    Lightning keeps this state in its checkpoints; without it a resumed run would train on the epoch's first batches
-    again and never on its last.
+    Lightning's checkpoints hold this state; without it a resumed run would train on the epoch's first batches again and
+    never on its last.
     """
 
     taken = 0
@@ -58,18 +58,14 @@ class ResumableLoader(DataLoader):
             yield batch
 
     def state_dict(self) -> dict[str, Any]:
-        return {"taken": self.taken % len(self)}  # after a whole epoch the next begins at its start
+        return {"taken": self.taken % len(self)}  # 0 after a whole epoch
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         self.skipped = state_dict["taken"]
 
 
-def collate_unscored(examples: Sequence[Example]) -> Batch:
-    return unscored(collate(examples))
-
-
 def rows(sequences: Sequence[list[int]]) -> Sequence[Tensor]:
-    """Views into one tensor: one allocation for all sequences, and cheap to hand to another process."""
+    """Views into one tensor: a single allocation, cheap to share with other processes."""
     flat = torch.tensor([i for ids in sequences for i in ids])
     return flat.split([len(ids) for ids in sequences])
 
@@ -77,15 +73,13 @@ def rows(sequences: Sequence[list[int]]) -> Sequence[Tensor]:
 def build_tokenizers(
     texts: Sequence[Sequence[str]], languages: Sequence[str], settings: TokenizerSettings, cache_dir: Path
 ) -> list[Tokenizer]:
-    """Learn one tokeniser for each language from its training sentences.
-
-    With `settings.joint` they share one vocabulary, learnt from all texts together.
+    """One tokeniser for each language, trained on its sentences; `settings.joint` gives all one vocabulary.
 
     Raises:
-        ValueError: `settings.vocab_size` does not suit the texts.
+        ValueError: `settings.vocab_size` does not fit the texts.
     """
     if settings.kind == "word":
-        from datamodules.word_tokenizer import build_word_tokenizers  # torchtext is needed nowhere else
+        from datamodules.word_tokenizer import build_word_tokenizers  # torchtext only if needed
 
         return [*build_word_tokenizers(texts, languages, settings)]
     if settings.joint:
@@ -95,14 +89,13 @@ def build_tokenizers(
 
 
 class TranslationData(L.LightningDataModule):
-    """Sentence pairs of a corpus as batches; text and tokeniser are read when first needed.
+    """Batches of the sentence pairs of a corpus; text and tokenisers are loaded on first use.
 
     Args:
-        corpus: Which sentence pairs.
-        tokenizer: How text is cut into tokens.
-        max_tokens: Budget of one training batch on one device: rows x longest row, padding included.
-        max_length: Training pairs with more tokens than this on either side are left out and counted; sentences to
-            be evaluated are always kept whole.
+        corpus: The sentence pairs.
+        tokenizer: How text is split into tokens.
+        max_tokens: Budget of a training batch on one device: rows x longest row, padding included.
+        max_length: Training pairs with more tokens on either side are left out; validation and test sentences never.
         seed: Order of the training batches.
         data_dir: Folder of downloaded corpora; by default the environment's DATA_DIR, else `data`.
         cache_dir: Folder of trained tokenisers.
@@ -127,7 +120,7 @@ class TranslationData(L.LightningDataModule):
         self._examples: dict[str, TranslationExamples] = {}
 
     def prepare(self) -> None:
-        """Read the corpus and train, or find in the cache, its tokenisers; further calls do nothing.
+        """Read the corpus and train its tokenisers or load them from the cache; further calls do nothing.
 
         Raises:
             FileNotFoundError: the corpus is not in the data folder.
@@ -145,7 +138,7 @@ class TranslationData(L.LightningDataModule):
         self.prepare()
 
     def text(self, split: str) -> ParallelText:
-        """Raw sentences of a split; the n-th is the example with id n, except for `train`, which leaves some out."""
+        """Raw sentences of a split; the n-th has example id n, except in `train`, where long pairs are left out."""
         self.prepare()
         return self._texts[split]
 
@@ -175,7 +168,7 @@ class TranslationData(L.LightningDataModule):
 
     @property
     def shared_vocabulary(self) -> bool:
-        """Whether an id means the same token in source and target."""
+        """Whether source and target share their ids."""
         return self.tokenizer.joint
 
     def examples(self, split: str) -> TranslationExamples:
@@ -207,14 +200,14 @@ class TranslationData(L.LightningDataModule):
         return [s for s, _ in kept], [t for _, t in kept]
 
     def loader(self, split: str, max_tokens: int | None = None) -> DataLoader:
-        """Batches of a split: `train` shuffled anew each epoch, others always in one order, shortest first.
+        """This device's batches of a split: `train` shuffled each epoch, others in a fixed order, shortest first.
 
-        Each of several devices gets its share: of `train` the same number of batches as the others, of the other
-        splits as many of those of one device as there are for it, or the first without anything to score.
+        Every device gets the same number of `train` batches. Of other splits a device without any batch gets the first
+        one, with every label ignored.
 
         Args:
             split: `train`, `val` or one of `test_sets`.
-            max_tokens: Budget of a batch if not that of training. A longer sentence to be evaluated gets its own batch.
+            max_tokens: Budget of a batch, by default that of training; a longer sentence to evaluate has its own batch.
 
         Raises:
             ValueError: a training pair is longer than the budget.
@@ -229,7 +222,7 @@ class TranslationData(L.LightningDataModule):
         return ResumableLoader(
             examples,
             batch_sampler=sampler,
-            collate_fn=collate_unscored if spare else collate,
+            collate_fn=(lambda examples: unscored(collate(examples))) if spare else collate,
             pin_memory=torch.cuda.is_available(),
         )
 

@@ -1,4 +1,4 @@
-"""Word-level tokens: Moses words in a torchtext vocabulary, as most Multi30k tutorials use them."""
+"""Word-level tokens: Moses words in a torchtext vocabulary, as in most Multi30k tutorials."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -11,11 +11,11 @@ from datamodules.tokenizer import UNKNOWN, TokenizerSettings, until_eos
 
 
 class WordTokenizer:
-    """Moses words of one language; decoding puts the punctuation back in its place.
+    """Moses words of one language; decoding also undoes the spacing of punctuation.
 
     Args:
-        vocabulary: Words by id, the special tokens first.
-        language: Code of the language whose rules cut and join the words.
+        vocabulary: Words by id, special tokens first.
+        language: Language code of Moses's rules.
     """
 
     def __init__(self, vocabulary: Vocab, language: str) -> None:
@@ -40,10 +40,10 @@ class WordTokenizer:
 def build_word_tokenizers(
     texts: Sequence[Sequence[str]], languages: Sequence[str], settings: TokenizerSettings
 ) -> list[WordTokenizer]:
-    """One tokeniser for each language, with one common vocabulary where `settings.joint`.
+    """One tokeniser for each language; `settings.joint` gives all one vocabulary.
 
     Raises:
-        ValueError: no room, or no word frequent enough, for a single word.
+        ValueError: the vocabulary would have no word.
     """
     counters = []
     for text, language in zip(texts, languages, strict=True):
@@ -61,7 +61,7 @@ def build_word_tokenizers(
             )
         most = max(counter.values(), default=0)
         if not most:
-            raise ValueError("The training text holds no word, only characters that no word is made of.")
+            raise ValueError("The training text holds no word, only characters that Moses drops.")
         if most < settings.min_frequency:
             raise ValueError(
                 f"data.tokenizer.min_frequency is {settings.min_frequency} but the most frequent word occurs "

@@ -1,4 +1,4 @@
-"""What is compared: three networks in plain torch, and the LightningModules around them."""
+"""The models compared: three networks in plain torch, and the LightningModules around them."""
 
 from models.modules import BahdanauSeq2Seq, LSTMSeq2Seq, Seq2SeqModule, TransformerSeq2Seq
 

@@ -1,6 +1,8 @@
-"""Scaled dot-product attention, as an equation and as the fast kernel, and multi-head attention around it.
+"""Scaled dot-product and multi-head attention (Vaswani et al. 2017, "Attention Is All You Need", section 3.2).
 
-Vaswani et al. 2017, "Attention Is All You Need", section 3.2.
+    Attention(Q, K, V) = softmax(Q K^T / sqrt(d)) V                         (1)
+    MultiHead(Q, K, V) = Concat(head_1 .. head_h) W^O,   head_i = Attention(Q W_i^Q, K W_i^K, V W_i^V)
+
 B batch, h heads, T queries, S keys, D model width, d = D / h width of a head.
 """
 
@@ -15,34 +17,27 @@ from models.kernels.matmul_backend import call_with_mkl
 
 
 def attention_weights(query: Tensor, key: Tensor, bias: Tensor | None = None, *, scale: float | None = None) -> Tensor:
-    """softmax(Q K^T / sqrt(d) + bias), equation 1 without the values.
+    """softmax(Q K^T / sqrt(d) + bias): (..., T, S), equation 1 without the values.
 
     Args:
         query: (..., T, d).
         key: (..., S, d).
-        bias: Added to the scores, broadcast to (..., T, S); -inf forbids a position. A query to which all are forbidden
-            attends to nothing: its weights are zero, as in the fast kernel.
-        scale: Instead of 1 / sqrt(d).
+        bias: Added to the scores, broadcast to (..., T, S); -inf masks a key. A query whose keys are all masked has
+            weights of zero, as in torch's fused kernel.
+        scale: Replaces 1 / sqrt(d).
     """
     scores = query @ key.transpose(-2, -1) * (query.shape[-1] ** -0.5 if scale is None else scale)  # (..., T, S)
     if bias is None:
         return torch.softmax(scores, dim=-1)
     scores = scores + bias
-    sees_nothing = scores.isneginf().all(-1, keepdim=True)
-    return torch.softmax(scores.masked_fill(sees_nothing, 0), dim=-1).masked_fill(sees_nothing, 0)
-
-
-def reference_attention(
-    query: Tensor, key: Tensor, value: Tensor, bias: Tensor | None = None, *, scale: float | None = None
-) -> Tensor:
-    """softmax(Q K^T / sqrt(d) + bias) V, equation 1 as it is printed: what the fast kernel is tested against."""
-    return attention_weights(query, key, bias, scale=scale) @ value  # (..., T, d)
+    all_masked = scores.isneginf().all(-1, keepdim=True)
+    return torch.softmax(scores.masked_fill(all_masked, 0), dim=-1).masked_fill(all_masked, 0)
 
 
 def causal_bias(queries: int, keys: int, device: torch.device) -> Tensor:
-    """(T, S), 0 where key j is not after query i, -inf elsewhere; the last query stands at the last key."""
-    forbidden = torch.ones(queries, keys, dtype=torch.bool, device=device).triu(keys - queries + 1)
-    return torch.zeros(queries, keys, device=device).masked_fill(forbidden, -torch.inf)
+    """(T, S): -inf where key j comes after query i, else 0. The last query is at the position of the last key."""
+    masked = torch.ones(queries, keys, dtype=torch.bool, device=device).triu(keys - queries + 1)
+    return torch.zeros(queries, keys, device=device).masked_fill(masked, -torch.inf)
 
 
 class KeyValue(NamedTuple):
@@ -53,15 +48,15 @@ class KeyValue(NamedTuple):
 
 
 class MultiHeadAttention(nn.Module):
-    """Concat(head_1 .. head_h) W^O with head_i = Attention(Q W_i^Q, K W_i^K, V W_i^V) (section 3.2.2).
+    """MultiHead(Q, K, V), section 3.2.2.
 
-    Queries and keys-and-values are projected apart from the attention itself, so that a decoder can keep the keys and
-    values of earlier steps and of the source.
+    Queries, keys and values are projected in methods of their own, so that a decoder can cache the keys and values of
+    earlier steps and of the source.
 
     Args:
         width: Model width D.
         heads: Number of heads h; must divide D.
-        scale_scores: Divide scores by sqrt(d) (section 3.2.1); off only to see what the division is for.
+        scale_scores: Divide scores by sqrt(d) (section 3.2.1); False is an ablation.
     """
 
     def __init__(self, width: int, heads: int, *, scale_scores: bool = True) -> None:
@@ -74,7 +69,7 @@ class MultiHeadAttention(nn.Module):
         self.W_kv = nn.Linear(width, 2 * width)
         self.W_o = nn.Linear(width, width)
         for projection in (self.W_q, self.W_kv):
-            # One gain for the three square matrices of a head, as if they were one (3 D, D) matrix.
+            # Xavier bound of the stacked (3 D, D) matrix of queries, keys and values.
             bound = math.sqrt(6 / (4 * width))
             nn.init.uniform_(projection.weight, -bound, bound)
             nn.init.zeros_(projection.bias)
@@ -94,15 +89,15 @@ class MultiHeadAttention(nn.Module):
         """Queries (B, h, T, d) over keys and values (B, h, S, d) -> (B, T, D).
 
         Args:
-            query: From `queries`, positions applied.
-            keys_values: From `keys_values`, positions applied.
+            query: From `queries`, with positions applied.
+            keys_values: From `keys_values`, with positions applied.
             bias: Added to the scores, broadcast to (B, h, T, S), or None.
-            causal: Query i sees keys 0 .. i only. Without a bias this takes the kernel's own causal path.
+            causal: Query i attends to keys 0 .. i only; without a bias, by the kernel's own causal path.
         """
         if causal and bias is not None:
             bias, causal = bias + causal_bias(query.shape[2], keys_values.key.shape[2], query.device), False
-        # The backward pass of torch's CPU kernel is about four times slower in bf16 than in single precision (one
-        # thread, 156 x 4 x 16 x 64, torch 2.13: 42 against 9 ms), so on a CPU the kernel gets single precision.
+        # On a CPU the kernel runs in single precision: its backward pass in bf16 takes four times as long (42 against
+        # 9 ms, one thread, 156 x 4 x 16 x 64, torch 2.13).
         on_cpu = query.device.type == "cpu"
         dtype = torch.float if on_cpu and query.dtype == torch.bfloat16 else query.dtype
         key, value = keys_values.key.to(dtype), keys_values.value.to(dtype)

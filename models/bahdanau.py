@@ -1,6 +1,10 @@
 """LSTM encoder-decoder with additive attention (Bahdanau et al. 2015, "... Jointly Learning to Align and Translate").
 
-The encoder keeps one annotation h_j per source word; at each step the decoder looks at a weighted sum of them.
+    h_j     = [forward state; backward state] of source word j                      (section 3.2)
+    e_tj    = v . tanh(W_a s_{t-1} + U_a h_j)                                       (A.1.2)
+    alpha_t = softmax_j(e_tj),   c_t = sum_j alpha_tj h_j                           (equations 5, 6)
+    s_t     = LSTM([E y_{t-1}; c_t], s_{t-1}),   p(y_t) = softmax(W_o tanh(W [s_t; c_t; E y_{t-1}]))
+
 B batch, S source length, T target length, E embedding, H hidden, A = H attention width, V target vocabulary.
 """
 
@@ -23,11 +27,11 @@ class BahdanauSettings(RecurrentSettings):
     """Settings of the encoder-decoder with additive attention.
 
     Args:
-        routing: Where the context goes.
-            input_feeding, the paper: c_t is computed from s_{t-1} and enters the cell, so the target must be worked
-            through one step after another in training too.
+        routing: Where the context enters.
+            input_feeding, the paper: c_t is computed from s_{t-1} and enters the cell, so target tokens are processed
+            one after another in training too.
             parallel, as in GNMT v2 (Wu et al. 2016, section 3, for its first layer): the query is the first decoder
-            layer's output, the context goes to the layers above and to the output, so a whole target runs at once.
+            layer's output, and the context enters the layers above and the output, so all target tokens run at once.
     """
 
     routing: Literal["input_feeding", "parallel"] = "input_feeding"
@@ -36,8 +40,8 @@ class BahdanauSettings(RecurrentSettings):
 class AdditiveAttention(nn.Module):
     """e_tj = v . tanh(W_a s + U_a h_j), alpha_t = softmax_j(e_tj), c_t = sum_j alpha_tj h_j (section 3.1, A.1.2).
 
-    Computed as 2v . sigmoid(2 (W_a s + U_a h_j)), because tanh(x) = 2 sigmoid(2x) - 1 and softmax does not see the
-    constant -sum(v): torch's sigmoid is nine times as fast as its tanh on a CPU with AVX-512.
+    Computed as 2v . sigmoid(2 (W_a s + U_a h_j)): tanh(x) = 2 sigmoid(2x) - 1, and the constant -sum(v) cancels in the
+    softmax. torch's sigmoid is nine times as fast as its tanh on a CPU with AVX-512.
     """
 
     def __init__(self, query: int, annotation: int, width: int) -> None:
@@ -47,7 +51,7 @@ class AdditiveAttention(nn.Module):
         self.v = nn.Parameter(torch.empty(width).uniform_(-(width**-0.5), width**-0.5))
 
     def keys(self, annotations: Tensor) -> Tensor:
-        """2 U_a h_j does not depend on the decoder: computed once a source. (B, S, H) -> (B, S, A)."""
+        """2 U_a h_j, computed once per source: (B, S, H) -> (B, S, A)."""
         return 2 * self.U_a(annotations)
 
     def weights(self, query: Tensor, keys: Tensor, mask: Tensor) -> Tensor:
@@ -65,7 +69,7 @@ class AdditiveAttention(nn.Module):
 
 
 class BahdanauMemory(NamedTuple):
-    """The source as the decoder sees it: annotations (B, S, H), keys (B, S, A), mask (B, S), first state (B, L, H)."""
+    """The encoded source: annotations (B, S, H), keys (B, S, A), mask (B, S), initial hidden and cell (B, L, H)."""
 
     annotations: Tensor
     keys: Tensor
@@ -75,22 +79,22 @@ class BahdanauMemory(NamedTuple):
 
 
 class BahdanauState(NamedTuple):
-    """The decoder's state after a token, hidden and cell, each (B, L, H)."""
+    """The decoder's state, hidden and cell, each (B, L, H)."""
 
     hidden: Tensor
     cell: Tensor
 
 
 class BahdanauNetwork(Network):
-    """First layer with attention, further layers over its output and the context, readout from state, context, word.
+    """First decoder layer with attention, further layers over its output and the context, then the readout.
 
-    The readout is tanh(W [s_t; c_t; E y_{t-1}]) where the paper has a maxout of the same three (A.2.2); the cell is an
-    LSTM where the paper has a GRU, so that this network is `LSTMNetwork` plus attention and nothing else.
+    Two deviations from the paper make this network `LSTMNetwork` plus attention and nothing else: the readout is a tanh
+    of [s_t; c_t; E y_{t-1}], not a maxout (A.2.2), and the cell is an LSTM, not a GRU.
 
     Args:
         source_vocabulary, target_vocabulary: Sizes of the vocabularies.
         settings: Size, routing and initialisation.
-        shared_vocabulary: Whether source and target tokens have the same ids; one embedding then serves both if tied.
+        shared_vocabulary: Whether source and target share their ids; if tied, they then share one embedding.
         pad_id: Token id of padding.
     """
 
@@ -123,9 +127,9 @@ class BahdanauNetwork(Network):
             self.output.weight = self.embedding.weight
 
     def encode(self, source: Tensor) -> BahdanauMemory:
-        """(B, S) token ids -> annotations, their keys, and the decoder's first state."""
+        """(B, S) token ids -> annotations, their keys, and the decoder's initial state."""
         annotations, hidden, cell, is_padding = self.encoder(source)
-        # Of a source without any token all annotations are zero: to look at them is to see nothing, and no NaN.
+        # An empty source is not masked, so that the softmax has no NaN: its annotations are all zero.
         forbidden = is_padding & ~is_padding.all(1, keepdim=True)
         mask = torch.zeros_like(is_padding, dtype=torch.float).masked_fill(forbidden, -torch.inf)
         return BahdanauMemory(annotations, self.additive.keys(annotations), mask, *self.bridge(hidden, cell))
@@ -151,7 +155,7 @@ class BahdanauNetwork(Network):
     def _advance(
         self, tokens: Tensor, memory: BahdanauMemory, state: BahdanauState
     ) -> tuple[Tensor, BahdanauState, Tensor]:
-        """Run (B, T) tokens from a state: (B, T, E) features, the state after the last, (B, T, S) attention."""
+        """Run (B, T) tokens from a state: features (B, T, E), the final state, attention (B, T, S)."""
         embedded = self.dropout(self.embedding(tokens))  # (B, T, E)
         first_state = state.hidden[:, 0].contiguous(), state.cell[:, 0].contiguous()  # (B, H) each
         if self.settings.routing == "parallel":
@@ -161,12 +165,12 @@ class BahdanauNetwork(Network):
         output, context, weights, (hidden, cell) = attend_first(embedded, memory, first_state)
         hidden, cell = hidden.unsqueeze(1), cell.unsqueeze(1)  # (B, 1, H)
         if self.upper is not None:
-            upper_state = tuple(s[:, 1:].transpose(0, 1).contiguous() for s in state)  # torch wants (L, B, H)
+            upper_state = tuple(s[:, 1:].transpose(0, 1).contiguous() for s in state)  # (L, B, H) for torch
             both = self.dropout(torch.cat([output, context], dim=-1))  # (B, T, 2H)
             output, upper = self.upper(both, upper_state)
             hidden = torch.cat([hidden, upper[0].transpose(0, 1)], dim=1)  # (B, L, H)
             cell = torch.cat([cell, upper[1].transpose(0, 1)], dim=1)
-        # Readout after the loop, on all steps at once: nothing here feeds back into the recurrence.
+        # The readout does not feed back into the recurrence: all steps at once.
         together = torch.cat([output, context, embedded], dim=-1)  # (B, T, 2H + E)
         features = self.dropout(F.tanh(self.readout(self.dropout(together))))  # (B, T, E)
         return features, BahdanauState(hidden, cell), weights
@@ -174,9 +178,9 @@ class BahdanauNetwork(Network):
     def _one_word(
         self, embedded: Tensor, memory: BahdanauMemory, state: tuple[Tensor, Tensor]
     ) -> tuple[Tensor, Tensor, Tensor, tuple[Tensor, Tensor]]:
-        """c_t from s_{t-1}, then s_t = f([E y_{t-1}; c_t], s_{t-1}) (section 3.1, equations 4 to 6), for T = 1."""
+        """c_t from s_{t-1}, then s_t = LSTM([E y_{t-1}; c_t], s_{t-1}) (section 3.1, equations 4 to 6), for T = 1."""
         s, cell = state
-        cell = cell.to(torch.promote_types(cell.dtype, torch.float))  # it adds up over steps: never in bf16
+        cell = cell.to(torch.promote_types(cell.dtype, torch.float))  # accumulates over steps: never in bf16
         alpha = self.additive.weights(s, memory.keys, memory.mask).unsqueeze(1)  # (B, 1, S)
         context = torch.bmm(alpha.to(memory.annotations.dtype), memory.annotations)  # (B, 1, H)
         weight_ih, weight_hh, bias_ih, bias_hh = self.first.all_weights[0]
@@ -190,10 +194,10 @@ class BahdanauNetwork(Network):
     def _input_feeding(
         self, embedded: Tensor, memory: BahdanauMemory, state: tuple[Tensor, Tensor]
     ) -> tuple[Tensor, Tensor, Tensor, tuple[Tensor, Tensor]]:
-        """c_t from s_{t-1}, then s_t = f([E y_{t-1}; c_t], s_{t-1}): serial in t (section 3.1, equations 4 to 6).
+        """c_t from s_{t-1}, then s_t = LSTM([E y_{t-1}; c_t], s_{t-1}): serial in t (section 3.1, equations 4 to 6).
 
-        What does not depend on the state is done before the loop for all t at once: the word's part of the gates.
-        The rest of the gates is one product, [W_ctx | W_hh] [c; s].
+        The word's contribution to the gates does not depend on the state: it is computed before the loop for all t. In
+        the loop the gates take one product, [W_ctx | W_hh] [c; s].
         """
         E = embedded.shape[-1]
         weight_ih, weight_hh, bias_ih, bias_hh = (_output_before_cell(p) for p in self.first.all_weights[0])
@@ -210,7 +214,7 @@ class BahdanauNetwork(Network):
                 memory.keys.to(dtype),
                 memory.mask,
                 s.to(dtype),
-                cell.to(torch.promote_types(dtype, torch.float)),  # it adds up over steps: never in bf16
+                cell.to(torch.promote_types(dtype, torch.float)),  # accumulates over steps: never in bf16
                 *(w.to(dtype) for w in weights),
             )
         return outputs, contexts, alpha, (s, cell)
@@ -218,7 +222,7 @@ class BahdanauNetwork(Network):
     def _parallel(
         self, embedded: Tensor, memory: BahdanauMemory, state: tuple[Tensor, Tensor]
     ) -> tuple[Tensor, Tensor, Tensor, tuple[Tensor, Tensor]]:
-        """s_t = f(E y_{t-1}, s_{t-1}) for all t, then c_t from s_t for all t at once; scores take B x T x S x A."""
+        """s_t = LSTM(E y_{t-1}, s_{t-1}) for all t, then c_t from s_t for all t at once, in B x T x S x A memory."""
         output, (hidden, cell) = self.first(embedded, tuple(s.unsqueeze(0) for s in state))  # (B, T, H)
         alpha = self.additive.weights(output, memory.keys, memory.mask)  # (B, T, S)
         context = torch.bmm(alpha.to(memory.annotations.dtype), memory.annotations)  # (B, T, H)
@@ -226,6 +230,6 @@ class BahdanauNetwork(Network):
 
 
 def _output_before_cell(parameter: Tensor) -> Tensor:
-    """An LSTM's gates from torch's order, input, forget, cell, output, to one with the three sigmoids side by side."""
+    """Reorder LSTM gates from torch's input, forget, cell, output to input, forget, output, cell: sigmoids first."""
     i, f, g, o = parameter.chunk(4)
     return torch.cat([i, f, o, g])

@@ -1,4 +1,4 @@
-"""Token embeddings of every network: small weights, so that they can be shared with the output, read out large."""
+"""Token embeddings, scaled so that the same table can be the output projection."""
 
 import math
 
@@ -7,11 +7,10 @@ from torch import Tensor, nn
 
 
 class Embedding(nn.Embedding):
-    """A table of N(0, 1/D) vectors, multiplied by sqrt(D) when read (Vaswani et al. 2017, section 3.4).
+    """A table of N(0, 1/D) vectors, multiplied by sqrt(D) at look-up (Vaswani et al. 2017, section 3.4).
 
-    The table is then a sane output projection, and what the network reads has unit variance: on the embedded corpus
-    (one trial each) Bahdanau's network had a training loss of 2.3 after 800 small steps without the factor and of 0.5
-    with it.
+    The table is a well-scaled output projection, and its look-ups have unit variance. On the embedded corpus (one trial
+    each) Bahdanau's network had a training loss of 2.3 after 800 small steps without the factor, of 0.5 with it.
     """
 
     def __init__(self, vocabulary: int, width: int, pad_id: int) -> None:
@@ -24,13 +23,13 @@ class Embedding(nn.Embedding):
             self.weight[self.padding_idx].zero_()
 
     def forward(self, tokens: Tensor) -> Tensor:
-        """Token ids of any shape -> the same with D features each."""
+        """Token ids of any shape -> (..., D)."""
         return super().forward(tokens) * math.sqrt(self.embedding_dim)
 
 
 def embeddings(
     source_vocabulary: int, target_vocabulary: int, width: int, pad_id: int, *, shared: bool
 ) -> tuple[Embedding, Embedding]:
-    """Source and target embeddings, one and the same where `shared`."""
+    """Source and target embeddings; one table for both if `shared`."""
     target = Embedding(target_vocabulary, width, pad_id)
     return (target if shared else Embedding(source_vocabulary, width, pad_id)), target

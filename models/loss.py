@@ -1,4 +1,4 @@
-"""Cross-entropy over the scored positions only. N scored positions, D width of features, V target vocabulary."""
+"""Cross-entropy over scored positions. N scored positions, D width of features, V target vocabulary."""
 
 from typing import NamedTuple
 
@@ -8,22 +8,22 @@ from torch.nn import functional as F
 
 from models.network import Network
 
-IGNORE = -100  # torch's own convention for positions that are not scored
+IGNORE = -100  # label of a position that is not scored; the default of torch's cross-entropy
 
 
 class Loss(NamedTuple):
-    """Means over scored positions, and how many there were."""
+    """Means over the scored positions, and their number."""
 
-    smoothed: Tensor  # what is minimised
+    smoothed: Tensor  # label-smoothed cross-entropy, the training objective
     nll: Tensor  # -log p(label), in nats
-    accuracy: Tensor  # share of positions whose likeliest token is the label
+    accuracy: Tensor  # share of positions whose most probable token is the label
     tokens: int
 
 
 def scored_logits(network: Network, source: Tensor, decoder_input: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
     """Teacher-forced logits (N, V) and labels (N,) of the scored positions.
 
-    Projecting to the vocabulary is often the largest product of a step: padding is dropped before it, not after.
+    Only these are projected to the vocabulary, which is often the largest product of a step.
     """
     features = network.decode(network.encode(source), decoder_input)  # (B, T, D)
     scored = labels != IGNORE
@@ -31,10 +31,10 @@ def scored_logits(network: Network, source: Tensor, decoder_input: Tensor, label
 
 
 def smoothed_cross_entropy(logits: Tensor, labels: Tensor, smoothing: float) -> Tensor:
-    """-sum_v q(v) log p(v), q = 1 - smoothing on the label plus smoothing / V on all (Szegedy et al. 2016, section 7).
+    """-sum_v q(v) log p(v), q(v) = (1 - smoothing) [v = label] + smoothing / V (Szegedy et al. 2016, section 7).
 
     Args:
-        logits: (N, V); for N = 0 the loss is 0 and so is its gradient, where a mean would be NaN.
+        logits: (N, V); for N = 0 the loss and its gradient are 0, where a mean would be NaN.
         labels: (N,).
         smoothing: In [0, 1).
     """
@@ -45,7 +45,7 @@ def smoothed_cross_entropy(logits: Tensor, labels: Tensor, smoothing: float) -> 
 
 @torch.no_grad()
 def evaluate(logits: Tensor, labels: Tensor, smoothing: float) -> Loss:
-    """All measures of one batch, without gradients."""
+    """All metrics of one batch, without gradients."""
     right = (logits.argmax(-1) == labels).float()
     return Loss(
         smoothed=smoothed_cross_entropy(logits, labels, smoothing),

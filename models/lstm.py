@@ -1,6 +1,10 @@
 """LSTM encoder-decoder without attention (Sutskever et al. 2014, "Sequence to Sequence Learning with Neural Networks").
 
-The whole source must pass through one vector per layer: the encoder's last state is the decoder's first.
+    h_j = LSTM(E x_j, h_{j-1})                     encoder
+    s_0 = tanh(W h_S)                              one vector per layer carries the whole source
+    s_t = LSTM(E y_{t-1}, s_{t-1})                 decoder
+    p(y_t) = softmax(W_o tanh(W_r s_t))            readout
+
 B batch, S source length, T target length, E embedding, H hidden, L layers, V target vocabulary.
 """
 
@@ -22,8 +26,8 @@ class LSTMSettings(RecurrentSettings):
     """Settings of the encoder-decoder without attention.
 
     Args:
-        cell: lstm (Hochreiter & Schmidhuber 1997), gru (Cho et al. 2014) or rnn (Elman 1990, tanh).
-        feed_context: Also feed the encoder's last state into the decoder at every step (Cho et al. 2014, section 2.2).
+        cell: lstm (Hochreiter & Schmidhuber 1997), gru (Cho et al. 2014) or rnn (Elman 1990, with tanh).
+        feed_context: Feed the encoder's last state to the decoder at every step (Cho et al. 2014, section 2.2).
     """
 
     cell: Cell = "lstm"
@@ -31,19 +35,19 @@ class LSTMSettings(RecurrentSettings):
 
 
 class LSTMMemory(NamedTuple):
-    """The source as the decoder sees it: its first state, hidden and cell, each (B, L, H)."""
+    """The encoded source, which is the decoder's initial state: hidden and cell, each (B, L, H)."""
 
     hidden: Tensor
     cell: Tensor
 
 
 class LSTMNetwork(Network):
-    """s_t = f(E y_{t-1}, s_{t-1}), p(y_t) = softmax(W s_t), with s_0 from the encoder's last state.
+    """Encoder and decoder of the same recurrent cell, joined by the encoder's last state.
 
     Args:
         source_vocabulary, target_vocabulary: Sizes of the vocabularies.
         settings: Size and initialisation.
-        shared_vocabulary: Whether source and target tokens have the same ids; one embedding then serves both if tied.
+        shared_vocabulary: Whether source and target share their ids; if tied, they then share one embedding.
         pad_id: Token id of padding.
     """
 
@@ -77,7 +81,7 @@ class LSTMNetwork(Network):
             self.output.weight = self.embedding.weight
 
     def encode(self, source: Tensor) -> LSTMMemory:
-        """(B, S) token ids -> the decoder's first state."""
+        """(B, S) token ids -> the decoder's initial state."""
         encoded = self.encoder(source)
         return LSTMMemory(*self.bridge(encoded.hidden, encoded.cell))
 
@@ -99,12 +103,12 @@ class LSTMNetwork(Network):
         return {}
 
     def _advance(self, tokens: Tensor, memory: LSTMMemory, state: LSTMMemory) -> tuple[Tensor, LSTMMemory]:
-        """Run (B, T) tokens from a state: (B, T, E) features and the state after the last."""
+        """Run (B, T) tokens from a state: features (B, T, E) and the final state."""
         embedded = self.dropout(self.embedding(tokens))  # (B, T, E)
         if self.settings.feed_context:
             context = memory.hidden[:, -1:].expand(-1, tokens.shape[1], -1)  # (B, T, H)
             embedded = torch.cat([embedded, context], dim=-1)  # (B, T, E + H)
-        hidden, cell = (s.transpose(0, 1).contiguous() for s in state)  # torch wants (L, B, H)
+        hidden, cell = (s.transpose(0, 1).contiguous() for s in state)  # (L, B, H) for torch
         if self.settings.cell == "lstm":
             output, (hidden, cell) = self.decoder(embedded, (hidden, cell))  # (B, T, H)
         else:

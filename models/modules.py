@@ -1,4 +1,4 @@
-"""The three LightningModules that are compared: one behaviour, three networks."""
+"""The three LightningModules compared: one training procedure, three networks."""
 
 from dataclasses import dataclass
 from itertools import zip_longest
@@ -20,7 +20,7 @@ Row = TypeVar("Row")
 
 
 class Batch(Protocol):
-    """What a task yields: see the datamodules. Shapes (B, S), (B, T), (B, T), (B,)."""
+    """A batch of `datamodules.batch`: (B, S), (B, T), (B, T), (B,)."""
 
     @property
     def source(self) -> Tensor: ...
@@ -44,7 +44,7 @@ class Optimisation:
         eps: Adam's denominator offset.
         weight_decay: Decoupled weight decay.
         label_smoothing: Probability mass spread over the vocabulary (Vaswani et al. 2017, section 5.4).
-        initialisation_scale: Factor on every weight matrix and embedding at the start; biases and gains are left alone.
+        initialisation_scale: Factor on every initial weight matrix and embedding, not on biases and gains.
     """
 
     learning_rate: float = 1e-3
@@ -62,12 +62,12 @@ class Optimisation:
 
 
 class Seq2SeqModule(L.LightningModule):
-    """Loss, optimiser, schedule, validation and test: the same for every network.
+    """Loss, optimiser, schedule, validation and test, the same for every network.
 
     Args:
         network: Any `Network`.
         optimisation: How it is trained.
-        width: Model width D, which the noam schedule asks for.
+        width: Model width D, for the noam schedule.
     """
 
     def __init__(self, network: Network, optimisation: Optimisation, width: int) -> None:
@@ -75,8 +75,8 @@ class Seq2SeqModule(L.LightningModule):
         self.network = network
         self.optimisation = optimisation
         self.width = width
-        self._losses: list[Tensor] = []  # of the batches of the update that is being made
-        self._measured: list[Loss] = []  # batches of the validation or test that is going on
+        self._losses: list[Tensor] = []  # of the batches of the current update
+        self._measured: list[Loss] = []  # of the batches of the current validation or test
         with torch.no_grad():
             for weights in (p for p in network.parameters() if p.dim() > 1):
                 weights.mul_(optimisation.initialisation_scale)
@@ -86,7 +86,7 @@ class Seq2SeqModule(L.LightningModule):
         return self.network(source, decoder_input)
 
     def loss(self, batch: Batch) -> tuple[Tensor, int]:
-        """What a training step minimises, a mean over scored positions, and how many these are."""
+        """The training objective, a mean over scored positions, and their number."""
         logits, labels = scored_logits(self.network, batch.source, batch.decoder_input, batch.labels)
         return smoothed_cross_entropy(logits, labels, self.optimisation.label_smoothing), len(labels)
 
@@ -96,7 +96,7 @@ class Seq2SeqModule(L.LightningModule):
         return loss
 
     def on_before_optimizer_step(self, optimizer: torch.optim.Optimizer) -> None:
-        """Log what the update minimises: the mean over its batches, those of all devices."""
+        """Log the objective of this update: the mean over its batches on all devices."""
         losses, self._losses = self._losses, []
         if (self.trainer.global_step + 1) % self.trainer.log_every_n_steps == 0:  # type: ignore[attr-defined]
             self.log("train/loss", self.trainer.strategy.reduce(torch.stack(losses).mean(), reduce_op="mean"))
@@ -118,15 +118,15 @@ class Seq2SeqModule(L.LightningModule):
         self._log_means("test")
 
     def _log_means(self, stage: str) -> None:
-        """Means over the tokens of all devices, summed in the order in which one device would meet the batches."""
+        """Means over the tokens of all devices, summed in the batch order of a single device."""
         measured, self._measured = self._measured, []
-        rows = in_turns([(*(float(mean) for mean in loss[:3]), loss.tokens) for loss in measured])
+        rows = gather_interleaved([(*(float(mean) for mean in loss[:3]), loss.tokens) for loss in measured])
         smoothed, nll, accuracy, tokens = (torch.tensor(column) for column in zip(*rows, strict=True))
         for name, values in (("loss", nll), ("smoothed_loss", smoothed), ("token_accuracy", accuracy)):
-            self.log(f"{stage}/{name}", token_mean(values, tokens), reduce_fx="max", sync_dist=True)  # all have it
+            self.log(f"{stage}/{name}", token_mean(values, tokens), reduce_fx="max", sync_dist=True)  # all are equal
 
     def optimiser(self) -> torch.optim.Optimizer:
-        """AdamW with one kernel for all parameters."""
+        """AdamW, fused."""
         o = self.optimisation
         return torch.optim.AdamW(
             self.parameters(), lr=o.learning_rate, betas=o.betas, eps=o.eps, weight_decay=o.weight_decay, fused=True
@@ -150,20 +150,20 @@ class Seq2SeqModule(L.LightningModule):
 
 
 def token_mean(means: Tensor, tokens: Tensor) -> Tensor:
-    """The mean over all tokens from the means (N,) over those of each batch; a batch without any is left out."""
+    """Mean over all tokens from each batch's mean (N,) and token count (N,); batches without tokens are skipped."""
     total = torch.zeros(())
     for mean, count in zip(means[tokens > 0], tokens[tokens > 0], strict=True):
         total += mean * count
     return total / tokens.sum()
 
 
-def in_turns(part: list[Row]) -> list[Row]:
-    """What all devices hold, in turns: the order in which one device would have met it."""
+def gather_interleaved(part: list[Row]) -> list[Row]:
+    """The rows of all devices, interleaved: in the order of a single device."""
     if not (dist.is_available() and dist.is_initialized()):
         return part
     parts: list[list[Row]] = [[] for _ in range(dist.get_world_size())]
     dist.all_gather_object(parts, part)
-    return [row for turn in zip_longest(*parts) for row in turn if row is not None]
+    return [row for rows in zip_longest(*parts) for row in rows if row is not None]
 
 
 class LSTMSeq2Seq(Seq2SeqModule):
@@ -171,7 +171,7 @@ class LSTMSeq2Seq(Seq2SeqModule):
 
     Args:
         source_vocabulary, target_vocabulary: Sizes of the vocabularies; taken from the data.
-        shared_vocabulary: Whether source and target tokens have the same ids; taken from the data.
+        shared_vocabulary: Whether source and target share their ids; taken from the data.
         network: Size and variants.
         optimisation: How it is trained.
     """
@@ -181,7 +181,7 @@ class LSTMSeq2Seq(Seq2SeqModule):
         source_vocabulary: int,
         target_vocabulary: int,
         shared_vocabulary: bool = False,
-        network: LSTMSettings = LSTMSettings(),  # noqa: B008 - never changed
+        network: LSTMSettings = LSTMSettings(),  # noqa: B008, never modified
         optimisation: Optimisation = Optimisation(),  # noqa: B008
     ) -> None:
         built = LSTMNetwork(source_vocabulary, target_vocabulary, network, shared_vocabulary=shared_vocabulary)
@@ -193,7 +193,7 @@ class BahdanauSeq2Seq(Seq2SeqModule):
 
     Args:
         source_vocabulary, target_vocabulary: Sizes of the vocabularies; taken from the data.
-        shared_vocabulary: Whether source and target tokens have the same ids; taken from the data.
+        shared_vocabulary: Whether source and target share their ids; taken from the data.
         network: Size and routing.
         optimisation: How it is trained.
     """
@@ -211,11 +211,11 @@ class BahdanauSeq2Seq(Seq2SeqModule):
 
 
 class TransformerSeq2Seq(Seq2SeqModule):
-    """Encoder-decoder of attention alone.
+    """Encoder-decoder without recurrence.
 
     Args:
         source_vocabulary, target_vocabulary: Sizes of the vocabularies; taken from the data.
-        shared_vocabulary: Whether source and target tokens have the same ids; taken from the data.
+        shared_vocabulary: Whether source and target share their ids; taken from the data.
         network: Size and variants.
         optimisation: How it is trained.
     """

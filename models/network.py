@@ -1,4 +1,4 @@
-"""What every network can do: encode a source, decode a whole target, or decode one step from an explicit state.
+"""The interface of every network: encode a source, decode a whole target, or decode one step from an explicit state.
 
 B batch, S source length, T target length, D width of the decoder's features, V target vocabulary.
 """
@@ -12,12 +12,11 @@ Tree = TypeVar("Tree")
 
 
 class Network(nn.Module, ABC):
-    """An encoder-decoder whose state goes in and comes out and is never kept on the module.
+    """An encoder-decoder that takes and returns its state and stores none on the module.
 
-    Two ways of decoding give the same features: `decode` runs a whole teacher-forced target at once (training),
-    `start` and `step` run one token at a time (search). `Memory` is what the encoder leaves behind, fixed for a
-    source; `State` is what changes from step to step. Both are tensors, or tuples of them, with B first, so that
-    search can pick and drop rows of any network with `select_rows`.
+    `decode` runs a whole teacher-forced target at once (training), `start` and `step` one token at a time (search),
+    with the same features. Memory is the encoded source, constant during decoding; State changes at each step. Both
+    are tensors, or nested tuples of tensors, with B first, so that `select_rows` works for every network.
     """
 
     pad_id: int
@@ -28,7 +27,7 @@ class Network(nn.Module, ABC):
 
     @abstractmethod
     def decode(self, memory: Any, decoder_input: Tensor) -> Tensor:
-        """Memory and (B, T) token ids -> (B, T, D) features. Position t sees the decoder input up to t."""
+        """Memory and (B, T) token ids -> (B, T, D) features; position t depends on decoder inputs 0 .. t."""
 
     @abstractmethod
     def start(self, memory: Any) -> Any:
@@ -36,31 +35,31 @@ class Network(nn.Module, ABC):
 
     @abstractmethod
     def step(self, token: Tensor, memory: Any, state: Any) -> tuple[Tensor, Any]:
-        """One token a row (B,) -> (B, D) features and the next State."""
+        """One token per row (B,) -> (B, D) features and the next State."""
 
     @abstractmethod
     def project(self, features: Tensor) -> Tensor:
-        """(..., D) features -> (..., V) logits. Apart from `decode`, so that only scored positions are projected."""
+        """(..., D) features -> (..., V) logits; separate from `decode`, so that only scored positions are projected."""
 
     @abstractmethod
     def attention(self, memory: Any, decoder_input: Tensor) -> dict[str, Tensor]:
-        """Attention weights from target to source by layer, each (B, heads, T, S); empty where there is none."""
+        """Attention weights from target to source by layer, each (B, heads, T, S); empty without attention."""
 
     def every_attention(self, source: Tensor, decoder_input: Tensor) -> dict[str, Tensor]:
-        """All attention weights for (B, S) and (B, T) token ids: (B, heads, queries, keys) by name, a row adds up to 1.
+        """All attention weights for (B, S) and (B, T) token ids, by name: (B, heads, queries, keys), rows sum to 1.
 
-        A name begins with what attends to what: `encoder` source to source, `decoder` target to target, anything else
-        target to source. Networks with self-attention override this.
+        Names begin with `encoder` for source to source and with `decoder` for target to target; all others are target
+        to source. Networks with self-attention override this.
         """
         return self.attention(self.encode(source), decoder_input)
 
     def forward(self, source: Tensor, decoder_input: Tensor) -> Tensor:
-        """(B, S) source and (B, T) decoder input -> (B, T, V) logits, teacher forced."""
+        """(B, S) source and (B, T) decoder input -> (B, T, V) teacher-forced logits."""
         return self.project(self.decode(self.encode(source), decoder_input))
 
 
 def select_rows(tree: Tree, rows: Tensor) -> Tree:
-    """Pick rows of the first axis of every tensor in a Memory or State; rows (R,) may repeat and reorder."""
+    """Index the first axis of every tensor in a Memory or State; rows (R,) may repeat and reorder."""
     if isinstance(tree, Tensor):
         return tree.index_select(0, rows)  # type: ignore[return-value]
     assert isinstance(tree, tuple)

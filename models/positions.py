@@ -1,6 +1,6 @@
-"""Five ways of telling a Transformer where a token stands: sinusoidal, learned, rotary, ALiBi and none at all.
+"""Position encodings of the Transformer: sinusoidal, learned, rotary, ALiBi and none.
 
-Each adds to the embeddings, turns queries and keys, or biases scores, and leaves the other two alone.
+Each kind does one of three things: it adds to the embeddings, rotates queries and keys, or biases attention scores.
 B batch, h heads, T queries, S keys, D model width, d width of a head.
 """
 
@@ -13,23 +13,23 @@ PositionKind = Literal["sinusoidal", "learned", "rotary", "alibi", "none"]
 
 
 class Positions(nn.Module):
-    """No positions: without them self-attention sees its input as a set. The other kinds override one method each."""
+    """No positions: self-attention then treats its input as a set. Each other kind overrides one method."""
 
     def added(self, start: int, length: int, device: torch.device) -> Tensor | None:
-        """(T, D) to add to the embeddings of positions start .. start + length - 1."""
+        """(T, D), added to the embeddings of positions start .. start + length - 1."""
         return None
 
-    def turned(self, x: Tensor, start: int) -> Tensor:
-        """Queries or keys (B, h, T, d) of positions start .. start + T - 1, turned by their position."""
+    def rotated(self, x: Tensor, start: int) -> Tensor:
+        """Queries or keys (B, h, T, d) of positions start .. start + T - 1, rotated by their position."""
         return x
 
     def bias(self, queries: int, keys: int, device: torch.device) -> Tensor | None:
-        """(h, T, S) to add to self-attention's scores; the last query stands at the last key."""
+        """(h, T, S), added to self-attention scores; the last query is at the position of the last key."""
         return None
 
 
 class Sinusoidal(Positions):
-    """PE(t, 2i) = sin(t / 10000^(2i / D)), PE(t, 2i + 1) = cos(the same) (Vaswani et al. 2017, section 3.5)."""
+    """PE(t, 2i) = sin(t / 10000^(2i / D)), PE(t, 2i + 1) = cos(t / 10000^(2i / D)) (Vaswani et al. 2017, 3.5)."""
 
     def __init__(self, width: int) -> None:
         super().__init__()
@@ -45,7 +45,7 @@ class Sinusoidal(Positions):
 
 
 class Learned(Positions):
-    """One trained vector a position (Gehring et al. 2017, section 3.1); none beyond `max_length`."""
+    """One trained vector per position below `max_length` (Gehring et al. 2017, section 3.1)."""
 
     def __init__(self, width: int, max_length: int) -> None:
         super().__init__()
@@ -62,9 +62,9 @@ class Learned(Positions):
 
 
 class Rotary(Positions):
-    """Turns each pair of features by an angle proportional to the position (Su et al. 2021, section 3.2.2).
+    """Rotate feature pair i by the angle t / 10000^(2i / d) (Su et al. 2021, section 3.2.2).
 
-    The product of a query and a key then depends on their distance alone.
+    The product of a query and a key then depends on their distance only.
     """
 
     def __init__(self, head_width: int) -> None:
@@ -75,7 +75,7 @@ class Rotary(Positions):
             )
         self.head_width = head_width
 
-    def turned(self, x: Tensor, start: int) -> Tensor:
+    def rotated(self, x: Tensor, start: int) -> Tensor:
         t = torch.arange(start, start + x.shape[2], device=x.device).unsqueeze(1)  # (T, 1)
         frequency = 10000.0 ** (-torch.arange(0, self.head_width, 2, device=x.device) / self.head_width)  # (d/2,)
         cos, sin = (t * frequency).cos().to(x.dtype), (t * frequency).sin().to(x.dtype)  # (T, d/2)
@@ -84,10 +84,11 @@ class Rotary(Positions):
 
 
 class ALiBi(Positions):
-    """Subtracts slope x distance from the scores, one slope a head: 2^(-8/h), 2^(-16/h) .. (Press et al. 2022).
+    """Subtract slope x distance from the scores, with one slope per head: 2^(-8/h), 2^(-16/h) .. (Press et al. 2022).
 
-    The paper's model looks back only. Our encoder looks both ways, and were both alike, it could not tell a source from
-    its reverse: slopes to the right are 1 / sqrt(2) of those to the left, so no head is the mirror of any head.
+    The paper's model attends to the left only. Our encoder attends to both sides; with equal slopes it could not
+    distinguish a source from its reverse. Slopes to the right are 1 / sqrt(2) of those to the left, so that no head
+    mirrors another.
     """
 
     def __init__(self, heads: int) -> None:

@@ -1,4 +1,4 @@
-"""Recurrent parts that both LSTM networks share: cells, their initialisation, the encoder, the bridge to the decoder.
+"""Recurrent parts shared by both LSTM networks: cells, initialisation, encoder, bridge to the decoder.
 
 B batch, S source length, E embedding, H hidden, L layers.
 """
@@ -28,12 +28,12 @@ class RecurrentSettings:
         layers: Layers of the encoder and of the decoder.
         bidirectional: Read the source in both directions. Off where a backward pass that ends at the first token would
             make a long-range task trivial.
-        dropout: Probability of dropping embeddings, the output of each layer and the readout.
-        forget_bias: Bias of the LSTM's forget gate at the start (Jozefowicz et al. 2015); 1 lets gradients through.
-        chrono_length: Longest dependency expected, in tokens: initialises gate biases so that memory spans are spread
-            over 1 .. chrono_length (Tallec & Ollivier 2018). Replaces `forget_bias`.
+        dropout: Dropout probability of embeddings, layer outputs and readout.
+        forget_bias: Initial bias of the LSTM's forget gate (Jozefowicz et al. 2015).
+        chrono_length: Longest expected dependency in tokens: gate biases start with memory spans spread over
+            1 .. chrono_length (Tallec & Ollivier 2018). Replaces `forget_bias`.
         tied: Share one matrix between target embedding and output projection (Press & Wolf 2017), and with the source
-            embedding too where the vocabulary is joint.
+            embedding if the vocabulary is joint.
     """
 
     embedding: int = 256
@@ -53,14 +53,14 @@ class RecurrentSettings:
 def recurrent(
     cell: Cell, inputs: int, settings: RecurrentSettings, layers: int, *, encoder: bool = False
 ) -> nn.RNNBase:
-    """A recurrent stack (batch first), initialised as `settings` says; `encoder` halves H for two directions."""
-    two = encoder and settings.bidirectional
+    """An initialised recurrent stack, batch first; a bidirectional encoder has H / 2 in each direction."""
+    bidirectional = encoder and settings.bidirectional
     rnn = CELLS[cell](
         inputs,
-        settings.hidden // 2 if two else settings.hidden,
+        settings.hidden // 2 if bidirectional else settings.hidden,
         layers,
         batch_first=True,
-        bidirectional=two,
+        bidirectional=bidirectional,
         dropout=settings.dropout if layers > 1 else 0.0,
     )
     initialise(rnn, settings.forget_bias, settings.chrono_length)
@@ -68,11 +68,11 @@ def recurrent(
 
 
 def initialise(rnn: nn.RNNBase, forget_bias: float, chrono_length: int | None) -> None:
-    """Xavier input weights, orthogonal recurrent weights, and the biases that decide how long a cell remembers.
+    """Xavier input weights, orthogonal recurrent weights, zero biases except the gate biases that set memory spans.
 
-    torch orders the LSTM's gates input, forget, cell, output and has two biases a gate, which add up: the second is
-    set to zero. Chrono (Tallec & Ollivier 2018, section 3): b_f = log U(1, T - 1), b_i = -b_f; a GRU's update gate z
-    keeps the old state, so there b_z = log U(1, T - 1).
+    torch orders the LSTM's gates input, forget, cell, output and adds two biases per gate: the second is zero. Chrono
+    (Tallec & Ollivier 2018, section 3): b_f = log U(1, T - 1), b_i = -b_f; for a GRU, whose update gate z keeps the old
+    state, b_z = log U(1, T - 1).
     """
     for name, parameter in rnn.named_parameters():
         if "weight_ih" in name:
@@ -99,9 +99,9 @@ def _initialise_gates(bias: Tensor, rnn: nn.RNNBase, forget_bias: float, chrono_
 
 
 class Encoded(NamedTuple):
-    """What a recurrent encoder leaves: h_j for every source position (B, S, H), and the final states.
+    """Encoder output: annotations h_j (B, S, H), final states `hidden` and `cell` (B, L, H), directions concatenated.
 
-    `hidden` and `cell` are (B, L, H), both directions side by side; a GRU or plain RNN has no cell and repeats h.
+    A GRU or plain RNN has no cell: `cell` repeats `hidden`.
     """
 
     annotations: Tensor
@@ -121,19 +121,19 @@ class RecurrentEncoder(nn.Module):
         self.pad_id = pad_id
 
     def forward(self, source: Tensor) -> Encoded:
-        """(B, S) token ids, padded on the right; a row of nothing but padding leaves zeros."""
+        """(B, S) token ids, padded on the right; an empty row is encoded as zeros."""
         is_padding = source == self.pad_id
         lengths = (source.shape[1] - is_padding.sum(1)).cpu()
         any_empty = int(lengths.min()) == 0
         if any_empty:
-            lengths = lengths.clamp(min=1)  # the kernels read at least one token: what it leaves is dropped below
+            lengths = lengths.clamp(min=1)  # kernels need at least one token; its result is zeroed below
         embedded = self.dropout(self.embedding(source))  # (B, S, E)
-        if int(lengths.min()) == source.shape[1]:  # nothing to stop at: plain tensors are faster
+        if int(lengths.min()) == source.shape[1]:  # no padding: plain tensors are faster
             annotations, state = self.rnn(embedded)
         elif source.device.type == "cpu":
             annotations, state = run_ragged(self.rnn, embedded, lengths, self.dropout)
         else:
-            # Packing stops the recurrence at each source's last token. It wants the lengths on the host.
+            # Packing stops the recurrence at each source's last token; it needs the lengths on the host.
             packed = pack_padded_sequence(embedded, lengths, batch_first=True, enforce_sorted=False)
             output, state = self.rnn(packed)
             annotations, _ = pad_packed_sequence(output, batch_first=True, total_length=source.shape[1])  # (B, S, H)
@@ -151,11 +151,10 @@ class RecurrentEncoder(nn.Module):
 
 
 class Bridge(nn.Module):
-    """The decoder's first state from the encoder's last: s_0 = tanh(W h), c_0 = W' c (Bahdanau et al. 2015, A.2.2).
+    """Initial decoder state from the final encoder state: s_0 = tanh(W h), c_0 = W' c (Bahdanau et al. 2015, A.2.2).
 
-    The paper has s_0 alone, from the backward direction; an LSTM has a cell to hand over too, and without attention
-    this is the only way the source reaches the decoder, so each layer of the encoder feeds its layer of the decoder.
-    A GRU or plain RNN has no cell: no weight is spent on one.
+    The paper takes s_0 from the backward direction only. Here each encoder layer initialises the decoder layer of the
+    same depth, hidden and cell: without attention nothing else reaches the decoder. A GRU or plain RNN has no W'.
     """
 
     def __init__(self, hidden: int, cell: Cell = "lstm") -> None:

@@ -1,6 +1,6 @@
-"""Greedy and beam search, written once over the step interface of every network.
+"""Greedy and beam search over the step interface of a network.
 
-n sentences still searched, K beams, V target vocabulary, S source length.
+n unfinished sentences, B batch, K beams, V target vocabulary, S source length.
 """
 
 from dataclasses import dataclass
@@ -14,14 +14,14 @@ from models.network import Network, select_rows
 
 @dataclass
 class Decoding:
-    """How hypotheses are searched for; the same for every model that is compared.
+    """Search settings, the same for every model compared.
 
     Args:
         beam_size: Hypotheses kept at each step; 1 is greedy search.
-        length_penalty: alpha of GNMT's penalty (Wu et al. 2016, section 7): 0 prefers short hypotheses, 1 is about the
-            mean log-probability of a token.
-        length_factor, length_margin: A hypothesis is cut off at factor x source tokens + margin. The limit is
-            each source's own, so that a sentence does not depend on the batch it is decoded in.
+        length_penalty: alpha of GNMT's penalty (Wu et al. 2016, section 7): 0 prefers short hypotheses, 1 is close to
+            the mean log-probability per token.
+        length_factor, length_margin: Length limit of a hypothesis: factor x source tokens + margin, per source, so that
+            the result does not depend on the batch.
         bos_id, eos_id: Token ids that begin and end a target.
     """
 
@@ -41,19 +41,19 @@ class Decoding:
         return log_prob / ((5 + tokens) / 6) ** self.length_penalty
 
     def limits(self, source: Tensor, pad_id: int) -> list[int]:
-        """The longest hypothesis of each source (B, S), its end of sentence counted, which is always granted."""
+        """Length limit for each source (B, S), end of sentence included; at least 1."""
         return [max(1, int(self.length_factor * n) + self.length_margin) for n in (source != pad_id).sum(1).tolist()]
 
 
 @dataclass(frozen=True)
 class Hypothesis:
-    """One target found.
+    """A target sentence found by search.
 
     Attributes:
         tokens: Token ids without begin and end of sentence.
-        log_prob: Sum of the tokens' natural log-probabilities, the end of sentence included.
-        score: `log_prob` after the length penalty; what hypotheses are ranked by.
-        truncated: Whether the length limit cut it off before its end of sentence.
+        log_prob: Sum of the tokens' natural log-probabilities, end of sentence included.
+        score: `log_prob` with the length penalty, by which hypotheses are ranked.
+        truncated: Whether it reached the length limit before its end of sentence.
     """
 
     tokens: list[int]
@@ -63,10 +63,10 @@ class Hypothesis:
 
 
 def search(network: Network, source: Tensor, decoding: Decoding, n_best: int = 1) -> list[list[Hypothesis]]:
-    """Search targets for (B, S) sources: for each the `n_best` hypotheses, best first.
+    """The `n_best` hypotheses for each of (B, S) sources, best first.
 
     Raises:
-        ValueError: If more hypotheses are asked for than beams are kept.
+        ValueError: `n_best` exceeds the beam size.
     """
     if n_best > decoding.beam_size:
         raise ValueError(f"n_best is {n_best}, but decoding.beam_size keeps only {decoding.beam_size} hypotheses.")
@@ -78,7 +78,7 @@ def search(network: Network, source: Tensor, decoding: Decoding, n_best: int = 1
 
 @torch.no_grad()
 def greedy_search(network: Network, source: Tensor, decoding: Decoding) -> list[Hypothesis]:
-    """The likeliest token at each step, for (B, S) sources; finished sentences leave the batch."""
+    """The most probable token at each step, for (B, S) sources; finished sentences leave the batch."""
     limits = decoding.limits(source, network.pad_id)
     memory = network.encode(source)
     state = network.start(memory)
@@ -113,8 +113,8 @@ def greedy_search(network: Network, source: Tensor, decoding: Decoding) -> list[
 def beam_search(network: Network, source: Tensor, decoding: Decoding, n_best: int = 1) -> list[list[Hypothesis]]:
     """Beam search over (B, S) sources, all beams of all sentences in one batch.
 
-    A hypothesis that ends among the K best candidates is put aside, and K others go on. A sentence leaves the batch
-    once K of its hypotheses have ended, or at its length limit, where hypotheses that have not ended are cut off.
+    Candidates among the K best that end are collected, and the K best others continue. A sentence leaves the batch once
+    it has K finished hypotheses, or at its length limit, where unfinished hypotheses are truncated.
     """
     K, device = decoding.beam_size, source.device
     limits = decoding.limits(source, network.pad_id)
@@ -124,7 +124,7 @@ def beam_search(network: Network, source: Tensor, decoding: Decoding, n_best: in
     alive = list(range(len(source)))  # sentence of each group of K rows
     tokens = torch.empty(len(source), K, 0, dtype=torch.long, device=device)  # (n, K, length so far)
     token = torch.full((len(source) * K,), decoding.bos_id, device=device)
-    # All beams begin alike: only the first may be extended at the first step.
+    # All beams are equal at the start: only the first may be extended.
     log_prob = torch.full((len(source), K), -torch.inf, device=device)  # (n, K)
     log_prob[:, 0] = 0.0
     while alive:
@@ -132,11 +132,11 @@ def beam_search(network: Network, source: Tensor, decoding: Decoding, n_best: in
         candidates = _log_probs(network, features, decoding).unflatten(0, (-1, K))  # (n, K, V)
         V = candidates.shape[-1]
         candidates = candidates.add_(log_prob.unsqueeze(-1)).flatten(1)  # (n, K V)
-        # At most one end of sentence a beam: among 2K candidates there are K that go on.
+        # Each beam has one end of sentence: at least K of the 2K best candidates continue.
         best, index = _largest(candidates, min(2 * K, K * V))  # (n, 2K)
         beam, choice = index // V, index % V
         ends = choice == decoding.eos_id
-        _put_aside(found, alive, tokens, best[:, :K], beam[:, :K], ends[:, :K], decoding)
+        _add_ended(found, alive, tokens, best[:, :K], beam[:, :K], ends[:, :K], decoding)
 
         log_prob, rank = best.masked_fill(ends, -torch.inf).topk(K, dim=-1)  # (n, K)
         beam, choice = beam.gather(1, rank), choice.gather(1, rank)
@@ -146,7 +146,7 @@ def beam_search(network: Network, source: Tensor, decoding: Decoding, n_best: in
         length = tokens.shape[-1]
         for row, sentence in enumerate(alive):
             if length == limits[sentence]:
-                _cut_off(found[sentence], tokens[row], log_prob[row], decoding)
+                _add_truncated(found[sentence], tokens[row], log_prob[row], decoding)
         groups = [row for row, s in enumerate(alive) if len(found[s]) < K and length < limits[s]]
         kept = torch.tensor(groups, dtype=torch.long, device=device)
         state_rows = (beam + K * torch.arange(len(alive), device=device).unsqueeze(1))[kept].flatten()
@@ -154,20 +154,20 @@ def beam_search(network: Network, source: Tensor, decoding: Decoding, n_best: in
         if len(groups) < len(alive):
             alive = [alive[row] for row in groups]
             tokens, choice, log_prob = select_rows((tokens, choice, log_prob), kept)
-            # A beam stays with its source, so memory moves only when sentences leave.
+            # Beams keep their source, so memory is re-indexed only when sentences leave.
             memory = select_rows(memory, (K * kept.unsqueeze(1) + torch.arange(K, device=device)).flatten())
         token = choice.flatten()
     return [sorted(hypotheses, key=lambda h: -h.score)[:n_best] for hypotheses in found]
 
 
 def _largest(candidates: Tensor, k: int) -> tuple[Tensor, Tensor]:
-    """The k largest of each row (n, N), and where they are.
+    """topk of each row (n, N): values and indices, (n, k) each.
 
-    On a CPU topk is slow and max is fast: the k largest lie in the k chunks with the largest maxima, and only those are
-    searched (a third of the time for 30,000 candidates).
+    On a CPU topk is slow and max is fast: the k largest are in the k chunks with the largest maxima, and topk runs on
+    these only (a third of the time for 30,000 candidates).
     """
     N = candidates.shape[-1]
-    C = next((size for size in range(min(256, N // k), 15, -1) if N % size == 0), None)  # of a chunk
+    C = next((size for size in range(min(256, N // k), 15, -1) if N % size == 0), None)  # chunk size
     if C is None or candidates.device.type != "cpu":
         return candidates.topk(k, dim=-1)
     chunks = candidates.unflatten(-1, (-1, C))  # (n, N / C, C)
@@ -177,13 +177,13 @@ def _largest(candidates: Tensor, k: int) -> tuple[Tensor, Tensor]:
 
 
 def _log_probs(network: Network, features: Tensor, decoding: Decoding) -> Tensor:
-    """(rows, V) log-probabilities of the next token; padding and begin of sentence are never chosen."""
+    """(rows, V) log-probabilities of the next token, -inf for padding and begin of sentence."""
     log_probs = torch.log_softmax(network.project(features).float(), dim=-1)
     log_probs[:, [network.pad_id, decoding.bos_id]] = -torch.inf
     return log_probs
 
 
-def _put_aside(
+def _add_ended(
     found: list[list[Hypothesis]],
     alive: list[int],
     tokens: Tensor,
@@ -192,7 +192,7 @@ def _put_aside(
     ends: Tensor,
     decoding: Decoding,
 ) -> None:
-    """Add to `found` the candidates (n, K) that end here and are possible."""
+    """Add the candidates (n, K) that end here, unless impossible, to `found`."""
     rows, ranks = (ends & log_prob.isfinite()).nonzero(as_tuple=True)
     sequences, log_probs = tokens[rows, beam[rows, ranks]].tolist(), log_prob[rows, ranks].tolist()
     for row, sequence, p in zip(rows.tolist(), sequences, log_probs, strict=True):
@@ -201,8 +201,8 @@ def _put_aside(
             found[alive[row]].append(Hypothesis(sequence, p, score, truncated=False))
 
 
-def _cut_off(found: list[Hypothesis], tokens: Tensor, log_prob: Tensor, decoding: Decoding) -> None:
-    """Fill `found` up to K with the beams (K, length) that reached the limit without ending."""
+def _add_truncated(found: list[Hypothesis], tokens: Tensor, log_prob: Tensor, decoding: Decoding) -> None:
+    """Fill `found` up to K with the beams (K, length) that reached the length limit."""
     for sequence, p in zip(tokens.tolist(), log_prob.tolist(), strict=True):
         if len(found) < decoding.beam_size and p > -torch.inf:
             found.append(Hypothesis(sequence, p, decoding.score(p, len(sequence)), truncated=True))
@@ -210,15 +210,15 @@ def _cut_off(found: list[Hypothesis], tokens: Tensor, log_prob: Tensor, decoding
 
 @torch.no_grad()
 def attention_maps(network: Network, source: Tensor, tokens: list[int], decoding: Decoding) -> dict[str, Tensor]:
-    """Attention from each token of a hypothesis, its end included, to each source token.
+    """Attention from each token of a hypothesis, end of sentence included, to each source token.
 
     Args:
         network: Any network; without attention the result is empty.
         source: (S,) token ids without padding.
-        tokens: A hypothesis, as from `search`, greedy or beam.
+        tokens: Tokens of a hypothesis.
 
     Returns:
-        By layer, (heads, len(tokens) + 1, S), rows adding up to 1.
+        (heads, len(tokens) + 1, S) by layer; rows sum to 1.
     """
     decoder_input = torch.tensor([[decoding.bos_id, *tokens]], device=source.device)
     maps = network.attention(network.encode(source.unsqueeze(0)), decoder_input)

@@ -1,6 +1,10 @@
-"""The Transformer (Vaswani et al. 2017, "Attention Is All You Need"): attention in place of recurrence.
+"""The Transformer (Vaswani et al. 2017, "Attention Is All You Need").
 
-Any two positions are one step apart, and a whole teacher-forced target is computed at once.
+    encoder layer   x = LayerNorm(x + MultiHead(x, x, x)),   x = LayerNorm(x + FFN(x))           (section 3.1)
+    decoder layer   the same with causal self-attention, and MultiHead(y, source, source) between the two
+    FFN(x)          max(0, x W_1 + b_1) W_2 + b_2                                                (equation 2)
+
+Pre-norm layers (Xiong et al. 2020) compute x + f(LayerNorm(x)) instead.
 B batch, S source length, T target length, D model width, h heads, d = D / h, V target vocabulary.
 """
 
@@ -28,14 +32,14 @@ class TransformerSettings:
         feed_forward: Inner width of the feed-forward layers.
         encoder_layers: Layers of the encoder.
         decoder_layers: Layers of the decoder.
-        dropout: Probability of dropping embeddings and the output of every sub-layer (section 5.4).
-        positions: How a token's place is told: sinusoidal, learned, rotary, alibi or none.
-        max_length: Longest sequence that learned positions cover, in tokens.
+        dropout: Dropout probability of embeddings and sub-layer outputs (section 5.4).
+        positions: Position encoding: sinusoidal, learned, rotary, alibi or none.
+        max_length: Longest sequence of learned positions, in tokens.
         norm: post as in the paper, or pre (Xiong et al. 2020), which trains without warm-up.
-        residual: Add each sub-layer's input to its output; off only to see what that is for.
-        scale_scores: Divide attention scores by sqrt(d); off only to see what that is for.
-        tied: Share one matrix between target embedding and output projection, and with the source embedding too where
-            the vocabulary is joint (section 3.4).
+        residual: Add each sub-layer's input to its output; False is an ablation.
+        scale_scores: Divide attention scores by sqrt(d); False is an ablation.
+        tied: Share one matrix between target embedding and output projection, and with the source embedding if the
+            vocabulary is joint (section 3.4).
     """
 
     width: int = 256
@@ -68,7 +72,7 @@ class FeedForward(nn.Module):
 
 
 class SubLayer(nn.Module):
-    """What surrounds a sub-layer f: LayerNorm(x + f(x)) (section 3.1); with pre-norm x + f(LayerNorm(x))."""
+    """Residual connection and norm around a sub-layer f: LayerNorm(x + f(x)) (section 3.1), or x + f(LayerNorm(x))."""
 
     def __init__(self, settings: TransformerSettings) -> None:
         super().__init__()
@@ -78,11 +82,11 @@ class SubLayer(nn.Module):
         self.residual = settings.residual
 
     def before(self, x: Tensor) -> Tensor:
-        """What f is given."""
+        """Input of f."""
         return self.norm(x) if self.pre else x
 
     def after(self, x: Tensor, output: Tensor) -> Tensor:
-        """What becomes of f's output."""
+        """Residual sum and norm of f's output."""
         output = self.dropout(output)
         added = x + output if self.residual else output
         return added if self.pre else self.norm(added)
@@ -91,10 +95,10 @@ class SubLayer(nn.Module):
 def self_projections(
     attention: MultiHeadAttention, x: Tensor, place: Positions, start: int = 0
 ) -> tuple[Tensor, KeyValue]:
-    """(B, T, D) -> queries (B, h, T, d), keys and values of positions start .. start + T - 1."""
-    query = place.turned(attention.queries(x), start)
+    """(B, T, D) at positions start .. start + T - 1 -> queries (B, h, T, d), keys and values."""
+    query = place.rotated(attention.queries(x), start)
     key, value = attention.keys_values(x)
-    return query, KeyValue(place.turned(key, start), value)
+    return query, KeyValue(place.rotated(key, start), value)
 
 
 class EncoderLayer(nn.Module):
@@ -114,7 +118,7 @@ class EncoderLayer(nn.Module):
         return self.around_feed_forward.after(x, self.feed_forward(self.around_feed_forward.before(x)))
 
     def self_weights(self, x: Tensor, place: Positions, bias: Tensor) -> Tensor:
-        """What `forward` attends to: (B, h, S, S)."""
+        """Self-attention weights of `forward`: (B, h, S, S)."""
         query, keys_values = self_projections(self.self_attention, self.around_attention.before(x), place)
         return attention_weights(query, keys_values.key, bias, scale=self.self_attention.scale)
 
@@ -134,17 +138,17 @@ class DecoderLayer(nn.Module):
     def forward(
         self, x: Tensor, past: KeyValue | None, source: KeyValue, source_bias: Tensor, place: Positions
     ) -> tuple[Tensor, KeyValue, Tensor]:
-        """Run T positions that follow the past ones.
+        """Run T positions after t cached ones.
 
         Args:
             x: (B, T, D).
-            past: Self-attention's keys and values of earlier positions, (B, h, t, d) each, or None at the start.
-            source: Cross-attention's keys and values, (B, h, S, d) each.
+            past: Self-attention keys and values of earlier positions, (B, h, t, d) each, or None at the start.
+            source: Cross-attention keys and values, (B, h, S, d) each.
             source_bias: (B, 1, 1, S), -inf at padding.
             place: The position encoding.
 
         Returns:
-            (B, T, D); keys and values of all t + T positions; cross-attention's queries (B, h, T, d).
+            (B, T, D); self-attention keys and values of all t + T positions; cross-attention queries (B, h, T, d).
         """
         start = 0 if past is None else past.key.shape[2]
         query, present = self_projections(self.self_attention, self.around_self.before(x), place, start)
@@ -162,7 +166,7 @@ class DecoderLayer(nn.Module):
         return x, present, source_query
 
     def self_weights(self, x: Tensor, place: Positions) -> Tensor:
-        """What self-attention looks at when a whole target runs at once: (B, h, T, T), 0 above the diagonal."""
+        """Self-attention weights of a whole target: (B, h, T, T), 0 above the diagonal."""
         query, present = self_projections(self.self_attention, self.around_self.before(x), place)
         T = x.shape[1]
         bias, relative = causal_bias(T, T, x.device), place.bias(T, T, x.device)
@@ -171,7 +175,7 @@ class DecoderLayer(nn.Module):
 
 
 class TransformerMemory(NamedTuple):
-    """The source as the decoder sees it: keys and values for each decoder layer, and (B, 1, 1, S) -inf at padding."""
+    """The encoded source: keys and values for each decoder layer, and a score bias (B, 1, 1, S), -inf at padding."""
 
     keys_values: tuple[KeyValue, ...]
     bias: Tensor
@@ -183,7 +187,7 @@ class TransformerNetwork(Network):
     Args:
         source_vocabulary, target_vocabulary: Sizes of the vocabularies.
         settings: Size and variants.
-        shared_vocabulary: Whether source and target tokens have the same ids; one embedding then serves both if tied.
+        shared_vocabulary: Whether source and target share their ids; if tied, they then share one embedding.
         pad_id: Token id of padding.
     """
 
@@ -206,7 +210,7 @@ class TransformerNetwork(Network):
         self.dropout = Dropout(settings.dropout)
         self.encoder = nn.ModuleList(EncoderLayer(settings) for _ in range(settings.encoder_layers))
         self.decoder = nn.ModuleList(DecoderLayer(settings) for _ in range(settings.decoder_layers))
-        # Post-norm has just normalised the last sub-layer's output; pre-norm has not.
+        # A post-norm stack ends with a norm; a pre-norm stack needs one more.
         pre = settings.norm == "pre"
         self.encoder_norm = nn.LayerNorm(D) if pre else nn.Identity()
         self.decoder_norm = nn.LayerNorm(D) if pre else nn.Identity()
@@ -262,7 +266,7 @@ class TransformerNetwork(Network):
         return maps | self.attention(memory, decoder_input)
 
     def _source_biases(self, source: Tensor) -> tuple[Tensor, Tensor]:
-        """-inf at padding, (B, 1, 1, S); the same plus what positions add in the encoder, (B, 1 or h, 1 or S, S)."""
+        """-inf at padding, (B, 1, 1, S); the same plus the encoder's position bias, (B, 1 or h, 1 or S, S)."""
         padding = (source == self.pad_id)[:, None, None, :]
         bias = torch.zeros_like(padding, dtype=torch.float).masked_fill(padding, -torch.inf)
         relative = self.positions.bias(source.shape[1], source.shape[1], source.device)  # (h, S, S)
@@ -274,7 +278,7 @@ class TransformerNetwork(Network):
     def _advance(
         self, tokens: Tensor, memory: TransformerMemory, state: tuple[KeyValue, ...]
     ) -> tuple[Tensor, tuple[KeyValue, ...], list[Tensor]]:
-        """Run (B, T) tokens after a state: (B, T, D) features, the next state, each layer's queries to the source."""
+        """Run (B, T) tokens from a state: features (B, T, D), the next state, each layer's cross-attention queries."""
         x = self._embed(self.target_embedding, tokens, state[0].key.shape[2] if state else 0)
         presents, queries = [], []
         for i, layer in enumerate(self.decoder):

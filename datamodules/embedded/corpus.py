@@ -1,4 +1,4 @@
-"""The embedded corpus: English-German sentence pairs that the project writes itself, without files or network."""
+"""The embedded corpus: generated English-German sentence pairs, in splits."""
 
 import zlib
 from random import Random
@@ -7,16 +7,16 @@ from datamodules.embedded.grammar import SentencePair, generate_pair
 
 SIZES = {"train": 20_000, "val": 300, "test": 500}
 SHORTEST, LONGEST = 4, 28  # English words
-SHARES = 12  # of all possible sentences, one in so many may be a validation sentence and one a test sentence
+SHARES = 12  # one in so many possible sentences is for validation, and one for the test set
 
 
 def embedded_corpus(
     split: str, seed: int = 0, size: int | None = None, shortest: int = SHORTEST, longest: int = LONGEST
 ) -> list[SentencePair]:
-    """Sentence pairs of one split, all different, with English lengths spread evenly from `shortest` to `longest`.
+    """Distinct sentence pairs of one split, with English lengths spread evenly from `shortest` to `longest`.
 
-    Which split a sentence may be in depends on the sentence alone, so splits are disjoint whatever their seeds, sizes
-    and lengths. The same arguments give the same pairs in the same order.
+    The split of a sentence depends on the sentence alone, so splits are disjoint for any seeds, sizes and lengths. The
+    same arguments give the same pairs in the same order.
 
     Raises:
         ValueError: the split is not train, val or test, or `shortest` is below 4 or above `longest`.
@@ -41,5 +41,5 @@ def embedded_corpus(
 
 
 def split_of(english: str) -> str:
-    """The only split a sentence may be in, decided by its checksum."""
+    """The split of a sentence, by its checksum."""
     return {0: "val", 1: "test"}.get(zlib.crc32(english.encode()) % SHARES, "train")

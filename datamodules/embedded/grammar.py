@@ -1,4 +1,4 @@
-"""Random English sentences of a wanted length with their one German translation."""
+"""Random English sentences of a given length with their German translations."""
 
 from random import Random
 from typing import Literal, NamedTuple
@@ -12,6 +12,7 @@ from datamodules.embedded.phrases import (
     Predicate,
     final_clause,
     full,
+    joined,
     main_clause,
     pronoun,
     sentence,
@@ -33,10 +34,10 @@ class SentencePair(NamedTuple):
 
     Attributes:
         german_contrast: the German sentence with its first main verb in the wrong number, one word different; None
-            where that would be grammatical too.
+            if that is grammatical too.
         subject_number: number of that verb's subject.
         distance: German words between the subject's head noun and the verb; 0 if the verb comes first.
-        attractors: nouns between them whose number is not the subject's; those of time expressions are not counted.
+        attractors: nouns between them with the other number, except those of time expressions.
     """
 
     english: str
@@ -77,7 +78,7 @@ NOT_TWICE = frozenset(
 
 
 def generate_pair(rng: Random, words: int) -> SentencePair:
-    """Draw a sentence pair of about `words` English words (at least 3; at most one off)."""
+    """Draw a sentence pair of `words` English words, at least 3, or one more or less."""
     if words < 3:
         raise ValueError(f"words is {words}, but the shortest sentence has 3 words: ask for 3 or more")
     while True:
@@ -87,7 +88,7 @@ def generate_pair(rng: Random, words: int) -> SentencePair:
 
 
 def repeats(words: list[str]) -> bool:
-    """Whether a noun, verb, adjective or "no" comes twice within a few words: a chef who sleeps sleeps."""
+    """Whether a noun, verb, adjective or "no" is repeated within a few words: a chef who sleeps sleeps."""
     last_seen: dict[str, int] = {}
     for position, word in enumerate(words):
         if word in NOT_TWICE and position - last_seen.get(word, -REPETITION_WINDOW) < REPETITION_WINDOW:
@@ -97,7 +98,7 @@ def repeats(words: list[str]) -> bool:
 
 
 def written(clause: Clause) -> SentencePair:
-    """The sentence that a clause makes, with its contrast."""
+    """The sentence of a clause, with its contrast."""
     german = clause.words.german
     contrast = [*german[: clause.verb_at], clause.verb_swapped, *german[clause.verb_at + 1 :]]
     between = [word for word in german[clause.subject_at + 1 : clause.verb_at] if word != ","]
@@ -114,22 +115,18 @@ def written(clause: Clause) -> SentencePair:
 
 
 def compound(rng: Random, words: int, antecedent: Phrase | None = None) -> Clause:
-    """One unit, or several joined by "and" and "but"; a unit has one main clause."""
+    """One unit, or several joined by "and" or "but"; a unit has one main clause."""
     if words <= LONGEST_UNIT and (words < 11 or rng.random() < 0.75):
         return unit(rng, words, antecedent)
     share = rng.randint(5, min(LONGEST_UNIT, words - 6))
     first = unit(rng, share, antecedent)
     second = compound(rng, words - 1 - count(first.words), first.subject)
     english, german = rng.choice((("and", "und"), ("but", "aber")))
-    words_of_both = Pair(
-        [*first.words.english, ",", english, *second.words.english],
-        [*first.words.german, ",", german, *second.words.german],
-    )
-    return first._replace(words=words_of_both)
+    return first._replace(words=joined(first.words, Pair([",", english], [",", german]), second.words))
 
 
 def unit(rng: Random, words: int, antecedent: Phrase | None) -> Clause:
-    """A main clause, alone or with one subordinate clause before it, after it, or as what is said."""
+    """A main clause, alone or with one subordinate clause: before it, after it, or as the object of a speech verb."""
     if words < 8 or rng.random() < 0.45:
         return simple(rng, words, antecedent)
     shape = rng.choice(("before", "after", "said"))
@@ -137,35 +134,30 @@ def unit(rng: Random, words: int, antecedent: Phrase | None) -> Clause:
         return said(rng, words, antecedent)
     if shape == "before":
         subordinate = subordinate_clause(rng, rng.randint(4, words - 4), None)
-        opening = subordinate.german[1:]  # no comma in front: it opens the sentence, or follows "und"
+        opening = subordinate.german[1:]  # no comma at the start of a sentence or after "und"
         main = simple(rng, words - count(subordinate), antecedent, after_clause=True)
         return main._replace(
-            words=Pair([*subordinate.english, *main.words.english], opening + main.words.german),
+            words=joined(Pair(subordinate.english, opening), main.words),
             subject_at=main.subject_at + len(opening),
             verb_at=main.verb_at + len(opening),
         )
     main = simple(rng, rng.randint(4, words - 4), antecedent)
     subordinate = subordinate_clause(rng, words - count(main.words), main.subject)
-    return extended(main, Pair(subordinate.english[:-1], subordinate.german))
-
-
-def extended(main: Clause, tail: Pair) -> Clause:
-    """A clause with words after it."""
-    return main._replace(words=Pair(main.words.english + tail.english, main.words.german + tail.german))
+    return main._replace(words=joined(main.words, Pair(subordinate.english[:-1], subordinate.german)))
 
 
 def said(rng: Random, words: int, antecedent: Phrase | None) -> Clause:
-    """Somebody says, knows or hopes that something is so."""
+    """A main clause with a speech verb and a that-clause."""
     subject = subject_phrase(rng, words // 3, "person", antecedent)
     verb = rng.choice(BY_SUBJECT["speech", "person"])
     main = main_clause(subject, Predicate(verb, rng.choice(("now", "now", "done"))))
     left = words - count(main.words) - 1
     inner, predicate, _ = parts(rng, left, subject, ANY_TENSE, fronting=False)
-    return extended(main, final_clause("that", "dass", inner, predicate))
+    return main._replace(words=joined(main.words, final_clause("that", "dass", inner, predicate)))
 
 
 def subordinate_clause(rng: Random, words: int, antecedent: Phrase | None) -> Pair:
-    """A clause with because, although, if or while; its English ends with the comma that it needs in front."""
+    """A clause with because, although, if or while; its English ends with the comma needed before a main clause."""
     english, german, tenses = rng.choice(CONJUNCTIONS)
     if words <= 4:
         weather = rng.choice(WEATHER)
@@ -184,7 +176,7 @@ def simple(rng: Random, words: int, antecedent: Phrase | None, after_clause: boo
 def parts(
     rng: Random, words: int, antecedent: Phrase | None, tenses: tuple[Tense, ...], fronting: bool
 ) -> tuple[Phrase, Predicate, Front]:
-    """Subject, predicate and what stands in front of a clause of about `words` words."""
+    """Subject, predicate and first constituent of a clause of about `words` words."""
     kind = rng.choices((*LIVING, rng.choice(LIFELESS)), (14, 4, 1 if fronting else 0))[0]
     longest = max(2, words - (3 if kind == "person" else 2))
     heavy = longest >= 5 and (kind in LIFELESS or rng.random() < 0.6)
@@ -202,13 +194,13 @@ def parts(
 
 
 def subject_phrase(rng: Random, words: int, kind: str, antecedent: Phrase | None) -> Phrase:
-    """A subject of up to `words` words; now and then a pronoun, if a person was spoken of before."""
+    """A subject of up to `words` words; sometimes a pronoun, if its antecedent is a person."""
     if antecedent and has_pronoun(antecedent) and words <= 4 and rng.random() < 0.4:
         return pronoun("f" if antecedent.gender == "f" else "m", antecedent.plural)
     return phrase(rng, (kind,), "nominative", words, place=0.25)
 
 
 def has_pronoun(antecedent: Phrase) -> bool:
-    """Whether English and German pronouns for it agree; das Mädchen would be es in German but she in English."""
+    """Whether its English and German pronouns agree; das Mädchen is es in German but she in English."""
     agree = antecedent.plural or antecedent.gender != "n"
     return antecedent.kind == "person" and agree and antecedent.words.english[0] != "no"

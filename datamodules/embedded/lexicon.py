@@ -1,4 +1,4 @@
-"""Word tables of the embedded corpus: each English word, in its role, has exactly one German word."""
+"""Word tables of the embedded corpus: each English word has one German word in each role."""
 
 # singular, plural, German singular, gender (w: weak), German plural; "-" where a mass noun has no plural
 NOUN_TABLE = {

@@ -1,4 +1,4 @@
-"""Words of the embedded corpus and their forms: gender, case and number in German, number and tense in both."""
+"""Words of the embedded corpus and their inflection: gender and case in German, number and tense in both."""
 
 from typing import Literal, NamedTuple
 
@@ -9,9 +9,9 @@ Tense = Literal["now", "done", "next", "can", "must", "should", "want"]
 
 
 class Noun(NamedTuple):
-    """A noun pair. `gender` is m, f or n; `german_plural` is empty for mass nouns, which have no plural.
+    """A noun pair; `gender` is m, f or n, `german_plural` is empty for mass nouns.
 
-    `weak` masculines (der Student, den Studenten) wear their plural form in every case but the nominative singular.
+    `weak` masculines (der Student, den Studenten) have their plural form in every case but the nominative singular.
     """
 
     english: str
@@ -24,7 +24,7 @@ class Noun(NamedTuple):
 
 
 class Adjective(NamedTuple):
-    """An adjective pair; `stem` takes the endings, `predicate` stands alone; slots order several before a noun."""
+    """An adjective pair; `stem` takes endings, `predicate` does not; slots order several before a noun."""
 
     english: str
     stem: str
@@ -34,9 +34,9 @@ class Adjective(NamedTuple):
 
 
 class Verb(NamedTuple):
-    """A verb pair with its frame: who does it (`subjects`) to what (`objects`), both sets of noun kinds.
+    """A verb pair with its frame and the kinds of nouns that can be subject and object.
 
-    German finite forms are written without the separable `prefix`; `infinitive` and `participle` with it.
+    German finite forms lack the separable `prefix`; `infinitive` and `participle` include it.
     """
 
     english: str
@@ -53,7 +53,7 @@ class Verb(NamedTuple):
 
 
 class Time(NamedTuple):
-    """A time expression and the tenses it goes with."""
+    """A time expression and its tenses."""
 
     english: list[str]
     german: list[str]
@@ -61,9 +61,9 @@ class Time(NamedTuple):
 
 
 class Determiner(NamedTuple):
-    """A determiner pair; an English form of None is missing, as the plural of "every"; "" is an empty determiner.
+    """A determiner pair; the English form is None where there is none, as the plural of "every"; "" is no article.
 
-    `endings` names a row of ENDINGS, or is empty for the uninflected; `adjectives` is weak, mixed or strong.
+    `endings` is a key of ENDINGS, or empty if uninflected; `adjectives` is weak, mixed or strong.
     """
 
     singular: str | None
@@ -139,9 +139,9 @@ AUXILIARIES = {
 
 
 class Conjugation(NamedTuple):
-    """A verb in one tense and number. `swapped` is the finite form of the other number, wrong for this subject.
+    """A verb in one tense and number; `swapped` is the finite form of the other number.
 
-    `apart` is what stands at the end of a German main clause; `final` is the whole verb of a verb-final clause.
+    `apart` are the verbs or prefix at the end of a German main clause, `final` all verbs of a verb-final clause.
     """
 
     english: list[str]
@@ -152,7 +152,7 @@ class Conjugation(NamedTuple):
 
 
 def column(gender: str, plural: bool) -> int:
-    """Place of a gender, or of the plural that all genders share, in the tables of endings."""
+    """Column of a gender, or of the plural, in the tables of endings."""
     return 3 if plural else "mfn".index(gender)
 
 
@@ -171,7 +171,7 @@ def german_determiner(determiner: Determiner, gender: str, case: Case, plural: b
 
 
 def third_person(verb: str) -> str:
-    """English third person singular; of a phrasal verb the first word changes: puts on."""
+    """English third person singular; in a phrasal verb the first word changes: puts on."""
     word, *rest = verb.split()
     if word.endswith(("s", "sh", "ch", "x", "o")):
         word += "es"
@@ -197,7 +197,7 @@ def conjugate(verb: Verb, tense: Tense, plural: bool) -> Conjugation:
 
 
 def rows(table: str) -> list[str]:
-    """Entries of a table, which are parted by semicolons or line ends."""
+    """Entries of a table, separated by semicolons or line ends."""
     return [row.strip() for row in table.strip().replace("\n", ";").split(";")]
 
 
@@ -215,7 +215,7 @@ def read_nouns() -> dict[str, list[Noun]]:
 
 
 def read_adjectives() -> dict[str, list[Adjective]]:
-    """Adjectives by the kind of noun they fit, each kind in the order of slots."""
+    """Adjectives by kind of noun, in the order of slots."""
     adjectives: dict[str, list[Adjective]] = {kind: [] for kind in NOUN_TABLE}
     for kinds, table in ADJECTIVE_TABLE.items():
         for row in table.split():
@@ -236,24 +236,12 @@ def read_verbs() -> list[Verb]:
         frame, *subjects = frame_and_subjects.split()
         for row in rows(table):
             english, german = row.split(" = ")
-            base, english_participle = english.split()
-            infinitive, singular, participle, *auxiliary = german.split()
-            prefix, _, simple = infinitive.rpartition("|")
-            verbs.append(
-                Verb(
-                    base.replace("_", " "),
-                    english_participle.replace("_", " "),
-                    prefix,
-                    prefix + simple,
-                    singular,
-                    simple,
-                    participle,
-                    "sein" if auxiliary else "haben",
-                    frame,
-                    frozenset(subjects),
-                    frozenset(objects.split()),
-                )
-            )
+            base, english_participle = (word.replace("_", " ") for word in english.split())
+            infinitive, singular, participle, *sein = german.split()
+            prefix, _, plural = infinitive.rpartition("|")
+            forms = (prefix, prefix + plural, singular, plural, participle, "sein" if sein else "haben")
+            kinds = frozenset(subjects), frozenset(objects.split())
+            verbs.append(Verb(base, english_participle, *forms, frame, *kinds))
     return verbs
 
 

@@ -1,4 +1,4 @@
-"""Phrases and clauses written in English and German at once; agreement and word order live here, chance does not."""
+"""Phrases and clauses in English and German: agreement and word order, without randomness."""
 
 from typing import Literal, NamedTuple
 
@@ -23,9 +23,9 @@ Front = Literal["subject", "time", "place", "clause"]
 
 
 class Pair(NamedTuple):
-    """The same thing said in both languages, as words; a comma is a word of its own.
+    """The same phrase in both languages, as words; a comma is a word.
 
-    `plurals` tells for each noun in it whether it is plural, as far as it can lie between a subject and its verb.
+    `plurals`: for each noun that can come between a subject and its verb, whether it is plural.
     """
 
     english: Words
@@ -36,14 +36,19 @@ class Pair(NamedTuple):
 NOTHING = Pair([], [])
 
 
+def joined(*pairs: Pair) -> Pair:
+    """The pairs one after another."""
+    return Pair([word for pair in pairs for word in pair.english], [word for pair in pairs for word in pair.german])
+
+
 class Phrase(NamedTuple):
     """A noun phrase in one case.
 
     Attributes:
         words: the phrase without its relative clause.
-        relative: its relative clause, commas included. Next to a subject; after the verb cluster when the phrase is an
-            object, which German prefers to a verb at the end of the end.
-        marked: the German form tells nominative from accusative, which only the masculine singular does.
+        relative: its relative clause, commas included: after a subject, or extraposed after the German verbs if the
+            phrase is an object.
+        marked: whether the German form distinguishes nominative and accusative, as only the masculine singular does.
         plurals: for each noun in the phrase and its relative clause, head first, whether it is plural.
         head_at: position of the head noun among the German words.
     """
@@ -59,10 +64,10 @@ class Phrase(NamedTuple):
 
 
 class Predicate(NamedTuple):
-    """What is said of a subject: a verb with everything but its subject, or "is" with an adjective.
+    """A verb with everything but its subject, or "is" with an adjective.
 
-    `object` is absent where a relative pronoun stands for it. English puts adverbials after the object in the order
-    companion, place, time; German puts the time first, in front of all objects.
+    `object` is None if it is a relative pronoun. English orders adverbials after the object, companion, place, time;
+    German has the time first, before all objects.
     """
 
     verb: Verb | None = None
@@ -128,7 +133,7 @@ def pronoun(gender: Literal["m", "f"], plural: bool) -> Phrase:
 
 
 def prepositional(english: str, german: str, phrase: Phrase) -> Pair:
-    """A preposition and a phrase in the case it governs; in dem becomes im."""
+    """A preposition and its phrase; in dem becomes im."""
     first, *rest = phrase.words.german
     contracted = CONTRACTIONS.get((german, first))
     start = [contracted] if contracted else [german, first]
@@ -136,19 +141,14 @@ def prepositional(english: str, german: str, phrase: Phrase) -> Pair:
 
 
 def with_place(phrase: Phrase, place: Pair) -> Phrase:
-    """The phrase with a place that belongs to it: the man in the park."""
-    words = Pair(phrase.words.english + place.english, phrase.words.german + place.german)
-    return phrase._replace(words=words, plurals=phrase.plurals + place.plurals)
+    """The phrase with a place as attribute: the man in the park."""
+    return phrase._replace(words=joined(phrase.words, place), plurals=phrase.plurals + place.plurals)
 
 
 def coordinate(first: Phrase, second: Phrase) -> Phrase:
     """Two phrases as one plural object: an apple and a book."""
-    words = Pair(
-        [*first.words.english, "and", *second.words.english], [*first.words.german, "und", *second.words.german]
-    )
-    return first._replace(
-        words=words, plural=True, marked=first.marked or second.marked, plurals=first.plurals + second.plurals
-    )
+    words, plurals = joined(first.words, Pair(["and"], ["und"]), second.words), first.plurals + second.plurals
+    return first._replace(words=words, plural=True, marked=first.marked or second.marked, plurals=plurals)
 
 
 def english_predicate(predicate: Predicate, plural: bool) -> Words:
@@ -164,7 +164,7 @@ def english_predicate(predicate: Predicate, plural: bool) -> Words:
 
 
 def conjugation(predicate: Predicate, plural: bool) -> Conjugation:
-    """Verb forms of a predicate; of "is" with an adjective the adjective goes where a participle would."""
+    """Verb forms of a predicate; the adjective of "is" has the position of a participle."""
     if predicate.adjective:
         adjective = predicate.adjective.predicate
         finite, swapped = ("sind", "ist") if plural else ("ist", "sind")
@@ -174,7 +174,7 @@ def conjugation(predicate: Predicate, plural: bool) -> Conjugation:
 
 
 def middle_field(predicate: Predicate) -> Words:
-    """German words between the finite verb, or the subject of a verb-final clause, and the verbs at the end."""
+    """German words between the finite verb, or the subject in a verb-final clause, and the final verbs."""
     words = predicate.time.german[:]
     for phrase in (predicate.recipient, predicate.object):
         if phrase:
@@ -183,12 +183,12 @@ def middle_field(predicate: Predicate) -> Words:
 
 
 def extraposed(predicate: Predicate) -> Words:
-    """German relative clauses of the object, which follow the verbs at the end."""
+    """German relative clause of the object, which follows the final verbs."""
     return predicate.object.relative.german if predicate.object else []
 
 
 def nouns_of(predicate: Predicate) -> tuple[bool, ...]:
-    """For each noun in the predicate whether it is plural; time expressions do not count."""
+    """For each noun in the predicate, except in time expressions, whether it is plural."""
     numbers = predicate.companion.plurals + predicate.place.plurals
     for phrase in (predicate.recipient, predicate.object):
         numbers += phrase.plurals if phrase else ()
@@ -196,17 +196,14 @@ def nouns_of(predicate: Predicate) -> tuple[bool, ...]:
 
 
 def full(subject: Phrase) -> Pair:
-    """A subject with its relative clause beside it."""
-    return Pair(
-        subject.words.english + subject.relative.english,
-        subject.words.german + subject.relative.german,
-    )
+    """A subject followed by its relative clause."""
+    return joined(subject.words, subject.relative)
 
 
 def main_clause(subject: Phrase, predicate: Predicate, front: Front = "subject") -> Clause:
-    """A main clause, whose finite verb stands second in German: if the subject is not in front, it follows the verb.
+    """A main clause with the German finite verb in second position, after the subject or the fronted constituent.
 
-    With `front="clause"` the German begins with its verb, as it must after a subordinate clause in front.
+    With `front="clause"`, after a subordinate clause, the German begins with its verb.
     """
     forms = conjugation(predicate, subject.plural)
     whole, fronted, rest = full(subject), NOTHING, predicate
@@ -228,8 +225,8 @@ def main_clause(subject: Phrase, predicate: Predicate, front: Front = "subject")
 def swap_is_wrong(subject: Phrase, predicate: Predicate) -> bool:
     """Whether the finite verb in the other number is ungrammatical.
 
-    It is not where subject and accusative object differ in number and neither shows its case: in "Die Frau sehen die
-    Kinder" the children see the woman. Coordinated objects count as differing, for German lets them take either number.
+    It is grammatical if subject and accusative object differ in number and neither shows its case: in "Die Frau sehen
+    die Kinder" the children see the woman. Coordinated objects always differ: German allows either number.
     """
     other = predicate.object
     if other is None or predicate.verb is None or predicate.verb.frame == "dative":
@@ -239,59 +236,40 @@ def swap_is_wrong(subject: Phrase, predicate: Predicate) -> bool:
 
 
 def final_clause(english: str, german: str, subject: Phrase, predicate: Predicate) -> Pair:
-    """A subordinate clause: conjunction, subject, and in German all verbs at the end, the finite one last."""
-    whole = full(subject)
-    return Pair(
-        [*english.split(), *whole.english, *english_predicate(predicate, subject.plural)],
-        [
-            ",",
-            german,
-            *whole.german,
-            *middle_field(predicate),
-            *conjugation(predicate, subject.plural).final,
-            *extraposed(predicate),
-            ",",
-        ],
-    )
+    """A subordinate clause; in German all verbs are at the end, the finite one last."""
+    final = [*middle_field(predicate), *conjugation(predicate, subject.plural).final, *extraposed(predicate), ","]
+    start, rest = Pair(english.split(), [",", german]), Pair(english_predicate(predicate, subject.plural), final)
+    return joined(start, full(subject), rest)
 
 
 def with_subject_relative(head: Phrase, predicate: Predicate) -> Phrase:
     """The phrase with a relative clause in which it is the subject: who sees the dog."""
-    german = relative_pronoun(head, "nominative")
-    final = conjugation(predicate, head.plural).final
-    words = Pair(
-        ["who" if head.kind == "person" else "that", *english_predicate(predicate, head.plural)],
-        [",", german, *middle_field(predicate), *final, *extraposed(predicate), ","],
-    )
+    start = Pair(["who" if head.kind == "person" else "that"], [",", relative_pronoun(head, "nominative")])
+    final = [*middle_field(predicate), *conjugation(predicate, head.plural).final, *extraposed(predicate), ","]
+    words = joined(start, Pair(english_predicate(predicate, head.plural), final))
     return head._replace(relative=words, plurals=head.plurals + nouns_of(predicate))
 
 
 def with_object_relative(head: Phrase, subject: Phrase, predicate: Predicate) -> Phrase:
-    """The phrase with a relative clause in which it is the missing object: whom the woman helps.
+    """The phrase with a relative clause in which it is the object: whom the woman helps.
 
-    The verb decides the case of the relative pronoun: den die Frau sieht, dem die Frau hilft.
+    The verb governs the case of the relative pronoun: den die Frau sieht, dem die Frau hilft.
     """
     assert predicate.verb is not None
     german = relative_pronoun(head, "dative" if predicate.verb.frame == "dative" else "accusative")
-    whole, final = full(subject), conjugation(predicate, subject.plural).final
-    words = Pair(
-        [
-            "whom" if head.kind == "person" else "that",
-            *whole.english,
-            *english_predicate(predicate, subject.plural),
-        ],
-        [",", german, *whole.german, *middle_field(predicate), *final, ","],
-    )
+    start = Pair(["whom" if head.kind == "person" else "that"], [",", german])
+    final = [*middle_field(predicate), *conjugation(predicate, subject.plural).final, ","]
+    words = joined(start, full(subject), Pair(english_predicate(predicate, subject.plural), final))
     return head._replace(relative=words, plurals=head.plurals + subject.plurals + nouns_of(predicate))
 
 
 def relative_pronoun(head: Phrase, case: Case) -> str:
-    """German relative pronoun: gender and number from the head, case from its role in the relative clause."""
+    """German relative pronoun: gender and number of the head, case of its role in the relative clause."""
     return RELATIVE_PRONOUNS[case][column(head.gender, head.plural)]
 
 
 def sentence(words: Words) -> str:
-    """Words as a written sentence: capital, full stop, one comma where several meet and none before the full stop."""
+    """Words as a sentence: capital, full stop, no double comma and none before the full stop."""
     text = ""
     for word in words:
         if word != ",":

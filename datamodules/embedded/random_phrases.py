@@ -1,4 +1,4 @@
-"""Random noun phrases, relative clauses and predicates of a wanted length, in English and German at once."""
+"""Random noun phrases, relative clauses and predicates of a given length, in English and German."""
 
 from collections import defaultdict
 from random import Random
@@ -40,7 +40,7 @@ LOCATIONS = {
 }
 BENEFITS = frozenset({"kaufen", "finden", "bestellen", "backen", "schreiben", "übersetzen", "reparieren", "mieten"})
 ANY_TENSE: tuple[Tense, ...] = ("now",) * 8 + ("done",) * 4 + ("next", "next", "can", "must", "should", "want")
-# words of the shortest predicate of a frame, and how often the frame is drawn
+# words of the shortest predicate, and weight, by frame
 FRAMES = {
     "intransitive": (1, 3),
     "transitive": (3, 9),
@@ -53,12 +53,12 @@ FRAMES = {
 }
 DETERMINER_WEIGHTS = {"the": 12, "a": 8, "this": 2, "every": 1, "all": 2, "no": 1, "my": 2, "our": 2}
 DETERMINER_WEIGHTS |= {"many": 2, "some": 2, "two": 2, "three": 2, "bare": 2}
-MOOD = 0  # slot of adjectives such as tired, which pass
+MOOD = 0  # slot of temporary states such as tired
 MASS_DETERMINERS = ("the", "this", "no", "my", "our", "bare")
 
 
 def verbs_by(role: Literal["subjects", "objects"]) -> dict[tuple[str, str], list[Verb]]:
-    """Verbs by (frame, kind of noun) in a role."""
+    """Verbs by frame and kind of noun in a role."""
     table: dict[tuple[str, str], list[Verb]] = defaultdict(list)
     for verb in VERBS:
         for kind in sorted(getattr(verb, role)):
@@ -70,7 +70,7 @@ BY_SUBJECT, BY_OBJECT = verbs_by("subjects"), verbs_by("objects")
 
 
 def count(words: Pair) -> int:
-    """English words, commas not counted."""
+    """Number of English words without commas."""
     return len(words.english) - words.english.count(",")
 
 
@@ -94,7 +94,7 @@ def phrase(
 
 
 def some_adjectives(rng: Random, kind: str, at_most: int) -> list[Adjective]:
-    """None, one or two adjectives, two from different slots."""
+    """Up to two adjectives, of different slots."""
     number = min(at_most, rng.choice((0, 0, 1, 1, 2)))
     if number <= 0:
         return []
@@ -105,13 +105,13 @@ def some_adjectives(rng: Random, kind: str, at_most: int) -> list[Adjective]:
 
 
 def some_determiner(rng: Random, noun: Noun, plural: bool) -> str:
-    """Name of a determiner that the noun can take."""
+    """Name of a determiner that fits the noun."""
     allowed = [name for name in DETERMINER_WEIGHTS if fits(name, noun, plural)]
     return rng.choices(allowed, [DETERMINER_WEIGHTS[name] for name in allowed])[0]
 
 
 def fits(name: str, noun: Noun, plural: bool) -> bool:
-    """Whether a determiner goes with the noun in that number."""
+    """Whether a determiner fits the noun in that number."""
     if not noun.german_plural:
         return name in MASS_DETERMINERS
     determiner = DETERMINERS[name]
@@ -119,14 +119,14 @@ def fits(name: str, noun: Noun, plural: bool) -> bool:
 
 
 def location(rng: Random) -> Pair:
-    """Where something is."""
+    """A place with a preposition in the dative."""
     kind = rng.choices(list(LOCATIONS), (6, 2, 2, 2))[0]
     where = after_preposition(rng, kind, "dative", rng.random() < 0.1)
     return prepositional(*rng.choice(LOCATIONS[kind]), where)
 
 
 def after_preposition(rng: Random, kind: str, case: Case, plural: bool) -> Phrase:
-    """A noun for a preposition to govern, mostly a definite one."""
+    """A noun phrase for a preposition, usually definite."""
     name = "the" if rng.random() < 0.7 else rng.choice(("our", "this") if plural else ("our", "this", "a"))
     adjectives = some_adjectives(rng, kind, 1) if rng.random() < 0.3 else []
     return noun_phrase(rng.choice(NOUNS[kind]), DETERMINERS[name], adjectives, case, plural)
@@ -159,13 +159,13 @@ def with_relative(rng: Random, head: Phrase, words: int) -> Phrase:
 
 
 def some_tense(rng: Random, tenses: tuple[Tense, ...], left: int) -> Tense:
-    """A tense that needs no more than `left` words besides the verb."""
+    """A tense that adds at most `left` words to the verb."""
     tense = rng.choice(tenses)
     return tense if tense_words(tense) <= left else "now"
 
 
 def tense_words(tense: Tense) -> int:
-    """English words that a tense adds to the verb."""
+    """Number of English words that a tense adds to the verb."""
     return {"now": 0, "want": 2}.get(tense, 1)
 
 
@@ -186,7 +186,7 @@ def predicate_for(rng: Random, words: int, subject: Phrase, tenses: tuple[Tense,
 
 
 def quality(rng: Random, subject: Phrase) -> Adjective:
-    """What to say of the subject: a mood if it lives, and if possible of a slot that its own adjectives leave open."""
+    """A predicative adjective: a mood for living subjects, if possible of a slot without adjectives in the subject."""
     words = full(subject).english
     fitting = ADJECTIVES[subject.kind]
     taken = {adjective.slot for adjective in fitting if adjective.english in words}
@@ -197,7 +197,7 @@ def quality(rng: Random, subject: Phrase) -> Adjective:
 
 
 def destination(rng: Random, frame: str) -> Pair:
-    """The place that the verb's frame asks for: where one sits, into what or to where one goes."""
+    """The place required by the verb's frame: a location or a goal."""
     if frame == "intransitive":
         return NOTHING
     if frame == "posture":
@@ -208,9 +208,9 @@ def destination(rng: Random, frame: str) -> Pair:
 
 
 def with_objects(rng: Random, predicate: Predicate, left: int, fronting: bool) -> Predicate:
-    """The predicate with its objects; `left` words go into a relative clause, or else into adjectives and adverbials.
+    """The predicate with its objects; `left` words are for a relative clause, or else for adjectives and adverbials.
 
-    After a relative clause nothing follows, for in English it would belong to the relative clause.
+    Nothing follows a relative clause: in English it would be part of that clause.
     """
     verb = predicate.verb
     assert verb is not None
@@ -234,7 +234,7 @@ def with_objects(rng: Random, predicate: Predicate, left: int, fronting: bool) -
 
 
 def some_time(rng: Random, tense: Tense, at_most: int) -> Pair:
-    """A time expression that goes with the tense, of at most that many words."""
+    """A time expression of at most `at_most` words that fits the tense."""
     sort = tense if tense in ("now", "done", "next") else "duty"
     fitting = [time for time in TIMES if sort in time.tenses and len(time.english) <= at_most]
     chosen = rng.choice(fitting)
@@ -242,7 +242,7 @@ def some_time(rng: Random, tense: Tense, at_most: int) -> Pair:
 
 
 def with_adverbials(rng: Random, predicate: Predicate, left: int) -> Predicate:
-    """The predicate with companion, place and time as far as `left` words reach and the verb allows."""
+    """The predicate with companion, place and time, as far as the verb and `left` words allow."""
     verb = predicate.verb
     assert verb is not None
     if verb.frame == "state":
@@ -261,7 +261,7 @@ def with_adverbials(rng: Random, predicate: Predicate, left: int) -> Predicate:
 
 
 def companion(rng: Random, verb: Verb) -> Pair:
-    """With whom, without whom or for whom something is done; nothing for verbs that do not ask for it."""
+    """A phrase with "with", "without" or "for"; empty for verbs that do not take one."""
     plural = rng.random() < 0.35
     if verb.infinitive in BENEFITS:
         return prepositional("for", "für", after_preposition(rng, "person", "accusative", plural))

@@ -1,4 +1,4 @@
-"""Agreement: the verb in the number of a subject that stands far back, behind nouns of the other number."""
+"""Agreement: the verb in the number of a distant subject, across nouns of the other number."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -15,16 +15,16 @@ from datamodules.tasks.agreement_words import CHOICES, MODIFIERS, NOUNS, VERBS
 from datamodules.tasks.task import FIRST, Drawn, Point, Split, Task
 
 T = TypeVar("T")
-Slot = int | str  # a word, or the name of what is to be filled in: ANY noun, a PLACE, a VERB ...
+Slot = int | str  # a word, or a placeholder: ANY noun, a PLACE, a VERB ...
 
 LONGEST = 256  # the largest distance
 WORDS_PER_NOUN = 3  # "near the table"
-PARTS = 10  # of all combinations of a subject and what follows it, one part is for test and one for val
+PARTS = 10  # parts of all combinations of a subject and what follows it; one is for test and one for val
 PARTS_OF: Mapping[Split, tuple[int, ...]] = {"test": (0,), "val": (1,), "train": tuple(range(2, PARTS))}
 
 
 def _entries(table: str) -> list[list[str]]:
-    """What is written in a table of entries parted by semicolons or line ends, each as words."""
+    """Entries of a table, separated by semicolons or line ends, each as words."""
     return [entry.split() for entry in table.replace("\n", ";").split(";") if entry.strip()]
 
 
@@ -54,7 +54,7 @@ SUBJECTS = [range(part, LEXEMES, PARTS) for part in range(PARTS)]
 
 
 class Modifiers(NamedTuple):
-    """Modifiers that may take the same place; `ends` is what the words so far end in afterwards."""
+    """Interchangeable modifiers; `ends` is the grammar's state after them."""
 
     ends: str
     words: int
@@ -64,7 +64,7 @@ class Modifiers(NamedTuple):
 
 
 def _grammar() -> dict[str, list[Modifiers]]:
-    """Modifiers by what they may follow, those of one length and number of nouns together."""
+    """Modifiers by the state they may follow, grouped by length and number of nouns."""
     grammar: dict[str, list[Modifiers]] = {ends.removeprefix("next "): [] for pair in MODIFIERS for ends in pair}
     for (before, after), (weight, table) in MODIFIERS.items():
         alike: dict[tuple[int, int], list[tuple[Slot, ...]]] = {}
@@ -82,13 +82,13 @@ GRAMMAR = _grammar()
 
 @cache
 def _weight(ends: str, words: int, nouns: int) -> float:
-    """Weight of all sequences of modifiers with so many words and nouns that may follow; 0 where there is none."""
+    """Weight of all modifier sequences of so many words and nouns that may follow; 0 if there is none."""
     return sum(_branches(ends, words, nouns).values()) if words else float(nouns == 0)
 
 
 @cache
 def _branches(ends: str, words: int, nouns: int) -> dict[Modifiers, float]:
-    """The weight of the sequences of so many words and nouns that begin with certain modifiers."""
+    """Weight of the modifier sequences of so many words and nouns, by their first modifiers."""
     return {
         modifiers: modifiers.weight * _weight(modifiers.ends, words - modifiers.words, nouns - modifiers.nouns)
         for modifiers in GRAMMAR[ends]
@@ -98,7 +98,7 @@ def _branches(ends: str, words: int, nouns: int) -> dict[Modifiers, float]:
 
 @cache
 def _shares(ends: str, words: int, nouns: int) -> list[tuple[float, Modifiers]]:
-    """Modifiers that may come next so that the rest can be filled exactly, with cumulative shares up to 1."""
+    """Possible next modifiers of an exact filling, with cumulative probabilities up to 1."""
     branches = {modifiers: weight for modifiers, weight in _branches(ends, words, nouns).items() if weight}
     total = sum(branches.values())
     sums = [weight / total for weight in accumulate(branches.values())]
@@ -106,15 +106,15 @@ def _shares(ends: str, words: int, nouns: int) -> list[tuple[float, Modifiers]]:
 
 
 def possible(distance: int, attractors: int) -> bool:
-    """Whether there are sentences of that point."""
+    """Whether the point has sentences."""
     return 0 <= distance <= LONGEST and 0 <= attractors <= distance // WORDS_PER_NOUN
 
 
 @cache
 def _nouns_alike(distance: int, attractors: int) -> dict[int, float]:
-    """How many nouns between subject and verb are of the subject's number, with probabilities.
+    """Probabilities of the number of nouns between subject and verb that have the subject's number.
 
-    The mean makes as many singular as plural nouns, the subject counted, wherever a point allows that.
+    Its mean gives as many singular as plural nouns, the subject included, where the point allows.
     """
     room = distance // WORDS_PER_NOUN - attractors
     if attractors == 0:
@@ -128,7 +128,7 @@ def _nouns_alike(distance: int, attractors: int) -> dict[int, float]:
 
 
 def _nearest_alike(distance: int, attractors: int) -> float:
-    """Probability that the noun nearest to the verb is of the subject's number, given that there is one alike."""
+    """Probability that the noun nearest to the verb has the subject's number, given that some noun has it."""
     if attractors == 0:
         return 1.0
     some = 1 - _nouns_alike(distance, attractors).get(0, 0.0)
@@ -137,8 +137,8 @@ def _nearest_alike(distance: int, attractors: int) -> float:
 
 @dataclass
 class Agreement(Task):
-    """Give the verb of a sentence in the number of its subject (after Linzen et al. 2016, Assessing the Ability of
-    LSTMs to Learn Syntax-Sensitive Dependencies; their sentences are found in a corpus, these are generated).
+    """Give the verb in the number of its subject (after Linzen et al. 2016, Assessing the Ability of LSTMs to Learn
+    Syntax-Sensitive Dependencies; theirs are corpus sentences, these are generated).
 
     With a distance of 9 and 1 attractor, a noun of the other number:
 
@@ -146,20 +146,20 @@ class Agreement(Task):
         decoder_input   <s>
         labels          are
 
-    Tells whether the number of one word survives sensible words, some of which contradict it. The subject is always the
-    second word. The distance is the number of words between it and the verb, all of the source after the subject;
-    attractors is the number of nouns among them in the other number. Nothing but the subject tells the answer: every
-    determiner is "the" and every other verb is in the past or an infinitive. Pronouns and adverbs count as no nouns.
+    Measures whether a model keeps the number of one word across meaningful words, some of which contradict it. The
+    subject is always the second word. `distance` is the number of words between subject and verb, `attractors` the
+    number of nouns of the other number among them. Only the subject determines the answer: every determiner is "the",
+    and every other verb is past tense or infinitive. Pronouns and adverbs are not counted as nouns.
 
-    Nouns in the subject's own number come in between as well: for n >= 2 attractors n - 2, n - 1 or n of them, half of
-    the time n - 1, so that all nouns together are singular as often as plural; for one attractor none, or one after it;
-    for no attractor up to three. Where the distance has no room for n of them, it is as many as fit, but n - 1 at most.
-    The noun next to the verb has the subject's number in half of all sentences, if there is an attractor and the
-    distance has room for another noun. `chance` gives what this leaves to those who go by the nearest noun or by most.
+    Nouns of the subject's number occur in between as well: for n >= 2 attractors n - 2, n - 1 or n of them, n - 1 half
+    of the time, so that singular and plural nouns are equally frequent; for one attractor none, or one after it; for no
+    attractor up to three. If the distance has no room for n of them, as many as fit, at most n - 1. The noun next to
+    the verb has the subject's number in half of the sentences, if there is an attractor and room for another noun.
+    `chance` gives the resulting accuracy of agreeing with the nearest noun or with most nouns.
 
-    Every noun is a subject in training, but not with all that can follow: (subject + third word + fourth word + first
-    noun after the subject) modulo 10, words and nouns by their numbers, is 0 in test, 1 in val, neither in training.
-    Only at distance 0, where nothing follows, all splits hold the same sentences.
+    Every noun is a subject in training, but not in every context: (subject + third word + fourth word + first noun
+    after the subject) modulo 10, in ids of words and indices of nouns, is 0 in test, 1 in val and 2 .. 9 in training.
+    At distance 0, where nothing follows, all splits have the same sentences.
     """
 
     parameters: ClassVar[tuple[str, ...]] = ("distance", "attractors")
@@ -173,7 +173,7 @@ class Agreement(Task):
 
     @property
     def target_vocab_size(self) -> int:
-        """Of all words, "is" and "are" have the first ids."""
+        """ "is" and "are" have the first ids."""
         return FIRST + len(VERB_FORMS)
 
     def draw(self, rng: np.random.Generator, rows: int, point: Point, split: Split) -> Drawn:
@@ -185,10 +185,10 @@ class Agreement(Task):
         return Drawn(source, decoder_input=np.full((rows, 1), BOS), labels=ID["is"] + plural)
 
     def chance(self, point: Point) -> dict[str, float]:
-        """Accuracy of either verb, and of agreeing with other nouns than the subject.
+        """Accuracy of guessing, and of agreeing with other nouns than the subject.
 
-        "nearest noun" is the one next to the verb, the subject if there is no other; "most nouns" counts the subject
-        among them and guesses where there are as many singular as plural ones.
+        The nearest noun is the one next to the verb, or the subject if there is no other; most nouns include the
+        subject, with a guess if singular and plural nouns are equally many.
         """
         distance, attractors = _checked(point)
         alike = _nouns_alike(distance, attractors)
@@ -201,7 +201,7 @@ class Agreement(Task):
         return " ".join(WORDS[word] for word in source if word != PAD)
 
     def head_noun(self, source: NDArray[np.int64]) -> NDArray[np.int64]:
-        """Which noun is the subject of each source (rows, S): its number in the lexicon, below `nouns`, as (rows,)."""
+        """Index of the subject's noun in the lexicon, below `nouns`: sources (rows, S) -> (rows,)."""
         return (source[:, 1] - FIRST_NOUN) // 2
 
 
@@ -218,7 +218,7 @@ def _checked(point: Point) -> tuple[int, int]:
 
 
 def _sentence(random: Random, distance: int, attractors: int, parts: tuple[int, ...]) -> list[int]:
-    """The words up to the verb, as ids; `parts` are the combinations of subject and what follows that may occur."""
+    """Ids of the words before the verb; `parts` are the allowed parts of the combinations."""
     opposite = _opposite(random, distance, attractors)
     slots = _skeleton(random, distance, len(opposite))
     slots = [_pick(random, WORDS_FOR[slot]) if slot in WORDS_FOR else slot for slot in slots]
@@ -235,7 +235,7 @@ def _sentence(random: Random, distance: int, attractors: int, parts: tuple[int, 
 
 
 def _subject(random: Random, follows: list[Slot], first_noun: list[int], parts: tuple[int, ...]) -> int:
-    """A noun, other than the first one after it, that may be the subject of what follows."""
+    """A subject in one of the parts, different from the first noun after it."""
     follower = sum(int(word) for word in follows) + sum(first_noun)
     while True:
         subject = _pick(random, SUBJECTS[(_pick(random, parts) - follower) % PARTS] if follows else NOUNS_FOR["ANY"])
@@ -244,7 +244,7 @@ def _subject(random: Random, follows: list[Slot], first_noun: list[int], parts: 
 
 
 def _opposite(random: Random, distance: int, attractors: int) -> list[bool]:
-    """For each noun after the subject, the nearest to the verb last, whether it is of the other number."""
+    """For each noun after the subject, whether it has the other number; the nearest to the verb is last."""
     shares = _nouns_alike(distance, attractors)
     alike = random.choices(list(shares), list(shares.values()))[0]
     nearest = alike > 0 and random.random() < _nearest_alike(distance, attractors)
@@ -254,7 +254,7 @@ def _opposite(random: Random, distance: int, attractors: int) -> list[bool]:
 
 
 def _skeleton(random: Random, distance: int, nouns: int) -> list[Slot]:
-    """What follows the subject: of all sequences of modifiers with so many words and nouns one by its weight."""
+    """The slots after the subject: a random modifier sequence of so many words and nouns, by weight."""
     slots: list[Slot] = []
     ends = "noun"
     while len(slots) < distance:
@@ -270,5 +270,5 @@ def _noun(lexeme: int, plural: bool) -> int:
 
 
 def _pick(random: Random, choices: Sequence[T]) -> T:
-    """One of them, each as likely; several times faster than `Random.choice`."""
+    """A uniform choice, several times faster than `Random.choice`."""
     return choices[int(random.random() * len(choices))]

@@ -1,4 +1,4 @@
-"""Words and modifiers of the agreement task; outside `NOUNS` no word is a noun or tells a number of the subject."""
+"""Words and modifiers of the agreement task; outside `NOUNS` no word is a noun or shows the subject's number."""
 
 # singular, plural
 NOUNS = {
@@ -19,7 +19,7 @@ NOUNS = {
         castle castles; bakery bakeries; factory factories; theater theaters; office offices; hospital hospitals""",
 }
 
-# past and infinitive of what one does to a thing, a person, a place; the past is the same in both numbers
+# past tense and infinitive, by the kind of object; the past tense is the same in both numbers
 VERBS = {
     "THING": """
         bought buy; sold sell; lost lose; found find; cleaned clean; repaired repair; borrowed borrow; hid hide
@@ -34,7 +34,7 @@ VERBS = {
 
 CHOICES = {
     "PRONOUN": "I you he she we they",
-    "OTHER": "you he she they",  # whoever tells me something is not I
+    "OTHER": "you he she they",  # not the speaker: "that you told me ..."
     "ADVERB": "finally secretly often never gladly quickly nearly always",
 }
 
@@ -63,7 +63,7 @@ RELATIVE = """
     that PRONOUN told the PERSON about; that PRONOUN thought the PERSON VERB
     that the PERSON near the PLACE VERB; that the PERSON from the PLACE wanted to INFINITIVE"""
 
-# (what the words so far end in, what they end in then): what may come between, and how often, of all of it together
+# (state before, state after): weight of all together, and the modifiers; those of `next verb` follow an "and"
 MODIFIERS = {
     ("noun", "noun"): (2, BESIDE_NOUN),
     ("noun", "noun and place"): (0.3, WHERE),

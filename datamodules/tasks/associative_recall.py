@@ -6,13 +6,13 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from datamodules.tasks.task import FIRST, Drawn, Point, Split, Task
+from datamodules.tasks.task import FIRST, Drawn, Point, Split, Task, at_least
 
 
 @dataclass
 class AssociativeRecall(Task):
-    """Give the value that stood behind each key (multi-query associative recall: Arora et al. 2023, Zoology; here the
-    queries are what the decoder is fed, and filler comes from an alphabet of its own, so none can pass for a key).
+    """Give the value that followed each key (multi-query associative recall, Arora et al. 2023, Zoology; here the
+    queries are the decoder input, and filler has its own alphabet, disjoint from the keys).
 
     With 3 pairs from keys a, b, c, d and values 1, 2, 3, 4, a gap of 2 and the filler x, y:
 
@@ -20,13 +20,13 @@ class AssociativeRecall(Task):
         decoder_input   a  d  c
         labels          4  1  2
 
-    Tells how many bindings a model can hold and whether it can look one up by content: neither the order of the queries
-    nor the answers before help. No key and no value comes twice in an example. A model that has learned which values
-    there are but not whose they are stays at 1 / pairs for long; then it often rises at once.
+    Measures how many bindings a model can hold and whether it can look one up by content: neither the order of the
+    queries nor earlier answers help. No key and no value occurs twice in an example. A model that has learned the
+    values but not their keys has an accuracy of 1 / pairs for long, which then often rises suddenly.
 
     Args:
-        keys: Size of the alphabet of keys. A point says how many of them are in use, so that training can begin with
-            few; of the values as many are in use, or all if there are fewer.
+        keys: Size of the alphabet of keys. The point's `keys` are in use, so that training can start with few, and as
+            many values, or all if there are fewer.
         answers: Size of the alphabet of values.
         filler: Number of filler tokens to choose from.
     """
@@ -56,14 +56,12 @@ class AssociativeRecall(Task):
         )
 
     def check(self, point: Point) -> None:
-        """Raise ValueError if no example can be drawn at this point."""
-        pairs, gap, keys = point["pairs"], point["gap"], point["keys"]
+        """Raise ValueError if the point is impossible."""
+        keys = point["keys"]
         if keys > self.keys:
             raise ValueError(f"keys is {keys}, but the task has {self.keys} keys: ask for {self.keys} or fewer")
-        if gap < 0:
-            raise ValueError(f"gap is {gap}, but it is a number of filler tokens: ask for 0 or more")
-        if pairs < 1:
-            raise ValueError(f"pairs is {pairs}, but at least one value has to be asked for: ask for 1 or more")
+        at_least(0, point, "gap", "it is a number of filler tokens")
+        pairs = at_least(1, point, "pairs", "at least one value has to be asked for")
         most = min(keys, self.answers_in_use(point))
         if pairs > most:
             raise ValueError(
@@ -75,10 +73,10 @@ class AssociativeRecall(Task):
         return min(point["keys"], self.answers)
 
     def chance(self, point: Point) -> dict[str, float]:
-        """Accuracy of guessing any value in use, and of guessing among those of the example."""
+        """Accuracy of guessing among all values in use, and among those of the example."""
         return {"guessing": 1 / self.answers_in_use(point), "values without their keys": 1 / point["pairs"]}
 
 
 def distinct(rng: np.random.Generator, rows: int, size: int, count: int) -> NDArray[np.int64]:
-    """Draw (rows, count) numbers below `size`, none twice in a row, every order alike."""
+    """Draw (rows, count) numbers below `size`, uniform without repetition in a row."""
     return rng.permuted(np.tile(np.arange(size), (rows, 1)), axis=1)[:, :count]

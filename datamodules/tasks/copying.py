@@ -1,4 +1,4 @@
-"""Copy and Reverse: repeat a whole source, forwards or backwards."""
+"""Copy and Reverse: repeat the whole source, forwards or backwards."""
 
 from dataclasses import dataclass
 from typing import ClassVar
@@ -7,21 +7,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 from datamodules.batch import BOS, EOS
-from datamodules.tasks.task import FIRST, Drawn, Point, Split, Task
+from datamodules.tasks.task import FIRST, Drawn, Point, Split, Task, at_least
 
 
 @dataclass
 class Copy(Task):
     """Repeat the source (Graves et al. 2014, Neural Turing Machines, section 4.1, in sequence-to-sequence form).
 
-    With length 3 and the symbols a, b, c, d, all drawn alike:
+    With length 3 and the symbols a, b, c, d, uniform:
 
         source          c    a    d
         decoder_input   <s>  c    a    d
         labels          c    a    d    </s>
 
-    Tells how much a model can hold. The gap hardly matters: between reading a symbol and writing it lie always
-    length - 1 others, and each of them has to be kept as well. Earlier answers, fed in, say nothing about later ones.
+    Measures how much a model can hold. Distance is no separate factor: between reading and writing a symbol there are
+    always length - 1 others, which must be kept too. Earlier answers give no information about later ones.
 
     Args:
         symbols: Size of the alphabet.
@@ -35,9 +35,7 @@ class Copy(Task):
         return FIRST + self.symbols
 
     def draw(self, rng: np.random.Generator, rows: int, point: Point, split: Split) -> Drawn:
-        length = point["length"]
-        if length < 1:
-            raise ValueError(f"length is {length}, but the shortest source has one token: ask for 1 or more")
+        length = at_least(1, point, "length", "the shortest source has one token")
         source = rng.integers(FIRST, FIRST + self.symbols, (rows, length))
         answer = self.answer(source)
         return Drawn(
@@ -47,14 +45,13 @@ class Copy(Task):
         )
 
     def answer(self, source: NDArray[np.int64]) -> NDArray[np.int64]:
-        """What is asked for, before the end of sentence: (rows, length) like the source."""
+        """The labels without the end of sentence: (rows, length)."""
         return source
 
     def chance(self, point: Point) -> dict[str, float]:
-        """Accuracy of guessing each symbol when the length is known.
+        """Accuracy of guessing symbols at a known length, (length / symbols + 1) / (length + 1).
 
-        The end of sentence is scored too and is then always right, which lifts the line above 1 / symbols:
-        (length / symbols + 1) / (length + 1).
+        The end of sentence is scored too and is then always correct.
         """
         length = point["length"]
         return {"guessing": (length / self.symbols + 1) / (length + 1)}
@@ -68,8 +65,8 @@ class Reverse(Copy):
         decoder_input   <s>  d    a    c
         labels          d    a    c    </s>
 
-    Tells the same as `Copy`, but what was read last is asked for first, so gaps run from 0 to 2 (length - 1) tokens: a
-    recurrent encoder finds the first answers fresh in its state, and the last ones have waited longest.
+    As `Copy`, but the last token read is the first answer, so that gaps range from 0 to 2 (length - 1) tokens: for a
+    recurrent encoder the first answers are the most recent, the last ones the oldest.
 
     Args:
         symbols: Size of the alphabet.

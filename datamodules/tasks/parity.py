@@ -6,7 +6,7 @@ from typing import ClassVar
 import numpy as np
 
 from datamodules.batch import BOS
-from datamodules.tasks.task import FIRST, Drawn, Point, Split, Task
+from datamodules.tasks.task import FIRST, Drawn, Point, Split, Task, at_least
 
 
 @dataclass
@@ -17,8 +17,8 @@ class Parity(Task):
         decoder_input   <s>
         labels          1
 
-    Tells whether a model can carry a state past the lengths it was trained on: two states
-    suffice, but every bit counts, and all bits but one together say nothing about the answer.
+    Measures whether a model maintains a state beyond its trained lengths: two states suffice, but every bit counts, and
+    all bits but one give no information about the answer.
     """
 
     parameters: ClassVar[tuple[str, ...]] = ("length",)
@@ -28,9 +28,7 @@ class Parity(Task):
         return FIRST + 2
 
     def draw(self, rng: np.random.Generator, rows: int, point: Point, split: Split) -> Drawn:
-        length = point["length"]
-        if length < 1:
-            raise ValueError(f"length is {length}, but the shortest source has one bit: ask for 1 or more")
+        length = at_least(1, point, "length", "the shortest source has one bit")
         bits = rng.integers(0, 2, (rows, length))
         return Drawn(
             source=FIRST + bits,
@@ -39,5 +37,5 @@ class Parity(Task):
         )
 
     def chance(self, point: Point) -> dict[str, float]:
-        """Accuracy of guessing either bit."""
+        """Accuracy of guessing a bit."""
         return {"guessing": 1 / 2}

@@ -1,4 +1,4 @@
-"""Selective copy: pick the few tokens that matter out of blanks, in order."""
+"""Selective copy: the few tokens among blanks, in order."""
 
 from dataclasses import dataclass
 from typing import ClassVar
@@ -11,7 +11,7 @@ from datamodules.tasks.task import FIRST, Drawn, Point, Split, Task
 
 @dataclass
 class SelectiveCopy(Task):
-    """Copy what is not blank, in order (Gu & Dao 2023, Mamba, section 4.1.1).
+    """Copy the tokens that are not blank, in order (Gu & Dao 2023, Mamba, section 4.1.1).
 
     With length 7, content 3 and the symbols a, b, c, d; _ is the blank:
 
@@ -19,9 +19,9 @@ class SelectiveCopy(Task):
         decoder_input   <s>  c    a
         labels          c    a    d
 
-    Tells whether a model chooses by content what to keep: the gaps before, between and after the symbols vary, so
-    counting positions does not help. Every set of positions is equally likely; hence the last symbol, too, may be
-    followed by blanks. The blank is a token like any other, not padding, and has to be read.
+    Measures whether a model selects by content what to keep: the gaps before, between and after the symbols vary, so
+    counting positions does not help. Every set of positions is equally likely. The blank is an ordinary token, not
+    padding.
 
     Args:
         symbols: Size of the alphabet without the blank.
@@ -53,5 +53,5 @@ class SelectiveCopy(Task):
         return Drawn(source, decoder_input=np.insert(content[:, :-1], 0, BOS, axis=1), labels=content)
 
     def chance(self, point: Point) -> dict[str, float]:
-        """Accuracy of guessing any symbol."""
+        """Accuracy of guessing a symbol."""
         return {"guessing": 1 / self.symbols}

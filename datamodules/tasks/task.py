@@ -1,4 +1,4 @@
-"""A long-range task: a family of examples that a seeded generator draws, as hard as a point says."""
+"""A long-range task: random examples of a difficulty given by a point."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
@@ -9,9 +9,16 @@ from numpy.typing import NDArray
 
 from datamodules.batch import SPECIAL_TOKENS
 
-Point = Mapping[str, int]  # how hard an example is, for example {"gap": 64, "symbols": 4}
+Point = Mapping[str, int]  # values of a task's parameters, for example {"gap": 64, "symbols": 4}
 Split = Literal["train", "val", "test"]
 FIRST = len(SPECIAL_TOKENS)  # id of the first token of a task's own alphabet
+
+
+def at_least(least: int, point: Point, name: str, why: str) -> int:
+    """A value of the point; ValueError if it is below `least`."""
+    if point[name] < least:
+        raise ValueError(f"{name} is {point[name]}, but {why}: ask for {least} or more")
+    return point[name]
 
 
 class Drawn(NamedTuple):
@@ -23,14 +30,13 @@ class Drawn(NamedTuple):
 
 
 class Task(ABC):
-    """What a task says of itself; a subclass is a dataclass whose fields are its settings.
+    """A task; subclasses are dataclasses whose fields are its settings.
 
     Attributes:
-        parameters: Names that a point gives a value to.
-        shared_vocabulary: Whether source and target tokens have the same ids.
-        values: For a regression the number that each target token stands for, so that a squared error can be taken;
-            None where tokens are mere symbols.
-        tolerance: For a regression the largest error of a right answer.
+        parameters: Names of the values in a point.
+        shared_vocabulary: Whether source and target share their ids.
+        values: For a regression the number of each target token; None where tokens are symbols.
+        tolerance: For a regression the largest error of a correct answer.
     """
 
     parameters: ClassVar[tuple[str, ...]]
@@ -56,15 +62,15 @@ class Task(ABC):
         """Draw examples; all randomness comes from `rng`.
 
         Args:
-            rng: Seeded by what the examples are for, so that the same call gives the same examples.
+            rng: A seeded generator.
             rows: Number of examples.
             point: A value for each of `parameters`.
-            split: What for. Only tasks with a lexicon keep part of it back for val and test.
+            split: Tasks with a lexicon reserve part of it for val and test; the others ignore it.
 
         Raises:
-            ValueError: a value of the point is impossible for this task's settings.
+            ValueError: the point is impossible with this task's settings.
         """
 
     @abstractmethod
     def chance(self, point: Point) -> dict[str, float]:
-        """Accuracy on scored positions of strategies that remember nothing or too little, by name."""
+        """Accuracy on scored positions of strategies without memory or with too little, by name."""

@@ -1,9 +1,11 @@
-"""The serial part of Bahdanau's decoder, with its gradient written out.
+"""The serial part of Bahdanau's decoder with a hand-written backward pass.
 
-c_t needs s_{t-1}, so the target is worked through one token after another (Bahdanau et al. 2015, section 3.1, equations
-4 to 6; A.1.2). Left to autograd, each step keeps some thirty small operations and adds its part to every weight's
-gradient. Written out, a step's backward pass is a dozen operations, and the weights' gradients are one product over all
-steps at the end.
+    e_tj = v . tanh(W_a s_{t-1} + U_a h_j),  alpha_t = softmax_j(e_tj),  c_t = sum_j alpha_tj h_j
+    s_t = LSTM([E y_{t-1}; c_t], s_{t-1})
+
+c_t depends on s_{t-1}, so target tokens are processed one after another (Bahdanau et al. 2015, section 3.1, equations 4
+to 6; A.1.2). Autograd records some thirty small operations per step and accumulates every weight's gradient step by
+step; here a backward step is a dozen operations, and each weight's gradient is one matrix product over all steps.
 B batch, S source length, T target length, H hidden, A attention width.
 """
 
@@ -15,10 +17,10 @@ from torch.autograd.function import once_differentiable
 
 
 class Weights(NamedTuple):
-    """What the loop reads at every step.
+    """Weights used at every step.
 
-    `attend` (A, H), `attend_bias` (A,) and `score` (A,) are W_a, its bias and v, each times two (`AdditiveAttention`);
-    `recurrent` (4H, 2H) multiplies [c_t; s_{t-1}], its rows in the order input, forget, output, cell.
+    `attend` (A, H), `attend_bias` (A,) and `score` (A,) are W_a, its bias and v, doubled (see `AdditiveAttention`);
+    `recurrent` (4H, 2H) multiplies [c_t; s_{t-1}], rows in the order input, forget, output, cell.
     """
 
     attend: Tensor
@@ -28,7 +30,7 @@ class Weights(NamedTuple):
 
 
 class Step(NamedTuple):
-    """What one step leaves behind for the next, and for its gradient; (B, H) where not said otherwise."""
+    """Results of one step, for the next step and for the backward pass; (B, H) unless noted."""
 
     energy: Tensor  # (B, S, A)
     alpha: Tensor  # (B, S) attention weights
@@ -48,15 +50,15 @@ def energies(keys: Tensor, state: Tensor, weights: Weights) -> Tensor:
 def advance(
     word_gates: Tensor, annotations: Tensor, keys: Tensor, mask: Tensor, state: Tensor, cell: Tensor, weights: Weights
 ) -> Step:
-    """One target token: look at the source from s_{t-1}, then update the cell with what was seen.
+    """One target token: attend to the source from s_{t-1}, then update the LSTM with the context.
 
     Args:
-        word_gates: (B, 4H), the word's part of the gates, biases included.
+        word_gates: (B, 4H), the word's contribution to the gates, biases included.
         annotations: (B, S, H).
         keys: (B, S, A), 2 U_a h_j.
         mask: (B, S), 0 at source tokens and -inf at padding, in single precision.
         state: (B, H), s_{t-1}.
-        cell: (B, H), in single precision whatever the products are in.
+        cell: (B, H), in single precision whatever the precision of the products.
         weights: In the precision of the products.
     """
     H = state.shape[-1]
@@ -74,10 +76,9 @@ def advance(
 
 
 class AttentionLoop(torch.autograd.Function):
-    """All target tokens in turn: states and contexts (B, T, H), attention (B, T, S), the last state and cell (B, H).
+    """All target tokens: states and contexts (B, T, H), attention (B, T, S), last state and cell (B, H).
 
-    Energies, B x T x S x A numbers, are kept, as autograd would: to compute them again took longer than autograd on a
-    CPU, where tanh is slow.
+    The energies (B x T x S x A numbers) are saved, as by autograd: recomputing them on a CPU would take longer.
     """
 
     @staticmethod
@@ -91,7 +92,7 @@ class AttentionLoop(torch.autograd.Function):
         cell: Tensor,
         *weights: Tensor,
     ) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
-        """word_gates (B, T, 4H), the others as `advance` takes them; `weights` are the fields of `Weights`."""
+        """word_gates (B, T, 4H); the other arguments as in `advance`, `weights` being the fields of `Weights`."""
         steps = []
         before, H = (state, cell), state.shape[-1]
         for gates in word_gates.unbind(1):
@@ -102,7 +103,7 @@ class AttentionLoop(torch.autograd.Function):
         ctx.save_for_backward(annotations, cell, *weights, joined_all, alpha_all)
         ctx.kept = energy, alpha, activated, cells, tanh_cells
         ctx.mark_non_differentiable(alpha_all)
-        last = before[1].clone()  # what is kept must not be an output, or the graph would hold itself
+        last = before[1].clone()  # an output kept on ctx would make a reference cycle
         return torch.stack(states, 1), joined_all[..., :H].transpose(0, 1), alpha_all, before[0], last
 
     @staticmethod
@@ -147,7 +148,7 @@ class AttentionLoop(torch.autograd.Function):
 def _cell_backward(
     d_state: Tensor, d_cell: Tensor, gates: Tensor, cell_before: Tensor, tanh_cell: Tensor, out: Tensor
 ) -> tuple[Tensor, Tensor]:
-    """Gradients (B, 4H) of the gates before their nonlinearities, written to `out`, and (B, H) of the cell before."""
+    """Gradients of the gates before their nonlinearities (B, 4H), written to `out`, and of the previous cell (B, H)."""
     H = tanh_cell.shape[-1]
     i, f, o, g = gates.split(H, dim=-1)
     d_state = d_state.to(tanh_cell.dtype)

@@ -1,4 +1,4 @@
-"""Dropout with cheap random bits on a CPU."""
+"""Dropout that draws few random bits on a CPU."""
 
 import torch
 from torch import Tensor, nn
@@ -6,11 +6,11 @@ from torch.nn import functional as F
 
 
 class Dropout(nn.Module):
-    """Zeroes elements with probability p and scales the rest by 1 / (1 - p) (Srivastava et al. 2014).
+    """Zero elements with probability p and scale the others by 1 / (1 - p) (Srivastava et al. 2014).
 
-    Drawing a number for each element is a large part of a small Transformer's step on a CPU. Here eight elements share
-    one 64-bit draw, which took 1 % of a step in a profile: p is then rounded to a multiple of 1/256, and the scale
-    follows the rounded value, so that the expectation stays exact. On an accelerator torch's own kernel runs.
+    One random number per element would take a large part of a small Transformer's step on a CPU. Here eight elements
+    share a 64-bit draw (1 % of a step): p is rounded to a multiple of 1/256, and the scale uses the rounded value, so
+    that the expectation is exact. On other devices torch's own kernel runs.
     """
 
     def __init__(self, p: float) -> None:
@@ -20,7 +20,7 @@ class Dropout(nn.Module):
         self.p = p
 
     def forward(self, x: Tensor) -> Tensor:
-        """Any shape, returned with the same shape."""
+        """Any shape -> the same shape."""
         if not self.training or self.p == 0:
             return x
         if x.device.type != "cpu":
@@ -30,6 +30,3 @@ class Dropout(nn.Module):
         keep = draws.view(torch.uint8)[: x.numel()].view(x.shape) >= dropped_of_256
         scale = 256 / (256 - dropped_of_256)
         return x * (keep * scale).to(x.dtype)
-
-    def extra_repr(self) -> str:
-        return f"p={self.p}"

@@ -1,12 +1,12 @@
-"""Which library multiplies single-precision matrices on a CPU.
+"""The library of single-precision matrix products on a CPU: oneDNN instead of MKL.
 
-MKL keeps to AVX2 on processors that are not Intel's, where oneDNN uses AVX-512: 200 against 330 to 450 GFLOP/s for
-(900, 256) x (256, 6000) on two cores of an AMD EPYC. There torch's LSTM is oneDNN's and everything else MKL's, so to
-leave it at that would also favour the LSTM. In 32 bits a step of the Transformer then takes 0.72 of the time, one of
-the attention network 0.65.
+On processors other than Intel's MKL uses AVX2 where oneDNN uses AVX-512: 200 against 330 to 450 GFLOP/s for
+(900, 256) x (256, 6000) on two cores of an AMD EPYC. torch's LSTM always runs on oneDNN, everything else on MKL, so the
+default also favours the LSTM. With oneDNN a Transformer step in 32 bits takes 0.72 of the time, one of the attention
+network 0.65.
 
-torch hands such products to oneDNN only together with the permission to round their factors to bf16, so oneDNN is first
-asked whether it does; without bf16 matrix units it does not.
+torch gives such products to oneDNN only with the permission to round their factors to bf16; `onednn_is_exact` tests
+whether oneDNN does round. On CPUs without bf16 matrix units it does not.
 """
 
 from collections.abc import Callable, Iterator
@@ -23,7 +23,7 @@ MATMUL = torch.backends.mkldnn.matmul  # type: ignore[attr-defined]
 
 @contextmanager
 def onednn_matmul(wanted: bool = True) -> Iterator[None]:
-    """Single-precision matrix products on a CPU by oneDNN in this block, if it neither rounds nor is unwanted."""
+    """Run single-precision matrix products on a CPU with oneDNN in this block, if `wanted` and if they are exact."""
     before = MATMUL.fp32_precision
     if not wanted:
         MATMUL.fp32_precision = "none"
@@ -36,11 +36,11 @@ def onednn_matmul(wanted: bool = True) -> Iterator[None]:
 
 
 def call_with_mkl(function: Callable[..., Tensor], query: Tensor, *others: Tensor | None) -> Tensor:
-    """function(query, *others) as MKL computes it, forward and backward: to set up a small product costs oneDNN more.
+    """function(query, *others) with MKL, forward and backward, for many small products: oneDNN has more overhead each.
 
-    Inside `onednn_matmul` torch's attention kernel took seven times as long without this.
+    Without this torch's attention kernel takes seven times as long inside `onednn_matmul`.
     """
-    # Asking while compiling would cut the graph in two; compiled code does not come here.
+    # Compiled code does not reach this function; reading the setting while compiling would break the graph.
     if torch.compiler.is_compiling() or query.device.type != "cpu" or MATMUL.fp32_precision != "bf16":
         return function(query, *others)
     with onednn_matmul(False):
@@ -51,7 +51,7 @@ def call_with_mkl(function: Callable[..., Tensor], query: Tensor, *others: Tenso
 
 
 class _CallWithMKL(torch.autograd.Function):
-    """Keeps the function's own graph and walks back through it under the setting of the forward pass."""
+    """Keep the function's graph and run its backward pass with MKL too."""
 
     @staticmethod
     def forward(ctx: Any, function: Callable[..., Tensor], *inputs: Tensor | None) -> Tensor:
@@ -64,15 +64,15 @@ class _CallWithMKL(torch.autograd.Function):
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
-        asked = [x for x in ctx.inputs if x is not None and x.requires_grad]
+        inputs = [x for x in ctx.inputs if x is not None and x.requires_grad]
         with onednn_matmul(False):
-            found = iter(torch.autograd.grad(ctx.output, asked, gradient))
-        return None, *(next(found) if x is not None and x.requires_grad else None for x in ctx.inputs)
+            gradients = iter(torch.autograd.grad(ctx.output, inputs, gradient))
+        return None, *(next(gradients) if x is not None and x.requires_grad else None for x in ctx.inputs)
 
 
 @cache
 def onednn_is_exact() -> bool:
-    """Whether oneDNN keeps all 24 bits of a factor, in kernels for small and for large matrices."""
+    """Whether oneDNN keeps all 24 bits of a factor, in its kernels for small and for large matrices."""
     before, MATMUL.fp32_precision = MATMUL.fp32_precision, "bf16"
     try:
         return all(_keeps_last_bit(size) for size in (16, 64, 256, 1024))
@@ -81,6 +81,6 @@ def onednn_is_exact() -> bool:
 
 
 def _keeps_last_bit(size: int) -> bool:
-    """Whether a product with the identity gives back 1 + 2^-23."""
+    """Whether a product with the identity returns 1 + 2^-23."""
     last_bit_set = torch.full((size, size), 1 + torch.finfo(torch.float).eps)
     return torch.equal(last_bit_set @ torch.eye(size), last_bit_set)

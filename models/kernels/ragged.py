@@ -1,8 +1,8 @@
-"""Recurrent layers over rows of different lengths on a CPU: the fused kernel as far as all rows reach, packing beyond.
+"""Recurrent layers over rows of different lengths on a CPU: fused up to the shortest row's length, packed after it.
 
-On a CPU torch runs a packed sequence step by step, without its fused (oneDNN) kernel: 43 ms against 18 ms unpacked for
-forward and backward of a bidirectional LSTM (156 rows, 16 tokens, 256 -> 2 x 128, two cores, torch 2.13). Batches hold
-rows of like length, so that nearly all steps are steps of all rows.
+On a CPU torch runs packed sequences without its fused (oneDNN) kernel: 43 ms against 18 ms unpacked for forward and
+backward of a bidirectional LSTM (156 rows, 16 tokens, 256 -> 2 x 128, two cores, torch 2.13). The rows of a batch have
+similar lengths, so nearly all steps are fused.
 B batch, S length, L layers, H hidden of one direction.
 """
 
@@ -19,7 +19,7 @@ States = tuple[Tensor, ...]  # (h, c) of an LSTM, (h,) of a GRU or plain RNN, ea
 
 
 def run_ragged(rnn: nn.RNNBase, x: Tensor, lengths: Tensor, between: Dropout) -> tuple[Tensor, States]:
-    """What `rnn` gives for the packed sequence.
+    """The output and final states of `rnn` on the packed sequence.
 
     Args:
         rnn: An LSTM, GRU or plain RNN (tanh), batch first.
@@ -47,10 +47,10 @@ def run_ragged(rnn: nn.RNNBase, x: Tensor, lengths: Tensor, between: Dropout) ->
 
 
 def reversal(lengths: Tensor, longest: int) -> Tensor:
-    """(B, S): position t of a row of n tokens is n - 1 - t when read backwards; padding stays where it is."""
-    place = torch.arange(longest).expand(len(lengths), -1)
+    """(B, S): index n - 1 - t at position t of a row of n tokens; padding keeps its position."""
+    t = torch.arange(longest).expand(len(lengths), -1)
     n = lengths.unsqueeze(1)
-    return torch.where(place < n, n - 1 - place, place)
+    return torch.where(t < n, n - 1 - t, t)
 
 
 def reverse(x: Tensor, backwards: Tensor) -> Tensor:
@@ -59,7 +59,7 @@ def reverse(x: Tensor, backwards: Tensor) -> Tensor:
 
 
 def one_direction(rnn: nn.RNNBase, weights: Sequence[Tensor], x: Tensor, lengths: Tensor) -> tuple[Tensor, States]:
-    """One layer from left to right: (B, S, inputs) -> (B, S, H), zero at padding, and the states at each row's end."""
+    """One layer, left to right: (B, S, inputs) -> (B, S, H), zero at padding, and the states after each row's end."""
     shortest = int(lengths.min())
     hidden = x.new_zeros(1, len(x), rnn.hidden_size)
     begin = (hidden, hidden) if isinstance(rnn, nn.LSTM) else (hidden,)
@@ -71,8 +71,8 @@ def one_direction(rnn: nn.RNNBase, weights: Sequence[Tensor], x: Tensor, lengths
         x[longer, shortest:], lengths[longer] - shortest, batch_first=True, enforce_sorted=False
     )
     by_length = longer[packed.sorted_indices]  # rows of the packed sequence, longest first
-    going_on = tuple(state[:, by_length] for state in states)
-    data, *ends = step_through(rnn, weights, (packed.data, packed.batch_sizes), going_on, batch_first=())
+    resumed = tuple(state[:, by_length] for state in states)
+    data, *ends = step_through(rnn, weights, (packed.data, packed.batch_sizes), resumed, batch_first=())
     rest, _ = pad_packed_sequence(packed._replace(data=data), batch_first=True, total_length=x.shape[1] - shortest)
     tail = rest.new_zeros(len(x), *rest.shape[1:]).index_copy(0, longer, rest)
     final = (state.squeeze(0).index_copy(0, by_length, end.squeeze(0)) for state, end in zip(states, ends, strict=True))
@@ -82,7 +82,7 @@ def one_direction(rnn: nn.RNNBase, weights: Sequence[Tensor], x: Tensor, lengths
 def step_through(
     rnn: nn.RNNBase, weights: Sequence[Tensor], given: tuple[Tensor, ...], begin: States, batch_first: tuple[bool, ...]
 ) -> tuple[Tensor, ...]:
-    """The operation behind torch's module, for one layer in one direction: output, then the states at the end."""
+    """torch's functional RNN for one layer in one direction: output, then the final states."""
     kernel: Any = torch.lstm if isinstance(rnn, nn.LSTM) else torch.gru if isinstance(rnn, nn.GRU) else torch.rnn_tanh
     state = begin if isinstance(rnn, nn.LSTM) else begin[0]
     output: tuple[Tensor, ...] = kernel(*given, state, list(weights), True, 1, 0.0, rnn.training, False, *batch_first)

@@ -25,11 +25,8 @@ def test_collate_loses_nothing_and_adds_only_padding(pairs: list[tuple[list[int]
     assert batch.ids.tolist() == list(range(len(pairs)))
 
 
-def test_everything_in_a_batch_is_int64() -> None:
+def test_batches_are_int64_and_special_tokens_have_their_ids() -> None:
     assert {field.dtype for field in collate([example([4], [5, 6], 0)])} == {torch.int64}
-
-
-def test_special_tokens_stand_at_their_ids() -> None:
     assert [SPECIAL_TOKENS[i] for i in (PAD, BOS, EOS, UNK)] == ["<pad>", "<s>", "</s>", "<unk>"]
 
 

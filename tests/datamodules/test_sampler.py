@@ -1,5 +1,3 @@
-from collections.abc import Callable
-
 import lightning as L
 import numpy as np
 import pytest
@@ -16,15 +14,11 @@ MAX = 40
 corpora = st.lists(st.tuples(st.integers(1, MAX), st.integers(1, MAX)), min_size=1, max_size=120).map(np.array)
 
 
-def as_rank(rank: int, world: int) -> Callable[[], tuple[int, int]]:
-    return lambda: (rank, world)
-
-
 def batches_of_ranks(sampler: TokenBucketBatchSampler, world: int) -> list[list[list[int]]]:
     ranks = []
     for rank in range(world):
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(module, "rank_and_world", as_rank(rank, world))
+            patch.setattr(module, "rank_and_world", lambda rank=rank: (rank, world))
             ranks.append(list(sampler))
             assert len(sampler) == len(ranks[-1])
     return ranks
@@ -52,7 +46,7 @@ def test_every_example_once_within_the_budget_and_equal_on_all_ranks(
 
 
 @given(corpora, st.integers(1, 4), st.integers(1, 3), st.integers(0, 3))
-def test_an_update_is_the_same_however_many_devices_share_it(
+def test_an_update_is_the_same_for_any_number_of_devices(
     lengths: np.ndarray, world: int, accumulate: int, epoch: int
 ) -> None:
     alone = TokenBucketBatchSampler(lengths, 80, seed=1, accumulate=world * accumulate)
@@ -60,8 +54,8 @@ def test_an_update_is_the_same_however_many_devices_share_it(
     for sampler in (alone, shared):
         sampler.set_epoch(epoch)
     assume(can_be_dealt(alone, world * accumulate))
-    in_turn = [batch for turn in zip(*batches_of_ranks(shared, world), strict=True) for batch in turn]
-    assert in_turn == list(alone)
+    interleaved = [batch for batches in zip(*batches_of_ranks(shared, world), strict=True) for batch in batches]
+    assert interleaved == list(alone)
 
 
 @given(corpora, st.integers(MAX, 200), st.integers(1, 8))
@@ -116,17 +110,13 @@ def test_evaluation_order_is_fixed_and_ascending(lengths: np.ndarray) -> None:
     assert list(sampler) == first
 
 
-def test_little_is_padding(lengths: np.ndarray) -> None:
+def test_little_is_padding_and_the_batches_of_an_update_have_similar_lengths(lengths: np.ndarray) -> None:
     batches = list(TokenBucketBatchSampler(lengths, 500))
     padded = sum(len(batch) * lengths[batch].max(axis=0) for batch in batches)
     assert (lengths.sum(axis=0) / padded > 0.9).all()
     assert len(batches) < 1.1 * lengths.max(axis=1).sum() / 500
-
-
-def test_ranks_of_one_turn_get_like_lengths(lengths: np.ndarray) -> None:
-    ranks = batches_of_ranks(TokenBucketBatchSampler(lengths, 500), 4)
-    for turn in zip(*ranks, strict=True):
-        longest = [lengths[batch].max() for batch in turn]
+    for update in zip(*batches_of_ranks(TokenBucketBatchSampler(lengths, 500), 4), strict=True):
+        longest = [lengths[batch].max() for batch in update]
         assert max(longest) - min(longest) <= 3
 
 
@@ -142,6 +132,9 @@ def test_examples_that_cannot_be_dealt_equally(long: int) -> None:
         ValueError, match=r"3 examples in batches of one .* updates of 4 batches: raise data\.max_tokens"
     ):
         sampler.plan(4)
+
+
+QUIET = dict.fromkeys(("logger", "enable_checkpointing", "enable_progress_bar"), False)
 
 
 class Recorder(L.LightningModule):
@@ -162,13 +155,7 @@ def test_lightning_asks_for_a_new_order_each_epoch(lengths: np.ndarray) -> None:
     loader = DataLoader(torch.arange(100), batch_sampler=TokenBucketBatchSampler(lengths[:100], 500))
     recorder = Recorder()
     trainer = L.Trainer(
-        max_epochs=2,
-        accelerator="cpu",
-        use_distributed_sampler=False,
-        logger=False,
-        enable_checkpointing=False,
-        enable_progress_bar=False,
-        enable_model_summary=False,
+        max_epochs=2, accelerator="cpu", use_distributed_sampler=False, enable_model_summary=False, **QUIET
     )
     trainer.fit(recorder, loader)
     assert sorted(recorder.seen[0]) == sorted(recorder.seen[1]) == list(range(100))

@@ -37,14 +37,7 @@ def test_tsv_takes_two_columns_and_ignores_more(tmp_path: Path) -> None:
     assert read_tsv(path) == (["one", "two"], ["eins", "zwei"])
 
 
-def test_tsv_in_a_zip_beside_its_licence(tmp_path: Path) -> None:
-    with zipfile.ZipFile(tmp_path / "t.zip", "w") as archive:
-        archive.writestr("_about.txt", "who wrote this")
-        archive.writestr("deu.txt", "Hi.\tHallo!\n")
-    assert read_tsv(tmp_path / "t.zip") == (["Hi."], ["Hallo!"])
-
-
-def test_missing_file_says_where_data_comes_from(tmp_path: Path) -> None:
+def test_a_missing_file_says_where_data_comes_from(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match=r"train\.en is missing.*make data.*DATA_DIR"):
         read_lines(tmp_path / "train.en")
 
@@ -60,9 +53,11 @@ def test_blank_line_is_found_on_either_side(tmp_path: Path, english: str, german
         read_aligned(write(tmp_path / "a.en", english), write(tmp_path / "a.de", german))
 
 
-def test_wrong_encoding_names_the_line(tmp_path: Path) -> None:
+def test_wrong_encoding_names_the_line_and_an_empty_file_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"latin1\.txt, line 3 is not UTF-8"):
         read_lines(write(tmp_path / "latin1.txt", "ä\nb\n".encode() + "Straße".encode("latin-1")))
+    with pytest.raises(ValueError, match=r"t\.txt is empty"):
+        read_lines(write(tmp_path / "t.txt", ""))
 
 
 @pytest.mark.parametrize(
@@ -71,11 +66,6 @@ def test_wrong_encoding_names_the_line(tmp_path: Path) -> None:
 def test_incomplete_tsv_names_the_line(tmp_path: Path, content: str, complaint: str) -> None:
     with pytest.raises(ValueError, match=complaint):
         read_tsv(write(tmp_path / "t.tsv", content))
-
-
-def test_empty_file(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match=r"t\.txt is empty"):
-        read_lines(write(tmp_path / "t.txt", ""))
 
 
 @pytest.mark.parametrize("damage", ["cut", "flipped", "plain"])
@@ -88,26 +78,35 @@ def test_broken_gzip(tmp_path: Path, damage: str) -> None:
         read_lines(path)
 
 
+def zipped(path: Path, texts: dict[str | zipfile.ZipInfo, str]) -> Path:
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, text in texts.items():
+            archive.writestr(name, text)
+    return path
+
+
 def test_broken_zip(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"t\.zip is not a whole \.zip file"):
         read_lines(write(tmp_path / "t.zip", b"PK\x03\x04 and nothing more"))
 
 
-@pytest.mark.parametrize("names", [["_about.txt"], ["a.txt", "b.txt"]])
-def test_zip_must_hold_one_text(tmp_path: Path, names: list[str]) -> None:
-    with zipfile.ZipFile(tmp_path / "t.zip", "w") as archive:
-        for name in names:
-            archive.writestr(name, "a\tb\n")
-    with pytest.raises(ValueError, match="must hold exactly one"):
-        read_lines(tmp_path / "t.zip")
+@pytest.mark.parametrize(
+    ("names", "message"),
+    [
+        (["_about.txt"], r"holds 0 text files \[\]: it must hold exactly one"),
+        (["a.txt", "\x1b]0;owned\x07.txt"], r"holds 2 text files \['a\.txt', '\\x1b\]0;owned\\x07\.txt'\]"),
+    ],
+)
+def test_a_zip_must_hold_one_text(tmp_path: Path, names: list[str], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        read_lines(zipped(tmp_path / "t.zip", dict.fromkeys(names, "a\tb\n")))
 
 
-@pytest.mark.parametrize("name", ["../../evil.txt", "/evil.txt", "..\\evil.txt", "a/../../evil.tsv"])
-def test_what_a_zip_calls_its_text_is_no_place_to_write(tmp_path: Path, name: str) -> None:
+@pytest.mark.parametrize("name", ["deu.txt", "../../evil.txt", "/evil.txt", "..\\evil.txt", "a/../../evil.tsv"])
+def test_the_name_of_a_text_in_a_zip_is_no_path_to_write_to(tmp_path: Path, name: str) -> None:
     inner = tmp_path / "a" / "b"
     inner.mkdir(parents=True)
-    with zipfile.ZipFile(inner / "t.zip", "w") as archive:
-        archive.writestr(name, "Hi.\tHallo!\n")
+    zipped(inner / "t.zip", {"_about.txt": "the licence", name: "Hi.\tHallo!\n"})
     assert read_tsv(inner / "t.zip") == (["Hi."], ["Hallo!"])
     assert [path for path in tmp_path.rglob("*") if path.is_file()] == [inner / "t.zip"]
     assert not Path("/evil.txt").exists()
@@ -117,17 +116,8 @@ def test_a_link_in_a_zip_is_not_followed(tmp_path: Path) -> None:
     (tmp_path / "secret").write_text("of\tothers\n")
     link = zipfile.ZipInfo("deu.txt")
     link.create_system, link.external_attr = 3, 0o120777 << 16  # as Unix writes a symbolic link
-    with zipfile.ZipFile(tmp_path / "t.zip", "w") as archive:
-        archive.writestr(link, str(tmp_path / "secret"))
-    assert read_lines(tmp_path / "t.zip") == [str(tmp_path / "secret")]
-
-
-def test_names_in_a_zip_are_spelt_in_what_is_said_of_it(tmp_path: Path) -> None:
-    with zipfile.ZipFile(tmp_path / "t.zip", "w") as archive:
-        for name in ("a.txt", "\x1b]0;owned\x07.txt"):
-            archive.writestr(name, "a\tb\n")
-    with pytest.raises(ValueError, match=r"holds 2 text files \['a\.txt', '\\x1b\]0;owned\\x07\.txt'\]"):
-        read_lines(tmp_path / "t.zip")
+    archive = zipped(tmp_path / "t.zip", {link: str(tmp_path / "secret")})
+    assert read_lines(archive) == [str(tmp_path / "secret")]
 
 
 def bomb(path: Path, megabytes: int) -> Path:
@@ -145,9 +135,7 @@ def bomb(path: Path, megabytes: int) -> Path:
 
 
 @pytest.mark.parametrize("name", ["t.gz", "t.zip"])
-def test_a_file_that_was_made_to_fill_the_memory_is_not_unpacked(
-    tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_decompression_bomb_is_not_unpacked(tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(text_files, "UNPACKED", 1 << 20)
     path = bomb(tmp_path / name, 8)
     tracemalloc.start()
@@ -163,10 +151,8 @@ def test_text_that_packs_well_is_read_whatever_its_size(tmp_path: Path, monkeypa
     assert read_lines(write(tmp_path / "t.gz", "\n".join(lines))) == lines
 
 
-def test_an_encrypted_zip_is_one_sentence(tmp_path: Path) -> None:
-    with zipfile.ZipFile(tmp_path / "t.zip", "w") as archive:
-        archive.writestr("t.txt", "a\tb\n")
-    raw = bytearray((tmp_path / "t.zip").read_bytes())
+def test_an_encrypted_zip_is_refused(tmp_path: Path) -> None:
+    raw = bytearray(zipped(tmp_path / "t.zip", {"t.txt": "a\tb\n"}).read_bytes())
     raw[6] |= 1  # the flag of encryption, in the entry
     raw[raw.index(b"PK\x01\x02") + 8] |= 1  # and in the directory
     (tmp_path / "t.zip").write_bytes(raw)

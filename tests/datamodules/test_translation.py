@@ -4,12 +4,13 @@ import numpy as np
 import pytest
 import torch
 
+from datamodules import sampler
 from datamodules import translation as module
 from datamodules.batch import BOS, EOS, IGNORE, PAD, Batch
 from datamodules.corpora import Corpus
 from datamodules.sampler import TokenBucketBatchSampler
 from datamodules.tokenizer import TokenizerSettings
-from datamodules.translation import TranslationData, TranslationExamples
+from datamodules.translation import TranslationData
 
 NOUNS = {"dog": "Hund", "man": "Mann", "king": "König", "poet": "Dichter", "baker": "Bäcker"}
 VERBS = {"sees": "sieht", "helps": "hilft", "calls": "ruft", "finds": "findet"}
@@ -61,17 +62,14 @@ def test_batches_hold_the_text(corpus: Corpus, tmp_path: Path, kind: str, joint:
         assert sorted(seen) == list(range(len(text)))
 
 
-def test_nothing_is_read_before_it_is_needed(tmp_path: Path) -> None:
-    data = TranslationData(Corpus("multi30k"), data_dir=str(tmp_path))
-    with pytest.raises(FileNotFoundError, match="make data"):
-        data.prepare()
-
-
-def test_corpus_is_read_and_encoded_once(corpus: Corpus, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_corpus_is_read_and_encoded_once_and_not_before_it_is_needed(
+    corpus: Corpus, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     calls = []
     load = module.load_corpus
     monkeypatch.setattr(module, "load_corpus", lambda *arguments: calls.append(arguments) or load(*arguments))
     data = build(corpus, tmp_path)
+    assert not calls
     data.prepare()
     data.setup("fit")
     assert data.test_sets == ["news"]
@@ -79,7 +77,7 @@ def test_corpus_is_read_and_encoded_once(corpus: Corpus, tmp_path: Path, monkeyp
     assert len(calls) == 1
 
 
-def test_tokenizer_learns_from_training_text_alone(corpus: Corpus, tmp_path: Path) -> None:
+def test_the_tokenizer_is_trained_on_the_training_text_only(corpus: Corpus, tmp_path: Path) -> None:
     first = build(corpus, tmp_path)
     pieces = first.source_tokenizer.pieces(range(first.source_vocab_size))
     Path(corpus.files["val"][0]).write_text("zebras zoom\tZebras zoomen\n" * 50)
@@ -91,38 +89,31 @@ def test_tokenizer_learns_from_training_text_alone(corpus: Corpus, tmp_path: Pat
 def test_long_training_pairs_are_left_out_and_counted(
     corpus: Corpus, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    told: list[str] = []
-    monkeypatch.setattr(module, "rank_zero_info", told.append)
+    messages: list[str] = []
+    monkeypatch.setattr(module, "rank_zero_info", messages.append)
     data = build(corpus, tmp_path, TokenizerSettings("word", 60), max_length=9)
     examples = data.examples("train")
     # 2, 4, 6, 8 words and a full stop are 9 tokens at most; 5 of 9 lengths are longer
     short = [i for i in range(400) if i % 9 < 4]
     assert len(examples) == len(short)
-    assert told == [f"Left out {400 - len(short)} of 400 training pairs: longer than data.max_length = 9 tokens."]
+    assert messages == [f"Left out {400 - len(short)} of 400 training pairs: longer than data.max_length = 9 tokens."]
     assert examples.lengths.max() == 10
     assert data.examples("news").lengths.max() > 10
-
-
-def test_max_length_below_every_pair(corpus: Corpus, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"data\.max_length is 1 but every training pair is longer"):
         build(corpus, tmp_path, max_length=1).train_dataloader()
 
 
-def test_sentences_to_be_evaluated_may_exceed_the_budget(corpus: Corpus, tmp_path: Path) -> None:
+def test_sentences_of_test_sets_may_exceed_the_budget(corpus: Corpus, tmp_path: Path) -> None:
     data = build(corpus, tmp_path, TokenizerSettings("word", 60), max_tokens=12, max_length=11)
     longest = int(data.examples("news").lengths.max())
     assert longest > 12
     assert sum(len(batch.ids) for batch in data.loader("news")) == 30
     assert all(batch.source.numel() <= longest for batch in data.loader("news"))
+    large = list(data.loader("news", max_tokens=3000))
+    assert len(large) < len(list(data.loader("news")))
+    assert torch.cat([batch.ids for batch in large]).sort()[0].tolist() == list(range(30))
     with pytest.raises(ValueError, match=r"data\.max_tokens is 8"):
         data.loader("train", max_tokens=8)
-
-
-def test_a_larger_budget_makes_fewer_batches_of_the_same_examples(corpus: Corpus, tmp_path: Path) -> None:
-    data = build(corpus, tmp_path)
-    small, large = list(data.loader("news")), list(data.loader("news", max_tokens=3000))
-    assert len(large) < len(small)
-    assert torch.cat([b.ids for b in large]).sort()[0].equal(torch.cat([b.ids for b in small]).sort()[0])
 
 
 def test_seed_fixes_the_order_of_training_and_none_of_evaluation(corpus: Corpus, tmp_path: Path) -> None:
@@ -135,11 +126,27 @@ def test_seed_fixes_the_order_of_training_and_none_of_evaluation(corpus: Corpus,
     assert orders[0][1] == orders[2][1]
 
 
-def test_lengths_are_those_of_the_tensors() -> None:
-    examples = TranslationExamples([[4, 5], []], [[6], [7, 8, 9]])
-    for index, (source, target) in enumerate(examples.lengths.tolist()):
-        example = examples[index]
-        assert (len(example.source), len(example.decoder_input), len(example.labels)) == (source, target, target)
+@pytest.mark.parametrize("rank", [0, 9])
+def test_a_rank_without_a_batch_scores_nothing(
+    rank: int, corpus: Corpus, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data = build(corpus, tmp_path)
+    for target in (module, sampler):
+        monkeypatch.setattr(target, "rank_and_world", lambda: (rank, 10))
+    (batch,) = data.loader("val", max_tokens=3000)
+    assert len(batch.ids) == 20
+    assert (batch.labels == IGNORE).all() == (rank > 0)
+
+
+def test_a_loader_resumes_after_the_batches_taken(corpus: Corpus, tmp_path: Path) -> None:
+    data = build(corpus, tmp_path)
+    loader, resumed = data.train_dataloader(), data.train_dataloader()
+    batches = iter(loader)
+    taken = [next(batches).ids.tolist() for _ in range(2)]
+    resumed.load_state_dict(loader.state_dict())
+    rest = [batch.ids.tolist() for batch in resumed]
+    assert [*taken, *rest] == [batch.ids.tolist() for batch in data.train_dataloader()]
+    assert resumed.state_dict() == {"taken": 0}
 
 
 def test_multi30k_batches_are_nearly_full(tmp_path: Path) -> None:
@@ -147,9 +154,9 @@ def test_multi30k_batches_are_nearly_full(tmp_path: Path) -> None:
     if not (data.data_dir / "multi30k").is_dir():
         pytest.skip("needs Multi30k: `make data`, or DATA_DIR")
     lengths = data.examples("train").lengths
-    sampler = data.train_dataloader().batch_sampler
-    assert isinstance(sampler, TokenBucketBatchSampler)
-    padded = sum(len(batch) * lengths[batch].max(axis=0) for batch in sampler)
+    batches = data.train_dataloader().batch_sampler
+    assert isinstance(batches, TokenBucketBatchSampler)
+    padded = sum(len(batch) * lengths[batch].max(axis=0) for batch in batches)
     assert (lengths.sum(axis=0) / padded > 0.93).all()
     assert data.shared_vocabulary
     assert data.source_vocab_size == 8000

@@ -3,19 +3,15 @@ import math
 import pytest
 import torch
 
-from datamodules import batch as datamodules_batch
+from datamodules.batch import IGNORE as IGNORED_LABEL
 from models.loss import IGNORE, evaluate, scored_logits, smoothed_cross_entropy
 from tests.support.toy_networks import ALL, PAD, TARGET_VOCABULARY, build, decoder_inputs, sources
 
 
-def logits_and_labels(n: int = 6, vocabulary: int = 5) -> tuple[torch.Tensor, torch.Tensor]:
-    generator = torch.Generator().manual_seed(0)
-    return 2 * torch.randn(n, vocabulary, generator=generator), torch.randint(vocabulary, (n,), generator=generator)
-
-
 @pytest.mark.parametrize("smoothing", [0.0, 0.1, 0.4])
 def test_smoothed_cross_entropy_is_the_printed_sum(smoothing: float) -> None:
-    logits, labels = logits_and_labels()
+    generator = torch.Generator().manual_seed(0)
+    logits, labels = 2 * torch.randn(6, 5, generator=generator), torch.randint(5, (6,), generator=generator)
     total = 0.0
     for row, label in zip(logits.tolist(), labels.tolist(), strict=True):
         partition = sum(math.exp(x) for x in row)
@@ -23,20 +19,10 @@ def test_smoothed_cross_entropy_is_the_printed_sum(smoothing: float) -> None:
             q = (1 - smoothing) * (v == label) + smoothing / len(row)
             total -= q * math.log(math.exp(x) / partition)
     assert smoothed_cross_entropy(logits, labels, smoothing).item() == pytest.approx(total / len(labels), rel=1e-5)
+    assert smoothed_cross_entropy(logits.bfloat16(), labels, smoothing).dtype == torch.float32
 
 
-def test_half_precision_logits_are_summed_in_single_precision() -> None:
-    logits, labels = logits_and_labels()
-    assert smoothed_cross_entropy(logits.bfloat16(), labels, 0.1).dtype == torch.float32
-
-
-def test_uniform_logits_cost_the_logarithm_of_the_vocabulary() -> None:
-    for smoothing in (0.0, 0.1):
-        loss = smoothed_cross_entropy(torch.zeros(3, 50), torch.tensor([0, 7, 49]), smoothing)
-        assert loss.item() == pytest.approx(math.log(50))
-
-
-def test_evaluate_has_all_measures() -> None:
+def test_evaluate_has_all_metrics() -> None:
     logits = torch.tensor([[9.0, 0, 0], [0, 9.0, 0], [0, 0, 9.0], [9.0, 0, 0]], requires_grad=True)
     loss = evaluate(logits, torch.tensor([0, 1, 2, 1]), 0.1)
     assert loss.accuracy.item() == 0.75
@@ -53,34 +39,26 @@ def test_scored_logits_are_the_scored_rows_of_forward(name: str) -> None:
     labels = decoder_input.masked_fill(decoder_input == PAD, IGNORE)
     labels[0, 0] = labels[2, 3] = IGNORE
     logits, kept = scored_logits(network, source, decoder_input, labels)
-    assert logits.shape == (len(kept), TARGET_VOCABULARY)
-    assert len(kept) == (labels != IGNORE).sum() == 13
+    scored = [(b, t) for b in range(4) for t in range(6) if labels[b, t] != IGNORE]
+    assert logits.shape == (len(scored), TARGET_VOCABULARY) == (13, TARGET_VOCABULARY)
     whole = network(source, decoder_input)
-    row = 0
-    for b in range(labels.shape[0]):
-        for t in range(labels.shape[1]):
-            if labels[b, t] != IGNORE:
-                torch.testing.assert_close(logits[row], whole[b, t], rtol=0, atol=1e-6)
-                assert kept[row] == labels[b, t]
-                row += 1
+    for row, (b, t) in enumerate(scored):
+        torch.testing.assert_close(logits[row], whole[b, t], rtol=0, atol=1e-6)
+        assert kept[row] == labels[b, t]
 
 
-def test_positions_that_are_not_scored_do_not_count() -> None:
-    network, source, decoder_input = build("lstm-lstm-1-layers"), sources(), decoder_inputs()
-    labels = decoder_input.masked_fill(decoder_input == PAD, IGNORE)
-    loss = evaluate(*scored_logits(network, source, decoder_input, labels), 0.1)
-    wide = torch.cat([decoder_input, torch.full((4, 9), PAD)], 1)
-    wide_labels = torch.cat([labels, torch.full((4, 9), IGNORE)], 1)
-    again = evaluate(*scored_logits(network, source, wide, wide_labels), 0.1)
-    assert again.tokens == loss.tokens == 15
-    torch.testing.assert_close(again[:3], loss[:3])
-    one = labels.clone()
-    one[1:] = IGNORE
-    alone = evaluate(*scored_logits(network, source, decoder_input, one), 0.1)
-    expected = torch.log_softmax(network(source, decoder_input)[0].float(), -1)[range(3), labels[0, :3]]
-    assert alone.tokens == 3
-    torch.testing.assert_close(alone.nll, -expected.mean())
+@pytest.mark.parametrize("smoothing", [0.0, 0.1])
+@pytest.mark.parametrize("name", ALL)
+def test_a_batch_without_scored_positions_has_loss_and_gradients_zero(name: str, smoothing: float) -> None:
+    network, decoder_input = build(name).train(), decoder_inputs()
+    logits, labels = scored_logits(network, sources(), decoder_input, torch.full_like(decoder_input, IGNORE))
+    assert logits.shape[0] == len(labels) == 0
+    loss = smoothed_cross_entropy(logits, labels, smoothing)
+    assert loss.item() == 0
+    loss.backward()
+    assert all(p.grad is not None and p.grad.eq(0).all() for p in network.parameters())
+    assert [float(value) for value in evaluate(logits, labels, smoothing)] == [0, 0, 0, 0]
 
 
-def test_labels_to_ignore_are_those_of_the_batches() -> None:
-    assert datamodules_batch.IGNORE == IGNORE
+def test_ignored_labels_are_those_of_the_batches() -> None:
+    assert IGNORED_LABEL == IGNORE

@@ -6,10 +6,9 @@ import pytest
 import sacrebleu
 import torch
 from lightning.pytorch.callbacks import Callback
-from torch import Tensor
 from torch.utils.data import DataLoader
 
-from datamodules.batch import BOS, EOS, IGNORE, SPECIAL_TOKENS, Batch, Example, collate
+from datamodules.batch import BOS, EOS, IGNORE, SPECIAL_TOKENS, Batch, Example, collate, unscored
 from datamodules.embedded.corpus import embedded_corpus
 from models import BahdanauSeq2Seq, LSTMSeq2Seq, Seq2SeqModule, TransformerSeq2Seq
 from models.bahdanau import BahdanauSettings
@@ -19,9 +18,9 @@ from models.modules import Optimisation
 from models.schedules import learning_rate_factor
 from models.search import Decoding, search
 from models.transformer import TransformerSettings
-from tests.support.toy_networks import ALL, PAD, TARGET_VOCABULARY, build, decoder_inputs, sources
+from tests.support.toy_networks import PAD, TARGET_VOCABULARY, decoder_inputs, sources
 
-MODELS = ["lstm", "bahdanau", "transformer"]
+every_kind = pytest.mark.parametrize("kind", ["lstm", "bahdanau", "transformer"])
 
 
 def module(
@@ -38,7 +37,7 @@ def module(
     return TransformerSeq2Seq(vocabulary, vocabulary, True, sized, trained)
 
 
-def batch(source_lengths: tuple[int, ...], target_lengths: tuple[int, ...], seed: int) -> Batch:
+def batch(source_lengths: tuple[int, ...] = (3, 4), target_lengths: tuple[int, ...] = (5, 2), seed: int = 0) -> Batch:
     decoder_input = decoder_inputs(target_lengths, seed=seed + 1)
     labels = torch.cat([decoder_input[:, 1:], torch.full((len(target_lengths), 1), PAD)], 1)
     labels = labels.scatter(1, torch.tensor(target_lengths).unsqueeze(1) - 1, EOS)
@@ -56,6 +55,25 @@ def trainer(tmp_path: Path, **settings: Any) -> L.Trainer:
     return L.Trainer(accelerator="cpu", devices=1, **{**quiet, **settings})
 
 
+class Seen(Callback):
+    """Learning rates and losses of each training step; the first epoch's checkpoint, if it has a path."""
+
+    def __init__(self, checkpoint: Path | None = None) -> None:
+        self.rates: list[float] = []
+        self.losses: list[float] = []
+        self.checkpoint = checkpoint
+
+    def on_train_batch_start(self, trainer: L.Trainer, *rest: Any) -> None:
+        self.rates.append(trainer.optimizers[0].param_groups[0]["lr"])
+
+    def on_train_batch_end(self, trainer: L.Trainer, module: L.LightningModule, outputs: Any, *rest: Any) -> None:
+        self.losses.append(outputs["loss"].item())
+
+    def on_train_epoch_end(self, trainer: L.Trainer, *rest: Any) -> None:
+        if self.checkpoint and trainer.current_epoch == 0:
+            trainer.save_checkpoint(self.checkpoint)
+
+
 def fit(
     tmp_path: Path,
     model: Seq2SeqModule,
@@ -63,22 +81,27 @@ def fit(
     *,
     epochs: int = 1,
     resume: Path | None = None,
+    save: Path | None = None,
     **rest: Any,
-) -> None:
-    run = trainer(tmp_path, limit_val_batches=0, max_epochs=epochs, **rest)
+) -> Seen:
+    seen = Seen(save)
+    run = trainer(tmp_path, limit_val_batches=0, max_epochs=epochs, callbacks=[seen], **rest)
     run.fit(model, loader(batches), loader(batches[:1]), ckpt_path=resume, weights_only=True if resume else None)
+    return seen
 
 
 @pytest.mark.parametrize("stage", ["val", "test"])
-@pytest.mark.parametrize("kind", MODELS)
+@every_kind
 def test_metrics_are_means_over_tokens_not_over_batches(kind: str, stage: str, tmp_path: Path) -> None:
+    """A batch without a scored position counts for nothing."""
     lengths = (((3, 4), (1, 2)), ((5,), (9,)), ((2, 6, 4, 7), (7, 8, 3, 6)))
     batches = [batch(s, t, seed) for seed, (s, t) in enumerate(lengths)]
     model = module(kind)
     run = trainer(tmp_path)
     with torch.no_grad():
         model.network.output.bias.normal_(std=2)  # type: ignore[union-attr, operator]
-    (run.validate if stage == "val" else run.test)(model, loader(batches), verbose=False)
+    evaluated = loader([batches[0], unscored(batches[1]), *batches[1:]])
+    (run.validate if stage == "val" else run.test)(model, evaluated, verbose=False)
     model.eval()
     with torch.no_grad():
         pairs = [scored_logits(model.network, b.source, b.decoder_input, b.labels) for b in batches]
@@ -109,7 +132,7 @@ def corpus() -> tuple[Batch, list[str], list[str]]:
     return collate(examples), [pair.german for pair in pairs], words
 
 
-@pytest.mark.parametrize("kind", MODELS)
+@every_kind
 def test_eight_sentences_are_learned_by_heart(kind: str, tmp_path: Path) -> None:
     eight, references, words = corpus()
     rate = {"lstm": 5e-3, "bahdanau": 5e-3, "transformer": 3e-3}[kind]
@@ -121,154 +144,75 @@ def test_eight_sentences_are_learned_by_heart(kind: str, tmp_path: Path) -> None
     assert hypotheses == references
 
 
-@pytest.mark.parametrize("name", ALL)
-def test_every_parameter_gets_a_gradient(name: str) -> None:
-    network = build(name).train()
-    one = batch((7, 4, 1, 6), (3, 6, 5, 2), 0)
-    logits, labels = scored_logits(network, one.source, one.decoder_input, one.labels)
-    smoothed_cross_entropy(logits, labels, 0.1).backward()
-    without = {n for n, p in network.named_parameters() if p.grad is None or not p.grad.abs().sum() > 0}
-    assert without == set()
-    assert all(p.grad.isfinite().all() for p in network.parameters() if p.grad is not None)
-
-
-class Seen(Callback):
-    """Learning rates in force at each step, and training losses."""
-
-    def __init__(self) -> None:
-        self.rates: list[float] = []
-        self.losses: list[float] = []
-
-    def on_train_batch_start(
-        self, trainer: L.Trainer, pl_module: L.LightningModule, batch: Any, batch_idx: int
-    ) -> None:
-        self.rates.append(trainer.optimizers[0].param_groups[0]["lr"])
-
-    def on_train_batch_end(
-        self, trainer: L.Trainer, pl_module: L.LightningModule, outputs: Any, batch: Any, batch_idx: int
-    ) -> None:
-        self.losses.append(outputs["loss"].item())
-
-
-@pytest.mark.parametrize("schedule", ["inverse_square_root", "noam", "linear", "constant"])
-def test_each_step_is_taken_at_the_rate_of_the_schedule(schedule: Any, tmp_path: Path) -> None:
-    model, seen = module("lstm", schedule=schedule, warmup_steps=3, learning_rate=0.01), Seen()
-    one = batch((3, 4), (5, 2), 0)
-    fit(tmp_path, model, [one] * 8, callbacks=[seen])
+@pytest.mark.parametrize(
+    ("kind", "schedule"),
+    [("lstm", "noam"), ("bahdanau", "noam"), ("transformer", "noam"), ("lstm", "linear"), ("lstm", "constant")],
+)
+def test_each_step_has_the_rate_of_the_schedule(kind: str, schedule: Any, tmp_path: Path) -> None:
+    model = module(kind, schedule=schedule, warmup_steps=3, learning_rate=0.01)
+    seen = fit(tmp_path, model, [batch()] * 8)
     factors = [learning_rate_factor(schedule, step, 3, width=16, max_steps=8) for step in range(1, 9)]
     assert seen.rates == pytest.approx([0.01 * f for f in factors])
 
 
-def test_the_optimiser_is_built_as_set(tmp_path: Path) -> None:
-    model = module("lstm", betas=(0.8, 0.9), eps=1e-7, weight_decay=0.03, learning_rate=0.02, schedule="constant")
-    fit(tmp_path, model, [batch((3,), (5,), 0)])
+def test_the_optimiser_has_its_settings_and_all_parameters(tmp_path: Path) -> None:
+    settings = {"betas": (0.8, 0.9), "eps": 1e-7, "weight_decay": 0.03}
+    model = module("lstm", learning_rate=0.02, schedule="constant", **settings)
+    fit(tmp_path, model, [batch()])
     optimiser = model.trainer.optimizers[0]
     assert isinstance(optimiser, torch.optim.AdamW)
-    assert {key: optimiser.defaults[key] for key in ("betas", "eps", "weight_decay")} == {
-        "betas": (0.8, 0.9),
-        "eps": 1e-7,
-        "weight_decay": 0.03,
-    }
+    assert {key: optimiser.defaults[key] for key in settings} == settings
     optimised = {id(p) for group in optimiser.param_groups for p in group["params"]}
     assert optimised == {id(p) for p in model.parameters()}
 
 
-@pytest.mark.parametrize("kind", MODELS)
+@every_kind
 def test_the_training_loss_is_the_smoothed_mean_over_scored_tokens(kind: str, tmp_path: Path) -> None:
-    model, one, seen = module(kind, dropout=0.0, label_smoothing=0.3), batch((3, 4), (5, 2), 0), Seen()
+    model, one = module(kind, dropout=0.0, label_smoothing=0.3), batch()
     expected = smoothed_cross_entropy(*scored_logits(model.network, *one[:3]), 0.3).item()
-    fit(tmp_path, model, [one], callbacks=[seen], log_every_n_steps=1)
-    assert seen.losses == [pytest.approx(expected, rel=1e-5)]
-    assert model.trainer.callback_metrics["train/loss"].item() == pytest.approx(expected, rel=1e-5)
+    seen = fit(tmp_path, model, [one, unscored(one)], log_every_n_steps=1)
+    assert seen.losses == [pytest.approx(expected, rel=1e-5), 0]
+    assert model.trainer.callback_metrics["train/loss"].item() == 0
+    assert all(p.isfinite().all() for p in model.parameters())
 
 
 def test_the_logged_loss_is_that_of_the_whole_update(tmp_path: Path) -> None:
-    model, seen = module("transformer", dropout=0.0), Seen()
-    batches = [batch((3, 4), (5, 2), seed) for seed in range(3)]
-    fit(tmp_path, model, batches, callbacks=[seen], log_every_n_steps=1, accumulate_grad_batches=3)
+    model = module("transformer", dropout=0.0)
+    batches = [batch(seed=seed) for seed in range(3)]
+    seen = fit(tmp_path, model, batches, log_every_n_steps=1, accumulate_grad_batches=3)
     assert len(set(seen.losses)) == 3
     assert model.trainer.callback_metrics["train/loss"].item() == pytest.approx(sum(seen.losses), rel=1e-5)
 
 
-@pytest.mark.parametrize("kind", MODELS)
-def test_a_seed_fixes_the_training(kind: str, tmp_path: Path) -> None:
-    losses = []
-    for _ in range(2):
-        model, seen = module(kind, dropout=0.3), Seen()
-        fit(tmp_path, model, [batch((3, 4), (5, 2), 0)] * 4, callbacks=[seen])
-        losses.append(seen.losses)
-    assert losses[0] == losses[1]
-
-
-@pytest.mark.parametrize("kind", MODELS)
-def test_a_checkpoint_holds_plain_data_and_goes_on_where_it_stopped(kind: str, tmp_path: Path) -> None:
-    batches, path = [batch((3, 4), (5, 2), seed) for seed in range(3)], tmp_path / "last.ckpt"
-    whole, seen = module(kind, dropout=0.0, warmup_steps=2), Seen()
-    fit(tmp_path, whole, batches, epochs=2, callbacks=[seen])
-
-    class SavesFirstEpoch(Callback):
-        def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-            if trainer.current_epoch == 0:
-                trainer.save_checkpoint(path)
-
-    fit(tmp_path, module(kind, dropout=0.0, warmup_steps=2), batches, epochs=2, callbacks=[SavesFirstEpoch()])
+@every_kind
+def test_a_seed_fixes_the_training_and_a_checkpoint_continues_it(kind: str, tmp_path: Path) -> None:
+    batches, path = [batch(seed=seed) for seed in range(3)], tmp_path / "first.ckpt"
+    assert len({tuple(fit(tmp_path, module(kind, dropout=0.3), batches).losses) for _ in range(2)}) == 1
+    whole = module(kind, dropout=0.0, warmup_steps=2)
+    seen = fit(tmp_path, whole, batches, epochs=2, save=path)
     checkpoint = torch.load(path, weights_only=True)
-    assert checkpoint["model_class"] == type(whole).__name__
-    assert checkpoint["global_step"] == 3
-
-    resumed, went_on = module(kind, dropout=0.0, warmup_steps=2), Seen()
-    fit(tmp_path, resumed, batches, epochs=2, resume=path, callbacks=[went_on])
-    assert went_on.losses == pytest.approx(seen.losses[3:], rel=1e-5)
-    assert went_on.rates == pytest.approx(seen.rates[3:])
+    assert (checkpoint["model_class"], checkpoint["global_step"]) == (type(whole).__name__, 3)
+    resumed = module(kind, dropout=0.0, warmup_steps=2)
+    rest = fit(tmp_path, resumed, batches, epochs=2, resume=path)
+    assert rest.losses == pytest.approx(seen.losses[3:], rel=1e-5)
+    assert rest.rates == pytest.approx(seen.rates[3:])
     one = batches[0]
     torch.testing.assert_close(resumed(one.source, one.decoder_input), whole(one.source, one.decoder_input))
+    tied = [p for p in resumed.parameters() if p.shape == resumed.network.output.weight.shape]  # type: ignore[union-attr]
+    assert len(tied) == 1
 
 
-@pytest.mark.parametrize("kind", MODELS)
-def test_tied_weights_survive_a_checkpoint(kind: str) -> None:
-    saved, loaded = module(kind), module(kind)
-    with torch.no_grad():
-        saved.network.output.weight.add_(1.0)  # type: ignore[union-attr, operator]
-    loaded.load_state_dict(saved.state_dict())
-    one = batch((3, 4), (5, 2), 0)
-    saved.eval(), loaded.eval()
-    torch.testing.assert_close(loaded(one.source, one.decoder_input), saved(one.source, one.decoder_input))
-    weights = [p for p in loaded.parameters() if p.shape == saved.network.output.weight.shape]  # type: ignore[union-attr]
-    assert len(weights) == 1
+def test_the_initial_weights_are_scaled_and_biases_are_not() -> None:
+    plain, scaled = (dict(module("lstm", initialisation_scale=s).named_parameters()) for s in (1.0, 0.5))
+    for name, parameter in plain.items():
+        torch.testing.assert_close(scaled[name], parameter * (0.5 if parameter.dim() > 1 else 1))
+    with pytest.raises(ValueError, match=r"initialisation_scale is 0; it must be above 0"):
+        Optimisation(initialisation_scale=0)
 
 
-def test_the_width_for_noam_is_the_models() -> None:
-    assert [module(kind, width=32).width for kind in MODELS] == [32, 32, 32]
-
-
-def test_default_settings_are_not_shared_by_change() -> None:
-    assert LSTMSettings() == LSTMSettings(hidden=256, embedding=256)
-    LSTMSeq2Seq(20, 20)
-    BahdanauSeq2Seq(20, 20)
-    TransformerSeq2Seq(20, 20)
-    assert LSTMSettings() == LSTMSettings(hidden=256, embedding=256)
-
-
-@pytest.mark.parametrize("kind", MODELS)
-def test_bfloat16_autocast_trains(kind: str, tmp_path: Path) -> None:
-    model, seen = module(kind), Seen()
-    fit(tmp_path, model, [batch((3, 4), (5, 2), 0)] * 3, precision="bf16-mixed", callbacks=[seen])
+@every_kind
+def test_bf16_autocast_trains(kind: str, tmp_path: Path) -> None:
+    model = module(kind)
+    seen = fit(tmp_path, model, [batch()] * 3, precision="bf16-mixed")
     assert all(loss == loss for loss in seen.losses)
     assert {p.dtype for p in model.parameters()} == {torch.float32}
-
-
-@pytest.mark.gpu
-@pytest.mark.parametrize("name", ALL)
-def test_a_network_on_a_gpu_gives_what_it_gives_on_a_cpu(name: str) -> None:
-    """Warnings are errors, so weights that are not flat in memory would show here."""
-    one = batch((7, 4, 1, 6), (3, 6, 5, 2), 0)
-    network = build(name, dtype=torch.float32)
-    expected: Tensor = network(one.source, one.decoder_input)
-    moved = network.to("cuda")
-    actual = moved(one.source.cuda(), one.decoder_input.cuda())
-    torch.testing.assert_close(actual.cpu(), expected, rtol=1e-3, atol=1e-3)
-    decoding = Decoding(beam_size=3, length_margin=4)
-    assert len(search(moved, one.source.cuda(), decoding)) == 4
-    moved.train()
-    scored = scored_logits(moved, one.source.cuda(), one.decoder_input.cuda(), one.labels.cuda())
-    smoothed_cross_entropy(*scored, 0.1).backward()

@@ -4,12 +4,30 @@ from typing import NamedTuple
 
 import pytest
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
+from models.bahdanau import BahdanauNetwork
+from models.kernels.dropout import Dropout
+from models.loss import scored_logits, smoothed_cross_entropy
+from models.lstm import LSTMNetwork
 from models.network import Network, select_rows
-from tests.support.toy_networks import ALL, BOS, PAD, TARGET_VOCABULARY, build, decoder_inputs, sources
+from models.search import Decoding, search
+from models.transformer import TransformerNetwork
+from tests.support.toy_networks import (
+    ALL,
+    BOS,
+    ONE_OF_EACH,
+    PAD,
+    TARGET_VOCABULARY,
+    build,
+    decoder_inputs,
+    sources,
+)
 
 every_network = pytest.mark.parametrize("name", ALL)
+EMPTY = 2  # row of the source without a token
+OTHERS = torch.tensor([0, 1, 3])
+WITH_EMPTY = (7, 4, 0, 1)
 
 
 def close(name: str, actual: Tensor, expected: Tensor) -> None:
@@ -17,30 +35,39 @@ def close(name: str, actual: Tensor, expected: Tensor) -> None:
     torch.testing.assert_close(actual, expected, rtol=0, atol=1e-6 if name.startswith("bahdanau") else 1e-12)
 
 
+def without_dropout(name: str, *, training: bool = False) -> Network:
+    """In training mode kernels differ from those of evaluation; without dropout results are still deterministic."""
+    network = build(name)
+    for module in network.modules():
+        if isinstance(module, Dropout):
+            module.p = 0.0
+        elif isinstance(module, nn.RNNBase):
+            module.dropout = 0.0
+    return network.train(training)
+
+
+def gradients(network: Network, logits: Tensor) -> list[Tensor]:
+    return list(torch.autograd.grad(logits.square().sum(), list(network.parameters()), materialize_grads=True))
+
+
 @every_network
-def test_step_by_step_equals_teacher_forced(name: str) -> None:
-    network, decoder_input = build(name), decoder_inputs()
-    memory = network.encode(sources())
-    whole = network.decode(memory, decoder_input)
+def test_decoding_step_by_step_equals_teacher_forcing(name: str) -> None:
+    network, source, decoder_input = build(name), sources(), decoder_inputs()
+    memory = network.encode(source)
     state, steps = network.start(memory), []
     for token in decoder_input.unbind(1):
         features, state = network.step(token, memory, state)
         steps.append(features)
+    whole = network.decode(memory, decoder_input)
     close(name, torch.stack(steps, 1), whole)
     assert whole.std() > 0.01
-
-
-@every_network
-def test_forward_is_encode_decode_project(name: str) -> None:
-    network, source, decoder_input = build(name), sources(), decoder_inputs()
     logits = network(source, decoder_input)
     assert logits.shape == (*decoder_input.shape, TARGET_VOCABULARY)
-    features = network.decode(network.encode(source), decoder_input)
-    close(name, network.project(features[:, 1]), logits[:, 1])
+    close(name, network.project(whole[:, 1]), logits[:, 1])
 
 
 @every_network
-def test_no_position_sees_later_decoder_input(name: str) -> None:
+def test_no_position_depends_on_later_decoder_input(name: str) -> None:
     network, source = build(name), sources()
     decoder_input = decoder_inputs((6, 6, 6, 6))
     logits = network(source, decoder_input)
@@ -53,29 +80,48 @@ def test_no_position_sees_later_decoder_input(name: str) -> None:
         assert (other[:, t + 1] - logits[:, t + 1]).abs().max() > 1e-4
 
 
+@pytest.mark.parametrize("training", [False, True])
 @every_network
-def test_source_padding_changes_nothing(name: str) -> None:
-    network, source, decoder_input = build(name), sources(), decoder_inputs()
-    wider = torch.cat([source, torch.full((4, 5), PAD)], 1)
-    close(name, network(wider, decoder_input), network(source, decoder_input))
-
-
-@every_network
-def test_target_padding_changes_nothing(name: str) -> None:
-    network, source, decoder_input = build(name), sources(), decoder_inputs()
-    wider = torch.cat([decoder_input, torch.full((4, 5), PAD)], 1)
-    close(name, network(source, wider)[:, : decoder_input.shape[1]], network(source, decoder_input))
-
-
-@every_network
-def test_a_sentence_does_not_depend_on_its_batch(name: str) -> None:
-    network, source, decoder_input = build(name), sources(), decoder_inputs()
-    logits = network(source, decoder_input)
-    for row in range(len(source)):
-        S, T = int((source[row] != PAD).sum()), int((decoder_input[row] != PAD).sum())
-        close(name, network(source[row : row + 1, :S], decoder_input[row : row + 1, :T])[0], logits[row, :T])
+def test_a_row_depends_on_neither_padding_nor_its_batch(name: str, training: bool) -> None:
+    """Alone, in another order and with more padding; one source is empty, one row is S = T = 1."""
+    network, decoder_input = without_dropout(name, training=training), decoder_inputs((3, 6, 5, 1))
+    source = sources(WITH_EMPTY)
+    logits, maps = network(source, decoder_input), network.every_attention(source, decoder_input)
+    assert logits.isfinite().all()
+    assert not torch.allclose(logits[EMPTY], network(sources(), decoder_input)[EMPTY])
+    wider = network(*(torch.cat([x, torch.full((4, 5), PAD)], 1) for x in (source, decoder_input)))
+    close(name, wider[:, : decoder_input.shape[1]], logits)
     order = torch.tensor([2, 0, 3, 1])
     close(name, network(source[order], decoder_input[order]), logits[order])
+    for row in range(4):
+        S, T = max(1, WITH_EMPTY[row]), int((decoder_input[row] != PAD).sum())
+        alone = source[row : row + 1, :S], decoder_input[row : row + 1, :T]
+        close(name, network(*alone)[0], logits[row, :T])
+        for map_name, weights in network.every_attention(*alone).items():
+            if row != EMPTY:
+                close(name, weights[0], maps[map_name][row, :, : weights.shape[2], : weights.shape[3]])
+
+
+@pytest.mark.parametrize("training", [False, True])
+@every_network
+def test_an_empty_source_changes_no_gradient_of_other_rows(name: str, training: bool) -> None:
+    network, source, decoder_input = without_dropout(name, training=training), sources(WITH_EMPTY), decoder_inputs()
+    logits = network(source, decoder_input)
+    assert all(gradient.isfinite().all() for gradient in gradients(network, logits))
+    found = gradients(network, network(source, decoder_input)[OTHERS])
+    for with_it, without in zip(found, gradients(network, network(source[OTHERS], decoder_input[OTHERS])), strict=True):
+        torch.testing.assert_close(with_it, without)
+
+
+@pytest.mark.parametrize("name", ONE_OF_EACH)
+def test_an_empty_source_in_bf16(name: str) -> None:
+    network = build(name, dtype=torch.float).train()
+    with torch.autocast("cpu", torch.bfloat16):
+        logits = network(sources(WITH_EMPTY), decoder_inputs())
+        loss = logits.float().square().sum()
+    loss.backward()
+    assert logits.isfinite().all()
+    assert all(p.grad is not None and p.grad.isfinite().all() for p in network.parameters())
 
 
 @every_network
@@ -89,7 +135,7 @@ def test_the_last_source_token_counts(name: str) -> None:
 
 
 @every_network
-def test_rows_of_memory_and_state_can_be_picked(name: str) -> None:
+def test_rows_of_memory_and_state_can_be_selected(name: str) -> None:
     network, source = build(name), sources()
     memory = network.encode(source)
     token = torch.full((4,), BOS)
@@ -114,70 +160,58 @@ def test_nothing_is_kept_between_calls(name: str) -> None:
 
 
 @every_network
-def test_attention_rows_add_up_to_one_and_leave_padding_out(name: str) -> None:
-    network, source, decoder_input = build(name), sources(), decoder_inputs()
-    maps = network.attention(network.encode(source), decoder_input)
-    assert (maps == {}) == name.startswith("lstm")
-    for weights in maps.values():
-        assert (weights.shape[0], *weights.shape[2:]) == (*decoder_input.shape, source.shape[1])
-        close(name, weights.sum(-1), torch.ones(weights.shape[:-1], dtype=weights.dtype))
-        padded = (source == PAD)[:, None, None, :].expand_as(weights)
-        assert (weights[padded] == 0).all()
-        assert (weights[~padded] > 0).all()
-
-
-@every_network
-def test_every_attention_has_rows_that_add_up_to_one_over_what_may_be_seen(name: str) -> None:
-    network, source, decoder_input = build(name), sources(), decoder_inputs()
+def test_attention_rows_sum_to_one_over_visible_positions(name: str) -> None:
+    network, source, decoder_input = build(name), sources(WITH_EMPTY), decoder_inputs()
     maps = network.every_attention(source, decoder_input)
-    B, S, T = *source.shape, decoder_input.shape[1]
+    S, T = source.shape[1], decoder_input.shape[1]
     shapes = {"encoder": (S, S), "decoder": (T, T), "cross": (T, S), "additive": (T, S)}
     for map_name, weights in maps.items():
         kind = map_name.split()[0]
-        assert (weights.shape[0], *weights.shape[2:]) == (B, *shapes[kind])
+        assert (weights.shape[0], *weights.shape[2:]) == (4, *shapes[kind])
+        assert weights.isfinite().all()
+        weights = weights[OTHERS]
         close(name, weights.sum(-1), torch.ones(weights.shape[:-1], dtype=weights.dtype))
         if kind == "decoder":
-            seen = torch.ones(T, T, dtype=torch.bool).tril().expand_as(weights)
+            visible = torch.ones(T, T, dtype=torch.bool).tril().expand_as(weights)
         else:
-            seen = (source != PAD)[:, None, None, :].expand_as(weights)
-        assert (weights[~seen] == 0).all()
-        assert (weights[seen] > 0).all()
-    assert {kind.split()[0] for kind in maps} == kinds(name)
-
-
-def kinds(name: str) -> set[str]:
-    return {"lstm": set(), "bahdanau": {"additive"}, "transformer": {"encoder", "decoder", "cross"}}[name.split("-")[0]]
-
-
-@every_network
-def test_attention_to_the_source_is_part_of_every_attention(name: str) -> None:
-    network, source, decoder_input = build(name), sources(), decoder_inputs()
-    part, whole = (
-        network.attention(network.encode(source), decoder_input),
-        network.every_attention(source, decoder_input),
-    )
-    assert set(part) == {map_name for map_name in whole if map_name.split()[0] in ("cross", "additive")}
-    for map_name, weights in part.items():
-        close(name, whole[map_name], weights)
+            visible = (source[OTHERS] != PAD)[:, None, None, :].expand_as(weights)
+        assert (weights[~visible] == 0).all()
+        assert (weights[visible] > 0).all()
+    kinds = {"lstm": set(), "bahdanau": {"additive"}, "transformer": {"encoder", "decoder", "cross"}}
+    assert {kind.split()[0] for kind in maps} == kinds[name.split("-")[0]]
+    to_source = network.attention(network.encode(source), decoder_input)
+    assert set(to_source) == {map_name for map_name in maps if map_name.split()[0] in ("cross", "additive")}
+    for map_name, weights in to_source.items():
+        close(name, maps[map_name], weights)
 
 
 @every_network
-def test_every_attention_of_a_sentence_does_not_depend_on_its_batch(name: str) -> None:
-    network, source, decoder_input = build(name), sources(), decoder_inputs()
-    together = network.every_attention(source, decoder_input)
-    S, T = int((source[1] != PAD).sum()), int((decoder_input[1] != PAD).sum())
-    for map_name, weights in network.every_attention(source[1:2, :S], decoder_input[1:2, :T]).items():
-        queries, keys = weights.shape[2:]
-        close(name, weights[0], together[map_name][1, :, :queries, :keys])
+def test_every_parameter_gets_a_gradient(name: str) -> None:
+    network, decoder_input = build(name).train(), decoder_inputs((3, 6, 5, 2))
+    smoothed_cross_entropy(*scored_logits(network, sources(), decoder_input, decoder_input), 0.1).backward()
+    without = {n for n, p in network.named_parameters() if p.grad is None or not p.grad.abs().sum() > 0}
+    assert without == set()
 
 
-def test_a_network_without_every_method_cannot_be_made() -> None:
-    class Half(Network):
-        def encode(self, source: Tensor) -> Tensor:
-            return source
-
-    with pytest.raises(TypeError, match="abstract"):
-        Half()  # type: ignore[abstract]
+@pytest.mark.parametrize(
+    ("variant", "output_is_target", "source_is_target"),
+    [("tied", True, False), ("untied", False, False), ("shared", True, True)],
+)
+@pytest.mark.parametrize("kind", ["lstm", "bahdanau", "transformer"])
+def test_tied_weights_are_one_tensor(kind: str, variant: str, output_is_target: bool, source_is_target: bool) -> None:
+    tied = {
+        "lstm": "lstm-rnn-1-layers",
+        "bahdanau": "bahdanau-parallel-1-layers",
+        "transformer": "transformer-none-pre",
+    }
+    network = build(tied[kind] if variant == "tied" else f"{kind}-{variant}")
+    assert isinstance(network, LSTMNetwork | BahdanauNetwork | TransformerNetwork)
+    if isinstance(network, TransformerNetwork):
+        source, target = network.source_embedding.weight, network.target_embedding.weight
+    else:
+        source, target = network.encoder.embedding.weight, network.embedding.weight
+    assert (network.output.weight is target) == output_is_target
+    assert (source is target) == source_is_target
 
 
 class Pair(NamedTuple):
@@ -185,12 +219,28 @@ class Pair(NamedTuple):
     right: tuple[Tensor, ...]
 
 
-def test_select_rows_keeps_the_shape_of_the_tree() -> None:
+def test_select_rows_keeps_the_structure() -> None:
     tree = Pair(torch.arange(4), (torch.arange(8).view(4, 2), torch.arange(4) * 10))
-    picked = select_rows(tree, torch.tensor([3, 0, 0]))
-    assert isinstance(picked, Pair)
-    assert picked.left.tolist() == [3, 0, 0]
-    assert picked.right[0].tolist() == [[6, 7], [0, 1], [0, 1]]
-    assert picked.right[1].tolist() == [30, 0, 0]
+    selected = select_rows(tree, torch.tensor([3, 0, 0]))
+    assert isinstance(selected, Pair)
+    assert selected.left.tolist() == [3, 0, 0]
+    assert selected.right[0].tolist() == [[6, 7], [0, 1], [0, 1]]
+    assert selected.right[1].tolist() == [30, 0, 0]
     assert select_rows((), torch.tensor([1])) == ()
-    assert len(select_rows(torch.arange(3), torch.tensor([], dtype=torch.long))) == 0
+
+
+@pytest.mark.gpu
+@every_network
+def test_a_network_on_a_gpu_gives_what_it_gives_on_a_cpu(name: str) -> None:
+    """Kernels differ there, and rows of several lengths are packed. Warnings are errors: weights must be contiguous."""
+    network = without_dropout(name, training=True).float()
+    source, decoder_input = sources(WITH_EMPTY), decoder_inputs()
+    expected = network(source, decoder_input)
+    moved = network.to("cuda")
+    for precision in (torch.float, torch.bfloat16):
+        with torch.autocast("cuda", precision, enabled=precision == torch.bfloat16):
+            logits = moved(source.cuda(), decoder_input.cuda()).float()
+        tolerance = 1e-3 if precision == torch.float else 0.3
+        torch.testing.assert_close(logits.cpu(), expected, rtol=tolerance, atol=tolerance)
+        assert all(gradient.isfinite().all() for gradient in gradients(moved, logits))
+    assert len(search(moved.eval(), source.cuda(), Decoding(beam_size=3, length_margin=4))) == 4

@@ -4,13 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from models.recurrent import (
-    Bridge,
-    Cell,
-    RecurrentEncoder,
-    RecurrentSettings,
-    recurrent,
-)
+from models.recurrent import Bridge, Cell, RecurrentEncoder, RecurrentSettings, recurrent
 from tests.support.toy_networks import PAD, SOURCE_VOCABULARY, randomised, sources
 
 CELLS: tuple[Cell, ...] = ("lstm", "gru", "rnn")
@@ -33,17 +27,13 @@ def bias_sums(rnn: nn.RNNBase) -> list[torch.Tensor]:
 
 
 @pytest.mark.parametrize("forget_bias", [1.0, 0.0, 2.5])
-def test_the_forget_gate_begins_at_its_bias_and_all_others_at_zero(forget_bias: float) -> None:
+def test_the_forget_gate_starts_at_its_bias_and_all_others_at_zero(forget_bias: float) -> None:
     sums = bias_sums(stack("lstm", forget_bias=forget_bias))
     assert len(sums) == 4
     for i, f, g, o in sums:
         assert (f == forget_bias).all()
         assert all((gate == 0).all() for gate in (i, g, o))
-
-
-def test_cells_without_a_forget_gate_begin_without_biases() -> None:
-    for cell in ("gru", "rnn"):
-        assert all((b == 0).all() for b in bias_sums(stack(cell)))
+    assert all((b == 0).all() for cell in ("gru", "rnn") for b in bias_sums(stack(cell, forget_bias=forget_bias)))
 
 
 @pytest.mark.parametrize("length", [10, 1000])
@@ -55,11 +45,12 @@ def test_chrono_biases_of_an_lstm(length: int) -> None:
         assert torch.equal(i, -f)
         assert (g == 0).all()
         assert (o == 0).all()
+    assert all(b.isfinite().all() for short in (1, 2, 3) for b in bias_sums(stack("lstm", chrono_length=short)))
 
 
 @torch.no_grad()
-def test_chrono_biases_stand_in_the_gates_that_keep() -> None:
-    """With all weights zero a cell only decays: what one step leaves of 1 is the gate, and 1 / (1 - gate) its span."""
+def test_chrono_biases_are_those_of_the_gates_that_keep() -> None:
+    """With all weights zero a cell of 1 decays to the gate in one step, and 1 / (1 - gate) is its memory span."""
     for cell in ("lstm", "gru"):
         rnn = stack(cell, layers=1, encoder=False, chrono_length=50)
         for name, parameter in rnn.named_parameters():
@@ -71,11 +62,6 @@ def test_chrono_biases_stand_in_the_gates_that_keep() -> None:
         spans = 1 / (1 - kept)
         assert 2 - 1e-4 <= spans.min() < 6
         assert 45 < spans.max() <= 50 + 1e-2
-
-
-def test_chrono_of_a_short_dependency_is_finite() -> None:
-    for length in (1, 2, 3):
-        assert all(b.isfinite().all() for b in bias_sums(stack("lstm", chrono_length=length)))
 
 
 @pytest.mark.parametrize("cell", CELLS)

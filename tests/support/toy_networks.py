@@ -1,12 +1,11 @@
 """Small networks of every kind and variant, and a batch for them.
 
-All weights are drawn at random, biases, norms and padding embeddings included, so that none is zero or one by
-initialisation and a wrong use of any of them shows.
+All weights are random, biases, norms and padding embeddings included, so that a wrong use of any of them shows.
 """
 
 from collections.abc import Callable
 from itertools import product
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -22,23 +21,24 @@ PAD, BOS, EOS = 0, 1, 2
 Built = TypeVar("Built", bound=nn.Module)
 
 
-def lstm(*, shared: bool = False, **settings: object) -> LSTMNetwork:
-    chosen = LSTMSettings(**{"embedding": 6, "hidden": 8, "dropout": 0.3, **settings})  # type: ignore[arg-type]
-    source = TARGET_VOCABULARY if shared else SOURCE_VOCABULARY
-    return LSTMNetwork(source, TARGET_VOCABULARY, chosen, shared_vocabulary=shared)
+def lstm(*, shared: bool = False, **settings: Any) -> LSTMNetwork:
+    chosen = LSTMSettings(**{"embedding": 6, "hidden": 8, "dropout": 0.3, **settings})
+    return LSTMNetwork(*_vocabularies(shared), chosen, shared_vocabulary=shared)
 
 
-def bahdanau(*, shared: bool = False, **settings: object) -> BahdanauNetwork:
-    chosen = BahdanauSettings(**{"embedding": 6, "hidden": 8, "dropout": 0.3, **settings})  # type: ignore[arg-type]
-    source = TARGET_VOCABULARY if shared else SOURCE_VOCABULARY
-    return BahdanauNetwork(source, TARGET_VOCABULARY, chosen, shared_vocabulary=shared)
+def bahdanau(*, shared: bool = False, **settings: Any) -> BahdanauNetwork:
+    chosen = BahdanauSettings(**{"embedding": 6, "hidden": 8, "dropout": 0.3, **settings})
+    return BahdanauNetwork(*_vocabularies(shared), chosen, shared_vocabulary=shared)
 
 
-def transformer(*, shared: bool = False, **settings: object) -> TransformerNetwork:
+def transformer(*, shared: bool = False, **settings: Any) -> TransformerNetwork:
     size = {"width": 8, "heads": 2, "feed_forward": 12, "encoder_layers": 2, "decoder_layers": 2, "dropout": 0.3}
-    chosen = TransformerSettings(**{**size, "max_length": 64, **settings})  # type: ignore[arg-type]
-    source = TARGET_VOCABULARY if shared else SOURCE_VOCABULARY
-    return TransformerNetwork(source, TARGET_VOCABULARY, chosen, shared_vocabulary=shared)
+    chosen = TransformerSettings(**{**size, "max_length": 64, **settings})
+    return TransformerNetwork(*_vocabularies(shared), chosen, shared_vocabulary=shared)
+
+
+def _vocabularies(shared: bool) -> tuple[int, int]:
+    return TARGET_VOCABULARY if shared else SOURCE_VOCABULARY, TARGET_VOCABULARY
 
 
 Builder = Callable[[], Network]
@@ -47,7 +47,7 @@ Builder = Callable[[], Network]
 def _builders() -> dict[str, Builder]:
     builders: dict[str, Builder] = {}
 
-    def add(name: str, kind: Callable[..., Network], **settings: object) -> None:
+    def add(name: str, kind: Callable[..., Network], **settings: Any) -> None:
         builders[name] = lambda: kind(**settings)
 
     cells: tuple[Cell, ...] = ("lstm", "gru", "rnn")
@@ -65,15 +65,9 @@ def _builders() -> dict[str, Builder]:
     for kind, norm in product(("sinusoidal", "learned", "rotary", "alibi", "none"), ("pre", "post")):
         add(f"transformer-{kind}-{norm}", transformer, positions=kind, norm=norm)
     for norm in ("pre", "post"):
-        # Deeper, hardly anything of a token would be left to compare.
-        add(
-            f"transformer-no-residual-{norm}",
-            transformer,
-            residual=False,
-            norm=norm,
-            encoder_layers=1,
-            decoder_layers=1,
-        )
+        # In deeper networks hardly anything of a token would be left to compare.
+        one_layer = {"encoder_layers": 1, "decoder_layers": 1}
+        add(f"transformer-no-residual-{norm}", transformer, residual=False, norm=norm, **one_layer)
     add("transformer-unscaled", transformer, scale_scores=False)
     add("transformer-one-layer", transformer, encoder_layers=1, decoder_layers=1)
     add("transformer-uneven-layers", transformer, encoder_layers=1, decoder_layers=3)

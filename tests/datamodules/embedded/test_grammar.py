@@ -18,26 +18,19 @@ SWAPS = {frozenset((verb.singular, verb.plural)) for verb in VERBS} | {
     frozenset(forms[2:]) for forms in AUXILIARIES.values()
 }
 
-lengths = st.integers(3, 50)
-seeds = st.integers(0, 2**32)
-
 
 @pytest.fixture(scope="module")
 def pairs() -> list[SentencePair]:
     rng = Random(5)
-    return [generate_pair(rng, rng.randint(4, 40)) for _ in range(3000)]
+    return [generate_pair(rng, rng.randint(4, 40)) for _ in range(1500)]
 
 
-@given(seeds, lengths)
+@given(st.integers(0, 2**32), st.integers(3, 50))
 @settings(deadline=None)
-def test_length_is_the_wanted_one_within_a_word(seed: int, words: int) -> None:
-    assert abs(generate_pair(Random(seed), words).words - words) <= 1
-
-
-@given(seeds, lengths)
-@settings(deadline=None)
-def test_the_seed_decides_the_pair(seed: int, words: int) -> None:
-    assert generate_pair(Random(seed), words) == generate_pair(Random(seed), words)
+def test_the_length_is_right_within_a_word_and_the_seed_fixes_the_pair(seed: int, words: int) -> None:
+    pair = generate_pair(Random(seed), words)
+    assert abs(pair.words - words) <= 1
+    assert pair == generate_pair(Random(seed), words)
 
 
 def test_too_short_a_sentence_is_refused() -> None:
@@ -63,16 +56,13 @@ def test_verbs_stand_last_in_relative_and_subordinate_clauses(pairs: list[Senten
                 followed = parts[position + 1][0] if position + 1 < len(parts) else ""
                 assert part[-1] in FINITE or followed in RELATIVE, pair.german
                 checked += 1
-    assert checked > 2000
+    assert checked > 1000
 
 
-def test_english_articles_fit_the_next_sound(pairs: list[SentencePair]) -> None:
+def test_articles_fit_the_next_sound_and_who_and_whom_are_for_people(pairs: list[SentencePair]) -> None:
     for pair in pairs:
         assert not re.search(r"\b([Aa] [aeiou]|[Aa]n [^aeiou])", pair.english), pair.english
-
-
-def test_whom_and_who_are_for_people(pairs: list[SentencePair]) -> None:
-    assert not any(re.search(r"\b(dog|cat|book|car|apple)s? who", pair.english) for pair in pairs)
+        assert not re.search(r"\b(dog|cat|book|car|apple)s? who", pair.english), pair.english
     assert any(" whom " in pair.english for pair in pairs)
 
 
@@ -97,17 +87,13 @@ def test_distance_counts_the_words_before_the_contrasted_verb(pairs: list[Senten
         head = right[verb_at - pair.distance - 1].rstrip(",")
         assert head[0].isupper(), pair.german
     assert max(pair.distance for pair in pairs) >= 10
-
-
-def test_attractors_need_a_distance(pairs: list[SentencePair]) -> None:
     assert all(pair.distance > 0 for pair in pairs if pair.attractors)
-    assert sum(pair.attractors > 0 for pair in pairs) > 50
+    assert sum(pair.attractors > 0 for pair in pairs) > 25
 
 
-def test_both_numbers_and_verb_second_sentences_occur(pairs: list[SentencePair]) -> None:
+def test_both_numbers_and_inverted_sentences_occur(pairs: list[SentencePair]) -> None:
     assert {pair.subject_number for pair in pairs} == {"singular", "plural"}
-    inverted = sum(pair.german.startswith(("Heute ", "Jetzt ", "Morgen ", "Bald ")) for pair in pairs)
-    assert inverted > 20
+    assert sum(pair.german.startswith(("Heute ", "Jetzt ", "Morgen ", "Bald ")) for pair in pairs) > 10
 
 
 def test_repetitions_are_found_within_a_few_words_only() -> None:

@@ -11,7 +11,7 @@ def test_the_lexicon_has_some_hundreds_of_words() -> None:
     assert sum(len(nouns) for nouns in NOUNS.values()) + len(adjectives) + len(VERBS) + len(TIMES) >= 300
 
 
-def test_each_noun_stands_once_and_is_well_formed() -> None:
+def test_nouns_are_unique_and_well_formed() -> None:
     nouns = [noun for kind in NOUNS.values() for noun in kind]
     english = [noun.english for noun in nouns] + [noun.english_plural for noun in nouns if noun.german_plural]
     assert len(english) == len(set(english))
@@ -50,10 +50,7 @@ def test_verbs_name_known_kinds_and_have_plausible_participles() -> None:
         assert verb.plural.endswith("n")
 
 
-def test_kinds_whose_nouns_get_adjectives_have_some() -> None:
+def test_every_kind_has_adjectives_and_every_tense_a_one_word_time() -> None:
     assert all(ADJECTIVES[kind] for kind in NOUNS)
-
-
-def test_every_tense_has_a_one_word_time() -> None:
     for sort in ("now", "done", "next", "duty"):
         assert any(sort in time.tenses and len(time.english) == 1 for time in TIMES)

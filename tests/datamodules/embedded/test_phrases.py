@@ -77,59 +77,59 @@ def say(
 
 PARK = prepositional("in", "in", dat("the park"))
 
-PHRASES = [
-    (np("the man"), "the man", "der Mann"),
-    (np("a old woman"), "an old woman", "eine alte Frau"),
-    (acc("the young student"), "the young student", "den jungen Studenten"),
-    (dat("a young student"), "a young student", "einem jungen Studenten"),
-    (np("the student", plural=True), "the students", "die Studenten"),
-    (np("a big old house"), "a big old house", "ein großes altes Haus"),
-    (np("a young man"), "a young man", "ein junger Mann"),
-    (acc("no small dog"), "no small dog", "keinen kleinen Hund"),
-    (dat("no small dog", plural=True), "no small dogs", "keinen kleinen Hunden"),
-    (dat("the small child", plural=True), "the small children", "den kleinen Kindern"),
-    (dat("two big car", plural=True), "two big cars", "zwei großen Autos"),
-    (np("two red hat", plural=True), "two red hats", "zwei rote Hüte"),
-    (acc("many old book", plural=True), "many old books", "viele alte Bücher"),
-    (np("all old book", plural=True), "all old books", "alle alten Bücher"),
-    (dat("our new lamp"), "our new lamp", "unserer neuen Lampe"),
-    (acc("our old boat"), "our old boat", "unser altes Boot"),
-    (np("my rich uncle"), "my rich uncle", "mein reicher Onkel"),
-    (np("this tired cat"), "this tired cat", "diese müde Katze"),
-    (np("every dark house"), "every dark house", "jedes dunkle Haus"),
-    (acc("a expensive coat"), "an expensive coat", "einen teuren Mantel"),
-    (acc("bare cold water"), "cold water", "kaltes Wasser"),
-    (acc("bare sour wine"), "sour wine", "sauren Wein"),
-    (np("bare warm milk"), "warm milk", "warme Milch"),
-    (np("bare wild lion", plural=True), "wild lions", "wilde Löwen"),
-]
+PHRASES = {
+    "the man = der Mann": np("the man"),
+    "an old woman = eine alte Frau": np("a old woman"),
+    "the young student = den jungen Studenten": acc("the young student"),
+    "a young student = einem jungen Studenten": dat("a young student"),
+    "the students = die Studenten": np("the student", plural=True),
+    "a big old house = ein großes altes Haus": np("a big old house"),
+    "a young man = ein junger Mann": np("a young man"),
+    "no small dog = keinen kleinen Hund": acc("no small dog"),
+    "no small dogs = keinen kleinen Hunden": dat("no small dog", plural=True),
+    "the small children = den kleinen Kindern": dat("the small child", plural=True),
+    "two big cars = zwei großen Autos": dat("two big car", plural=True),
+    "two red hats = zwei rote Hüte": np("two red hat", plural=True),
+    "many old books = viele alte Bücher": acc("many old book", plural=True),
+    "all old books = alle alten Bücher": np("all old book", plural=True),
+    "our new lamp = unserer neuen Lampe": dat("our new lamp"),
+    "our old boat = unser altes Boot": acc("our old boat"),
+    "my rich uncle = mein reicher Onkel": np("my rich uncle"),
+    "this tired cat = diese müde Katze": np("this tired cat"),
+    "every dark house = jedes dunkle Haus": np("every dark house"),
+    "an expensive coat = einen teuren Mantel": acc("a expensive coat"),
+    "cold water = kaltes Wasser": acc("bare cold water"),
+    "sour wine = sauren Wein": acc("bare sour wine"),
+    "warm milk = warme Milch": np("bare warm milk"),
+    "wild lions = wilde Löwen": np("bare wild lion", plural=True),
+}
 
 
-@pytest.mark.parametrize(("phrase", "english", "german"), PHRASES, ids=[row[1] for row in PHRASES])
-def test_noun_phrases_agree(phrase: Phrase, english: str, german: str) -> None:
-    assert (" ".join(phrase.words.english), " ".join(phrase.words.german)) == (english, german)
+@pytest.mark.parametrize(("both", "phrase"), PHRASES.items())
+def test_noun_phrases_agree(both: str, phrase: Phrase) -> None:
+    assert f"{' '.join(phrase.words.english)} = {' '.join(phrase.words.german)}" == both
 
 
-PREPOSITIONS = [
-    (prepositional("in", "in", dat("the old park")), "in the old park", "im alten Park"),
-    (prepositional("in", "in", dat("the kitchen")), "in the kitchen", "in der Küche"),
-    (prepositional("in", "in", dat("a garden")), "in a garden", "in einem Garten"),
-    (prepositional("into", "in", acc("the house")), "into the house", "ins Haus"),
-    (prepositional("into", "in", acc("the garden")), "into the garden", "in den Garten"),
-    (prepositional("at", "an", dat("the station")), "at the station", "am Bahnhof"),
-    (prepositional("to", "zu", dat("the airport")), "to the airport", "zum Flughafen"),
-    (prepositional("on", "auf", dat("the roof")), "on the roof", "auf dem Dach"),
-    (prepositional("in front of", "vor", dat("the tree", plural=True)), "in front of the trees", "vor den Bäumen"),
-    (prepositional("without", "ohne", acc("the boy")), "without the boy", "ohne den Jungen"),
-]
+PREPOSITIONS = {
+    "in the old park = im alten Park": prepositional("in", "in", dat("the old park")),
+    "in the kitchen = in der Küche": prepositional("in", "in", dat("the kitchen")),
+    "in a garden = in einem Garten": prepositional("in", "in", dat("a garden")),
+    "into the house = ins Haus": prepositional("into", "in", acc("the house")),
+    "into the garden = in den Garten": prepositional("into", "in", acc("the garden")),
+    "at the station = am Bahnhof": prepositional("at", "an", dat("the station")),
+    "to the airport = zum Flughafen": prepositional("to", "zu", dat("the airport")),
+    "on the roof = auf dem Dach": prepositional("on", "auf", dat("the roof")),
+    "in front of the trees = vor den Bäumen": prepositional("in front of", "vor", dat("the tree", plural=True)),
+    "without the boy = ohne den Jungen": prepositional("without", "ohne", acc("the boy")),
+}
 
 
-@pytest.mark.parametrize(("place", "english", "german"), PREPOSITIONS, ids=[row[1] for row in PREPOSITIONS])
-def test_prepositions_govern_their_case_and_contract(place: Pair, english: str, german: str) -> None:
-    assert (" ".join(place.english), " ".join(place.german)) == (english, german)
+@pytest.mark.parametrize(("both", "place"), PREPOSITIONS.items())
+def test_prepositions_govern_their_case_and_contract(both: str, place: Pair) -> None:
+    assert f"{' '.join(place.english)} = {' '.join(place.german)}" == both
 
 
-def relative_sentences() -> list[tuple[Clause, str, str]]:
+def relative_sentences() -> dict[str, Clause]:
     """Relative clauses of either role, on subjects and objects, and one inside another."""
     sees_dog = Predicate(verb("see"), object=acc("the dog"))
     man = with_subject_relative(np("the man"), sees_dog)
@@ -141,142 +141,86 @@ def relative_sentences() -> list[tuple[Clause, str, str]]:
     hat = with_object_relative(acc("the hat"), np("the king"), Predicate(verb("give"), "next", dat("the queen")))
     dog = with_subject_relative(np("a dog"), Predicate(adjective=ADJECTIVE["tired"]))
     park = with_subject_relative(with_place(np("the man"), PARK), Predicate(verb("sleep")))
-    return [
-        (say(man, "sleep"), "The man who sees the dog sleeps.", "Der Mann, der den Hund sieht, schläft."),
-        (
-            say(children, "laugh"),
-            "The children whom the woman helps laugh.",
-            "Die Kinder, denen die Frau hilft, lachen.",
+    seeks = say(np("the son"), "look for", object=hat, when="today", front="time")
+    return {
+        "The man who sees the dog sleeps. = Der Mann, der den Hund sieht, schläft.": say(man, "sleep"),
+        "The children whom the woman helps laugh. = Die Kinder, denen die Frau hilft, lachen.": say(children, "laugh"),
+        "The girl whom a doctor has called has woken up. = Das Mädchen, das ein Arzt angerufen hat, ist aufgewacht.": (
+            say(girl, "wake up", "done")
         ),
-        (
-            say(girl, "wake up", "done"),
-            "The girl whom a doctor has called has woken up.",
-            "Das Mädchen, das ein Arzt angerufen hat, ist aufgewacht.",
+        "The man has bought a book that the woman must read today. = "
+        "Der Mann hat ein Buch gekauft, das die Frau heute lesen muss.": say(np("the man"), "buy", "done", object=book),
+        "My friend who watches the cat that catches a mouse talks. = "
+        "Mein Freund, der die Katze beobachtet, die eine Maus fängt, redet.": say(friend, "talk"),
+        "Today the son looks for the hat that the king will give the queen. = "
+        "Heute sucht der Sohn den Hut, den der König der Königin geben wird.": seeks,
+        "A dog that is tired bites the boy. = Ein Hund, der müde ist, beißt den Jungen.": (
+            say(dog, "bite", object=acc("the boy"))
         ),
-        (
-            say(np("the man"), "buy", "done", object=book),
-            "The man has bought a book that the woman must read today.",
-            "Der Mann hat ein Buch gekauft, das die Frau heute lesen muss.",
+        "Now the man in the park who sleeps snores. = Jetzt schnarcht der Mann im Park, der schläft.": (
+            say(park, "snore", when="now", front="time")
         ),
-        (
-            say(friend, "talk"),
-            "My friend who watches the cat that catches a mouse talks.",
-            "Mein Freund, der die Katze beobachtet, die eine Maus fängt, redet.",
-        ),
-        (
-            say(np("the son"), "look for", object=hat, when="today", front="time"),
-            "Today the son looks for the hat that the king will give the queen.",
-            "Heute sucht der Sohn den Hut, den der König der Königin geben wird.",
-        ),
-        (say(dog, "bite", object=acc("the boy")), "A dog that is tired bites the boy.", GERMAN_DOG),
-        (
-            say(park, "snore", when="now", front="time"),
-            "Now the man in the park who sleeps snores.",
-            "Jetzt schnarcht der Mann im Park, der schläft.",
-        ),
-    ]
+    }
 
 
-GERMAN_DOG = "Ein Hund, der müde ist, beißt den Jungen."
-
-
-def plain_sentences() -> list[tuple[Clause, str, str]]:
+def plain_sentences() -> dict[str, Clause]:
     """Verb second, inversion, separable verbs, tenses, modal verbs and the order of the middle field."""
     fruit = coordinate(acc("a apple"), acc("a pear"))
     rain = Pair(["if", "it", "rains", ","], ["wenn", "es", "regnet", ","])
     after = say(np("the man"), "close", object=acc("the window"), front="clause")
     first = after._replace(words=Pair(rain.english + after.words.english, rain.german + after.words.german))
     wants = Predicate(verb("invite"), "want", object=acc("the neighbor"))
-    because = final_clause(
-        "because", "weil", np("the guest", plural=True), Predicate(verb("arrive"), time=time("soon"))
-    )
+    arrive = Predicate(verb("arrive"), time=time("soon"))
+    because = final_clause("because", "weil", np("the guest", plural=True), arrive)
     that = final_clause("that", "dass", pronoun("f", plural=False), wants)
-    opens, knows = say(np("the boy"), "open", object=acc("the door")), say(np("the woman"), "know")
+    man, boy, boys, hat, door = np("the man"), np("the boy"), np("the boy", plural=True), acc("a hat"), acc("the door")
+    opens, knows = say(boy, "open", object=door), say(np("the woman"), "know")
+    into, prince = prepositional("into", "in", acc("the forest")), prepositional("with", "mit", dat("the prince"))
+    sisters = say(np("our sister", plural=True), "go", "done", companion=prince, place=into, when="twice")
+    gives = say(np("the aunt"), "give", object=acc("a apple"), recipient=dat("the horse"), when="now")
     tired = main_clause(np("the cow", plural=True), Predicate(adjective=ADJECTIVE["tired"]))
-    return [
-        (
-            say(np("the man"), "buy", object=acc("a hat"), place=PARK, when="today", front="time"),
-            "Today the man buys a hat in the park.",
-            "Heute kauft der Mann einen Hut im Park.",
+    return {
+        "Today the man buys a hat in the park. = Heute kauft der Mann einen Hut im Park.": (
+            say(man, "buy", object=hat, place=PARK, when="today", front="time")
         ),
-        (
-            say(np("the man"), "buy", object=acc("a hat"), place=PARK, when="today"),
-            "The man buys a hat in the park today.",
-            "Der Mann kauft heute einen Hut im Park.",
+        "The man buys a hat in the park today. = Der Mann kauft heute einen Hut im Park.": (
+            say(man, "buy", object=hat, place=PARK, when="today")
         ),
-        (
-            say(np("the man"), "buy", "done", object=acc("a hat"), place=PARK, when="today", front="place"),
-            "In the park the man has bought a hat today.",
-            "Im Park hat der Mann heute einen Hut gekauft.",
+        "In the park the man has bought a hat today. = Im Park hat der Mann heute einen Hut gekauft.": (
+            say(man, "buy", "done", object=hat, place=PARK, when="today", front="place")
         ),
-        (opens, "The boy opens the door.", "Der Junge macht die Tür auf."),
-        (
-            say(np("the boy"), "open", "can", object=acc("the door")),
-            "The boy can open the door.",
-            "Der Junge kann die Tür aufmachen.",
+        "The boy opens the door. = Der Junge macht die Tür auf.": opens,
+        "The boy can open the door. = Der Junge kann die Tür aufmachen.": say(boy, "open", "can", object=door),
+        "The boys have opened the door. = Die Jungen haben die Tür aufgemacht.": say(boys, "open", "done", object=door),
+        "The aunt gives the horse an apple now. = Die Tante gibt jetzt dem Pferd einen Apfel.": gives,
+        "A child wants to eat an apple and a pear. = Ein Kind will einen Apfel und eine Birne essen.": (
+            say(np("a child"), "eat", "want", object=fruit)
         ),
-        (
-            say(np("the boy", plural=True), "open", "done", object=acc("the door")),
-            "The boys have opened the door.",
-            "Die Jungen haben die Tür aufgemacht.",
-        ),
-        (
-            say(np("the aunt"), "give", object=acc("a apple"), recipient=dat("the horse"), when="now"),
-            "The aunt gives the horse an apple now.",
-            "Die Tante gibt jetzt dem Pferd einen Apfel.",
-        ),
-        (
-            say(np("a child"), "eat", "want", object=fruit),
-            "A child wants to eat an apple and a pear.",
-            "Ein Kind will einen Apfel und eine Birne essen.",
-        ),
-        (
-            say(
-                np("our sister", plural=True),
-                "go",
-                "done",
-                companion=prepositional("with", "mit", dat("the prince")),
-                place=prepositional("into", "in", acc("the forest")),
-                when="twice",
-            ),
-            "Our sisters have gone with the prince into the forest twice.",
-            "Unsere Schwestern sind zweimal mit dem Prinzen in den Wald gegangen.",
-        ),
-        (first, "If it rains, the man closes the window.", "Wenn es regnet, macht der Mann das Fenster zu."),
-        (join(opens, because), OPEN_BECAUSE[0], OPEN_BECAUSE[1]),
-        (
-            join(knows, that),
-            "The woman knows that she wants to invite the neighbor.",
-            "Die Frau weiß, dass sie den Nachbarn einladen will.",
-        ),
-        (tired, "The cows are tired.", "Die Kühe sind müde."),
-    ]
-
-
-OPEN_BECAUSE = (
-    "The boy opens the door because the guests arrive soon.",
-    "Der Junge macht die Tür auf, weil die Gäste bald ankommen.",
-)
+        "Our sisters have gone with the prince into the forest twice. = "
+        "Unsere Schwestern sind zweimal mit dem Prinzen in den Wald gegangen.": sisters,
+        "If it rains, the man closes the window. = Wenn es regnet, macht der Mann das Fenster zu.": first,
+        "The boy opens the door because the guests arrive soon. = "
+        "Der Junge macht die Tür auf, weil die Gäste bald ankommen.": join(opens, because),
+        "The woman knows that she wants to invite the neighbor. = "
+        "Die Frau weiß, dass sie den Nachbarn einladen will.": join(knows, that),
+        "The cows are tired. = Die Kühe sind müde.": tired,
+    }
 
 
 def join(clause: Clause, tail: Pair) -> Clause:
     return clause._replace(words=Pair(clause.words.english + tail.english, clause.words.german + tail.german))
 
 
-SENTENCES = plain_sentences() + relative_sentences()
+FORMS = {form for noun in NOUN.values() for form in (noun.german, noun.german_plural)}
 
 
-@pytest.mark.parametrize(("clause", "english", "german"), SENTENCES, ids=[row[1] for row in SENTENCES])
-def test_clauses_are_written_as_by_hand(clause: Clause, english: str, german: str) -> None:
-    assert (sentence(clause.words.english), sentence(clause.words.german)) == (english, german)
-
-
-@pytest.mark.parametrize("clause", [row[0] for row in SENTENCES], ids=[row[1] for row in SENTENCES])
-def test_positions_point_at_the_head_noun_and_the_finite_verb(clause: Clause) -> None:
+@pytest.mark.parametrize(("both", "clause"), (plain_sentences() | relative_sentences()).items())
+def test_clauses_are_written_as_by_hand(both: str, clause: Clause) -> None:
+    """Positions point at the head noun and the finite verb."""
     german = clause.words.german
-    forms = {form for noun in NOUN.values() for form in (noun.german, noun.german_plural)}
+    assert f"{sentence(clause.words.english)} = {sentence(german)}" == both
     if "wenn" not in german:  # there a clause was put in front by hand
-        assert german[clause.subject_at] in forms
+        assert german[clause.subject_at] in FORMS
         assert german[clause.verb_at] != clause.verb_swapped
         assert german[clause.verb_at].islower()
 

@@ -1,6 +1,6 @@
 from collections import Counter
 from functools import cache
-from itertools import combinations, pairwise
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -21,7 +21,7 @@ PLURAL = {form: number == 1 for forms in LEXICON for number, form in enumerate(f
 LEXEME = {form: lexeme for lexeme, forms in enumerate(LEXICON) for form in forms}
 
 points = st.integers(0, 48).flatmap(lambda distance: st.tuples(st.just(distance), st.integers(0, distance // 3)))
-MONTE_CARLO = [(0, 0), (2, 0), (5, 1), (7, 1), (7, 2), (9, 2), (9, 3), (12, 2), (12, 0), (18, 4), (24, 4), (40, 1)]
+MONTE_CARLO = [(0, 0), (2, 0), (5, 1), (7, 2), (9, 3), (12, 2), (12, 0), (24, 4), (40, 1)]
 
 
 def draw(distance: int, attractors: int, rows: int = 4, seed: int = 0, split: Split = "train") -> Drawn:
@@ -69,28 +69,20 @@ def test_the_verb_agrees_with_the_second_word_at_the_distance_asked_for(
         assert all(a != b for a, b in pairwise(lexemes))
 
 
-@pytest.mark.parametrize("split", SPLITS)
-def test_every_possible_point_draws_and_no_other(split: Split) -> None:
-    for distance in range(49):
-        for attractors in range(20):
-            if possible(distance, attractors):
-                assert draw(distance, attractors, 1, split=split).source.shape == (1, 2 + distance)
-            else:
-                with pytest.raises(ValueError, match=f"attractors is {attractors}, but a distance of {distance}"):
-                    draw(distance, attractors, 1, split=split)
-
-
 @pytest.mark.parametrize("attractors", [0, 1, LONGEST // 3])
-def test_the_longest_sentences_draw(attractors: int) -> None:
+def test_the_longest_sentences_can_be_drawn(attractors: int) -> None:
     words = sentence(draw(LONGEST, attractors, 1).source[0])
     subject, *others = numbers(words)
     assert (len(words), sum(other != subject for other in others)) == (2 + LONGEST, attractors)
 
 
-def test_possible_is_what_the_modifiers_can_fill() -> None:
+@pytest.mark.parametrize("split", SPLITS)
+def test_possible_points_are_those_that_modifiers_can_fill(split: Split) -> None:
     for distance in range(31):
         found = {nouns for nouns in range(distance + 1) if agreement._weight("noun", distance, nouns)}
         assert found == {nouns for nouns in range(distance + 1) if possible(distance, nouns)}
+        for attractors in found:
+            assert draw(distance, attractors, 1, split=split).source.shape == (1, 2 + distance)
 
 
 @pytest.mark.parametrize(
@@ -98,11 +90,7 @@ def test_possible_is_what_the_modifiers_can_fill() -> None:
     [
         (-1, 0, "distance is -1, but it is a number of words: ask for 0 to 256"),
         (257, 0, "distance is 257, but it is a number of words: ask for 0 to 256"),
-        (
-            8,
-            3,
-            "attractors is 3, but a distance of 8 has room for 0 to 2, each in 3 words: ask for fewer attractors or",
-        ),
+        (8, 3, "attractors is 3, but a distance of 8 has room for 0 to 2, each in 3 words: ask for fewer attractors"),
         (8, -1, "attractors is -1, but a distance of 8 has room for 0 to 2"),
     ],
 )
@@ -127,8 +115,8 @@ def test_chance_is_what_the_strategies_score(distance: int, attractors: int, spl
     assert most == pytest.approx(chance["agrees with most nouns"], abs=0.03)
 
 
-@pytest.mark.parametrize("distance", range(6, 49, 3))
-def test_the_nearest_noun_tells_nothing_where_another_noun_fits(distance: int) -> None:
+@pytest.mark.parametrize("distance", range(6, 49, 6))
+def test_the_nearest_noun_gives_no_information_where_another_noun_fits(distance: int) -> None:
     for attractors in range(1, distance // 3):
         chance = TASK.chance({"distance": distance, "attractors": attractors})
         assert chance["agrees with the nearest noun"] == pytest.approx(0.5)
@@ -159,12 +147,6 @@ def test_every_noun_is_a_subject_as_often_and_in_both_numbers() -> None:
         assert chisquare([counts[form] for form in PLURAL]).pvalue > 1e-4
 
 
-def combination(words: list[str]) -> tuple[int | str, ...]:
-    """The subject and what follows it, without number, as far as it decides on the split."""
-    first = next((LEXEME[word] for word in words[2:] if word in LEXEME), -1)
-    return (LEXEME[words[1]], *words[2:4], first)
-
-
 def part(words: list[str]) -> int:
     """The rule of the docstring, on words."""
     noun = sum(LEXEME[word] for word in [word for word in words[2:] if word in LEXEME][:1])
@@ -173,32 +155,14 @@ def part(words: list[str]) -> int:
 
 @given(points.filter(lambda point: point[0] > 0), st.integers(0, 2**32))
 @settings(deadline=None, max_examples=150)
-def test_the_rule_keeps_the_splits_apart(point: tuple[int, int], seed: int) -> None:
+def test_the_rule_separates_the_splits(point: tuple[int, int], seed: int) -> None:
     allowed = {"test": {0}, "val": {1}, "train": set(range(2, 10))}
     for split in SPLITS:
         assert {part(sentence(source)) for source in draw(*point, seed=seed, split=split).source} <= allowed[split]
 
 
-def test_splits_share_no_combination_and_no_sentence() -> None:
-    drawn = [many(distance, 0, split) for split in SPLITS for distance in (1, 3)]
-    seen = [{combination(words) for words in drawn[i] + drawn[i + 1]} for i in (0, 2, 4)]
-    assert not any(a & b for a, b in combinations(seen, 2))
-    assert all(len(found) > 200 for found in seen)
-
-
 def test_at_distance_0_every_split_has_every_noun() -> None:
     assert {tuple(words) for words in many(0, 0)} == {tuple(words) for words in many(0, 0, "test")}
-
-
-def test_the_seed_decides_the_examples() -> None:
-    first, again, other = (draw(20, 2, seed=seed) for seed in (1, 1, 2))
-    assert all(np.array_equal(a, b) for a, b in zip(first, again, strict=True))
-    assert not np.array_equal(first.source, other.source)
-    assert not np.array_equal(draw(20, 2, seed=1, split="test").source, first.source)
-
-
-def test_no_examples_may_be_asked_for() -> None:
-    assert [part.shape for part in draw(7, 1, rows=0)] == [(0, 9), (0, 1), (0, 1)]
 
 
 def test_words_have_one_id_each_and_one_meaning() -> None:
@@ -224,15 +188,14 @@ def test_every_word_is_drawn() -> None:
     assert seen == set(TASK.words[TASK.target_vocab_size :])
 
 
-def test_the_subject_is_found_by_its_number_in_the_lexicon() -> None:
+def test_the_head_noun_and_the_text_of_a_source() -> None:
     source = draw(9, 2, rows=50).source
     assert TASK.head_noun(source).tolist() == [LEXEME[sentence(row)[1]] for row in source]
-    assert set(TASK.head_noun(source)) <= set(range(TASK.nouns))
+    assert TASK.text(np.append(source[0], [PAD, PAD])) == " ".join(sentence(source[0]))
 
 
-def test_text_leaves_out_the_padding() -> None:
-    source = draw(7, 1, rows=1).source[0]
-    assert TASK.text(np.append(source, [PAD, PAD])) == " ".join(sentence(source))
+RELATIVE = "that the bakers wanted to borrow with the friend"
+FARMERS = "because of the farmers downtown and that she told me that you thanked"
 
 
 @pytest.mark.parametrize(
@@ -240,21 +203,8 @@ def test_text_leaves_out_the_padding() -> None:
     [
         (0, 0, "train", "the chairs", "are"),
         (6, 1, "train", "the pilots near the school opposite the bakeries", "are"),
-        (
-            14,
-            2,
-            "train",
-            "the shoe near the nurses that the bakers wanted to borrow with the friend downtown twice",
-            "is",
-        ),
-        (
-            22,
-            2,
-            "test",
-            "the children near the office that the singer wanted to follow because of the farmers downtown "
-            "and that she told me that you thanked",
-            "are",
-        ),
+        (14, 2, "train", f"the shoe near the nurses {RELATIVE} downtown twice", "is"),
+        (22, 2, "test", f"the children near the office that the singer wanted to follow {FARMERS}", "are"),
     ],
 )
 def test_sentences_of_one_seed(distance: int, attractors: int, split: Split, text: str, verb: str) -> None:

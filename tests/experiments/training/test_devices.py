@@ -20,7 +20,7 @@ from experiments.training.callbacks import Clock, ValidationBLEU
 from experiments.training.device_processes import join, leave
 from experiments.training.trainer import TrainerSettings, build_trainer
 from models import Seq2SeqModule
-from models.modules import in_turns
+from models.modules import gather_interleaved
 from models.search import Decoding
 from tests.support.several import in_processes
 from tests.support.tiny_runs import (
@@ -172,7 +172,7 @@ def test_any_number_of_processes_measures_exactly_what_one_does(
 def collect(folder: Path, count: int) -> None:
     join("cpu")
     rank, world = rank_and_world()
-    (folder / f"{rank}.json").write_text(json.dumps(in_turns(list(range(count))[rank::world])))
+    (folder / f"{rank}.json").write_text(json.dumps(gather_interleaved(list(range(count))[rank::world])))
     leave()
 
 
