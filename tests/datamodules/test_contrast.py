@@ -117,14 +117,6 @@ def test_a_caption_of_known_parts(
     assert wrong_number(f"{before} {wrong} {end}.") is None
 
 
-@given(SUBJECTS, SUBJECTS, INTRANSITIVE, PHRASES)
-def test_coordinated_subjects_are_dropped(
-    first: tuple[str, str], second: tuple[str, str], verb: tuple[str, str], between: list[str]
-) -> None:
-    joined = " ".join([*first, *between, "und", second[0].lower(), second[1]])
-    assert wrong_number(f"{joined} {verb[1]}.") is None
-
-
 @given(st.text(alphabet="EinZweiMannFrauen,.dersitzt und-'  ", max_size=60))
 def test_any_text_is_accepted(text: str) -> None:
     found = wrong_number(text)

@@ -8,7 +8,6 @@ from datamodules import sampler
 from datamodules import translation as module
 from datamodules.batch import BOS, EOS, IGNORE, PAD, Batch
 from datamodules.corpora import Corpus
-from datamodules.sampler import TokenBucketBatchSampler
 from datamodules.tokenizer import TokenizerSettings
 from datamodules.translation import TranslationData
 
@@ -147,16 +146,3 @@ def test_a_loader_resumes_after_the_batches_taken(corpus: Corpus, tmp_path: Path
     rest = [batch.ids.tolist() for batch in resumed]
     assert [*taken, *rest] == [batch.ids.tolist() for batch in data.train_dataloader()]
     assert resumed.state_dict() == {"taken": 0}
-
-
-def test_multi30k_batches_are_nearly_full(tmp_path: Path) -> None:
-    data = TranslationData(Corpus("multi30k"), cache_dir=str(tmp_path))
-    if not (data.data_dir / "multi30k").is_dir():
-        pytest.skip("needs Multi30k: `make data`, or DATA_DIR")
-    lengths = data.examples("train").lengths
-    batches = data.train_dataloader().batch_sampler
-    assert isinstance(batches, TokenBucketBatchSampler)
-    padded = sum(len(batch) * lengths[batch].max(axis=0) for batch in batches)
-    assert (lengths.sum(axis=0) / padded > 0.93).all()
-    assert data.shared_vocabulary
-    assert data.source_vocab_size == 8000

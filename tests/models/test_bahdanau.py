@@ -1,4 +1,3 @@
-import math
 from typing import Any
 
 import pytest
@@ -73,32 +72,6 @@ def test_the_network_equals_the_textbook_loop_from_any_state(routing: str, layer
                 weights[row, 0, : len(tokens), : alpha.shape[1]].double(), alpha, rtol=0, atol=1e-6
             )
             assert alpha.std() > 1e-3 or alpha.shape[1] == 1
-
-
-def test_additive_attention_is_the_printed_equation() -> None:
-    torch.manual_seed(0)
-    A, H, Q = 3, 4, 2
-    attention = randomised(AdditiveAttention(Q, H, A))
-    query, annotations = torch.randn(2, 5, Q), torch.randn(2, 6, H)
-    mask = torch.zeros(2, 6)
-    mask[1, 4:] = -torch.inf
-    weights = attention.weights(query, attention.keys(annotations), mask)
-    W, b, U, v = (p.tolist() for p in (attention.W_a.weight, attention.W_a.bias, attention.U_a.weight, attention.v))
-    for row, length in ((0, 6), (1, 4)):
-        for t in range(5):
-            energies = []
-            for j in range(length):
-                s, h = query[row, t].tolist(), annotations[row, j].tolist()
-                inner = [
-                    b[k] + sum(W[k][q] * s[q] for q in range(Q)) + sum(U[k][n] * h[n] for n in range(H))
-                    for k in range(A)
-                ]
-                energies.append(sum(v[k] * math.tanh(inner[k]) for k in range(A)))
-            partition = sum(math.exp(e) for e in energies)
-            expected = [math.exp(e) / partition for e in energies] + [0.0] * (6 - length)
-            assert weights[row, t].tolist() == pytest.approx(expected, abs=1e-6)
-            alone = attention.weights(query[:, t], attention.keys(annotations), mask)
-            torch.testing.assert_close(alone, weights[:, t])
 
 
 def test_the_context_enters_the_recurrence_with_input_feeding_only() -> None:

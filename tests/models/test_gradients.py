@@ -80,22 +80,3 @@ def test_attention_weights_where_some_or_all_keys_are_masked() -> None:
     weights = attention_weights(query, key, bias)
     torch.testing.assert_close(weights[0].sum(-1), torch.ones(2, 3, dtype=torch.double))
     assert weights[1].eq(0).all()
-
-
-class WrongByAThousandth(torch.autograd.Function):
-    @staticmethod
-    def forward(ctx: object, x: Tensor) -> Tensor:
-        return x.clone()
-
-    @staticmethod
-    def backward(ctx: object, *gradients: Tensor) -> Tensor:
-        return 1.001 * gradients[0]
-
-
-def test_a_gradient_that_is_wrong_by_a_thousandth_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
-    network = build("lstm-lstm-1-layers")
-    project = network.project
-    monkeypatch.setattr(network, "project", lambda features: project(WrongByAThousandth.apply(features)))
-    source, decoder_input = sources((3, 2)), torch.tensor([[1, 4], [1, 5]])
-    with pytest.raises(AssertionError):
-        check(lambda: network(source, decoder_input), list(network.parameters()))

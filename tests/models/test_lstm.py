@@ -78,15 +78,3 @@ def test_the_decoder_continues_from_any_state(cell: Cell) -> None:
     for row in range(4):
         expected = logits_by_hand(ours, start, row, decoder_input[row].tolist(), context=memory.hidden[row, -1])
         torch.testing.assert_close(torch.stack(steps, 1)[row], expected, rtol=0, atol=1e-12)
-
-
-def test_the_context_feeds_the_source_to_the_decoder_at_every_step() -> None:
-    decoder_input = decoder_inputs((5, 5, 5, 5))
-    for feed_context in (False, True):
-        ours = network(feed_context=feed_context)
-        memory = ours.encode(sources())
-        blank = LSTMMemory(torch.zeros_like(memory.hidden), torch.zeros_like(memory.cell))
-        _, state = ours.step(decoder_input[:, 0], memory, blank)
-        other, _ = ours.step(decoder_input[:, 1], ours.encode(sources(seed=8)), state)
-        same, _ = ours.step(decoder_input[:, 1], memory, state)
-        assert torch.equal(other, same) == (not feed_context)

@@ -149,17 +149,6 @@ def test_rows_of_memory_and_state_can_be_selected(name: str) -> None:
 
 
 @every_network
-def test_nothing_is_kept_between_calls(name: str) -> None:
-    network, source, decoder_input = build(name), sources(), decoder_inputs()
-    before = {key: value.clone() for key, value in network.state_dict().items()}
-    first = network(source, decoder_input)
-    memory = network.encode(sources(seed=9))
-    network.step(torch.full((4,), BOS), memory, network.start(memory))
-    torch.testing.assert_close(network(source, decoder_input), first, rtol=0, atol=0)
-    assert all(torch.equal(value, before[key]) for key, value in network.state_dict().items())
-
-
-@every_network
 def test_attention_rows_sum_to_one_over_visible_positions(name: str) -> None:
     network, source, decoder_input = build(name), sources(WITH_EMPTY), decoder_inputs()
     maps = network.every_attention(source, decoder_input)

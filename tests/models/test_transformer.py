@@ -150,35 +150,6 @@ def test_every_attention_is_named_by_kind_and_layer() -> None:
     assert {weights.shape[1] for weights in maps.values()} == {2}
 
 
-@pytest.mark.parametrize("norm", ["pre", "post"])
-def test_every_attention_equals_torchs(norm: str) -> None:
-    ours, source, decoder_input = network(norm=norm), sources(), decoder_inputs()
-    pre, padding = norm == "pre", source == PAD
-    found = ours.every_attention(source, decoder_input)
-    heads = {"need_weights": True, "average_attn_weights": False}
-    x = embedded(ours.source_embedding, source)
-    for i, layer in enumerate(ours.encoder, start=1):
-        assert isinstance(layer, EncoderLayer)
-        theirs = torch_encoder_layer(layer, pre=pre)
-        given = theirs.norm1(x) if pre else x
-        weights = theirs.self_attn(given, given, given, key_padding_mask=padding, **heads)[1]
-        torch.testing.assert_close(found[f"encoder layer {i}"], weights, rtol=0, atol=1e-7)
-        x = theirs(x, src_key_padding_mask=padding)
-    x = ours.encoder_norm(x)
-    y = embedded(ours.target_embedding, decoder_input)
-    later = torch.ones(y.shape[1], y.shape[1], dtype=torch.bool).triu(1)
-    for i, layer in enumerate(ours.decoder, start=1):
-        assert isinstance(layer, DecoderLayer)
-        decoder = torch_decoder_layer(layer, pre=pre)
-        given = decoder.norm1(y) if pre else y
-        attended, weights = decoder.self_attn(given, given, given, attn_mask=later, **heads)
-        torch.testing.assert_close(found[f"decoder layer {i}"], weights, rtol=0, atol=1e-7)
-        query = decoder.norm2(y + attended) if pre else decoder.norm1(y + attended)
-        weights = decoder.multihead_attn(query, x, x, key_padding_mask=padding, **heads)[1]
-        torch.testing.assert_close(found[f"cross layer {i}"], weights, rtol=0, atol=1e-7)
-        y = decoder(y, x, tgt_mask=later, memory_key_padding_mask=padding)
-
-
 @pytest.mark.parametrize("scaled", [True, False])
 @pytest.mark.parametrize("kind", [*WITH_POSITIONS, "none"])
 def test_weights_times_values_are_what_attention_gives(kind: str, scaled: bool) -> None:

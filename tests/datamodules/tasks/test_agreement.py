@@ -124,11 +124,6 @@ def test_the_nearest_noun_gives_no_information_where_another_noun_fits(distance:
             assert chance["agrees with most nouns"] == 0.5
 
 
-def test_nouns_before_the_nearest_come_in_any_order() -> None:
-    found = [[plural == plurals[0] for plural in plurals[1:-1]] for plurals in map(numbers, many(24, 4))]
-    assert np.mean([alike[0] for alike in found]) == pytest.approx(np.mean([alike[-1] for alike in found]), abs=0.06)
-
-
 def test_no_word_but_the_subject_goes_with_a_verb() -> None:
     rows, verbs = Counter[str](), Counter[str]()
     for words in many(24, 4) + many(12, 2) + many(12, 2, "test") + many(40, 1):
