@@ -1,12 +1,12 @@
-"""What every attention head of a trained translation model looks at: maps of a few sentences, measures over many.
+"""The attention heads of a trained translation model: maps of a few sentences, measures over many.
 
 python -m experiments.translation.attention_heads --suite quick
 """
 
 import json
-import sys
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -18,14 +18,15 @@ from torch import Tensor
 
 from datamodules import TranslationData
 from experiments.provenance import provenance
-from experiments.record.keys import Measurement, RunKey, config_hash
-from experiments.record.read import is_finished, read_result, read_rows
+from experiments.record.keys import Measurement, config_hash
+from experiments.record.read import is_finished, read_rows
 from experiments.record.write import write_atomically, write_result
 from experiments.run import load_module
 from experiments.training.quiet import quiet
-from experiments.translation.experiment import MAPPED
+from experiments.translation.experiment import MAPPED, attention_records
+from experiments.translation.trained_runs import finished_run, measure_each
 from models.network import Network
-from models.search import Decoding, search
+from models.search import Decoding
 
 SENTENCES = 6  # whose maps are kept
 MEASURED = 200  # sentences that the measures of the heads are means over
@@ -41,42 +42,25 @@ def main(suite: str = "quick", root: str = "runs") -> None:
         root: Folder of the run store.
     """
     quiet()
-    folders = sorted(path for path in Path(root, suite, "bleu").glob("*/*/*/seed*") if path.is_dir())
-    if not folders:
-        raise SystemExit(f"error: no translation run under {Path(root, suite)}: run `make bleu SUITE={suite}` first.")
-    done = 0
-    for folder in folders:
-        try:
-            print(inspect_run(folder))
-            done += 1
-        except (FileNotFoundError, ValueError) as error:
-            print(f"skipped {folder}: {error}", file=sys.stderr)
-    if not done:
-        raise SystemExit(f"error: no run of {Path(root, suite, 'bleu')} could be inspected, for the reasons above.")
+    measure_each(suite, root, inspect_run)
 
 
 def inspect_run(folder: Path) -> str:
-    """Inspect a finished translation run, unless done before, and write its record; return what to tell the user.
+    """Inspect a finished translation run, unless done before, and write its record; return a line for the user.
 
     Raises:
-        FileNotFoundError: the run is not finished, or its checkpoint, its hypotheses or its corpus is missing.
-        ValueError: its checkpoint belongs to another model, or its corpus is not what its configuration says.
+        FileNotFoundError: The run is not finished, or its checkpoint, its hypotheses or its corpus is missing.
+        ValueError: Its checkpoint belongs to another model, or its corpus is not as configured.
     """
-    started, key = datetime.now(UTC), inspection_key(folder)
-    if not (folder / "result.json").exists():
-        raise FileNotFoundError(f"this run is not finished: run `make bleu SUITE={key.suite}`.")
-    trained = read_result(folder)
-    config = {
-        "trained": [trained["config_hash"], trained["finished"]],  # the same configuration may be trained again
-        "sentences": [SENTENCES, MEASURED],
-        "precision": PRECISION,
-    }
+    started, (run, training) = datetime.now(UTC), finished_run(folder)
+    key = replace(run, experiment="inspection", command=f"make inspect SUITE={run.suite}")
+    config = {"trained": training, "sentences": [SENTENCES, MEASURED], "precision": PRECISION}
     if is_finished(key.folder, config_hash(config)):
         return f"finished already: {key.folder}"
     module, data, decoding = load_module(folder)
     network = module.network.float()
     counts = target_word_counts(data, folder)
-    maps = attention_sentences(network, data, decoding)
+    maps = attention_records(network, data, decoding, SENTENCES, every_map, decimals=3)
     rows = measurements(network, data)
     write_atomically(key.folder / "target_word_counts.json", json.dumps(counts, ensure_ascii=False))
     write_atomically(key.folder / "attention.json", json.dumps(maps, ensure_ascii=False))
@@ -91,52 +75,15 @@ def inspect_run(folder: Path) -> str:
     return f"{key.folder}: {heads} attention heads, {len(counts['counts'])} words counted"
 
 
-def inspection_key(folder: Path) -> RunKey:
-    """Names the inspection of a translation run's model."""
-    suite, _, task, model, variant, seed = folder.parts[-6:]
-    root, number = str(folder.parents[5]), int(seed.removeprefix("seed"))
-    return RunKey(suite, "inspection", task, model, variant, number, root, f"make inspect SUITE={suite}")
-
-
-def chosen_by_length(lengths: Iterable[int], wanted: int) -> list[int]:
-    """Numbers of `wanted` sentences evenly spaced by length, ties by number: the data decide, not the model."""
-    by_length = [i for _, i in sorted((length, i) for i, length in enumerate(lengths))]
-    middles = (len(by_length) * (2 * k + 1) // (2 * wanted) for k in range(wanted))
-    return [by_length[middle] for middle in dict.fromkeys(middles)]
-
-
-@torch.no_grad()
-def attention_sentences(network: Network, data: TranslationData, decoding: Decoding) -> list[dict[str, Any]]:
-    """For a few sentences of the first test set every map of the model's best hypothesis.
+def every_map(network: Network, source: Tensor, tokens: list[int], decoding: Decoding) -> dict[str, Tensor]:
+    """Every map of a source (S,) and its translation.
 
     Rows of `encoder` maps are source tokens, of all others the target tokens being written, the end included. Columns
     are source tokens, but of `decoder` maps the decoder's input: the begin of the sentence, then all but the last
     target token.
     """
-    test_set = data.test_sets[0]
-    examples = data.examples(test_set)
-    records = []
-    chosen = chosen_by_length((len(source) for source in examples.sources), SENTENCES)
-    for i in (i for i in chosen if len(examples[i].source) <= MAPPED):
-        source = examples[i].source
-        tokens = search(network, source.unsqueeze(0), decoding)[0][0].tokens
-        maps = network.every_attention(source.unsqueeze(0), torch.tensor([[decoding.bos_id, *tokens]]))
-        records.append(
-            {
-                "test_set": test_set,
-                "id": i,
-                "source_tokens": data.source_tokenizer.pieces(source.tolist()),
-                "target_tokens": [*data.target_tokenizer.pieces(tokens), "</s>"],
-                "maps": {name: rounded(weights[0]) for name, weights in maps.items()},
-            }
-        )
-    return records
-
-
-def rounded(weights: Tensor) -> list[Any]:
-    """Nested lists with three decimals."""
-    values: list[Any] = weights.double().numpy().round(3).tolist()
-    return values
+    maps = network.every_attention(source.unsqueeze(0), torch.tensor([[decoding.bos_id, *tokens]]))
+    return {name: weights[0].double() for name, weights in maps.items()}
 
 
 @torch.no_grad()
@@ -163,7 +110,7 @@ def measurements(network: Network, data: TranslationData) -> list[Measurement]:
 
 
 def head_values(name: str, weights: Tensor) -> dict[str, Tensor]:
-    """What each head does at each query, (h, queries for which it is defined) by metric.
+    """Measures of each head at each query, (h, queries for which it is defined) by metric.
 
     Args:
         name: Of the map; `encoder` and `decoder` are self-attention, a decoder's query sees keys up to its own place.
@@ -211,11 +158,11 @@ def target_word_counts(data: TranslationData, folder: Path) -> dict[str, Any]:
     def words(lines: Iterable[str]) -> Iterator[str]:
         return (word for line in lines for word in tokenise(line).split())
 
-    asked: set[str] = set()
+    found: set[str] = set()
     for test_set in data.test_sets:
-        asked.update(words(data.text(test_set).target), words(hypotheses(folder, test_set)))
+        found.update(words(data.text(test_set).target), words(hypotheses(folder, test_set)))
     counts = Counter(words(data.text("train").target))
-    return {"tokeniser": "13a", "counts": {word: counts[word] for word in sorted(asked)}}
+    return {"tokeniser": "13a", "counts": {word: counts[word] for word in sorted(found)}}
 
 
 def hypotheses(folder: Path, test_set: str) -> list[str]:

@@ -1,11 +1,11 @@
-"""Which of two German sentences a trained translation model finds likelier: the reference, or one with a wrong verb.
+"""Which of two German sentences a trained translation model finds more likely: the reference, or one with a wrong verb.
 
 python -m experiments.translation.contrastive --suite quick
 """
 
-import sys
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import NamedTuple, TypeAlias
@@ -22,11 +22,12 @@ from datamodules.contrast import ContrastPair, contrast_pairs
 from datamodules.sampler import TokenBucketBatchSampler
 from datamodules.translation import TranslationExamples
 from experiments.provenance import provenance
-from experiments.record.keys import Measurement, RunKey, config_hash
-from experiments.record.read import is_finished, read_result
+from experiments.record.keys import Measurement, config_hash
+from experiments.record.read import is_finished
 from experiments.record.write import write_result, write_rows
 from experiments.run import load_module
 from experiments.training.quiet import quiet
+from experiments.translation.trained_runs import finished_run, measure_each
 from models.loss import scored_logits
 from models.network import Network
 
@@ -49,7 +50,7 @@ class LogProb(NamedTuple):
 
 
 class Scored(NamedTuple):
-    """A pair and what a model thinks of both its sentences."""
+    """A pair and the log-probabilities of both its sentences under a model."""
 
     pair: ContrastPair
     reference: LogProb
@@ -75,47 +76,31 @@ def main(suite: str = "quick", root: str = "runs", optional: bool = False) -> No
         optional: Where there are none, say what is missing and end well.
     """
     quiet()
-    folders = sorted(path for path in Path(root, suite, "bleu").glob("*/*/*/seed*") if path.is_dir())
-    if not folders and optional:
+    if optional and not Path(root, suite, "bleu").exists():
         print(
             "contrastive translation needs trained translation models: "
             f"make bleu SUITE={suite}, then make contrastive SUITE={suite}"
         )
         return
-    if not folders:
-        raise SystemExit(f"error: no translation run under {Path(root, suite)}: run `make bleu SUITE={suite}` first.")
-    done = unfit = 0
-    for folder in folders:
-        try:
-            print(score_run(folder))
-            done += 1
-        except ValueError as error:  # of another target language, for example: nothing to score, and nothing wrong
-            print(f"skipped {folder}: {error}")
-            unfit += 1
-        except FileNotFoundError as error:
-            print(f"skipped {folder}: {error}", file=sys.stderr)
-    if not done and not unfit:
-        raise SystemExit(f"error: no run of {Path(root, suite, 'bleu')} could be scored, for the reasons above.")
+    measure_each(suite, root, score_run)
 
 
 def score_run(folder: Path) -> str:
-    """Score a finished translation run, unless done before, and write its record; return what to tell the user.
+    """Score a finished translation run, unless done before, and write its record; return a line for the user.
 
     Raises:
-        FileNotFoundError: the run is not finished, or its checkpoint or its corpus is missing.
-        ValueError: its target language is not German, or its test sets make no pair.
+        FileNotFoundError: The run is not finished, or its checkpoint or its corpus is missing.
+        ValueError: Its checkpoint belongs to another model, or its corpus is not as configured.
     """
-    started, key = datetime.now(UTC), scoring_key(folder)
-    if not (folder / "result.json").exists():
-        raise FileNotFoundError(f"this run is not finished: run `make bleu SUITE={key.suite}`.")
-    trained = read_result(folder)
+    started, (run, training) = datetime.now(UTC), finished_run(folder)
+    command = f"make contrastive SUITE={run.suite}"
+    key = replace(run, experiment="long-range", task=f"contrastive-{run.task}", command=command)
     module, data, _ = load_module(folder)
-    pairs = contrast_pairs(data)
-    config = {
-        "trained": [trained["config_hash"], trained["finished"]],  # the same configuration may be trained again
-        "pairs": config_hash({"pairs": pairs}),
-        "precision": PRECISION,
-    }
+    try:
+        pairs = contrast_pairs(data)
+    except ValueError as error:  # of another target language, for example: nothing to score, and nothing wrong
+        return f"skipped {folder}: {error}"
+    config = {"trained": training, "pairs": config_hash({"pairs": pairs}), "precision": PRECISION}
     if is_finished(key.folder, config_hash(config)):
         return f"finished already: {key.folder}"
     scored = score_pairs(module.network.float(), data, pairs)
@@ -128,14 +113,6 @@ def score_run(folder: Path) -> str:
     }
     write_result(key, config, rows, held_equal, {}, provenance(started))
     return f"{key.folder}: {rows[0].value:.3f} of {len(pairs)} pairs"
-
-
-def scoring_key(folder: Path) -> RunKey:
-    """Names the scoring of a translation run's model."""
-    suite, _, task, model, variant, seed = folder.parts[-6:]
-    root, number = str(folder.parents[5]), int(seed.removeprefix("seed"))
-    command = f"make contrastive SUITE={suite}"
-    return RunKey(suite, "long-range", f"contrastive-{task}", model, variant, number, root, command)
 
 
 def score_pairs(network: Network, data: TranslationData, pairs: Sequence[ContrastPair]) -> list[Scored]:
@@ -199,7 +176,7 @@ def bin_of(value: int, lows: Sequence[int]) -> int:
 
 
 def as_row(scored: Scored) -> dict[str, str | int | float]:
-    """A pair for reading."""
+    """A pair as a line of pairs.jsonl."""
     pair = scored.pair
     return {
         "id": pair.id,

@@ -2,9 +2,12 @@
 
 import json
 import time
+from collections.abc import Callable, Sequence
 from typing import Any
 
+import torch
 from lightning.pytorch.callbacks import Callback
+from torch import Tensor
 
 from datamodules import TranslationData
 from experiments.record.keys import Measurement, RunKey
@@ -14,10 +17,14 @@ from experiments.training.decode import Translation, bleu, translate_split
 from experiments.training.trained_run import Trained
 from experiments.translation.scoring import score_translations, signatures
 from models import Seq2SeqModule
+from models.network import Network
 from models.search import Decoding, attention_maps, search
 
 ATTENTION_SENTENCES = 4  # per run, from the first test set
 MAPPED = 256  # source tokens of the longest sentence that is mapped: maps grow with the square
+
+# (network, source (S,), target token ids, decoding) -> weights by the name of their map
+Maps = Callable[[Network, Tensor, list[int], Decoding], dict[str, Tensor]]
 
 
 def callbacks(data: TranslationData, decoding: Decoding, validation_sentences: int) -> list[Callback]:
@@ -32,7 +39,8 @@ def evaluate_run(run: Trained[TranslationData]) -> list[Measurement]:
     run.use(run.checkpoint["state_dict"])
     for test_set in data.test_sets:
         rows += _evaluate_test_set(run.key, test_set, run.module, data, decoding)
-    write_atomically(run.key.folder / "attention.json", _attention_json(run.module, data, decoding))
+    maps = attention_records(run.module.network, data, decoding, ATTENTION_SENTENCES, attention_maps, decimals=4)
+    write_atomically(run.key.folder / "attention.json", json.dumps(maps, ensure_ascii=False))
     held_equal = {
         "data order seed": data.seed,
         "tokens per batch": data.max_tokens,
@@ -97,24 +105,35 @@ def _row(translation: Translation, source: str, reference: str) -> dict[str, Any
     }
 
 
-def _attention_json(module: Seq2SeqModule, data: TranslationData, decoding: Decoding) -> str:
-    """Attention of the best hypothesis for a few sentences, evenly spaced by length."""
+@torch.no_grad()
+def attention_records(
+    network: Network, data: TranslationData, decoding: Decoding, wanted: int, maps: Maps, decimals: int
+) -> list[dict[str, Any]]:
+    """Attention of the best hypotheses of up to `wanted` sentences of the first test set."""
     test_set = data.test_sets[0]
     examples = data.examples(test_set)
-    by_length = sorted(range(len(examples)), key=lambda i: (len(examples[i].source), i))
-    chosen = [by_length[len(by_length) * (2 * i + 1) // (2 * ATTENTION_SENTENCES)] for i in range(ATTENTION_SENTENCES)]
+    device = next(network.parameters()).device
     records = []
-    for i in (i for i in chosen if len(examples[i].source) <= MAPPED):
-        source = examples[i].source.to(module.device)
-        hypothesis = search(module.network, source.unsqueeze(0), decoding)[0][0]
-        maps = attention_maps(module.network, source, hypothesis.tokens, decoding)
+    for i in evenly_spaced([len(source) for source in examples.sources], wanted):
+        if len(examples[i].source) > MAPPED:
+            continue
+        source = examples[i].source.to(device)
+        tokens = search(network, source.unsqueeze(0), decoding)[0][0].tokens
+        found = maps(network, source, tokens, decoding)
         records.append(
             {
                 "test_set": test_set,
                 "id": i,
                 "source_tokens": data.source_tokenizer.pieces(source.tolist()),
-                "target_tokens": [*data.target_tokenizer.pieces(hypothesis.tokens), "</s>"],
-                "maps": {name: weights.cpu().numpy().round(4).tolist() for name, weights in maps.items()},
+                "target_tokens": [*data.target_tokenizer.pieces(tokens), "</s>"],
+                "maps": {name: weights.cpu().numpy().round(decimals).tolist() for name, weights in found.items()},
             }
         )
-    return json.dumps(records, ensure_ascii=False)
+    return records
+
+
+def evenly_spaced(lengths: Sequence[int], wanted: int) -> list[int]:
+    """Numbers of `wanted` sentences evenly spaced by length, ties by number: the data decide, not the model."""
+    by_length = sorted(range(len(lengths)), key=lambda i: (lengths[i], i))
+    middles = (len(by_length) * (2 * k + 1) // (2 * wanted) for k in range(wanted))
+    return [by_length[middle] for middle in dict.fromkeys(middles)]

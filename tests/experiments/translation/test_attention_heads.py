@@ -3,7 +3,6 @@
 import json
 import math
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -14,12 +13,11 @@ from sacrebleu.tokenizers.tokenizer_13a import Tokenizer13a
 from torch import Tensor
 
 from experiments.run import load_module
-from experiments.tracking.logger import decide_mode
 from experiments.translation import attention_heads as inspection
-from experiments.translation.attention_heads import chosen_by_length, head_values, inspection_key, main, near_diagonal
-from tests.support.tiny_runs import SIZES, read_json, read_lines, tiny_run
+from experiments.translation.attention_heads import head_values, main, near_diagonal
+from tests.experiments.translation.conftest import MODELS
+from tests.support.tiny_runs import SIZES, read_json, read_lines
 
-MODELS = ("lstm", "transformer")
 SELF = {"head_previous": -1, "head_same": 0, "head_next": 1}
 
 
@@ -75,7 +73,7 @@ def by_loops(kind: str, rows: list[list[float]]) -> dict[str, list[float]]:
     return found
 
 
-def test_heads_that_do_one_thing() -> None:
+def test_heads_with_one_pattern() -> None:
     """Weight 1 on the token before, on the token itself and on the token after."""
     n = 5
     before, same, after = torch.zeros(n, n), torch.eye(n), torch.zeros(n, n)
@@ -103,29 +101,13 @@ def test_the_diagonal_leads_from_first_to_first_and_last_to_last() -> None:
     assert near_diagonal(1, 3).tolist() == [[True, True, False]]
 
 
-def test_sentences_are_chosen_by_length_alone() -> None:
-    assert chosen_by_length([9, 1, 5, 5, 3, 7], 3) == [4, 3, 0]  # of 1 3 5 5 7 9
-    assert chosen_by_length([4] * 12, 6) == [1, 3, 5, 7, 9, 11]
-    assert chosen_by_length([2, 1], 6) == [1, 0]
-
-
 @pytest.fixture(scope="module")
-def trained(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """Root of a store with a finished run of two models."""
+def inspected(trained: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The root of a copy of the store, inspected: to be read alone."""
     root = tmp_path_factory.mktemp("inspected")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("WANDB_MODE", "disabled")
-        decide_mode.cache_clear()
-        for model in MODELS:
-            tiny_run(root, model=model)
-        yield root
-    decide_mode.cache_clear()
-
-
-@pytest.fixture(scope="module")
-def inspected(trained: Path) -> Path:
-    main("tiny", str(trained / "runs"))
-    return trained
+    shutil.copytree(trained, root, dirs_exist_ok=True)
+    main("tiny", str(root / "runs"))
+    return root
 
 
 def run_folder(root: Path, model: str) -> Path:
@@ -226,38 +208,12 @@ def test_a_retrained_model_is_inspected_again(
     assert f"{kept(inspected, 'lstm')}: 0 attention heads, " in capsys.readouterr().out
 
 
-@pytest.mark.parametrize(
-    ("lacking", "sentence"),
-    [
-        ("result.json", "this run is not finished: run `make bleu SUITE=tiny`."),
-        ("checkpoints/best.ckpt", "best.ckpt is not there: train this run first."),
-        ("hypotheses/unseen.jsonl", "delete RUN/result.json and train this run again."),
-    ],
-)
-def test_what_cannot_be_inspected_is_said_and_the_others_are(
-    trained: Path, tmp_path: Path, lacking: str, sentence: str, capsys: pytest.CaptureFixture[str]
-) -> None:
-    shutil.copytree(trained / "runs", tmp_path / "runs")
-    shutil.rmtree(tmp_path / "runs" / "tiny" / "inspection", ignore_errors=True)
-    folder = run_folder(tmp_path, "lstm")
-    (folder / lacking).unlink()
-    main("tiny", str(tmp_path / "runs"))
+def test_a_run_without_its_hypotheses_is_skipped(store: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = run_folder(store, "lstm")
+    (folder / "hypotheses" / "unseen.jsonl").unlink()
+    main("tiny", str(store / "runs"))
     said = capsys.readouterr()
     assert said.err.startswith(f"skipped {folder}: ")
-    assert said.err.strip().endswith(sentence.replace("RUN", str(folder)))
-    assert said.err.count("\n") == 1
-    assert f"{kept(tmp_path, 'transformer')}: " in said.out
-    assert not kept(tmp_path, "lstm").exists()
-
-
-def test_nothing_that_could_be_inspected(tmp_path: Path) -> None:
-    with pytest.raises(SystemExit, match=r"no translation run under .*runs/tiny: run `make bleu SUITE=tiny` first"):
-        main("tiny", str(tmp_path / "runs"))
-    run_folder(tmp_path, "lstm").mkdir(parents=True)
-    with pytest.raises(SystemExit, match=r"no run of .*runs/tiny/bleu could be inspected, for the reasons above"):
-        main("tiny", str(tmp_path / "runs"))
-
-
-def test_the_key_follows_the_run(tmp_path: Path) -> None:
-    key = inspection_key(run_folder(tmp_path, "transformer"))
-    assert key.folder == kept(tmp_path, "transformer")
+    assert said.err.endswith(f"delete {folder}/result.json and train this run again.\n")
+    assert f"{kept(store, 'transformer')}: " in said.out
+    assert not kept(store, "lstm").exists()

@@ -24,7 +24,7 @@ from experiments.translation.contrastive import (
     measurements,
 )
 from models.network import Network
-from tests.support.tiny_runs import read_json, read_lines, tiny_run
+from tests.support.tiny_runs import read_json, read_lines
 from tests.support.toy_networks import BOS, ONE_OF_EACH, TARGET_VOCABULARY, Chain, build
 
 SENTENCES = [
@@ -96,7 +96,7 @@ def scored(distance: int, attractors: int | None, reference: LogProb, contrast: 
         (LogProb(-4.0, 5), LogProb(-4.0, 4), False, True),
     ],
 )
-def test_what_is_right(reference: LogProb, contrast: LogProb, right: bool, right_by_mean: bool) -> None:
+def test_right_and_wrong(reference: LogProb, contrast: LogProb, right: bool, right_by_mean: bool) -> None:
     found = scored(0, None, reference, contrast)
     assert (found.right, found.right_by_mean) == (right, right_by_mean)
 
@@ -138,29 +138,18 @@ CAPTIONS = ["Ein Mann mit Hut steht dort.", "Zwei Frauen sitzen auf einer Bank."
 
 
 def write_captions(root: Path, captions: list[str]) -> None:
-    """In the place of the sentences that a tiny run was tested on."""
+    """Put captions in the place of the sentences that a tiny run was tested on."""
     for split, lines in (("seen", captions[:2]), ("unseen", captions[2:])):
         (root / "corpus" / f"{split}.de").write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
         (root / "corpus" / f"{split}.en").write_text("a man .\n" * len(lines), encoding="utf-8")
 
 
-@pytest.fixture(scope="module")
-def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Root of a store with one finished translation run."""
-    root = tmp_path_factory.mktemp("trained")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("WANDB_MODE", "disabled")
-        tiny_run(root)
-    write_captions(root, CAPTIONS)
-    return root
-
-
 @pytest.fixture
-def store(trained: Path) -> Path:
-    """The same store, not scored yet."""
-    write_captions(trained, CAPTIONS)
-    shutil.rmtree(trained / "runs" / "tiny" / "long-range", ignore_errors=True)
-    return trained
+def captioned(store: Path) -> Path:
+    """A store with one trained model, tested on captions."""
+    shutil.rmtree(store / "runs" / "tiny" / "bleu" / "files-en-de" / "transformer")
+    write_captions(store, CAPTIONS)
+    return store
 
 
 def run_folder(root: Path) -> Path:
@@ -175,9 +164,10 @@ def score(root: Path) -> None:
     main("tiny", str(root / "runs"))
 
 
-def test_the_record(store: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    score(store)
-    record = read_json(scoring_folder(store) / "result.json")
+def test_the_record_its_rows_and_when_they_are_made_again(captioned: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    score(captioned)
+    path = scoring_folder(captioned) / "result.json"
+    record = read_json(path)
     key = [record[name] for name in ("suite", "experiment", "task", "model", "variant", "seed")]
     assert key == ["tiny", "long-range", "contrastive-files-en-de", "lstm", "base", 0]
     assert record["command"] == "make contrastive SUITE=tiny"
@@ -185,99 +175,46 @@ def test_the_record(store: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert record["started"] <= record["finished"]
     counted = {(m["x_name"], m["x"]): m["n"] for m in record["measurements"] if m["metric"] == "contrastive_accuracy"}
     assert counted == {("all", "all"): 3, ("distance", 0): 2, ("distance", 2): 1}
-    assert f"{scoring_folder(store)}: " in capsys.readouterr().out
+    assert f"{scoring_folder(captioned)}: " in capsys.readouterr().out
 
-
-def test_rows_agree_with_the_record(store: Path) -> None:
-    score(store)
-    rows = read_lines(scoring_folder(store) / "pairs.jsonl")
+    rows = read_lines(scoring_folder(captioned) / "pairs.jsonl")
     assert [row["id"] for row in rows] == ["seen 0", "seen 1", "unseen 1"]
     assert rows[0]["contrast"] == "Ein Mann mit Hut stehen dort."
     assert all(row["log_prob_reference"] < 0 and row["log_prob_contrast"] < 0 for row in rows)
     share = sum(row["log_prob_reference"] > row["log_prob_contrast"] for row in rows) / 3
-    assert read_json(scoring_folder(store) / "result.json")["measurements"][0]["value"] == share
+    assert record["measurements"][0]["value"] == share
 
+    before = path.stat().st_mtime_ns
+    score(captioned)
+    assert capsys.readouterr().out.strip() == f"finished already: {scoring_folder(captioned)}"
+    assert path.stat().st_mtime_ns == before
 
-def test_a_second_call_skips(store: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    score(store)
-    before = (scoring_folder(store) / "result.json").stat().st_mtime_ns
-    capsys.readouterr()
-    score(store)
-    assert capsys.readouterr().out.strip() == f"finished already: {scoring_folder(store)}"
-    assert (scoring_folder(store) / "result.json").stat().st_mtime_ns == before
+    for name in ("config_hash", "finished"):  # trained again
+        trained = run_folder(captioned) / "result.json"
+        trained.write_text(json.dumps(read_json(trained) | {name: "another"}))
+        score(captioned)
+        assert "finished already" not in capsys.readouterr().out
 
-
-@pytest.mark.parametrize("changed", ["config_hash", "finished"])
-def test_a_retrained_model_is_scored_again(
-    store: Path, changed: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    score(store)
-    record = run_folder(store) / "result.json"
-    original = record.read_text()
-    record.write_text(json.dumps(read_json(record) | {changed: "another"}))
-    score(store)
-    record.write_text(original)
+    write_captions(captioned, ["Ein Mann geht.", *CAPTIONS[1:]])  # other pairs
+    score(captioned)
     assert "finished already" not in capsys.readouterr().out
+    assert read_lines(scoring_folder(captioned) / "pairs.jsonl")[0]["reference"] == "Ein Mann geht."
 
 
-def test_other_pairs_are_scored_again(store: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    score(store)
-    write_captions(store, ["Ein Mann geht.", *CAPTIONS[1:]])
-    score(store)
-    assert "finished already" not in capsys.readouterr().out
-    assert read_lines(scoring_folder(store) / "pairs.jsonl")[0]["reference"] == "Ein Mann geht."
-
-
-@pytest.mark.parametrize(
-    ("lacking", "sentence"),
-    [
-        ("result.json", "this run is not finished: run `make bleu SUITE=tiny`."),
-        ("checkpoints/best.ckpt", "best.ckpt is not there: train this run first."),
-    ],
-)
-def test_what_cannot_be_scored_is_said(
-    store: Path, lacking: str, sentence: str, capsys: pytest.CaptureFixture[str]
+def test_a_model_into_another_language_is_skipped_without_a_complaint(
+    captioned: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    path = run_folder(store) / lacking
-    hidden = path.rename(path.with_suffix(".hidden"))
-    with pytest.raises(SystemExit, match=r"error: no run of .* could be scored"):
-        score(store)
-    hidden.rename(path)
-    said = capsys.readouterr().err.strip()
-    assert said.startswith(f"skipped {run_folder(store)}: ")
-    assert said.endswith(sentence)
-    assert "\n" not in said
-
-
-def test_one_run_that_cannot_be_scored_does_not_stop_the_others(
-    store: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    unfinished = run_folder(store).parent / "seed1"
-    unfinished.mkdir()
-    score(store)
-    unfinished.rmdir()
-    said = capsys.readouterr()
-    assert said.err.strip() == f"skipped {unfinished}: this run is not finished: run `make bleu SUITE=tiny`."
-    assert "of 3 pairs" in said.out
-
-
-def test_a_model_into_another_language_is_skipped(store: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    path = run_folder(store) / "config.yaml"
-    original = path.read_text()
-    config = yaml.safe_load(original)
+    path = run_folder(captioned) / "config.yaml"
+    config = yaml.safe_load(path.read_text())
     config["data"]["init_args"]["corpus"]["target_language"] = "fr"
     path.write_text(yaml.safe_dump(config))
-    score(store)
-    path.write_text(original)
-    assert "target_language is 'fr', but contrast pairs are made of German references" in capsys.readouterr().out
+    score(captioned)
+    said = capsys.readouterr()
+    assert "target_language is 'fr', but contrast pairs are made of German references" in said.out
+    assert said.err == ""
 
 
-def test_a_suite_without_runs(tmp_path: Path) -> None:
-    with pytest.raises(SystemExit, match=r"no translation run under .*runs/tiny: run `make bleu SUITE=tiny` first"):
-        score(tmp_path)
-
-
-def test_where_translations_are_optional_their_absence_is_told_and_is_no_failure(
+def test_where_translations_are_optional_their_absence_is_no_failure(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     main("tiny", optional=True, root=str(tmp_path))

@@ -1,26 +1,20 @@
 import math
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import torch
 
 from experiments.run import load_module
-from experiments.tracking.logger import decide_mode
 from experiments.training.decode import bleu, translate_split
-from experiments.translation.experiment import ATTENTION_SENTENCES
-from tests.support.tiny_runs import read_json, read_lines, tiny_run
+from experiments.translation.experiment import ATTENTION_SENTENCES, evenly_spaced
+from tests.support.tiny_runs import read_json, read_lines
 
 CPU = torch.device("cpu")
 
 
-@pytest.fixture(scope="module", params=["lstm", "transformer"])
-def folder(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("WANDB_MODE", "disabled")
-        decide_mode.cache_clear()
-        yield tiny_run(tmp_path_factory.mktemp("evaluate"), model=request.param)
-    decide_mode.cache_clear()
+@pytest.fixture(params=["lstm", "transformer"])
+def folder(request: pytest.FixtureRequest, trained: Path) -> Path:
+    return trained / "runs" / "tiny" / "bleu" / "files-en-de" / str(request.param) / "base" / "seed0"
 
 
 def measured(folder: Path, metric: str, x: str | None = None) -> float:
@@ -84,15 +78,21 @@ def test_attention_has_a_row_for_each_target_token_and_sums_to_1(folder: Path) -
                     assert sum(row) == pytest.approx(1, abs=1e-3)
 
 
-def test_what_was_held_equal_is_told(folder: Path) -> None:
-    told = read_json(folder / "result.json")["held_equal"]
-    assert told["steps"] == 6
-    assert told["tokens per batch"] == 60
-    assert told["precision"] == "32-true"
-    assert told["weight averaging"] == "exponential, decay 0.98"
-    assert told["beam size"] == 2
-    assert told["checkpoint chosen by"] == "val/bleu"
-    assert all(isinstance(value, str | int | float) for value in told.values())
+def test_sentences_are_chosen_by_length_alone() -> None:
+    assert evenly_spaced([9, 1, 5, 5, 3, 7], 3) == [4, 3, 0]  # of 1 3 5 5 7 9
+    assert evenly_spaced([4] * 12, 6) == [1, 3, 5, 7, 9, 11]
+    assert evenly_spaced([2, 1], 6) == [1, 0]
+
+
+def test_settings_that_are_equal_for_all_models_are_recorded(folder: Path) -> None:
+    recorded = read_json(folder / "result.json")["held_equal"]
+    assert recorded["steps"] == 6
+    assert recorded["tokens per batch"] == 60
+    assert recorded["precision"] == "32-true"
+    assert recorded["weight averaging"] == "exponential, decay 0.98"
+    assert recorded["beam size"] == 2
+    assert recorded["checkpoint chosen by"] == "val/bleu"
+    assert all(isinstance(value, str | int | float) for value in recorded.values())
 
 
 def test_scores_are_log_probabilities_after_the_length_penalty(folder: Path) -> None:

@@ -1,5 +1,4 @@
 import re
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -7,25 +6,15 @@ import torch
 
 from datamodules.batch import EOS
 from experiments.run import load_module
-from experiments.tracking.logger import decide_mode
 from experiments.translation.translate import find_runs, main
 from models.search import search
-from tests.support.tiny_runs import tiny_run
 
 TEXT = "The old man sees a dog."
 
 
-@pytest.fixture(scope="module")
-def root(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """A run store with a run of two models."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("WANDB_MODE", "disabled")
-        decide_mode.cache_clear()
-        folder = tmp_path_factory.mktemp("translate")
-        for model in ("lstm", "transformer"):
-            tiny_run(folder, model=model)
-        yield folder / "runs"
-    decide_mode.cache_clear()
+@pytest.fixture
+def root(trained: Path) -> Path:
+    return trained / "runs"
 
 
 def refused(text: str, root: Path, **arguments: str | int) -> str:
@@ -75,22 +64,16 @@ def test_a_store_without_runs_is_one_sentence(tmp_path: Path) -> None:
 
 
 def test_only_finished_runs_are_found_and_full_ones_first(tmp_path: Path) -> None:
-    for suite, name in (("quick", "result.json"), ("full", "failure.json"), ("smoke", "result.json")):
-        folder = tmp_path / suite / "bleu" / "embedded-en-de" / "lstm" / "base" / "seed0"
-        folder.mkdir(parents=True)
+    def made(suite: str, name: str, seed: str = "seed0") -> Path:
+        folder = tmp_path / suite / "bleu" / "embedded-en-de" / "lstm" / "base" / seed
+        folder.mkdir(parents=True, exist_ok=True)
         (folder / name).write_text("{}")
-    quick, full = (
-        tmp_path / suite / "bleu" / "embedded-en-de" / "lstm" / "base" / "seed0" for suite in ("quick", "full")
-    )
+        return folder
+
+    quick, full = made("quick", "result.json"), made("full", "failure.json")
+    made("smoke", "result.json")
+    made("quick", "result.json", "until-20260101-000000-seed0")  # of an earlier configuration
     assert find_runs(tmp_path, "") == [quick]
-    (full / "result.json").write_text("{}")
+    made("full", "result.json")
     assert find_runs(tmp_path, "") == [full]
     assert find_runs(tmp_path, "quick") == [quick]
-
-
-def test_runs_that_were_moved_aside_are_not_asked(tmp_path: Path) -> None:
-    base = tmp_path / "quick" / "bleu" / "embedded-en-de" / "lstm" / "base"
-    for name in ("seed0", "until-20260101-000000-seed0"):
-        (base / name).mkdir(parents=True)
-        (base / name / "result.json").write_text("{}")
-    assert find_runs(tmp_path, "") == [base / "seed0"]

@@ -1,0 +1,33 @@
+"""One run store with a finished translation run of two models, for all that reads such runs."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from experiments.tracking.logger import decide_mode
+from tests.support.tiny_runs import tiny_run
+
+MODELS = ("lstm", "transformer")
+
+
+@pytest.fixture(scope="session")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Its root, with folders `runs` and `corpus`: to be read alone."""
+    root = tmp_path_factory.mktemp("trained")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("WANDB_MODE", "disabled")
+        decide_mode.cache_clear()
+        for model in MODELS:
+            tiny_run(root, model=model)
+    decide_mode.cache_clear()
+    return root
+
+
+@pytest.fixture
+def store(trained: Path, tmp_path: Path) -> Path:
+    """The root of a copy that a test may change."""
+    shutil.copytree(trained, tmp_path, dirs_exist_ok=True)
+    for config in tmp_path.rglob("config.yaml"):
+        config.write_text(config.read_text(encoding="utf-8").replace(str(trained), str(tmp_path)), encoding="utf-8")
+    return tmp_path
