@@ -175,7 +175,7 @@ sweep: $(INSTALLED) ## Search the space of `make tune` by a W&B sweep instead: r
 
 ##@ Develop
 test: $(INSTALLED) ## The test suite (7 min on 2 cores)
-	@$(PY) -m pytest -q
+	@$(PY) -m pytest -q -n auto --maxprocesses 8 --dist worksteal
 
 test-slow: $(INSTALLED) ## The tests that take minutes each
 	@$(PY) -m pytest -q -m slow

@@ -8,6 +8,8 @@ import wandb
 from experiments.tracking.logger import decide_mode
 from tests.support.wandb_server import WandbServer, connected, without_login
 
+pytest_plugins = ["tests.support.processes"]
+
 
 @pytest.fixture(autouse=True, scope="session")
 def one_thread() -> Iterator[None]:

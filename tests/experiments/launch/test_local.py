@@ -209,7 +209,7 @@ def test_a_time_limit_that_is_none_is_refused(text: str, capsys: pytest.CaptureF
 SUITE = """
 import sys
 from pathlib import Path
-from experiments import launch
+from experiments.launch import local as launch
 from experiments.planning.grid import plan_bleu
 sys.executable = sys.argv[1]
 launch.run_all(list(plan_bleu("smoke", ["lstm"], [0], "", sys.argv[2], [])), launch.Limits())
