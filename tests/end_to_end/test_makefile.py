@@ -1,4 +1,4 @@
-"""make: its help, every target's recipe, and that failures are its own. Run in a copy that shares only the code."""
+"""make: its help, every target's recipe, its failures and its one question. Run in a copy that shares only the code."""
 
 import ast
 import os
@@ -16,20 +16,7 @@ MAKEFILE = (ROOT / "Makefile").read_text()
 # Read, not imported: importing them would bring torch.
 REPORT = (ROOT / "analysis" / "report.py").read_text()
 TARGETS = re.findall(r"^([a-z-]+):.*## ", MAKEFILE, re.MULTILINE)
-VARIABLES = {
-    "SUITE",
-    "TASKS",
-    "MODELS",
-    "SEEDS",
-    "DEVICES",
-    "JOBS",
-    "TIMEOUT",
-    "TRIALS",
-    "NODES",
-    "PRECISION",
-    "DATA_DIR",
-    "WANDB_MODE",
-}
+VARIABLES = set("SUITE TASKS MODELS SEEDS DEVICES JOBS TIMEOUT TRIALS NODES PRECISION DATA_DIR WANDB_MODE".split())
 SHARED = ("Makefile", "requirements.lock", "pyproject.toml", "analysis", "datamodules", "experiments", "models")
 
 
@@ -43,13 +30,13 @@ def checkout(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def make(checkout: Path, *words: str, answer: str = "") -> subprocess.CompletedProcess[str]:
-    """make as a user calls it, whatever make runs these tests."""
+def make(checkout: Path, *words: str, answer: str = "", **variables: str) -> subprocess.CompletedProcess[str]:
+    """make as a user calls it, whatever make runs these tests; `answer` is all of its standard input."""
     inherited = {n: v for n, v in os.environ.items() if not re.fullmatch(r"MAKE.*|MFLAGS|DATA_DIR|WANDB_MODE", n)}
     return subprocess.run(
         ["make", f"PY={sys.executable}", *words],
         cwd=checkout,
-        env={**inherited, "OMP_NUM_THREADS": "1", "WANDB_MODE": "disabled"},
+        env={**inherited, "OMP_NUM_THREADS": "1", "WANDB_MODE": "disabled", **variables},
         input=answer,
         capture_output=True,
         text=True,
@@ -65,26 +52,17 @@ def dry_run(checkout: Path, *words: str) -> str:
 def test_make_alone_prints_every_target_and_every_variable_with_its_value(checkout: Path) -> None:
     done = make(checkout)
     assert (done.returncode, done.stderr) == (0, "")
-    shown = dict(re.findall(r"^  ([a-z-]+) +(\S.*)$", done.stdout, re.MULTILINE))
-    assert list(shown) == TARGETS
+    assert list(dict(re.findall(r"^  ([a-z-]+) +(\S.*)$", done.stdout, re.MULTILINE))) == TARGETS
     values = dict(re.findall(r"^  ([A-Z_]+) +(\S+) ", done.stdout, re.MULTILINE))
     assert set(values) >= VARIABLES
-    assert (values["SUITE"], values["DATA_DIR"], values["WANDB_MODE"], values["MODELS"]) == (
-        "quick",
-        "data",
-        "disabled",
-        "-",
-    )
+    assert [values[name] for name in ("SUITE", "DATA_DIR", "WANDB_MODE", "MODELS")] == ["quick", "data", "disabled", "-"]
+    assert "\x1b" not in done.stdout  # colours are for terminals
 
 
 def test_help_shows_values_given(checkout: Path) -> None:
     shown = make(checkout, "help", "SUITE=full", "SEEDS=0 1 2", "DEVICES=4").stdout
-    for name, value in {"SUITE": "full", "SEEDS": "0 1 2", "DEVICES": "4"}.items():
-        assert re.search(rf"^  {name} +{value} ", shown, re.MULTILINE), name
-
-
-def test_help_has_no_escape_codes_when_it_is_not_on_a_terminal(checkout: Path) -> None:
-    assert "\x1b" not in make(checkout).stdout
+    for line in ("SUITE +full", "SEEDS +0 1 2", "DEVICES +4"):
+        assert re.search(f"^  {line} ", shown, re.MULTILINE), line
 
 
 def test_every_target_is_phony_and_explained() -> None:
@@ -93,15 +71,15 @@ def test_every_target_is_phony_and_explained() -> None:
     assert set(phony[1].split()) == set(TARGETS)
 
 
-@pytest.mark.parametrize("target", TARGETS)
-def test_every_target_has_a_recipe_whose_modules_exist(target: str, checkout: Path) -> None:
-    printed = dry_run(checkout, target, "TEXT=a man")
-    assert "pip install" not in printed
-    for module in re.findall(r"python\S* -m (\S+)", printed):
-        ours = module.split(".")[0] in SHARED
-        place = ROOT / module.replace(".", "/")
-        runs = place.with_suffix(".py").exists() or (place / "__main__.py").exists()
-        assert runs if ours else find_spec(module), module
+def test_every_target_has_a_recipe_whose_modules_exist(checkout: Path) -> None:
+    for target in TARGETS:
+        printed = dry_run(checkout, target, "TEXT=a man")
+        assert "pip install" not in printed
+        for module in re.findall(r"python\S* -m (\S+)", printed):
+            ours = module.split(".")[0] in SHARED
+            place = ROOT / module.replace(".", "/")
+            runs = place.with_suffix(".py").exists() or (place / "__main__.py").exists()
+            assert runs if ours else find_spec(module), (target, module)
 
 
 def commands(printed: str) -> list[str]:
@@ -196,23 +174,82 @@ def test_a_report_or_a_translation_without_runs_says_what_to_do(checkout: Path) 
     assert "make bleu SUITE=quick" in one_sentence(make(checkout, "translate", "TEXT=a man"))
 
 
-@pytest.fixture
-def two_suites(checkout: Path) -> Path:
+# --- the one question, and text that is no program
+
+
+def suites_after(checkout: Path, suite: str, answer: str) -> tuple[str, list[str]]:
+    """What `make clean-runs` says, and which of two suites it leaves."""
     for name in ("smoke", "quick"):
-        (checkout / "runs" / name / "bleu").mkdir(parents=True)
-    return checkout
+        (checkout / "runs" / name / "bleu").mkdir(parents=True, exist_ok=True)
+    done = make(checkout, "clean-runs", f"SUITE={suite}", answer=answer)
+    assert (done.returncode != 0) == ("name one suite" in done.stdout)
+    return done.stdout, sorted(path.name for path in (checkout / "runs").iterdir())
 
 
-def test_runs_are_deleted_only_after_a_yes_and_only_the_suite_named(two_suites: Path) -> None:
-    assert make(two_suites, "clean-runs", "SUITE=smoke", answer="n\n").returncode == 0
-    assert (two_suites / "runs" / "smoke").exists()
-    assert "delete runs/smoke?" in make(two_suites, "clean-runs", "SUITE=smoke", answer="y\n").stdout
-    assert [path.name for path in (two_suites / "runs").iterdir()] == ["quick"]
+def test_runs_are_deleted_only_after_a_yes_and_only_the_suite_named(checkout: Path) -> None:
+    for answer in ("", "n\n"):
+        assert suites_after(checkout, "smoke", answer) == ("delete runs/smoke? [y/N] kept\n", ["quick", "smoke"])
+    assert suites_after(checkout, "smoke", "y\n") == ("delete runs/smoke? [y/N] ", ["quick"])
+    for suite in ("", "..", ".", "../elsewhere", "quick/bleu"):
+        said, left = suites_after(checkout, suite, "y\n")
+        assert ("name one suite" in said, left) == (True, ["quick", "smoke"]), suite
 
 
-@pytest.mark.parametrize("suite", ["", "..", ".", "../elsewhere", "quick/bleu"])
-def test_nothing_but_a_suite_is_deleted(suite: str, two_suites: Path) -> None:
-    done = make(two_suites, "clean-runs", f"SUITE={suite}", answer="y\n")
-    assert done.returncode != 0
-    assert "name one suite" in done.stdout
-    assert len(list((two_suites / "runs").iterdir())) == 2
+def test_only_deleting_asks() -> None:
+    lines = MAKEFILE.split("\n")
+    assert [line for line in lines if re.search(r"\bread \w+;", line)] == [line for line in lines if "[y/N]" in line]
+
+
+NOTHING_THERE = {
+    "analysis.report": ["--suite", "none"],
+    "analysis.compare.__main__": ["--a", "", "--b", ""],
+    "analysis.watch": ["--suite", "none"],
+    "analysis.dashboard.__main__": ["--suite", "none"],
+    "experiments.translation.translate": ["a dog"],
+    "experiments.translation.attention_heads": ["--suite", "none"],
+    "experiments.translation.contrastive": ["--suite", "none"],
+    "experiments.speed.cost.estimate": ["--suite", "none"],
+    "experiments.suite": ["bleu", "--suite", "none"],
+    "experiments.tuning.tune": ["--suite", "none"],
+    "experiments.speed": ["--suite", "none"],
+    "experiments.tuning.wandb_sweep": ["--suite", "quick"],
+    "experiments.tracking.sync": [],
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("module", NOTHING_THERE)
+def test_no_target_asks_anybody_anything(module: str, tmp_path: Path, nobody_logged_in: None) -> None:
+    """Standard input is a pipe that nobody writes to: who reads from it waits for ever."""
+    command = [sys.executable, "-m", module, *NOTHING_THERE[module]]
+    environment = {name: value for name, value in os.environ.items() if value or not name.startswith("WANDB")}
+    with subprocess.Popen(
+        command,
+        cwd=tmp_path,
+        env={**environment, "PYTHONPATH": str(ROOT)},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,  # no terminal to ask at either
+    ) as process:
+        assert process.stdin and process.stdout and process.stderr
+        ended = process.wait(120)
+        said, sentence = process.stdout.read(), process.stderr.read()
+    assert "Traceback" not in sentence
+    assert "\n" not in sentence.strip()
+    assert (said or sentence, ended) != ("", 0)
+
+
+TEXT = 'It costs $5 `touch owned` $(touch owned) $(shell touch owned) "it\'s"; touch owned & %s $$HOME \\ #'
+
+
+def test_a_text_to_translate_is_no_program(checkout: Path) -> None:
+    """The recipe of `make translate` with a program in place of Python that shows what it was given."""
+    show = checkout / "show"
+    show.write_text("#!/bin/sh\nfor word; do printf '%s|' \"$word\"; done\n")
+    show.chmod(0o755)
+    for words, variables in (([f"TEXT={TEXT}"], {}), ([], {"TEXT": TEXT})):
+        done = make(checkout, "translate", f"PY={show}", *words, **variables)
+        assert done.stdout == f"-m|experiments.translation.translate|{TEXT}|", done.stderr
+        assert not (checkout / "owned").exists()

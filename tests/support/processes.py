@@ -13,7 +13,7 @@ import pytest
 
 PROC = Path("/proc")  # elsewhere than on Linux nothing is found
 MARK = f"TESTS_OF_PROCESS={uuid4()}"  # in the environment of all that these tests start
-GRACE = 5.0  # seconds for processes that are about to end
+GRACE = 20.0  # seconds for processes that are about to end
 SHARED = ("multiprocessing.resource_tracker", "multiprocessing.forkserver")  # one for all tests of a process
 
 

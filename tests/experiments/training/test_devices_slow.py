@@ -19,7 +19,7 @@ from tests.support.tiny_runs import VALIDATE_EVERY, read_json, tiny_arguments
 from tests.support.wandb_server import WandbServer
 
 pytestmark = pytest.mark.slow
-FAULTY = ROOT / "tests" / "faulty_run.py"
+FAULTY = ROOT / "tests" / "support" / "faulty_run.py"
 
 
 @pytest.fixture(autouse=True)
