@@ -21,8 +21,8 @@ from rich.console import Console
 from analysis import report
 from analysis.compare import __main__ as compare
 from analysis.watch import view
+from datamodules import subword_tokenizer as subwords
 from datamodules import text_files
-from datamodules import tokenizer as tokenizers
 from datamodules.batch import BOS, EOS, PAD, UNK
 from datamodules.subword_tokenizer import SentencePieceTokenizer, train_sentencepiece
 from datamodules.tokenizer import Tokenizer, TokenizerSettings
@@ -75,7 +75,7 @@ def every_tokenizer() -> dict[str, Tokenizer]:
     with pytest.MonkeyPatch.context() as patch:
         made: dict[str, Tokenizer] = {"bpe": SentencePieceTokenizer(train_sentencepiece(3 * LINES, "bpe", 420))}
         made["unigram"] = SentencePieceTokenizer(train_sentencepiece(3 * LINES, "unigram", 200))
-        patch.setattr(tokenizers, "BYTE_FALLBACK_FROM", 0)
+        patch.setattr(subwords, "BYTE_FALLBACK_FROM", 0)
         made["bpe with bytes"] = SentencePieceTokenizer(train_sentencepiece(3 * LINES, "bpe", 600))
     (made["word"],) = build_word_tokenizers([LINES], ["en"], TokenizerSettings("word", 500, min_frequency=1))
     return made

@@ -10,7 +10,7 @@ import pytest
 from experiments.run import build_parser
 from tests.support.readme import ROOT
 
-SCRIPT = ROOT / "experiments" / "cluster" / "slurm.sh"
+SCRIPT = ROOT / "experiments" / "launch" / "slurm.sh"
 JOB = {"SLURM_JOB_ID": "7", "SLURM_NTASKS_PER_NODE": "4", "SLURM_NNODES": "2", "SLURM_CPUS_PER_TASK": "8"}
 
 
