@@ -106,8 +106,7 @@ def long_range(store: Store) -> list[Question]:
         found = axes(store, task, metric)
         if not found:
             continue
-        axis, known = main_axis(found), controls(store, task)
-        axis = axis.only([system for system in axis.curves if system.variant == "base"])
+        axis, known = main_axis(found).bases, controls(store, task)
         inside = [point.x for point in axis.points if point.trained is not False]
         for x, beyond in [(max(inside, default=None), ""), (max(axis.beyond, default=None), ", beyond training")]:
             if x is None:

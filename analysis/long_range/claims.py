@@ -103,7 +103,8 @@ def parts(evidence: Evidence, tasks: Sequence[str]) -> list[Claim]:
     """What the parts of the Transformer are for: with each against without it, on every task that was run both ways."""
     shuffled = "Without positions, “dog bites man” equals “man bites dog”"
     softmax = "1/√d keeps the softmax from saturating (random queries and keys)"
-    both_ways = [task for task in tasks if without_part(evidence, task, "none") and was_shuffled(evidence, task)]
+    measured = [task for task in tasks if len(rows_of(evidence.store, task, rules.SHUFFLED))]
+    both_ways = [task for task in measured if without_part(evidence, task, "none")]
     rule, source = rules.shuffling(evidence), f"{VASWANI}, section 3.5"
     rows = [about(evidence, shuffled, source, rule, next(iter(both_ways), ""), group=POSITIONS)]
     for part in PARTS:
@@ -148,10 +149,6 @@ def contrary(evidence: Evidence, tasks: Sequence[str]) -> list[Claim]:
         rule, text = rules.close_in_translation(evidence, task), f"{close} ({task or 'translation'})"
         rows.append(about(evidence, text, tang, rule, task, "distance", metric="contrastive_accuracy"))
     return [replace(claim, contrary=True) for claim in rows]
-
-
-def was_shuffled(evidence: Evidence, task: str) -> bool:
-    return len(rows_of(evidence.store, task, "permutation_difference")) > 0
 
 
 def without_part(evidence: Evidence, task: str, pattern: str) -> list[System]:

@@ -1,12 +1,12 @@
 """What the long-range runs measured: accuracy along the axes of a task, controls, chance, and how far 0.9 is held."""
 
 import math
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import cache
 from itertools import pairwise
 from numbers import Real
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -78,9 +78,12 @@ class Axis:
         """The x that no training example had."""
         return sorted({point.x for point in self.points if point.trained is False})
 
-    def only(self, systems: Sequence[System]) -> "Axis":
-        curves = {system: self.curves[system] for system in systems if system in self.curves}
-        return Axis(self.task, self.name, self.metric, curves, self.chance)
+    def only(self, wanted: Callable[[System], bool]) -> "Axis":
+        return replace(self, curves={system: curve for system, curve in self.curves.items() if wanted(system)})
+
+    @property
+    def bases(self) -> "Axis":
+        return self.only(lambda system: system.variant == "base")
 
     def curve(self, system: System) -> Sequence[Point]:
         if system not in self.curves:
@@ -150,17 +153,29 @@ def systems_of(store: Store, task: str) -> list[System]:
     return ordered(run.system for run in store.finished(EXPERIMENT) if run.task == task)
 
 
-def rows_of(store: Store, task: str, metric: str) -> pd.DataFrame:
+def rows_of(store: Store, task: str, metric: str, system: System | None = None, **where: str) -> pd.DataFrame:
+    """The measurements of a metric on a task, of one system if given, where other columns have these values."""
     rows = store.measurements
-    return rows[(rows["experiment"] == EXPERIMENT) & (rows["task"] == task) & (rows["metric"] == metric)]
+    wanted = {"experiment": EXPERIMENT, "task": task, "metric": metric} | (system._asdict() if system else {}) | where
+    for column, value in wanted.items():
+        rows = rows[rows[column] == value]
+    return rows
 
 
 def by_seed(rows: pd.DataFrame) -> dict[int, float]:
     return {int(s): float(v) for s, v in sorted(zip(rows["seed"], rows["value"], strict=True))}
 
 
-def of_system(rows: pd.DataFrame, system: System) -> pd.DataFrame:
-    return rows[(rows["model"] == system.model) & (rows["variant"] == system.variant)]
+def share_of(rows: pd.DataFrame) -> Point:
+    """A share of test examples, at no particular x."""
+    seeds, n = by_seed(rows), int(rows["n"].min())
+    return Point(0, pooled(seeds.values(), [], n), seeds, n)
+
+
+def over_all(store: Store, task: str, metric: str = "contrastive_accuracy") -> dict[System, Point]:
+    """Contrastive accuracy over all pairs of a task, by system."""
+    rows = {system: rows_of(store, task, metric, system, x_name="all") for system in systems_of(store, task)}
+    return {system: share_of(mine) for system, mine in rows.items() if len(mine)}
 
 
 def axes(store: Store, task: str, metric: str = "token_accuracy") -> list[Axis]:
@@ -175,10 +190,9 @@ def axes(store: Store, task: str, metric: str = "token_accuracy") -> list[Axis]:
         curves: dict[System, list[Point]] = {}
         for key in sorted(values, key=lambda key: key[2]):
             seeds, n = values[key], int(min(sizes[key].values()))
-            among_seeds = spread(list(seeds.values()))
-            interval = pooled(list(seeds.values()), list(errors.get(key, {}).values()), n) if shares else among_seeds
+            shown = pooled(seeds.values(), errors.get(key, {}).values(), n) if shares else spread(seeds.values())
             flags = [bool(flag) for flag in trained.get(key, {}).values()]
-            point = Point(key[2], interval, seeds, n, flags[0] if flags else None)
+            point = Point(key[2], shown, seeds, n, flags[0] if flags else None)
             curves.setdefault(key[0], []).append(point)
         in_order = {system: curves[system] for system in ordered(curves)}
         found.append(Axis(task, name, metric, in_order, chance_lines(store, task, metric, name)))
@@ -195,16 +209,6 @@ def random_scores(store: Store, metric: str) -> dict[str, Sequence[Point]]:
         if found:
             return found
     return {}
-
-
-def one_answer(store: Store, task: str) -> bool:
-    """Whether an answer is one token, as far as numbers tell: exact match is the accuracy, in every run everywhere."""
-    exact, tokens = (cells(rows_of(store, task, metric)) for metric in ("exact_match", "token_accuracy"))
-    return bool(exact) and all(
-        key in tokens and math.isclose(value, tokens[key].get(seed, math.nan), abs_tol=1e-9)
-        for key, seeds in exact.items()
-        for seed, value in seeds.items()
-    )
 
 
 def main_axis(found: Sequence[Axis], vary: str = "") -> Axis:
@@ -255,19 +259,15 @@ def reach(points: Sequence[Point]) -> Reach:
 
 def controls(store: Store, task: str) -> dict[System, Control]:
     """The control of each system that recorded one."""
-    rows, steps = rows_of(store, task, "control_accuracy"), rows_of(store, task, "steps_to_0.99")
     found = {}
     for system in systems_of(store, task):
-        mine = of_system(rows, system)
-        if len(mine):
-            seeds = by_seed(mine)
-            interval = pooled(list(seeds.values()), [], int(mine["n"].min()))
-            found[system] = Control(shown_x(mine["x"].iloc[0]), interval, seeds, by_seed(of_system(steps, system)))
+        rows = rows_of(store, task, "control_accuracy", system)
+        if len(rows):
+            steps, setting = by_seed(rows_of(store, task, "steps_to_0.99", system)), rows["x"].iloc[0]
+            share = share_of(rows)
+            setting = f"{setting:g}" if isinstance(setting, float) else str(setting)
+            found[system] = Control(setting, share.interval, share.seeds, steps)
     return found
-
-
-def shown_x(x: Any) -> str:
-    return f"{x:g}" if isinstance(x, float) else str(x)
 
 
 class Evidence:
@@ -291,18 +291,6 @@ class Evidence:
         if not found:
             return ""
         return figure_name(metric, task, main_axis(found, vary).name, "transformer" if group else "", group)
-
-    def overall(self, task: str) -> dict[System, Point]:
-        """Contrastive accuracy over all pairs of a task, by system."""
-        rows = rows_of(self.store, task, "contrastive_accuracy")
-        rows = rows[rows["x_name"] == "all"]
-        found = {}
-        for system in systems_of(self.store, task):
-            mine = of_system(rows, system)
-            if len(mine):
-                seeds, n = by_seed(mine), int(mine["n"].min())
-                found[system] = Point(0, pooled(list(seeds.values()), [], n), seeds, n)
-        return found
 
     def require_mastered(self, task: str, *systems: System) -> None:
         """A model below 0.99 at the easiest setting was not trained enough for its failures to mean anything."""

@@ -5,11 +5,11 @@ from dataclasses import replace
 
 from analysis.long_range.evidence import (
     EXPERIMENT,
+    Axis,
     Point,
     axes,
     by_seed,
     numeric,
-    of_system,
     rows_of,
     systems_of,
     tasks_of,
@@ -23,46 +23,34 @@ from analysis.page.labels import NONE, Look, label
 from analysis.statistics.intervals import spread
 from analysis.store import Store, System
 
-Curves = dict[System, list[Point]]
-
 
 def build(store: Store, look: Look) -> list[Section]:
     blocks: list[Block] = []
     for task in tasks_of(store):
         found = [*gradients(store, look, task), *probe(store, look, task), *attention(store, look, task)]
-        if found:
-            blocks += [Heading(title(task)), *found]
-    rest = [*shuffling(store), *scaling(store)]
-    if not blocks and not rest:
-        present = any(run.experiment == EXPERIMENT for run in store.runs)
+        blocks += [Heading(title(task)), *found] if found else []
+    blocks += [*shuffling(store), *scaling(store)]
+    if not blocks and any(run.experiment == EXPERIMENT for run in store.runs):
         blocks = [Paragraph("No finished run measured gradients, probed a state or recorded attention on the answer.")]
-        return [Section("memory", "What carries the memory", blocks)] if present else []
-    return [Section("memory", "What carries the memory", [*blocks, *rest])]
+    return [Section("memory", "What carries the memory", blocks)] if blocks else []
+
+
+def base_axes(store: Store, task: str, metric: str) -> list[Axis]:
+    return [axis.bases for axis in axes(store, task, metric) if axis.bases.curves]
 
 
 def gradients(store: Store, look: Look, task: str) -> list[Block]:
     """Gradient norm by distance, relative to the nearest token of the same run, before and after training."""
     figures: list[Figure] = []
     cells: dict[System, dict[str, str]] = {}
-    for axis in axes(store, task, "gradient_reach"):
-        curves = {system: relative(points) for system, points in axis.curves.items() if system.variant == "base"}
-        curves = {system: points for system, points in curves.items() if points}
+    for axis in base_axes(store, task, "gradient_reach"):
+        curves = {system: found for system, points in axis.curves.items() if (found := relative(points))}
         if not curves:
             continue
         when = axis.name.partition(", ")[2]
-        figures.append(
-            by_x(
-                axis.figure,
-                f"Gradient reach, {when}",
-                look,
-                curves,
-                {},
-                "distance to the end of the source (tokens)",
-                "gradient norm, relative",
-                share=False,
-                log_y=True,
-            )
-        )
+        x_label, y_label = "distance to the end of the source (tokens)", "gradient norm, relative"
+        heading = f"Gradient reach, {when}"
+        figures.append(by_x(axis.figure, heading, look, curves, {}, x_label, y_label, share=False, log_y=True))
         for system, points in curves.items():
             cells.setdefault(system, {})[when] = f"{points[-1].value:.2g} at {points[-1].x:g}"
     if not figures:
@@ -70,14 +58,12 @@ def gradients(store: Store, look: Look, task: str) -> list[Block]:
     moments = list(dict.fromkeys(when for row in cells.values() for when in row))
     table = [[label(system), *(row.get(when, NONE) for when in moments)] for system, row in cells.items()]
     text = (
-        "How strongly the loss depends on a source token, by its distance to the end of the source, relative to the "
-        "nearest token; mean over seeds, bands from the lowest to the highest seed. A line that falls is a memory that "
-        "cannot be learned from: the loss does not reach the early tokens. A flat line is a direct connection."
+        "Dependence of the loss on a source token, by its distance to the end of the source, relative to the nearest "
+        "token; mean over seeds, bands from the lowest to the highest seed. Where a line falls, early tokens cannot be "
+        "learned from: the loss does not reach them. A flat line is a direct connection."
     )
-    return [
-        Figures(text, figures),
-        Table("Gradient norm at the farthest distance, relative to the nearest.", ["model", *moments], table),
-    ]
+    caption = "Gradient norm at the farthest distance, relative to the nearest."
+    return [Figures(text, figures), Table(caption, ["model", *moments], table)]
 
 
 def relative(points: Sequence[Point]) -> list[Point]:
@@ -87,32 +73,27 @@ def relative(points: Sequence[Point]) -> list[Point]:
     for point in points:
         ratios = {seed: value / first[seed] for seed, value in point.seeds.items() if first.get(seed) and value}
         if ratios:
-            found.append(Point(point.x, spread(list(ratios.values())), ratios, point.n))
+            found.append(Point(point.x, spread(ratios.values()), ratios, point.n))
     return found
 
 
 def probe(store: Store, look: Look, task: str) -> list[Block]:
-    """How much of the first noun a linear probe reads off the encoder's state, by words read since."""
-    figures = []
-    n = 0
-    for axis in axes(store, task, "probe_accuracy"):
-        only = axis.only([system for system in axis.curves if system.variant == "base"])
-        if only.curves:
-            chance = numeric(rows_of(store, task, "probe_chance"))
-            means = chance[chance["x_name"] == axis.name].groupby("x")["value"].mean()
-            lines = {"the most frequent noun": list(zip(map(float, means.index), map(float, means), strict=True))}
-            when = axis.name.partition(", ")[2]
-            lines = lines if len(means) else {}
-            n = max(point.n for point in only.points)
-            figures.append(
-                by_x(axis.figure, f"Probe, {when}", look, only.curves, lines, "words read", "probe accuracy")
-            )
-    if not figures:
+    """Accuracy of a linear probe for the first noun on the encoder's state, by words read since."""
+    measured = base_axes(store, task, "probe_accuracy")
+    if not measured:
         return []
+    figures = []
+    for axis in measured:
+        chance = numeric(rows_of(store, task, "probe_chance", x_name=axis.name)).groupby("x")["value"].mean()
+        lines = {"the most frequent noun": list(zip(map(float, chance.index), map(float, chance), strict=True))}
+        heading = f"Probe, {axis.name.partition(', ')[2]}"
+        levels = lines if len(chance) else {}
+        figures.append(by_x(axis.figure, heading, look, axis.curves, levels, "words read", "probe accuracy"))
     text = (
-        "Share of held-out sentences whose first noun a linear probe reads off the encoder's state, by the words read "
-        f"since; n = {n}, bands are 95 % intervals. A falling line is forgetting in the state itself, whatever the "
-        "decoder makes of it; before training it shows what the architecture keeps by default."
+        "Share of held-out sentences whose first noun a linear probe finds in the encoder's state, by the words read "
+        f"since; n = {max(point.n for point in measured[-1].points)}, bands are 95 % intervals. A falling line is "
+        "forgetting in the state itself, whatever the decoder makes of it; before training it shows what the "
+        "architecture keeps by default."
     )
     return [Figures(text, figures)]
 
@@ -120,13 +101,12 @@ def probe(store: Store, look: Look, task: str) -> list[Block]:
 def attention(store: Store, look: Look, task: str) -> list[Block]:
     """Mean attention of the best head to the source position that holds the answer."""
     measured = []
-    for axis in axes(store, task, "attention_on_answer"):
-        curves: Curves = {}
-        for system, points in axis.curves.items():
-            if system.variant == "base":
-                curves[system] = [Point(p.x, spread(list(p.seeds.values())), p.seeds, p.n, p.trained) for p in points]
-        if curves:
-            measured.append(replace(axis, curves=curves))
+    for axis in base_axes(store, task, "attention_on_answer"):
+        curves = {
+            system: [replace(point, interval=spread(point.seeds.values())) for point in points]
+            for system, points in axis.curves.items()
+        }
+        measured.append(replace(axis, curves=curves))
     figures = [
         by_x(
             axis.figure,
@@ -154,17 +134,16 @@ def shuffling(store: Store) -> list[Block]:
     """The largest change of an output probability when source tokens are shuffled."""
     rows = []
     for task in tasks_of(store):
-        measured = rows_of(store, task, "permutation_difference")
         for system in systems_of(store, task):
-            seeds = by_seed(of_system(measured, system))
+            seeds = by_seed(rows_of(store, task, "permutation_difference", system))
             if seeds:
                 each = ", ".join(f"{value:.2g} ({seed})" for seed, value in seeds.items())
-                rows.append([label(system), title(task), f"{spread(list(seeds.values())).value:.2g}", each])
+                rows.append([label(system), title(task), f"{spread(seeds.values()).value:.2g}", each])
     if not rows:
         return []
     caption = (
         "Largest change of an output probability when the source tokens are shuffled: near 0, word order is invisible "
-        "to the encoder. In brackets the seed."
+        "to the encoder. The seed is in brackets."
     )
     return [
         Heading("Shuffled sources"),

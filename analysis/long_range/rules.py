@@ -31,7 +31,7 @@ from analysis.long_range.evidence import (
     Evidence,
     Point,
     by_seed,
-    of_system,
+    over_all,
     random_scores,
     rows_of,
     systems_of,
@@ -48,6 +48,7 @@ FADED, KEPT = 0.01, 0.1  # gradient norm relative to that of the last source tok
 COPIED = Line(INTERVAL, BELOW, 0.5)  # exact match above which a model is said to copy
 SATURATED, EVEN = 0.5, 0.9  # entropy without scaling relative to that with it
 HEAD_SIZE = 64  # Vaswani et al. 2017
+SHUFFLED = "permutation_difference"
 INITIAL = "distance, at initialisation"  # the axis of gradients before training
 
 CONTROL = Power("the control accuracy of every model compared", AT_LEAST, MASTERED)
@@ -109,8 +110,7 @@ def beyond_gaps(evidence: Evidence, system: System) -> Rule:
 
 def gradient_fades(evidence: Evidence, system: System) -> Rule:
     def measure() -> Finding:
-        rows = of_system(rows_of(evidence.store, "recall", "gradient_reach"), system)
-        rows = rows[rows["x_name"] == INITIAL]
+        rows = rows_of(evidence.store, "recall", "gradient_reach", system, x_name=INITIAL)
         if not len(rows):
             raise NotRun(f"no gradient reach of the {label(system)} on recall")
         nearest, farthest = min(rows["x"]), max(rows["x"])
@@ -157,8 +157,8 @@ def shuffling(evidence: Evidence) -> Rule:
     def measure() -> Finding:
         changes: dict[str, list[float]] = {"none": [], "base": []}
         for task in tasks_of(evidence.store):  # pairs only: to some tasks, such as parity, order does not matter at all
-            rows = rows_of(evidence.store, task, "permutation_difference")
-            found = {variant: by_seed(of_system(rows, System("transformer", variant))).values() for variant in changes}
+            rows = {v: rows_of(evidence.store, task, SHUFFLED, System("transformer", v)) for v in changes}
+            found = {variant: by_seed(rows[variant]).values() for variant in changes}
             if all(found.values()):
                 for variant, values in found.items():
                     changes[variant] += values
@@ -276,12 +276,12 @@ def close_in_translation(evidence: Evidence, task: str) -> Rule:
     def measure() -> Finding:
         if not task:
             raise NotRun("no contrastive scoring of translations")
-        over_all = evidence.overall(task)
-        missing = [label(system) for system in (TRANSFORMER, ATTENTION) if system not in over_all]
+        found = over_all(evidence.store, task)
+        missing = [label(system) for system in (TRANSFORMER, ATTENTION) if system not in found]
         if missing:
             raise NotRun(f"{listing(missing)} on {task}")
-        transformer, attention = over_all[TRANSFORMER], over_all[ATTENTION]
-        reason = "; ".join(f"{label(s)}: {decimal(over_all[s].value, 3)}" for s in (TRANSFORMER, ATTENTION))
+        transformer, attention = found[TRANSFORMER], found[ATTENTION]
+        reason = "; ".join(f"{label(s)}: {decimal(found[s].value, 3)}" for s in (TRANSFORMER, ATTENTION))
         return Finding(f"{reason}; {whole(transformer.n)} pairs", change(transformer, attention))
 
     effect = "accuracy of the Transformer minus that of the LSTM + attention over all pairs"

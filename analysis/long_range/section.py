@@ -1,7 +1,9 @@
 """Long range: one section of the page for each task, from the question to curves, tables, controls and verdicts."""
 
+import math
 import re
 from collections.abc import Sequence
+from functools import partial
 
 from analysis.claims.ledger import drawn_in, verdict_table
 from analysis.claims.verdict import CONTRADICTED, NOT_DECIDED, SUPPORTED, Verdicts
@@ -13,8 +15,9 @@ from analysis.long_range.evidence import (
     Axis,
     Control,
     axes,
+    cells,
     controls,
-    one_answer,
+    rows_of,
     systems_of,
     tasks_of,
 )
@@ -51,14 +54,13 @@ def task_section(store: Store, look: Look, task: str, verdicts: Verdicts) -> Sec
     repeated = one_answer(store, task)
     metrics = [metric for metric in METRICS if not (repeated and metric == "exact_match")]
     measured = [axis for metric in metrics for axis in axes(store, task, metric)]
-    main = [axis.only([system for system in axis.curves if system.variant == "base"]) for axis in measured]
-    main = [axis for axis in main if axis.curves]
+    main = [axis.bases for axis in measured if axis.bases.curves]
     evidence = axis_blocks(look, main)
     evidence += [table for table in [tables.over_all_pairs(store, task, systems)] if table]
     evidence += ablations(store, measured, known)
     drawn = drawn_in(evidence)
     texts = [question(task), *in_words(task, main, known)]
-    texts += ["The exact match equals the accuracy everywhere, so it is not shown again."] if repeated else []
+    texts += ["Exact match equals accuracy everywhere, so it is not shown."] if repeated else []
     blocks: list[Block] = [Paragraph(text) for text in texts if text]
     if not measured:
         blocks.append(Notice("The finished runs of this task recorded no accuracy."))
@@ -77,6 +79,16 @@ def task_section(store: Store, look: Look, task: str, verdicts: Verdicts) -> Sec
         ]
         blocks += learning_curves(store, look, task)
     return Section(figure_name("task", task), title(task), blocks)
+
+
+def one_answer(store: Store, task: str) -> bool:
+    """Whether an answer is one token, as far as numbers tell: exact match is the accuracy, in every run everywhere."""
+    exact, tokens = (cells(rows_of(store, task, metric)) for metric in ("exact_match", "token_accuracy"))
+    return bool(exact) and all(
+        key in tokens and math.isclose(value, tokens[key].get(seed, math.nan), abs_tol=1e-9)
+        for key, seeds in exact.items()
+        for seed, value in seeds.items()
+    )
 
 
 def in_words(task: str, main: Sequence[Axis], known: dict[System, Control]) -> list[str]:
@@ -145,7 +157,7 @@ def caption(measured: Sequence[Axis]) -> str:
     if axis.beyond:
         values = listing([f"{x:g}" for x in axis.beyond])
         text += f"The shaded range was trained on; hollow points beyond it are extrapolation ({values}). "
-    text += "Dashed grey is what remembering nothing gives. " if axis.chance else ""
+    text += "Dashed: chance level. " if axis.chance else ""
     return f"{text}{tables.counted(axis.points)}."
 
 
@@ -159,7 +171,7 @@ def ablations(store: Store, measured: Sequence[Axis], known: dict[System, Contro
     judged = [axis for axis in measured if axis.metric in JUDGED]
     kinds = [(s.model, group_of(s.variant)) for axis in judged for s in axis.curves if s.variant != "base"]
     for model, group in dict.fromkeys(kinds):
-        parts = [axis.only([s for s in axis.curves if s.model == model and belongs(s, group)]) for axis in judged]
+        parts = [axis.only(partial(belongs, model, group)) for axis in judged]
         parts = [part for part in parts if any(s.variant != "base" for s in part.curves)]
         systems = ordered(s for part in parts for s in part.curves)
         look, base = VariantLook(systems), network_settings.base_in_words(store, parts[0].task, model)
@@ -177,8 +189,8 @@ def ablations(store: Store, measured: Sequence[Axis], known: dict[System, Contro
     return blocks
 
 
-def belongs(system: System, group: str) -> bool:
-    return system.variant == "base" or group_of(system.variant) == group
+def belongs(model: str, group: str, system: System) -> bool:
+    return system.model == model and (system.variant == "base" or group_of(system.variant) == group)
 
 
 def learning_curves(store: Store, look: Look, task: str) -> list[Block]:
@@ -199,22 +211,23 @@ def learning_curves(store: Store, look: Look, task: str) -> list[Block]:
     if not figures:
         return [*above, Paragraph("No finished run recorded its accuracy during training.")] if runs else []
     text = (
-        "Accuracy on validation examples of all trained settings and on the control, one line a run. A long flat start "
-        "and a sudden rise are typical: a curve that is flat at the end may have been stopped before its rise."
+        "Accuracy on validation examples of all trained settings and on the control, one line per run. A long flat "
+        "start and a sudden rise are typical: a run that ends on a flat curve may have been stopped before its rise."
     )
     if is_kind_of(task, "adding"):
-        text += " On validation examples only the very token of the sum counts as right, however near another is."
+        text += " On validation examples only the exact token of the sum counts as right."
     return [*above, Figures(text, figures)]
 
 
 def summary(store: Store, verdicts: Verdicts) -> str:
-    """What long range came to, in one sentence."""
+    """The results of long range in one sentence."""
     tasks = tasks_of(store)
     if not tasks:
         return f"No long-range run of the suite {store.suite} has finished yet."
     first = next((axis for task in tasks for axis in axes(store, task) if not axis.single), None)
-    bases = first.only([system for system in first.curves if system.variant == "base"]) if first else None
-    held = f"on {title(bases.task).lower()}, {words.held_briefly(bases)}; " if bases and bases.curves else ""
+    held = ""
+    if first and first.bases.curves:
+        held = f"on {title(first.task).lower()}, {words.held_briefly(first.bases)}; "
     outcomes = [verdict.outcome for _, verdict in verdicts]
     numbers = listing([f"{outcomes.count(o)} {o}" for o in (SUPPORTED, CONTRADICTED, NOT_DECIDED)])
     return f"Long range: {held}of {len(outcomes)} claims on it {numbers}."

@@ -2,14 +2,14 @@
 
 from collections.abc import Mapping, Sequence
 
-from analysis.long_range.evidence import HELD, MASTERED, Axis, Control, Point, Reach, reach
-from analysis.long_range.wording import amount, at, at_most, point, quantity
+from analysis.long_range.evidence import HELD, MASTERED, Axis, Control, Point, reach
+from analysis.long_range.wording import amount, at, at_most, point, quantity, starting_at
 from analysis.page.labels import decimal, label, listing
 from analysis.store import System
 
 
 def seen(axis: Axis) -> str:
-    """One paragraph: who holds 0.9 to where, and what happens beyond the range of training."""
+    """One paragraph: where accuracy stays at 0.9 or above, and what happens beyond the range of training."""
     return " ".join([*held(axis), *beyond(axis)])
 
 
@@ -44,21 +44,18 @@ def named(systems: Sequence[System]) -> dict[System, str]:
 def held(axis: Axis) -> list[str]:
     """Within the trained range, or wherever it was measured if the range was not recorded."""
     name = named(list(axis.curves))
-    reaches: dict[System, Reach] = {}
-    for system, curve in axis.curves.items():
-        inside = [point for point in curve if point.trained is not False]
-        if inside:
-            reaches[system] = reach(inside)
+    inside = {s: [point for point in curve if point.trained is not False] for s, curve in axis.curves.items()}
+    reaches = {name[system]: reach(points) for system, points in inside.items() if points}
     where = " within the range of training" if axis.beyond else ""
-    everywhere = [name[s] for s, r in reaches.items() if r.relation == ">"]
-    nowhere = [name[s] for s, r in reaches.items() if r.relation == "<"]
+    everywhere = {system: r.x for system, r in reaches.items() if r.relation == ">"}
+    nowhere = [system for system, r in reaches.items() if r.relation == "<"]
+    falling = [f"{starting_at(axis.vary, r.x)} ({system})" for system, r in reaches.items() if not r.relation]
     sentences = []
     if everywhere:
-        last = max(r.x for r in reaches.values() if r.relation == ">")
-        sentences.append(f"Still at {HELD} or above {at_most(axis.vary)}{where} ({last:g}): {listing(everywhere)}.")
-    falling = [f"{r.x:.3g} ({name[s]})" for s, r in reaches.items() if not r.relation]
+        edge = f"{at_most(axis.vary)}{where} ({max(everywhere.values()):g})"
+        sentences.append(f"Still at {HELD} or above {edge}: {listing(list(everywhere))}.")
     if falling:
-        sentences.append(f"Falling below {HELD}{where} at a {quantity(axis.vary)} of {listing(falling)}.")
+        sentences.append(f"Below {HELD}{where} from {listing(falling)}.")
     if nowhere:
         sentences.append(f"Below {HELD} at every {quantity(axis.vary)}{where}: {listing(nowhere)}.")
     return sentences
@@ -80,17 +77,15 @@ def held_briefly(axis: Axis) -> str:
 
 
 def under_trained(systems: Sequence[System], controls: Mapping[System, Control]) -> str:
-    """Whose failures mean nothing; empty if everybody mastered the control."""
+    """Models whose failures mean nothing; empty if all mastered the control."""
     name = named(systems)
     weak = {s: controls[s] for s in systems if s in controls and not controls[s].mastered}
     without = [name[s] for s in systems if s not in controls]
     sentences = []
     if weak:
-        names = [f"{name[s]} (control {decimal(min(c.seeds.values()), 3)})" for s, c in weak.items()]
-        sentences.append(
-            f"Under-trained, below {MASTERED} even at the easiest setting: {listing(names)}; what fails there may be "
-            "the training and not the model."
-        )
+        names = listing([f"{name[s]} (control {decimal(min(c.seeds.values()), 3)})" for s, c in weak.items()])
+        cause = "failures there may be due to training, not to the model"
+        sentences.append(f"Under-trained, below {MASTERED} even at the easiest setting: {names}; {cause}.")
     if without:
         sentences.append(f"No control was recorded for {listing(without)}, so a failure there decides nothing.")
     return " ".join(sentences)

@@ -4,9 +4,7 @@ import math
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
 
-import pandas as pd
-
-from analysis.long_range.evidence import Point, by_seed, of_system, random_scores, rows_of, systems_of, tasks_of
+from analysis.long_range.evidence import Point, by_seed, random_scores, rows_of, systems_of, tasks_of
 from analysis.long_range.section import group_of
 from analysis.long_range.wording import title
 from analysis.page.blocks import Block, Figures, Heading, Paragraph, Table
@@ -19,8 +17,8 @@ GROUP = "scaling by head size"
 MOMENTS = ("at initialisation", "trained")
 HALVES = ("scaled", "unscaled")
 ENTROPY = (
-    "Mean entropy of attention to the source in nats: 0 where one token has everything, log S where all S tokens of a "
-    "source have the same"
+    "Mean entropy of attention to the source in nats: 0 where one token has all the weight, log S where it is even "
+    "over the S tokens of a source"
 )
 Entropies = Mapping[str, Mapping[str, Mapping[int, float]]]  # by layer, by moment, by seed
 
@@ -50,12 +48,12 @@ def by_head_size(store: Store) -> list[Block]:
     text = (
         "A softmax over the scores of random queries and keys of unit variance, by head size d, means over queries; "
         "nothing here is learned. Without the division by √d scores have variance d, so that as d grows one key gets "
-        f"all the weight. {' '.join(sentences)} The gradient, that of the weights by the scores, is small for even "
-        "weights as well as for a single one, which is why a falling entropy makes its norm first rise, then fall."
+        f"all the weight. {' '.join(sentences)} The gradient of the weights by the scores is small for even weights as "
+        "well as for a single one, so with falling entropy its norm first rises, then falls."
     )
     question = (
-        "Whether this matters for what is learned is another question, for training can shrink queries and keys "
-        "instead: the ablations of the scaling by head size and their claims on accuracy answer it."
+        "Whether this matters for what is learned is another question, since training can shrink queries and keys "
+        "instead: see the ablations of the scaling by head size and their claims on accuracy."
     )
     return [Figures(text, figures), Paragraph(question)]
 
@@ -120,44 +118,38 @@ def scaled_and_not(store: Store, task: str) -> list[System]:
 
 
 def of_variants(store: Store, task: str) -> Table | None:
-    measured = rows_of(store, task, "attention_entropy")
     rows = []
     for system in scaled_and_not(store, task):
-        for layer, moments in entropies(measured, system).items():
-            cells = [moments.get(moment, {}) for moment in MOMENTS]
-            shown = [with_span(spread(list(seeds.values())), 2) if seeds else NONE for seeds in cells]
-            rows.append([label(system), layer, *shown])
-    if not rows:
-        return None
+        for layer, moments in entropies(store, task, system).items():
+            seeds = [moments.get(moment, {}) for moment in MOMENTS]
+            rows.append([label(system), layer, *(with_span(spread(s.values()), 2) if s else NONE for s in seeds)])
     caption = f"{title(task)}, with scaling and without. {ENTROPY}; mean over seeds (lowest to highest)."
-    return Table(caption, ["model", "layer", *MOMENTS], rows, left=2)
+    return Table(caption, ["model", "layer", *MOMENTS], rows, left=2) if rows else None
 
 
 def base_models(store: Store) -> Table | None:
     """One row for each base model of a task whose entropies no table of variants shows."""
     rows = []
     for task in tasks_of(store):
-        measured, elsewhere = rows_of(store, task, "attention_entropy"), scaled_and_not(store, task)
+        elsewhere = scaled_and_not(store, task)
         for system in systems_of(store, task):
-            layers = entropies(measured, system)
+            layers = entropies(store, task, system)
             if system.variant == "base" and system not in elsewhere and layers:
                 rows.append([label(system), title(task), *(each_layer(layers, moment) for moment in MOMENTS)])
-    if not rows:
-        return None
-    return Table(f"{ENTROPY}; means over seeds, in brackets the layer.", ["model", "task", *MOMENTS], rows, left=2)
+    caption = f"{ENTROPY}; means over seeds, the layer in brackets."
+    return Table(caption, ["model", "task", *MOMENTS], rows, left=2) if rows else None
 
 
 def each_layer(layers: Entropies, moment: str) -> str:
-    means = {layer: spread(list(of[moment].values())).value for layer, of in layers.items() if moment in of}
+    means = {layer: spread(of[moment].values()).value for layer, of in layers.items() if moment in of}
     return ", ".join(f"{decimal(mean, 2)} ({layer})" for layer, mean in means.items()) or NONE
 
 
-def entropies(measured: pd.DataFrame, system: System) -> Entropies:
+def entropies(store: Store, task: str, system: System) -> Entropies:
     """Layers in the order of the network."""
-    mine = of_system(measured, system)
+    rows = rows_of(store, task, "attention_entropy", system)
     found: dict[str, dict[str, dict[int, float]]] = {}
-    for layer in dict.fromkeys(mine["x"]):
-        here = mine[mine["x"] == layer]
+    for layer, here in rows.groupby("x", sort=False):
         moments = {moment: by_seed(here[here["x_name"] == f"layer, {moment}"]) for moment in MOMENTS}
         found[str(layer)] = {moment: seeds for moment, seeds in moments.items() if seeds}
     return found

@@ -1,13 +1,13 @@
-"""Tables of one long-range task: accuracy by value, spread of the seeds, exact words on who was trained enough."""
+"""Tables of one long-range task: accuracy by value, spread of the seeds, controls and costs."""
 
 import math
 from collections.abc import Mapping, Sequence
 
-from analysis.long_range.evidence import MASTERED, Axis, Control, Point, by_seed, of_system, reach, rows_of
+from analysis.long_range.evidence import MASTERED, Axis, Control, Point, over_all, reach, rows_of
 from analysis.long_range.wording import heading, is_kind_of, most, point, settings
 from analysis.page.blocks import Table
 from analysis.page.labels import NONE, decimal, duration, label, ordered, span, together, whole, with_span
-from analysis.statistics.intervals import pooled, t_interval
+from analysis.statistics.intervals import t_interval
 from analysis.store import Store, System
 
 NAMES = {
@@ -28,12 +28,12 @@ def name_of(metric: str, task: str) -> str:
 
 
 def counted(points: Sequence[Point]) -> str:
-    """n = 512 test examples a value."""
+    """n = 512 test examples per value and seed; 2 seeds"""
     sizes = sorted({point.n for point in points})
     n = whole(sizes[0]) if len(sizes) == 1 else f"{whole(sizes[0])} to {whole(sizes[-1])}"
     seeds = sorted({len(point.seeds) for point in points})
     of = f"{seeds[0]}" if len(seeds) == 1 else f"{seeds[0]} to {seeds[-1]}"
-    return f"n = {n} test examples a value and seed; {of} seed{'' if seeds == [1] else 's'}"
+    return f"n = {n} test examples per value and seed; {of} seed{'' if seeds == [1] else 's'}"
 
 
 def along(axis: Axis) -> Columns:
@@ -92,7 +92,7 @@ def at_x(axis: Axis, system: System, x: float) -> Point | None:
 
 
 def over_seeds(columns: Columns) -> Table | None:
-    """How far the seeds lie apart, or None if no system has two."""
+    """The spread of the seeds, or None if no system has two."""
     axes = [axis for axis, _ in columns.values()]
     if not any(len(p.seeds) > 1 for axis in axes for p in axis.points):
         return None
@@ -101,8 +101,8 @@ def over_seeds(columns: Columns) -> Table | None:
         points = [at_x(axis, system, x) for axis, x in columns.values()]
         rows.append([label(system), *(seed_cell(list(p.seeds.values())) if p else NONE for p in points)])
     caption = (
-        f"The seeds behind the {name_of(axes[0].metric, axes[0].task)}: lowest to highest; after “t” the 95 % t "
-        "interval of their mean, which is what another training run may give."
+        f"Seeds of the {name_of(axes[0].metric, axes[0].task)}: lowest to highest; after “t” the 95 % t interval of "
+        "their mean, an estimate for another training run."
     )
     return Table(caption, ["model", *columns], rows)
 
@@ -124,49 +124,40 @@ def status(control: Control | None) -> str:
 
 def control_table(store: Store, task: str, systems: Sequence[System], controls: Mapping[System, Control]) -> Table:
     """Whether each system learned the easiest setting, and what it cost."""
-    header = ["model", "status", "control setting", "control accuracy", "each seed", "steps to 0.99"]
+    header = ["model", "status", "control setting", "control accuracy", "each seed", f"steps to {MASTERED}"]
     header += ["parameters", "without embeddings", "steps", "training time"]
     rows = []
     for system in systems:
         control = controls.get(system)
-        row = [label(system), status(control)]
-        if control is None:
-            row += [NONE, NONE, NONE, NONE]
-        else:
+        row = [label(system), status(control), NONE, NONE, NONE, NONE]
+        if control:
             steps = [f"{whole(control.steps[s]) if s in control.steps else 'never'} ({s})" for s in control.seeds]
             each = [f"{decimal(value, 3)} ({seed})" for seed, value in control.seeds.items()]
-            row += [settings(control.setting), with_span(control.interval, 3), ", ".join(each), ", ".join(steps)]
+            row[2:] = [settings(control.setting), with_span(control.interval, 3), ", ".join(each), ", ".join(steps)]
         for metric in ("parameters", "parameters_without_embeddings", "steps"):
             row.append(whole(mean_of(store, task, system, metric)))
         rows.append([*row, duration(mean_of(store, task, system, "train_seconds"))])
     flagged = {i for i, system in enumerate(systems) if system not in controls or not controls[system].mastered}
     caption = (
-        "Control: the easiest setting of the same training. A model below 0.99 there was not trained enough for its "
-        "failures to mean anything. In brackets the seed; sizes, steps and times are means over seeds."
+        f"Control: the easiest setting of the same training. A model below {MASTERED} there was not trained enough for "
+        "its failures to mean anything. Seeds are in brackets; sizes, steps and times are means over seeds."
     )
     return Table(caption, header, rows, left=3, flagged=frozenset(flagged))
 
 
 def mean_of(store: Store, task: str, system: System, metric: str) -> float:
-    values = of_system(rows_of(store, task, metric), system)["value"]
-    return float(values.mean()) if len(values) else math.nan
+    return float(rows_of(store, task, metric, system)["value"].mean())
 
 
 def over_all_pairs(store: Store, task: str, systems: Sequence[System]) -> Table | None:
     """Contrastive accuracy over all pairs, by both ways of judging; None for a task that has no pairs."""
-    metrics = ("contrastive_accuracy", "contrastive_accuracy_mean")
-    rows = []
-    pairs = 0
-    for system in systems:
-        cells = [label(system)]
-        for metric in metrics:
-            found = of_system(rows_of(store, task, metric), system)
-            found = found[found["x_name"] == "all"]
-            pairs = max([pairs, *found["n"]])
-            values = list(by_seed(found).values())
-            cells.append(with_span(pooled(values, [], int(found["n"].min())), 3) if values else NONE)
-        rows.append(cells)
+    metrics = {name: over_all(store, task, name) for name in ("contrastive_accuracy", "contrastive_accuracy_mean")}
+    pairs = max((point.n for found in metrics.values() for point in found.values()), default=0)
     if not pairs:
         return None
-    caption = f"Share of {whole(pairs)} pairs in which the right translation is the more probable; guessing gives 0.5."
+    rows = [
+        [label(s), *(with_span(found[s].interval, 3) if s in found else NONE for found in metrics.values())]
+        for s in systems
+    ]
+    caption = f"Share of {whole(pairs)} pairs in which the right translation is the more probable; chance is 0.5."
     return Table(caption, ["model", *(NAMES[metric] for metric in metrics)], rows)

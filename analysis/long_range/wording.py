@@ -1,5 +1,7 @@
 """Names of tasks and words for their axes: "longest gap" but "most pairs", "at length 32" but "with 4 pairs"."""
 
+import math
+
 from analysis.page.labels import counted
 
 TITLES = {
@@ -20,7 +22,7 @@ QUESTIONS = {
     "associative-recall": "The source lists pairs of a key and a value, then, where there is a gap, filler that means "
     "nothing; the decoder is fed the keys in another order and must answer each with its value. How many pairs can a "
     "model hold, and does it know which value belongs to which key?",
-    "selective-copy": "Some symbols stand at random places among blanks; the target is the symbols without the blanks.",
+    "selective-copy": "Some symbols are at random places among blanks; the target is the symbols without the blanks.",
     "adding": "Two of many numbers between 0 and 1 are marked; the target is their sum. An answer counts as right "
     "within 0.04 of the sum, as in Hochreiter and Schmidhuber 1997; the squared error says how far off it is.",
     "parity": "Is the number of ones in a string of bits odd? Every bit counts, so every bit must be read.",
@@ -80,6 +82,11 @@ def amount(vary: str, x: float) -> str:
 def at(vary: str, x: float) -> str:
     """at gap 16, with 4 pairs"""
     return f"{'with' if vary in COUNTS else 'at'} {amount(vary, x)}"
+
+
+def starting_at(vary: str, x: float) -> str:
+    """gap 12.5, 1 pair: a count is rounded up to a whole one"""
+    return amount(vary, math.ceil(x)) if vary in COUNTS else f"{vary} {x:.3g}"
 
 
 def most(vary: str) -> str:

@@ -2,7 +2,7 @@
 
 import math
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -34,14 +34,14 @@ def wilson(share: float, n: float) -> Interval:
     return Interval(share, max(0.0, middle - half), min(1.0, middle + half))
 
 
-def pooled(shares: Sequence[float], errors: Sequence[float], n: int) -> Interval:
+def pooled(shares: Collection[float], errors: Collection[float], n: int) -> Interval:
     """Mean share over seeds with the interval that covers the choice of the `n` test examples.
 
     The tokens of one example are not independent, so the number of trials is the one that would give the standard
     error measured over examples. All seeds are judged on the same examples, so more seeds are not more examples: the
     error of their mean is taken as large as it can be, the mean of their errors.
     """
-    share, error = float(np.mean(shares)), float(np.mean(errors)) if errors else 0.0
+    share, error = float(np.mean(list(shares))), float(np.mean(list(errors))) if errors else 0.0
     return wilson(share, share * (1 - share) / error**2 if error > 0 else n)
 
 
@@ -59,9 +59,9 @@ def any_two_seeds(apart: Interval, first: Mapping[int, float], second: Mapping[i
     return Interval(apart.value, min(apart.low, *pairs), max(apart.high, *pairs))
 
 
-def spread(values: Sequence[float]) -> Interval:
+def spread(values: Collection[float]) -> Interval:
     """Mean, lowest and highest seed."""
-    return Interval(float(np.mean(values)), min(values), max(values))
+    return Interval(float(np.mean(list(values))), min(values), max(values))
 
 
 def t_interval(values: Sequence[float]) -> Interval:

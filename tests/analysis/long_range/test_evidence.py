@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from analysis.long_range.evidence import Point, axes, controls, main_axis, one_answer, reach, tasks_of
+from analysis.long_range.evidence import Point, axes, controls, main_axis, reach, tasks_of
 from analysis.page.labels import figure_name
 from analysis.statistics.intervals import Interval, pooled, wilson
 from analysis.store import Store, System, read_store
@@ -17,7 +17,6 @@ from tests.support.fakes.long_range import (
     folder_of,
     write_long_range,
     write_pairs,
-    write_parity,
     write_published,
     write_task,
 )
@@ -117,18 +116,6 @@ def test_the_main_axis_is_the_one_asked_for_then_the_fullest_then_the_farthest(t
     found = axes(store_of(tmp_path), "recall")
     assert main_axis(found).name == "gap"
     assert main_axis(found, "pairs").name == "pairs, gap 104"
-
-
-def test_an_answer_is_one_token_where_exact_match_is_the_accuracy(tmp_path: Path) -> None:
-    write_parity(tmp_path)
-    write_long_range(tmp_path, "copy", "lstm", axis_rows({4: 1.0, 8: 0.5}, "length"))
-    only_tokens = [r for r in axis_rows({4: 1.0}, "length") if r["metric"] == "token_accuracy"]
-    write_long_range(tmp_path, "reverse", "lstm", only_tokens)
-    store = store_of(tmp_path)
-    assert [one_answer(store, task) for task in ("parity", "copy", "reverse", "never run")] == [True, *[False] * 3]
-    only_exact = [r for r in axis_rows({4: 1.0}, "length") if r["metric"] == "exact_match"]
-    write_long_range(tmp_path, "parity", "mamba", only_exact)  # nothing to compare it with
-    assert not one_answer(store_of(tmp_path), "parity")
 
 
 def test_an_axis_of_one_value_is_single(tmp_path: Path) -> None:

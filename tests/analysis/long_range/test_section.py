@@ -7,86 +7,95 @@ import pytest
 
 from analysis.long_range import tables
 from analysis.long_range.evidence import axes, controls, systems_of
-from analysis.long_range.section import build, caption, draw, group_of, summary
+from analysis.long_range.section import build, caption, draw, group_of, one_answer, summary
 from analysis.long_range.sentences import seen, under_trained
-from analysis.long_range.wording import question, title
+from analysis.long_range.wording import title
 from analysis.page.blocks import Figures, Heading, Paragraph, Section, Table
-from analysis.page.labels import Look, VariantLook, together
+from analysis.page.labels import Look, VariantLook
 from analysis.store import Store, System, read_store
 from tests.support.fakes.long_range import (
     FALLING,
-    FLAT,
     PAIRS,
     axis_rows,
     folder_of,
-    write_ablations,
     write_adding,
+    write_everything,
     write_long_range,
     write_pairs,
-    write_parity,
-    write_published,
     write_task,
 )
 from tests.support.fakes.runs import row
-from tests.support.verdicts import long_range_verdicts as verdicts
+from tests.support.verdicts import long_range_verdicts
 
 
 def store_of(path: Path) -> Store:
     return read_store(path, "quick")
 
 
-def sections_of(store: Store) -> list[Section]:
-    return build(store, Look(run.system for run in store.runs), verdicts(store))
+def sections_of(store: Store) -> dict[str, Section]:
+    sections = build(store, Look(run.system for run in store.runs), long_range_verdicts(store))
+    return {section.identifier.removeprefix("task-"): section for section in sections}
 
 
 def tables_of(section: Section) -> list[Table]:
     return [block for block in section.blocks if isinstance(block, Table)]
 
 
+def table_of(section: Section, words: str) -> dict[str, list[str]]:
+    """The cells of each row by its name, of the first table whose caption begins so."""
+    table = next(table for table in tables_of(section) if table.caption.startswith(words))
+    return {"header": list(table.header[1:])} | {cells[0]: list(cells[1:]) for cells in table.rows}
+
+
+def text_of(section: Section) -> str:
+    return " ".join(block.text for block in section.blocks if isinstance(block, Paragraph))
+
+
+def headings_of(section: Section) -> list[str]:
+    return [block.text for block in section.blocks if isinstance(block, Heading)]
+
+
+def figures_of(section: Section) -> list[str]:
+    return [figure.name for block in section.blocks if isinstance(block, Figures) for figure in block.figures]
+
+
 @pytest.fixture(scope="module")
-def copy(tmp_path_factory: pytest.TempPathFactory) -> Store:
-    path = tmp_path_factory.mktemp("copy")
-    write_task(path, "copy", seed=0)
-    write_task(path, "copy", seed=1)
+def store(tmp_path_factory: pytest.TempPathFactory) -> Store:
+    path = tmp_path_factory.mktemp("everything")
+    write_everything(path)
     return store_of(path)
 
 
 @pytest.fixture(scope="module")
-def section(copy: Store) -> Section:
-    return sections_of(copy)[0]
+def sections(store: Store) -> dict[str, Section]:
+    return sections_of(store)
 
 
-def test_a_section_goes_from_question_to_controls(section: Section) -> None:
-    assert (section.identifier, section.title) == ("task-copy", "Copy")
-    headings = [block.text for block in section.blocks if isinstance(block, Heading)]
-    assert headings == [
-        "By length",
-        "What was compared",
-        "Was it trained enough, and at what cost?",
-        "Learning curves",
-    ]
-    names = [figure.name for block in section.blocks if isinstance(block, Figures) for figure in block.figures]
-    assert names == [
-        "token_accuracy-copy-length",
-        "exact_match-copy-length",
-        "curve-copy-val-token_accuracy",
-        "curve-copy-val-control_accuracy",
-    ]
+def test_a_section_goes_from_question_to_controls(sections: dict[str, Section]) -> None:
+    section = sections["recall"]
+    assert (section.identifier, section.title) == ("task-recall", "Recall after a gap")
+    cost = "Was it trained enough, and at what cost?"
+    assert headings_of(section) == ["By gap (4 symbols)", "What was compared", cost, "Learning curves"]
+    curves = [f"curve-recall-val-{name}" for name in ("token_accuracy", "control_accuracy")]
+    assert (
+        figures_of(section) == [f"{name}-recall-gap-symbols-4" for name in ("token_accuracy", "exact_match")] + curves
+    )
 
 
-def test_values_stand_with_intervals_and_extrapolation_is_marked(section: Section) -> None:
-    table = tables_of(section)[1]
-    header = [name.replace("\N{NO-BREAK SPACE}", " ") for name in table.header]
-    assert header[1:] == ["4", "8", "16", "32", "64 (extrapolation)", "longest length with ≥ 0.9"]
-    lstm = next(line for line in table.rows if line[0] == "LSTM")
-    assert re.fullmatch(r"0\.300 \(0\.2\d\d to 0\.3\d\d\)", lstm[5])
-    assert lstm[6] == "24"  # half-way from 0.94 at 16 to 0.86 at 32
-    assert next(line for line in table.rows if line[0] == "Transformer")[6] == "> 64"
-    assert table.rows[-1][:2] == ["chance: guessing", "0.125"]
-    assert "n = 400 test examples a value and seed; 2 seeds" in table.caption
+def test_values_have_intervals_and_extrapolation_is_marked(sections: dict[str, Section]) -> None:
+    table = table_of(sections["copy"], "Accuracy by length")
+    header = [name.replace("\N{NO-BREAK SPACE}", " ") for name in table["header"]]
+    assert header == ["4", "8", "16", "32", "64 (extrapolation)", "longest length with ≥ 0.9"]
+    assert re.fullmatch(r"0\.300 \(0\.2\d\d to 0\.3\d\d\)", table["LSTM"][4])
+    assert table["LSTM"][5] == "24"  # half-way from 0.94 at 16 to 0.86 at 32
+    assert table["Transformer"][5] == "> 64"
+    assert table["chance: guessing"][0] == "0.125"
+    assert list(table)[-2:] == ["Transformer", "chance: guessing"]  # variants are in tables of their own
+    captions = [table.caption for table in tables_of(sections["copy"])]
+    assert any("n = 400 test examples per value and seed; 2 seeds" in text for text in captions)
 
 
-def test_seeds_are_told_apart_where_there_are_several(tmp_path: Path, section: Section) -> None:
+def test_seeds_are_distinguished_where_there_are_several(tmp_path: Path) -> None:
     for seed, value in ((0, 0.8), (1, 0.9)):
         write_long_range(tmp_path, "copy", "lstm", axis_rows({4: value}, "length"), seed=seed)
     table = tables.over_seeds(tables.along(axes(store_of(tmp_path), "copy")[0]))
@@ -96,47 +105,41 @@ def test_seeds_are_told_apart_where_there_are_several(tmp_path: Path, section: S
     assert tables.over_seeds(tables.along(axes(store_of(tmp_path), "copy")[0])) is None
 
 
-def test_the_control_table_names_who_is_under_trained(copy: Store) -> None:
-    table = tables.control_table(copy, "copy", systems_of(copy, "copy"), controls(copy, "copy"))
+def test_the_control_table_names_what_is_under_trained(store: Store) -> None:
+    table = tables.control_table(store, "copy", systems_of(store, "copy"), controls(store, "copy"))
     cells = {line[0]: line[1:] for line in table.rows}
     assert cells["plain RNN"][0] == "under-trained (control below 0.99, seed 0, 1)"
     assert cells["plain RNN"][4] == "never (0), never (1)"
     assert cells["LSTM"][0] == "mastered"
-    assert cells["LSTM"][3:] == [
-        "1.000 (0), 1.000 (1)",
-        "600 (0), 600 (1)",
-        "250,000",
-        "240,000",
-        "1,500",
-        "1 min 01 s",
-    ]
-    assert table.flagged == {0}
+    costs = ["250,000", "240,000", "1,500", "1 min 01 s"]
+    assert cells["LSTM"][3:] == ["1.000 (0), 1.000 (1)", "600 (0), 600 (1)", *costs]
+    assert 0 in table.flagged
+    assert list(cells).index("LSTM") not in table.flagged
 
 
-def test_a_paragraph_says_what_is_seen(copy: Store) -> None:
-    text = seen(axes(copy, "copy")[0])
-    assert text.startswith("Still at 0.9 or above at the longest length within the range of training (32): LSTM + att")
-    assert "at a length of 24 (plain RNN), 24 (GRU) and 24 (LSTM)." in text
+def test_a_paragraph_says_what_is_seen(store: Store) -> None:
+    text = seen(axes(store, "copy")[0].bases)
+    edge = "at the longest length within the range of training (32): LSTM + attention and Transformer."
+    assert text.startswith(f"Still at 0.9 or above {edge}")
+    assert "from length 24 (plain RNN), length 24 (GRU) and length 24 (LSTM)." in text
     assert "at length 64: plain RNN 0.30 (from 0.86 at 32)" in text
-    weak = under_trained(systems_of(copy, "copy"), controls(copy, "copy"))
-    assert weak.startswith("Under-trained, below 0.99 even at the easiest setting: plain RNN (control 0.800); ")
-    assert under_trained([System("lstm", "base")], controls(copy, "copy")) == ""
+    weak = under_trained(systems_of(store, "copy"), controls(store, "copy"))
+    assert weak.startswith("Under-trained, below 0.99 even at the easiest setting: plain RNN (control 0.800), ")
+    assert under_trained([System("lstm", "base")], controls(store, "copy")) == ""
 
 
-def test_what_is_counted_has_a_most_and_what_is_long_a_longest(tmp_path: Path) -> None:
-    for model, curve in (("lstm", {2: 0.8, 4: 0.5}), ("gru", {2: 1.0, 4: 0.8}), ("transformer", {2: 1.0, 4: 1.0})):
+def test_a_count_has_a_most_and_is_rounded_up(tmp_path: Path) -> None:
+    curves = {"lstm": {2: 0.8, 4: 0.5}, "gru": {2: 1.0, 4: 0.75}, "transformer": {2: 1.0, 4: 1.0}}
+    for model, curve in curves.items():
         write_long_range(tmp_path, "recall", model, axis_rows(curve, "symbols, gap 16"))
     store = store_of(tmp_path)
-    (axis,) = axes(store, "recall")
-    assert seen(axis) == (
-        "Still at 0.9 or above with the most symbols (4): Transformer. Falling below 0.9 at a number of symbols of 3 "
-        "(GRU). Below 0.9 at every number of symbols: LSTM."
+    said = (
+        "Still at 0.9 or above with the most symbols (4): Transformer. Below 0.9 from 3 symbols (GRU). Below 0.9 at "
+        "every number of symbols: LSTM."
     )
-    shown = str(sections_of(store)[0].blocks)
-    assert "By number of symbols (gap 16): still at 0.9" in shown
-    assert any(together("most symbols") in table.header[-1] for table in tables_of(sections_of(store)[0]))
-    assert "longest symbols" not in shown
-    assert "largest symbols" not in shown
+    assert seen(axes(store, "recall")[0]) == said
+    (section,) = sections_of(store).values()
+    assert f"By number of symbols (gap 16): s{said[1:]}" in text_of(section)
 
 
 def test_what_was_not_recorded_is_said(tmp_path: Path) -> None:
@@ -144,45 +147,43 @@ def test_what_was_not_recorded_is_said(tmp_path: Path) -> None:
     write_long_range(tmp_path, "copy", "lstm", missing, control=None)
     (folder_of(tmp_path, "copy", "lstm") / "metrics.jsonl").write_text("")
     write_long_range(tmp_path, "recall", "lstm", [])
-    store = store_of(tmp_path)
-    first, second = sections_of(store)
-    paragraphs = " ".join(block.text for block in first.blocks if isinstance(block, Paragraph))
-    assert "By length: below 0.9 at every length: LSTM." in paragraphs
-    assert "No control was recorded for LSTM" in paragraphs
-    assert "Which values lie beyond training was not recorded." in paragraphs
-    assert "No finished run recorded its accuracy during training." in paragraphs
-    assert any("not decided: no control recorded" in line for table in tables_of(first) for line in table.rows)
-    assert "recorded no accuracy" in str(second.blocks)
+    found = sections_of(store_of(tmp_path))
+    for words in (
+        "By length: below 0.9 at every length: LSTM.",
+        "No control was recorded for LSTM",
+        "Which values lie beyond training was not recorded.",
+        "No finished run recorded its accuracy during training.",
+    ):
+        assert words in text_of(found["copy"])
+    assert "not decided: no control recorded" in table_of(found["copy"], "Control: ")["LSTM"]
+    assert "recorded no accuracy" in str(found["recall"].blocks)
 
 
 def test_unknown_tasks_and_models_have_their_section(tmp_path: Path) -> None:
-    write_long_range(tmp_path, "a-new-task", "mamba", axis_rows(FLAT, "depth, width 3"))
-    (found,) = sections_of(store_of(tmp_path))
-    assert (found.title, question("a-new-task")) == ("a-new-task", "")
-    assert title("associative-recall-16-keys") == "Associative recall, 16 keys"
-    assert question("associative-recall-of-words").startswith("The source lists pairs of a key and a value")
-    assert "mamba" in str([table.rows for table in tables_of(found)])
+    write_long_range(tmp_path, "a-new-task", "mamba", axis_rows({4: 1.0, 8: 1.0}, "depth, width 3"))
+    (found,) = sections_of(store_of(tmp_path)).values()
+    assert found.title == "a-new-task"
+    assert "mamba" in table_of(found, "Accuracy by depth")
 
 
-def test_ablations_stand_apart_from_the_main_figure(tmp_path: Path) -> None:
-    write_long_range(tmp_path, "copy", "transformer", axis_rows(FLAT, "length"))
-    write_ablations(tmp_path)
-    (found,) = sections_of(store_of(tmp_path))
-    headings = [block.text for block in found.blocks if isinstance(block, Heading)]
-    assert [h for h in headings if h.startswith("Ablations")] == [
+def test_ablations_are_apart_from_the_main_figure_and_name_their_base(sections: dict[str, Section]) -> None:
+    section = sections["copy"]
+    assert [heading for heading in headings_of(section) if heading.startswith("Ablations")] == [
         "Ablations: forget-gate bias (LSTM)",
         "Ablations: hidden size (LSTM)",
         "Ablations: position encodings (Transformer)",
         "Ablations: number of heads (Transformer)",
         "Ablations: scaling by head size (Transformer)",
     ]
-    main = next(table for table in tables_of(found) if table.caption.startswith("Accuracy by length"))
-    assert [line[0] for line in main.rows] == ["Transformer", "chance: guessing"]
-    hidden = next(t for t in tables_of(found) if "LSTM, hidden64" in [line[0] for line in t.rows])
-    assert [line[0] for line in hidden.rows][:2] == ["LSTM, hidden64", "LSTM, hidden128"]
+    hidden = next(t for t in tables_of(section) if t.rows[0][0] == "LSTM" and t.rows[1][0] == "LSTM, hidden64")
+    assert [cells[0] for cells in hidden.rows] == ["LSTM", "LSTM, hidden64", "LSTM, hidden128", "chance: guessing"]
+    assert list(table_of(section, "Settings of each model"))[-1] == "Transformer, unscaled-d64"
+    captions = [block.caption for block in section.blocks if isinstance(block, Figures)]
+    assert sum("The base: width 64, 4 heads" in text and "rotary positions." in text for text in captions) == 3
+    assert sum("The base: LSTM, hidden 104" in text and "forget-gate bias 1." in text for text in captions) == 2
 
 
-def test_variants_of_one_figure_are_told_apart() -> None:
+def test_variants_of_one_figure_are_distinguished() -> None:
     systems = [System("transformer", v) for v in ("base", "none", "learned", "rotary", "alibi", "sinusoidal")]
     look = VariantLook(systems)
     assert len({look.colour(s) for s in systems}) == len({look.marker(s) for s in systems}) == len(systems)
@@ -205,8 +206,8 @@ def test_variants_fall_into_groups(variant: str, group: str) -> None:
     assert group_of(variant) == group
 
 
-def test_figures_mark_extrapolation_and_chance(copy: Store) -> None:
-    axis = axes(copy, "copy")[0]
+def test_figures_mark_extrapolation_and_chance(store: Store) -> None:
+    axis = axes(store, "copy")[0].bases
     figure = draw(axis, Look(axis.curves), axis.figure)
     assert "0.3 at 64 (extrapolation)" in figure.description
     assert "chance, guessing: 0.125 at 4" in figure.description
@@ -215,19 +216,13 @@ def test_figures_mark_extrapolation_and_chance(copy: Store) -> None:
     assert "hollow points beyond it are extrapolation (64)" in caption([axis])
 
 
-def test_adding_shows_squared_errors_against_the_mean(tmp_path: Path) -> None:
+def test_adding_shows_squared_errors_against_the_mean_on_a_logarithmic_axis(tmp_path: Path) -> None:
     write_adding(tmp_path)
-    (axis,) = axes(store_of(tmp_path), "adding", "squared_error")
-    table = tables.by_value(axis)
-    assert table.rows[0] == ["plain RNN", "0.0020 (0.0020 to 0.0020)", "0.1600 (0.1600 to 0.1600)"]
-    assert table.rows[-1] == ["chance: the mean", "0.1667", "0.1667"]
-    assert "lowest to highest seed" in table.caption
-
-
-def test_adding_says_what_counts_as_right_and_draws_errors_on_a_logarithmic_axis(tmp_path: Path) -> None:
-    write_adding(tmp_path)
-    (found,) = sections_of(store_of(tmp_path))
-    text = " ".join(block.text for block in found.blocks if isinstance(block, Paragraph))
+    (found,) = sections_of(store_of(tmp_path)).values()
+    table = table_of(found, "Squared error by length, mean over seeds (lowest to highest seed)")
+    assert table["plain RNN"] == ["0.0020 (0.0020 to 0.0020)", "0.1600 (0.1600 to 0.1600)"]
+    assert table["chance: the mean"] == ["0.1667", "0.1667"]
+    text = text_of(found)
     assert "within 0.04 of the sum, as in Hochreiter and Schmidhuber 1997" in text
     assert "Squared error at length 8: plain RNN 0.002, GRU 0.002, " in text  # 64 was not trained on
     assert "always answering the mean gives 0.1667." in text
@@ -236,9 +231,8 @@ def test_adding_says_what_counts_as_right_and_draws_errors_on_a_logarithmic_axis
     assert "chance, the mean: 0.167 at 8" in errors.description
     assert all(f">{mark}<" in errors.svg for mark in ("0.002", "0.01", "0.1"))
     assert figures["token_accuracy-adding-length"].title == "Share within 0.04 of the sum by length"
-    assert any(
-        "only the very token of the sum" in block.caption for block in found.blocks if isinstance(block, Figures)
-    )
+    captions = [block.caption for block in found.blocks if isinstance(block, Figures)]
+    assert any("only the exact token of the sum" in text for text in captions)
 
 
 def test_squared_errors_of_zero_are_drawn_on_an_even_axis(tmp_path: Path) -> None:
@@ -248,94 +242,78 @@ def test_squared_errors_of_zero_are_drawn_on_an_even_axis(tmp_path: Path) -> Non
     assert ">0.08<" in draw(axis, Look(axis.curves), axis.figure).svg
 
 
-def test_an_exact_match_that_repeats_the_accuracy_is_not_shown(tmp_path: Path) -> None:
-    write_parity(tmp_path)
-    (found,) = sections_of(store_of(tmp_path))
-    figures = [f.name for block in found.blocks if isinstance(block, Figures) for f in block.figures]
-    assert figures[0] == "token_accuracy-parity-length"
-    assert not any(name.startswith("exact_match") for name in figures)
-    assert not any("Exact match" in table.caption for table in tables_of(found))
-    assert Paragraph("The exact match equals the accuracy everywhere, so it is not shown again.") in found.blocks
-    rows = axis_rows({8: 1.0, 16: 0.9}, "length")  # one variant in one run with longer answers brings it back
-    write_long_range(tmp_path, "parity", "lstm", rows, variant="hidden64")
-    (found,) = sections_of(store_of(tmp_path))
-    assert any("Exact match" in table.caption for table in tables_of(found))
-
-
-def test_single_values_share_a_table_and_have_no_figure(tmp_path: Path) -> None:
-    write_published(tmp_path)
-    write_published(tmp_path, seed=1)
+def test_an_exact_match_that_repeats_the_accuracy_is_not_shown(tmp_path: Path, sections: dict[str, Section]) -> None:
+    section = sections["parity"]
+    assert figures_of(section)[:2] == ["token_accuracy-parity-length", "curve-parity-val-token_accuracy"]
+    assert not any("Exact match" in table.caption for table in tables_of(section))
+    assert "Exact match equals accuracy everywhere, so it is not shown." in text_of(section)
+    only = {
+        metric: [r for r in axis_rows({4: 0.5}, "length") if r["metric"] == metric]
+        for metric in ("token_accuracy", "exact_match")
+    }
+    write_long_range(tmp_path, "reverse", "lstm", only["token_accuracy"])
+    write_long_range(tmp_path, "copy", "lstm", axis_rows({4: 1.0, 8: 0.5}, "length"))
+    write_long_range(tmp_path, "parity", "lstm", axis_rows({4: 1.0, 8: 0.0}, "length"))
     store = store_of(tmp_path)
-    (found,) = sections_of(store)
-    names = [f.name for block in found.blocks if isinstance(block, Figures) for f in block.figures]
-    assert all(name.startswith("curve-") for name in names)
-    accuracy, exact, seeds = (t for t in tables_of(found) if "gap 52" in " ".join(t.header))
+    assert [one_answer(store, task) for task in ("parity", "copy", "reverse", "never run")] == [True, *[False] * 3]
+    write_long_range(tmp_path, "parity", "mamba", only["exact_match"])  # nothing to compare it with
+    assert not one_answer(store_of(tmp_path), "parity")
+
+
+def test_single_values_share_a_table_and_have_no_figure(sections: dict[str, Section]) -> None:
+    section = sections["associative-recall"]
+    assert all(name.startswith("curve-") for name in figures_of(section))
+    accuracy, exact, seeds = (t for t in tables_of(section) if "gap 52" in " ".join(t.header))
     assert accuracy.header == ["model", "4 pairs, gap 52, 512 keys", "8 pairs, gap 104, 512 keys"]
-    assert [line[0] for line in accuracy.rows][-1] == "chance: values without their keys"
-    assert accuracy.rows[-1][1:] == ["0.250", "0.125"]
+    assert accuracy.rows[-1] == ["chance: values without their keys", "0.250", "0.125"]
     assert accuracy.rows[0][2].startswith("0.400 (0.3")
     assert exact.caption.startswith("Exact match at single settings, mean over seeds (95 % intervals")
     assert seeds.rows[0][2] == "0.400 to 0.400; t 0.400 to 0.400"
-    text = [block.text for block in found.blocks if isinstance(block, Paragraph)]
-    assert "Arora et al. 2023 (Zoology): 64 tokens with 4 pairs, 128 tokens with 8" in text[0]
-    assert "8 pairs, gap 104, 512 keys: at least 0.9 for LSTM + attention (0.96) and Transformer (0.96), " in text[2]
-    assert text[2].endswith("below 0.9 for LSTM (0.40).")
-    assert "Long range: of " in summary(store, verdicts(store))
+    text = text_of(section)
+    assert "Arora et al. 2023 (Zoology): 64 tokens with 4 pairs, 128 tokens with 8" in text
+    said = "8 pairs, gap 104, 512 keys: at least 0.9 for LSTM + attention (0.96) and Transformer (0.96), below 0.9 for"
+    assert f"{said} LSTM (0.40)." in text
 
 
 def test_variants_measured_at_single_values_have_a_table_too(tmp_path: Path) -> None:
     for variant, value in (("base", 1.0), ("heads1", 0.5)):
         rows = axis_rows({8: value}, "pairs, gap 104, keys 512")
         write_long_range(tmp_path, "associative-recall", "transformer", rows, variant=variant)
-    (found,) = sections_of(store_of(tmp_path))
+    (found,) = sections_of(store_of(tmp_path)).values()
     table = [t for t in tables_of(found) if t.header[1:] == ["8 pairs, gap 104, 512 keys"]][-1]
     assert [line[0] for line in table.rows][:2] == ["Transformer", "Transformer, heads1"]
 
 
-def test_settings_stand_beside_results_and_captions_of_ablations_name_the_base(tmp_path: Path) -> None:
-    write_task(tmp_path, "copy")
-    write_ablations(tmp_path)
-    (found,) = sections_of(store_of(tmp_path))
-    settings = next(table for table in tables_of(found) if table.caption.startswith("Settings of each model"))
-    assert [line[0] for line in settings.rows][-1] == "Transformer, unscaled-d64"
-    captions = [block.caption for block in found.blocks if isinstance(block, Figures)]
-    assert sum("The base: width 64, 4 heads" in text and "rotary positions." in text for text in captions) == 3
-    assert sum("The base: LSTM, hidden 104" in text and "forget-gate bias 1." in text for text in captions) == 2
-
-
 def test_pairs_of_translations_need_no_control(tmp_path: Path) -> None:
     write_pairs(tmp_path)
-    (found,) = sections_of(store_of(tmp_path))
     store = store_of(tmp_path)
-    assert re.match(r"Long range: of \d+ claims on it 1 supported", summary(store, verdicts(store)))
+    (found,) = sections_of(store).values()
+    assert re.match(r"Long range: of \d+ claims on it 1 supported", summary(store, long_range_verdicts(store)))
     assert found.title == title(PAIRS) == "Agreement in translation (multi30k-en-de)"
-    over_all = next(table for table in tables_of(found) if "1,000 pairs" in table.caption)
-    assert over_all.rows[0][1].startswith("0.950 (0.9")
-    assert store_of(tmp_path).problems == []
-    assert "control" not in str([block.text for block in found.blocks if isinstance(block, Heading | Paragraph)])
+    assert table_of(found, "Share of 1,000 pairs")["LSTM"][0].startswith("0.950 (0.9")
+    assert store.problems == []
+    assert "control" not in text_of(found) + str(headings_of(found))
 
 
-def test_summary_counts_verdicts_and_names_reaches(copy: Store) -> None:
-    text = summary(copy, verdicts(copy))
+def test_the_summary_counts_verdicts_and_names_reaches(tmp_path: Path) -> None:
+    write_task(tmp_path, "copy", seed=0)
+    store = store_of(tmp_path)
+    text = summary(store, long_range_verdicts(store))
     assert text.startswith(
         "Long range: on copy, accuracy stays at 0.9 or above to length 24 for plain RNN, GRU and LSTM, beyond length "
         "64 for LSTM + attention and Transformer; of "
     )
     assert re.search(r"of \d+ claims on it 2 supported, 1 contradicted and \d+ not decided\.$", text)
     assert text.count(". ") == 0
-
-
-def test_summary_says_who_never_held_anything(tmp_path: Path) -> None:
-    write_long_range(tmp_path, "recall", "lstm", axis_rows({4: 0.5, 8: 0.4}, "symbols"))
-    store = store_of(tmp_path)
-    assert "on recall after a gap, no model reaches an accuracy of 0.9; of " in summary(store, verdicts(store))
-    write_long_range(tmp_path, "recall", "transformer", axis_rows({4: 1.0, 8: 1.0}, "symbols"))
-    store = store_of(tmp_path)
-    assert "0.9 or above nowhere for LSTM, beyond 8 symbols for Transformer; of " in summary(store, verdicts(store))
+    write_long_range(tmp_path / "weak", "recall", "lstm", axis_rows({4: 0.5, 8: 0.4}, "symbols"))
+    assert "on recall after a gap, no model reaches an accuracy of 0.9; of " in summary(store_of(tmp_path / "weak"), [])
+    write_long_range(tmp_path / "weak", "recall", "transformer", axis_rows({4: 1.0, 8: 1.0}, "symbols"))
+    text = summary(store_of(tmp_path / "weak"), [])
+    assert "0.9 or above nowhere for LSTM, beyond 8 symbols for Transformer; of " in text
 
 
 def test_no_finished_run_is_said(tmp_path: Path) -> None:
     (write_long_range(tmp_path, "copy", "lstm", axis_rows(FALLING, "length")) / "result.json").unlink()
     store = store_of(tmp_path)
-    assert "No long-range run" in str(sections_of(store)[0].blocks)
-    assert "No long-range run" in summary(store, verdicts(store))
+    assert "No long-range run" in str(sections_of(store)["long-range"].blocks)
+    assert "No long-range run" in summary(store, [])

@@ -1,8 +1,20 @@
-"""Words for axes: what is counted and what is measured are said differently."""
+"""Names of tasks and words for axes: counts and measures are worded differently."""
 
 import pytest
 
-from analysis.long_range.wording import amount, at, at_most, heading, most, point, quantity, settings
+from analysis.long_range.wording import (
+    amount,
+    at,
+    at_most,
+    heading,
+    most,
+    point,
+    quantity,
+    question,
+    settings,
+    starting_at,
+    title,
+)
 
 
 @pytest.mark.parametrize(
@@ -54,3 +66,13 @@ def test_axes_are_read_as_they_are_recorded() -> None:
 )
 def test_settings_in_words_keep_what_they_do_not_know(recorded: str, words: str) -> None:
     assert settings(recorded) == words
+
+
+def test_a_count_starts_at_a_whole_number() -> None:
+    assert [starting_at("attractors", 0.719), starting_at("gap", 12.34567)] == ["1 attractor", "gap 12.3"]
+
+
+def test_kinds_of_a_task_are_called_after_it() -> None:
+    assert title("associative-recall-16-keys") == "Associative recall, 16 keys"
+    assert question("associative-recall-of-words").startswith("The source lists pairs of a key and a value")
+    assert (title("a-new-task"), question("a-new-task")) == ("a-new-task", "")
