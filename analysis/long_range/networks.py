@@ -1,4 +1,4 @@
-"""What each network is, in words and as a table: sizes, encoder direction, positions, biases, learning rate."""
+"""Settings of each network, in words and as a table: sizes, encoder direction, positions, biases, learning rate."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -44,24 +44,24 @@ def part(run: Run, name: str) -> Settings:
 
 
 def described(network: Settings) -> str:
-    """Sizes and whatever is out of the ordinary: "LSTM, hidden 104, 1 layer, embedding 64"."""
+    """Sizes and unusual settings: "LSTM, hidden 104, 1 layer, embedding 64"."""
     if "bidirectional" in network:
         network = {"cell": "lstm", **network}  # the one with attention has no other
-    telling = {
+    unusual = {
         key: value
         for key, value in network.items()
         if key not in OWN_COLUMN and value is not None and ORDINARY.get(key) != value
     }
-    order = [*WORDS, *telling]
+    order = [*WORDS, *unusual]
     found = [
-        WORDS[key](telling[key]) if key in WORDS else f"{key.replace('_', ' ')} {shown(telling[key])}"
-        for key in sorted(telling, key=order.index)
+        WORDS[key](unusual[key]) if key in WORDS else f"{key.replace('_', ' ')} {shown(unusual[key])}"
+        for key in sorted(unusual, key=order.index)
     ]
     return ", ".join(found)
 
 
 def direction(network: Settings) -> str:
-    """A Transformer's encoder is not masked, so it sees both sides of a token; unknown networks do not tell."""
+    """A Transformer's encoder is not masked, so it reads both sides of a token."""
     if "bidirectional" in network:
         return "both directions" if network["bidirectional"] else "one direction"
     return "both directions" if "encoder_layers" in network else NONE
@@ -92,10 +92,10 @@ def table(store: Store, task: str, systems: Sequence[System]) -> Table | None:
     """The settings of each system of a task, or None if no run recorded them."""
     runs = {s: [r for r in store.finished(EXPERIMENT) if (r.task, r.system) == (task, s)] for s in systems}
     runs = {system: [run for run in seeds if part(run, "network")] for system, seeds in runs.items()}
-    told = [run for seeds in runs.values() for run in seeds]
-    if not told:
+    recorded = [run for seeds in runs.values() for run in seeds]
+    if not recorded:
         return None
-    further = unequal(told)
+    further = unequal(recorded)
     header = ["model", "network", "encoder reads", "position encoding", "forget-gate bias", "initialisation scale"]
     header += ["learning rate", *(key.replace("_", " ") for key in further)]
     rows = []
@@ -104,8 +104,8 @@ def table(store: Store, task: str, systems: Sequence[System]) -> Table | None:
         rows.append([label(system), *(" or ".join(dict.fromkeys(column)) for column in zip(*each, strict=True))])
         rows[-1] += [NONE] * (len(header) - len(rows[-1]))
     caption = (
-        "Settings of each model. Whatever else belongs to the optimisation is the same for all of them"
-        f"{', but for the last columns' if further else ''}; a dash where a network has no such thing."
+        "Settings of each model. All other settings of the optimisation are the same"
+        f"{', except for the last columns' if further else ''}. A dash: the network has no such setting."
     )
     return Table(caption, header, rows, left=5)
 
@@ -117,13 +117,13 @@ def cells(run: Run, further: Sequence[str]) -> list[str]:
 
 
 def unequal(runs: Sequence[Run]) -> list[str]:
-    """Settings of the optimisation, but for those that trials choose, that are not the same for all runs."""
+    """Settings of the optimisation that differ between runs, except those that trials choose."""
     keys = dict.fromkeys(key for run in runs for key in part(run, "optimisation") if key not in CHOSEN)
     return [key for key in keys if len({shown(part(run, "optimisation").get(key)) for run in runs}) > 1]
 
 
 def base_in_words(store: Store, task: str, model: str) -> str:
-    """What variants of a model are compared with, one sentence; empty if its settings were not recorded."""
+    """The settings of a base model in one sentence; empty if they were not recorded."""
     base = (task, System(model, "base"))
     networks = [part(run, "network") for run in store.finished(EXPERIMENT) if (run.task, run.system) == base]
     if not networks or not networks[0]:

@@ -243,7 +243,9 @@ def parity_beyond(evidence: Evidence) -> Rule:
 def nobody_copies_far(evidence: Evidence) -> Rule:
     def measure() -> Finding:
         axis = evidence.axis("copy", metric="exact_match")
-        systems = [system for system in axis.curves if system.variant == "base"]
+        systems = list(axis.bases.curves)
+        if not systems:
+            raise NotRun("no base model on copy")
         mastered = [system for system in systems if evidence.mastered("copy", system)]
         if not mastered:
             evidence.require_mastered("copy", *systems)

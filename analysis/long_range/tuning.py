@@ -1,4 +1,4 @@
-"""How learning rate and initialisation scale were chosen: every trial of every model, and whether each had as many."""
+"""How learning rate and initialisation scale were chosen: every trial of every model, and unequal treatment."""
 
 import json
 from collections.abc import Sequence
@@ -43,8 +43,8 @@ def build(store: Store) -> list[Section]:
         return []
     section = Section("tuning", "Tuning")
     if all(model.by_hand for models in found.values() for model in models):
-        text = "No finished run holds trials: learning rates and initialisation scales were set by hand, not tuned."
-        return [Section("tuning", "Tuning", [Notice(text)])]
+        section.blocks.append(Notice("Not tuned: learning rates and initialisation scales set by hand."))
+        return [section]
     section.blocks += how([(task, model) for task, models in found.items() for model in models if model.records])
     untuned = [task for task, models in found.items() if all(model.by_hand for model in models)]
     if untuned:
@@ -70,7 +70,7 @@ def tuned(store: Store, task: str) -> list[Tuned]:
 
 
 def warnings(models: Sequence[Tuned]) -> list[str]:
-    """What makes the comparison of these models less than fair, a sentence each."""
+    """Unequal treatment of the models, one sentence each."""
     texts = []
     numbers = {model.model: len(model.records[0]["trials"]) for model in models if model.records}
     if len(set(numbers.values())) > 1:
@@ -81,7 +81,7 @@ def warnings(models: Sequence[Tuned]) -> list[str]:
         texts.append(f"Values set by hand, not tuned: {listing(by_hand)}.")
     several = [name(model.model) for model in models if len(model.records) > 1]
     if several:
-        texts.append(f"The seeds hold different trials, of which the table shows the first: {listing(several)}.")
+        texts.append(f"The seeds have different trials; the table shows the first: {listing(several)}.")
     others = [text for model in models if model.records for text in not_as_chosen(model)]
     if others:
         texts.append(f"Not trained with the values that were chosen: {'; '.join(others)}.")
@@ -105,9 +105,7 @@ def name(model: str) -> str:
 
 def table(task: str, models: Sequence[Tuned]) -> Table:
     rows = [row(model) for model in models]
-    caption = (
-        f"Trials of each model on {title(task)}. The loss of a pruned trial is that of the step at which it ended."
-    )
+    caption = f"Trials of each model on {title(task)}. The loss of a pruned trial is from the step at which it ended."
     flagged = frozenset(i for i, model in enumerate(models) if model.by_hand)
     return Table(caption, HEADER, rows, left=len(HEADER), flagged=flagged)
 
@@ -139,7 +137,7 @@ def outcomes(record: Record) -> list[str]:
 
 
 def trial_in_words(trial: Record, chosen: Record) -> str:
-    """In one piece: lines break between trials, not within one."""
+    """Without line breaks: they belong between trials."""
     loss = "no loss" if trial["validation_loss"] is None else f"{trial['validation_loss']:.4g}"
     outcome = trial["outcome"] if trial["outcome"] == "finished" else f"{trial['outcome']} at step {trial['steps']}"
     mark = ", chosen" if trial is chosen else ""
@@ -148,7 +146,7 @@ def trial_in_words(trial: Record, chosen: Record) -> str:
 
 
 def how(models: Sequence[tuple[str, Tuned]]) -> list[Block]:
-    """One paragraph on how values were chosen, and who was treated otherwise, if anybody was."""
+    """How values were chosen, in one paragraph; by model where they were chosen in different ways."""
     ways: dict[str, list[str]] = {}
     for task, model in models:
         for record in model.records:
