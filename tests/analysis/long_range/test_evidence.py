@@ -1,4 +1,4 @@
-"""Accuracy along an axis: intervals against their formulas, and where 0.9 is lost."""
+"""What the long-range runs measured: accuracy along an axis, controls, and where 0.9 is lost."""
 
 from pathlib import Path
 
@@ -17,7 +17,6 @@ from tests.support.fakes.long_range import (
     folder_of,
     write_long_range,
     write_pairs,
-    write_published,
     write_task,
 )
 from tests.support.fakes.runs import row
@@ -51,7 +50,10 @@ def test_axes_hold_means_seeds_chance_and_the_range_of_training(tmp_path: Path) 
     for seed, value in ((0, 0.9), (1, 0.7)):
         rows = axis_rows({8: 1.0, 64: value}, "gap, symbols 4")
         write_long_range(tmp_path, "recall", "lstm", rows, seed=seed)
+    write_long_range(tmp_path, "recall", "lstm", axis_rows({8: 0.1}, "gap, symbols 4"), seed=2)
+    (folder_of(tmp_path, "recall", "lstm", seed=2) / "result.json").unlink()  # an unfinished run is in no number
     (axis,) = axes(store_of(tmp_path), "recall")
+    assert not axis.single
     inside, beyond = axis.curves[LSTM]
     assert (axis.name, axis.vary, axis.xs, axis.beyond) == ("gap, symbols 4", "gap", [8, 64], [64])
     assert (inside.trained, beyond.trained) == (True, False)
@@ -73,6 +75,7 @@ def test_what_was_not_recorded_is_none_and_nothing_fails(tmp_path: Path) -> None
     write_long_range(tmp_path, "copy", "lstm", [row("token_accuracy", 0.5, "share", 64, "length", 4)], control=None)
     store = store_of(tmp_path)
     (axis,) = axes(store, "copy")
+    assert axis.single
     (point,) = axis.curves[LSTM]
     assert (point.trained, axis.chance, axis.beyond) == (None, {}, [])
     assert point.interval == wilson(0.5, 64)
@@ -89,14 +92,6 @@ def test_a_control_is_mastered_by_every_seed_or_not_at_all(tmp_path: Path) -> No
     assert found[LSTM].steps == {0: 600}
     assert found[LSTM].setting == "length 4"
     assert found[System("gru", "base")].mastered
-
-
-def test_unfinished_runs_are_in_no_number(tmp_path: Path) -> None:
-    for seed, value in ((0, 0.9), (1, 0.1)):
-        write_long_range(tmp_path, "copy", "lstm", axis_rows({4: value}, "length"), seed=seed)
-    (folder_of(tmp_path, "copy", "lstm", seed=1) / "result.json").unlink()
-    (axis,) = axes(store_of(tmp_path), "copy")
-    assert axis.curves[LSTM][0].seeds == {0: 0.9}
 
 
 def test_known_tasks_come_first_and_models_in_their_order(tmp_path: Path) -> None:
@@ -116,14 +111,6 @@ def test_the_main_axis_is_the_one_asked_for_then_the_fullest_then_the_farthest(t
     found = axes(store_of(tmp_path), "recall")
     assert main_axis(found).name == "gap"
     assert main_axis(found, "pairs").name == "pairs, gap 104"
-
-
-def test_an_axis_of_one_value_is_single(tmp_path: Path) -> None:
-    write_published(tmp_path)
-    write_long_range(tmp_path, "copy", "lstm", axis_rows({4: 1.0, 8: 0.5}, "length"))
-    store = store_of(tmp_path)
-    assert [axis.single for axis in axes(store, "associative-recall")] == [True, True]
-    assert not axes(store, "copy")[0].single
 
 
 def test_figure_names_are_file_names() -> None:

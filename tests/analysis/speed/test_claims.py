@@ -11,7 +11,6 @@ from tests.support.fakes.speed import (
     Cost,
     block_rows,
     spread,
-    wobbly,
     write_cost,
     write_curve,
     write_decoding,
@@ -41,12 +40,9 @@ def decided(path: Path) -> dict[str, Verdict]:
 @pytest.mark.parametrize(
     ("lstm", "transformer", "outcome"),
     [
-        (lambda n: n, lambda n: 1.0, SUPPORTED),
         (lambda n: n, lambda n: n**0.5, SUPPORTED),
-        (lambda n: 1.0, lambda n: 1.0, CONTRADICTED),  # nobody waits
-        (lambda n: n**0.05, lambda n: 1.0, CONTRADICTED),
-        (lambda n: n**0.5, lambda n: n, CONTRADICTED),  # the Transformer waits more
-        (wobbly(lambda n: n**0.2), lambda n: 1.0, NOT_DECIDED),
+        (lambda n: n**0.05, lambda n: 1.0, CONTRADICTED),  # it hardly grows
+        (lambda n: n**0.5, lambda n: n, CONTRADICTED),  # the Transformer's grows more
         (lambda n: n, lambda n: n, NOT_DECIDED),  # equal exponents
     ],
 )
@@ -69,22 +65,18 @@ def test_waiting_needs_four_lengths_over_a_factor_of_eight(tmp_path: Path, lengt
 @pytest.mark.parametrize(
     ("cost", "outcome", "exponent"),
     [
-        (lambda n: n, SUPPORTED, 2.0),
-        (lambda n: 1.0, CONTRADICTED, 1.0),
         (lambda n: n**0.4, CONTRADICTED, 1.4),
-        (wobbly(lambda n: n**0.5), NOT_DECIDED, None),
         (lambda n: 1.0 if n < 100 else n, SUPPORTED, 2.0),  # the longer half alone is judged
     ],
 )
-def test_quadratic_cost_of_one_sequence(tmp_path: Path, cost: Cost, outcome: str, exponent: float | None) -> None:
+def test_quadratic_cost_of_one_sequence(tmp_path: Path, cost: Cost, outcome: str, exponent: float) -> None:
     write_length(tmp_path, "transformer", cost, memory=cost)
     found = decided(tmp_path)
     for claim in (TIME, MEMORY):
         assert found[claim].outcome == outcome, found[claim]
         effect = found[claim].effect
         assert effect is not None
-        if exponent:
-            assert effect.value == pytest.approx(exponent)
+        assert effect.value == pytest.approx(exponent)
     assert "lengths 128 to 1024" in found[TIME].reason
     assert "width 128" in found[TIME].reason
     assert "by the operations counted" in found[TIME].reason
@@ -105,61 +97,38 @@ def test_two_long_lengths_make_no_exponent(tmp_path: Path) -> None:
     assert decided(tmp_path)[TIME].reason == "not run: fewer than 3 lengths"
 
 
-@pytest.mark.parametrize(
-    ("attention", "noise", "outcome"),
-    [
-        (2600.0, 0.02, SUPPORTED),
-        (5000.0, 0.02, SUPPORTED),  # as fast is not faster
-        (6000.0, 0.02, CONTRADICTED),
-        (5600.0, 0.2, NOT_DECIDED),
-    ],
-)
-def test_attention_does_not_fix_the_speed(tmp_path: Path, attention: float, noise: float, outcome: str) -> None:
-    write_text(tmp_path, "lstm", 5000.0, 5000.0, noise=(0.0, 0.0, 0.0, 0.0, 0.0))
-    write_text(tmp_path, "bahdanau", attention, attention, noise=(0.0, noise, -noise, noise / 2, -noise / 2))
+def test_attention_does_not_fix_the_speed(tmp_path: Path) -> None:
+    write_text(tmp_path, "lstm", 5000.0, 5000.0, noise=(0.0,) * 5)
+    write_text(tmp_path, "bahdanau", 5000.0, 5000.0, noise=(0.0, 0.02, -0.02, 0.01, -0.01))
     verdict = decided(tmp_path)[NOT_FIXED]
-    assert verdict.outcome == outcome, verdict
+    assert verdict.outcome == SUPPORTED  # as fast is not faster
     assert verdict.effect is not None
-    assert verdict.effect.value == pytest.approx(attention / 5000)
-    assert f"{attention:,.0f} against 5,000 target tokens/s on multi30k en-de, 5 rounds" in verdict.reason
+    assert verdict.effect.value == pytest.approx(1)
+    assert "5,000 against 5,000 target tokens/s on multi30k en-de, 5 rounds" in verdict.reason
 
 
-@pytest.mark.parametrize(
-    ("worst", "outcome"), [(0.9, SUPPORTED), (0.7, CONTRADICTED), (0.81, NOT_DECIDED), (0.79, NOT_DECIDED)]
-)
-def test_the_model_that_scales_worst_decides(tmp_path: Path, worst: float, outcome: str) -> None:
+def test_the_model_that_scales_worst_decides_and_processes_of_a_cpu_are_no_gpus(tmp_path: Path) -> None:
     write_devices(tmp_path, "lstm", 1.0, 1.0)
-    write_devices(tmp_path, "transformer", worst, worst)
+    write_devices(tmp_path, "transformer", 0.7, 0.9)
     found = decided(tmp_path)
-    for claim in (WEAK, STRONG):
-        assert found[claim].outcome == outcome, found[claim]
-        assert found[claim].reason.startswith("CPU processes, no GPU: LSTM 1.00 on 2")
-
-
-def test_gpus_are_named_where_there_are_any(tmp_path: Path) -> None:
-    write_devices(tmp_path, "lstm", 0.95, 0.9, gpus=("NVIDIA made-up",) * 2)
-    found = decided(tmp_path)
-    assert found["More GPUs, proportionally faster: weak scaling"].reason.startswith("GPUs: LSTM 0.95 on 2")
-    assert WEAK not in found
-
-
-def test_processes_on_a_cpu_say_nothing_about_gpus(tmp_path: Path) -> None:
-    write_devices(tmp_path, "lstm", 0.95, 0.9)
-    found = decided(tmp_path)
-    assert found[WEAK].outcome == SUPPORTED
+    assert [found[claim].outcome for claim in (WEAK, STRONG)] == [CONTRADICTED, SUPPORTED]
+    assert found[WEAK].reason.startswith("CPU processes, no GPU: LSTM 1.00 on 2")
     for kind in ("weak", "strong"):
         verdict = found[f"More GPUs, proportionally faster: {kind} scaling"]
         assert (verdict.outcome, verdict.tested) == (NOT_DECIDED, False)
         assert "processes that share the cores of one CPU" in verdict.reason
+    for model in ("lstm", "transformer"):
+        write_devices(tmp_path, model, 0.95, 0.9, gpus=("NVIDIA made-up",) * 2)
+    found = decided(tmp_path)
+    assert found["More GPUs, proportionally faster: weak scaling"].reason.startswith("GPUs: LSTM 0.95 on 2")
+    assert WEAK not in found
 
 
 def course(seconds: float, bleu: float = 40.0) -> list[tuple[float, float, float]]:
     return [(seconds * i, 1000.0 * i, bleu * i / 4) for i in range(1, 5)]
 
 
-@pytest.mark.parametrize(
-    ("attention", "outcome"), [(200.0, SUPPORTED), (100.0, CONTRADICTED), (60.0, CONTRADICTED), (120.0, NOT_DECIDED)]
-)
+@pytest.mark.parametrize(("attention", "outcome"), [(60.0, CONTRADICTED), (120.0, NOT_DECIDED)])
 def test_time_and_operations_to_quality(tmp_path: Path, attention: float, outcome: str) -> None:
     slow = course(attention)
     if outcome == NOT_DECIDED:  # a late start, made up for in the end
@@ -176,30 +145,11 @@ def test_time_and_operations_to_quality(tmp_path: Path, attention: float, outcom
 
 def test_operations_that_differ_by_seed_are_not_decided(tmp_path: Path) -> None:
     for seed, tokens in ((0, 1000.0), (1, 2000.0)):
-        curves = {"bahdanau": [(1.0, tokens, 40.0)], "transformer": [(1.0, 1500.0, 40.0)]}
-        for model, points in curves.items():
-            folder = write_curve(tmp_path, model, points)
-            if seed:
-                copy_seed(folder)
+        write_curve(tmp_path, "bahdanau", [(1.0, tokens, 40.0)], seed=seed)
+        write_curve(tmp_path, "transformer", [(1.0, 1500.0, 40.0)], seed=seed)
     for model in ("bahdanau", "transformer"):
         write_cost(tmp_path, model, 1.0)
-    assert decided(tmp_path)[OPERATIONS].outcome == NOT_DECIDED
-
-
-def copy_seed(folder: Path) -> None:
-    """Make the run that was just written the one of seed 1, and the first curve that of seed 0 again."""
-    other = folder.with_name("seed1")
-    other.mkdir()
-    record = (
-        (folder / "result.json")
-        .read_text()
-        .replace('"seed": 0', '"seed": 1')
-        .replace("0123456789ab0000", "0123456789ab0001")
-    )
-    (other / "result.json").write_text(record)
-    (other / "metrics.jsonl").write_text((folder / "metrics.jsonl").read_text())
-    first = (folder / "metrics.jsonl").read_text().replace('"target_tokens": 2000.0', '"target_tokens": 1000.0')
-    (folder / "metrics.jsonl").write_text(first)
+    assert decided(tmp_path)[OPERATIONS].reason.endswith("the interval crosses 1.1")
 
 
 def test_times_of_runs_side_by_side_decide_nothing_operations_do(tmp_path: Path) -> None:
@@ -213,20 +163,11 @@ def test_times_of_runs_side_by_side_decide_nothing_operations_do(tmp_path: Path)
     assert found[OPERATIONS].outcome == SUPPORTED
 
 
-@pytest.mark.parametrize(
-    ("lstm", "transformer", "outcome"),
-    [
-        (lambda n: 1.0, lambda n: 1 + n / 100, SUPPORTED),
-        (lambda n: 1.0, lambda n: 1.0, CONTRADICTED),  # it did not grow here
-        (lambda n: 1 + n / 100, lambda n: 1 + n / 100, CONTRADICTED),  # nor was the LSTM's constant
-        (lambda n: 1.0, lambda n: 1 + n / 1200, NOT_DECIDED),
-    ],
-)
-def test_cost_a_token_at_decoding(tmp_path: Path, lstm: Cost, transformer: Cost, outcome: str) -> None:
-    write_decoding(tmp_path, "lstm", lstm)
-    write_decoding(tmp_path, "transformer", transformer)
+def test_a_cost_that_grows_for_both_contradicts_the_claim_on_decoding(tmp_path: Path) -> None:
+    for model in ("lstm", "transformer"):
+        write_decoding(tmp_path, model, lambda n: 1 + n / 100)
     verdict = decided(tmp_path)[DECODING]
-    assert verdict.outcome == outcome, verdict
+    assert verdict.outcome == CONTRADICTED
     assert verdict.reason.startswith("greedy, length 16 to 256: ×")
 
 
@@ -244,23 +185,15 @@ def test_rounds_sharpen_the_cost_a_token(tmp_path: Path) -> None:
     assert decided(tmp_path)[DECODING].outcome == SUPPORTED
 
 
-@pytest.mark.parametrize(
-    ("transformer", "outcome"),
-    [(lambda n: n, SUPPORTED), (lambda n: 50.0, CONTRADICTED), (lambda n: 300.0 if n > 300 else 50.0, NOT_DECIDED)],
-)
-def test_operations_above_the_width(tmp_path: Path, transformer: Cost, outcome: str) -> None:
-    write_length(tmp_path, "lstm", lambda n: 1.0, flops=lambda n: 129.0)
-    write_length(tmp_path, "transformer", lambda n: 1.0, flops=transformer)
-    verdict = decided(tmp_path)[FEWER]
-    assert verdict.outcome == outcome, verdict
-    assert "above width 128: " in verdict.reason
-    assert "at 128" not in verdict.reason
-
-
-def test_without_a_width_or_a_length_above_it_operations_decide_nothing(tmp_path: Path) -> None:
+def test_operations_are_judged_above_the_width(tmp_path: Path) -> None:
     for model in ("lstm", "transformer"):
         write_length(tmp_path, model, lambda n: 1.0, lengths=(16, 64))
     assert decided(tmp_path)[FEWER].reason == "not run: no length above the width 128"
+    write_length(tmp_path, "lstm", lambda n: 1.0, flops=lambda n: 129.0)
+    write_length(tmp_path, "transformer", lambda n: 1.0, flops=lambda n: n)
+    verdict = decided(tmp_path)[FEWER]
+    assert verdict.outcome == SUPPORTED  # 129 of 256; at 128 it would not be fewer
+    assert "above width 128: 0.50 at 256" in verdict.reason
     for model in ("lstm", "transformer"):
         write_length(tmp_path, model, lambda n: 1.0, changes={"held_equal": {}})
     assert decided(tmp_path)[FEWER].reason == "the width of the models was not recorded"

@@ -265,10 +265,10 @@ def write_everything(root: Path, *, bleu: bool = True) -> None:
 STARTED = {"lstm": "2026-01-02T03:00", "bahdanau": "2026-01-02T04:00", "transformer": "2026-01-02T05:00"}
 
 
-def write_translation(root: Path, model: str, **changes: Any) -> Path:
+def write_translation(root: Path, model: str, seed: int = 0, **changes: Any) -> Path:
     """A translation run; the three were made one after another."""
     times = {"started": f"{STARTED[model]}:00+00:00", "finished": f"{STARTED[model]}:59+00:00"}
-    return write_run(root, model, sentences=20, test_sets=("test",), changes=times | changes)
+    return write_run(root, model, seed=seed, sentences=20, test_sets=("test",), changes=times | changes)
 
 
 def bleu_rows(points: Sequence[tuple[float, float, float]]) -> Rows:
@@ -283,7 +283,9 @@ def bleu_rows(points: Sequence[tuple[float, float, float]]) -> Rows:
     return rows
 
 
-def write_curve(root: Path, model: str, points: Sequence[tuple[float, float, float]], **changes: Any) -> Path:
-    folder = write_translation(root, model, **changes)
+def write_curve(
+    root: Path, model: str, points: Sequence[tuple[float, float, float]], seed: int = 0, **changes: Any
+) -> Path:
+    folder = write_translation(root, model, seed, **changes)
     write_lines(folder / "metrics.jsonl", bleu_rows(points))
     return folder
