@@ -1,7 +1,7 @@
-"""The long-range experiment: accuracy by gap, load or length, on fixed examples, beside a control.
+"""The long-range experiment: accuracy by gap, load or length, on fixed examples, and that of a control.
 
 An answer of several tokens is judged under teacher forcing. The exact match needs no search of its own: greedy search
-finds the whole answer if and only if every token is the likeliest one after the right tokens before it.
+finds the whole answer if and only if every token is the most likely one after the right tokens before it.
 """
 
 import math
@@ -40,7 +40,7 @@ DISTANCES = {round(2 ** (half / 2)) for half in range(21)}  # 1, 1.4, 2 .. 1024,
 
 HEAD_WIDTHS = (4, 8, 16, 32, 64, 128, 256)
 
-Watcher = TypeVar("Watcher", bound=Callback)
+Measuring = TypeVar("Measuring", bound=Callback)
 
 
 class ControlAccuracy(Callback):
@@ -53,7 +53,7 @@ class ControlAccuracy(Callback):
 
     def on_validation_epoch_end(self, trainer: L.Trainer, module: L.LightningModule) -> None:
         assert isinstance(module, Seq2SeqModule)
-        accuracy = float(right_share(module.network, self.batch, self.task, module.device).mean())
+        accuracy = float(right_share(module.network, self.batch, self.task).mean())
         module.log("val/control_accuracy", accuracy, reduce_fx="max", sync_dist=True)  # all have the same
         if accuracy >= MASTERED and self.mastered_at is None:
             self.mastered_at = trainer.global_step
@@ -65,8 +65,8 @@ class ControlAccuracy(Callback):
         self.mastered_at = state_dict["mastered_at"]
 
 
-class MemoryAtInitialisation(Callback):
-    """What an untrained network remembers, measured before its first step."""
+class ProbesAtInitialisation(Callback):
+    """The probes of an untrained network, before its first step."""
 
     def __init__(self, data: SyntheticData) -> None:
         self.data = data
@@ -75,7 +75,7 @@ class MemoryAtInitialisation(Callback):
     def on_fit_start(self, trainer: L.Trainer, module: L.LightningModule) -> None:
         assert isinstance(module, Seq2SeqModule)
         if not self.rows:
-            self.rows = memory(module.network, self.data, module.device, "at initialisation")
+            self.rows = probes(module.network, self.data, "at initialisation")
 
     def state_dict(self) -> dict[str, Any]:
         return {"rows": [asdict(row) for row in self.rows]}
@@ -85,16 +85,16 @@ class MemoryAtInitialisation(Callback):
 
 
 def callbacks(data: SyntheticData) -> list[Callback]:
-    """What watches the training on a long-range task."""
-    return [ControlAccuracy(data), MemoryAtInitialisation(data)]
+    """Measurements during the training on a long-range task."""
+    return [ControlAccuracy(data), ProbesAtInitialisation(data)]
 
 
 def evaluate_run(run: Trained[SyntheticData]) -> list[Measurement]:
     """Measure a trained run and write its result.json, last."""
     run.use(run.checkpoint["state_dict"])
-    rows = [*run.cost(), run.validation_loss(), *control(run), *watched(run, MemoryAtInitialisation).rows]
-    rows += memory(run.module.network, run.data, run.module.device, "trained")
-    rows += [*order(run), *saturation(run)]
+    rows = [*run.cost(), run.validation_loss(), *control(run), *callback_of(run, ProbesAtInitialisation).rows]
+    rows += probes(run.module.network, run.data, "trained")
+    rows += [*order_sensitivity(run), *softmax_saturation(run)]
     for axis in run.data.test:
         for value, point in axis.points().items():
             rows += at_point(run, axis, value, point)
@@ -114,10 +114,6 @@ def grid_text(grid: dict[str, list[int]]) -> str:
     return ", ".join(f"{name} {' '.join(map(str, values))}" for name, values in grid.items())
 
 
-def described(point: Point) -> str:
-    return ", ".join(f"{name} {value}" for name, value in point.items())
-
-
 def shown(rows: list[Measurement], axis: Axis) -> str:
     found = [f"{m.x}: {m.value:.2f}" for m in rows if m.metric == "token_accuracy" and m.x_name == axis.name]
     return f"accuracy by {axis.name} {'  '.join(found)}"
@@ -127,42 +123,44 @@ def control(run: Trained[SyntheticData]) -> list[Measurement]:
     """Accuracy at the easiest point, and when it was mastered."""
     data = run.data
     batch = data.examples("test", data.control, data.test_examples)
-    accuracy = float(right_share(run.module.network, batch, data.task, run.module.device).mean())
-    rows = [Measurement("control_accuracy", accuracy, "share", data.test_examples, "control", described(data.control))]
-    mastered_at = watched(run, ControlAccuracy).mastered_at
+    accuracy = float(right_share(run.module.network, batch, data.task).mean())
+    point = ", ".join(f"{name} {value}" for name, value in data.control.items())
+    rows = [Measurement("control_accuracy", accuracy, "share", data.test_examples, "control", point)]
+    mastered_at = callback_of(run, ControlAccuracy).mastered_at
     if mastered_at is not None:
         rows.append(Measurement("steps_to_0.99", mastered_at, "steps", 1))
     return rows
 
 
-def watched(run: Trained[SyntheticData], kind: type[Watcher]) -> Watcher:
-    """The callback of that kind, with what it saw."""
+def callback_of(run: Trained[SyntheticData], kind: type[Measuring]) -> Measuring:
+    """The callback of that kind, with what it measured."""
     (found,) = (callback for callback in run.trainer.callbacks if isinstance(callback, kind))  # type: ignore[attr-defined]
     return found
 
 
-def memory(network: Network, data: SyntheticData, device: torch.device, when: str) -> list[Measurement]:
-    """How much of the source reaches the loss by distance and, for agreement, the state by words read."""
+def probes(network: Network, data: SyntheticData, when: str) -> list[Measurement]:
+    """Gradient reach by distance, entropy of attention and, for agreement, how far the subject stays decodable."""
     axis = data.test[0]
     trained = [point for point in axis.points().values() if data.in_distribution(point)]
     point = trained[-1] if trained else data.control
     batch = data.examples("test", point, ROWS)
-    reach = gradient_reach(network, Batch(*(field.to(device) for field in batch)))
+    reach = gradient_reach(network, on_device(network, batch))
     kept = {d: norm for d, norm in reach.items() if d in DISTANCES or d == len(reach)}
     name = f"distance, {when}"
     rows = [Measurement("gradient_reach", norm, "norm", ROWS, name, d) for d, norm in kept.items()]
-    rows += attention_entropy(network, batch, device, when)
+    rows += attention_entropy(network, batch, when)
     if isinstance(data.task, Agreement):
-        rows += subject_survival(network, data.task, data.examples("test", point, PROBED), device, when)
+        rows += subject_probe(network, data.task, data.examples("test", point, PROBED), when)
     return rows
 
 
 @torch.no_grad()
-def attention_entropy(network: Network, batch: Batch, device: torch.device, when: str) -> list[Measurement]:
+def attention_entropy(network: Network, batch: Batch, when: str) -> list[Measurement]:
     """Mean entropy of each layer's attention to the source, in nats: log S where even, 0 where saturated."""
+    batch = on_device(network, batch)
     with evaluating(network):
-        maps = network.attention(network.encode(batch.source.to(device)), batch.decoder_input.to(device))
-    scored = (batch.labels != IGNORE).to(device)
+        maps = network.attention(network.encode(batch.source), batch.decoder_input)
+    scored = batch.labels != IGNORE
     rows = []
     for layer, weights in maps.items():  # (B, h, T, S)
         entropy = torch.special.entr(weights.double()).sum(-1).transpose(1, 2)[scored].mean()
@@ -170,7 +168,7 @@ def attention_entropy(network: Network, batch: Batch, device: torch.device, when
     return rows
 
 
-def saturation(run: Trained[SyntheticData]) -> list[Measurement]:
+def softmax_saturation(run: Trained[SyntheticData]) -> list[Measurement]:
     """Entropy and gradient of a softmax over random scores by head size, with 1 / sqrt(d) and without."""
     if not isinstance(run.module.network, TransformerNetwork):
         return []
@@ -183,36 +181,33 @@ def saturation(run: Trained[SyntheticData]) -> list[Measurement]:
     return rows
 
 
-def subject_survival(
-    network: Network, task: Agreement, batch: Batch, device: torch.device, when: str
-) -> list[Measurement]:
+def subject_probe(network: Network, task: Agreement, batch: Batch, when: str) -> list[Measurement]:
     """How much of the subject is linearly decodable from the encoder's state after it and after each further word."""
-    subjects = torch.from_numpy(task.head_noun(batch.source.numpy()))
-    positions = torch.arange(1, batch.source.shape[1]).expand(len(subjects), -1)  # the subject is the second word
-    probes = probe(network, batch.source.to(device), subjects.to(device), positions.to(device))
+    source = on_device(network, batch).source
+    subjects = torch.from_numpy(task.head_noun(batch.source.numpy())).to(source.device)
+    positions = torch.arange(1, source.shape[1], device=source.device).expand(len(source), -1)  # it is the second word
     name = f"words read, {when}"
     return [
         Measurement(metric, value, "share", p.n, name, p.words_read)
-        for p in probes
+        for p in probe(network, source, subjects, positions)
         for metric, value in (("probe_accuracy", p.accuracy), ("probe_chance", p.chance))
     ]
 
 
-def order(run: Trained[SyntheticData]) -> list[Measurement]:
-    """What the order of the source is to a Transformer."""
+def order_sensitivity(run: Trained[SyntheticData]) -> list[Measurement]:
+    """How much a Transformer's output depends on the order of the source."""
     network = run.module.network
     if not isinstance(network, TransformerNetwork):
         return []
     point = next(iter(run.data.test[0].points().values()))
-    batch = run.data.examples("test", point, ROWS)
-    batch = Batch(*(field.to(run.module.device) for field in batch))
+    batch = on_device(network, run.data.examples("test", point, ROWS))
     change = permutation_difference(network, batch, torch.Generator().manual_seed(0))
     return [Measurement("permutation_difference", change, "probability", ROWS)]
 
 
-def on_answer(network: Network, batch: Batch, device: torch.device) -> float | None:
-    """Attention of the best head to the source token that is the answer, where it stands in one place only."""
-    first = Batch(*(field[:ROWS].to(device) for field in batch))
+def on_answer(network: Network, batch: Batch) -> float | None:
+    """Attention of the best head to the source token that is the answer, where it occurs exactly once."""
+    first = on_device(network, Batch(*(field[:ROWS] for field in batch)))
     same = first.source.unsqueeze(1) == first.labels.unsqueeze(2)  # (B, T, S)
     positions = same.int().argmax(2).masked_fill(same.sum(2) != 1, -1)  # (B, T)
     if not (positions >= 0).any():
@@ -222,10 +217,10 @@ def on_answer(network: Network, batch: Batch, device: torch.device) -> float | N
 
 def at_point(run: Trained[SyntheticData], axis: Axis, value: int, point: Point) -> list[Measurement]:
     """Everything measured at one value of an axis."""
-    data, network, device = run.data, run.module.network, run.module.device
+    data, network = run.data, run.module.network
     n = data.test_examples
     batch = data.examples("test", point, n)
-    share = right_share(network, batch, data.task, device)
+    share = right_share(network, batch, data.task)
     error = float(share.std()) / math.sqrt(n)
     measured = {
         "token_accuracy": (float(share.mean()), "share", n),
@@ -235,19 +230,19 @@ def at_point(run: Trained[SyntheticData], axis: Axis, value: int, point: Point) 
         **{f"chance: {name}": (chance, "share", 1) for name, chance in data.task.chance(point).items()},
     }
     if data.task.values is not None:
-        measured["squared_error"] = (squared_error(network, batch, data.task, device), "squared sum", n)
+        measured["squared_error"] = (squared_error(network, batch, data.task), "squared sum", n)
         measured["chance squared error: the mean"] = (variance(batch, data.task), "squared sum", n)
-    found = on_answer(network, batch, device) if data.shared_vocabulary else None
+    found = on_answer(network, batch) if data.shared_vocabulary else None
     if found is not None:
         measured["attention_on_answer"] = (found, "share", n)
     return [Measurement(metric, *content, axis.name, value) for metric, content in measured.items()]
 
 
 @torch.no_grad()
-def right_share(network: Network, batch: Batch, task: Task, device: torch.device) -> Tensor:
+def right_share(network: Network, batch: Batch, task: Task) -> Tensor:
     """(B,) share of each example's scored positions that are answered right, teacher forced."""
     shares = []
-    for source, decoder_input, labels in _parts(batch, device):
+    for source, decoder_input, labels in parts(network, batch):
         logits = network(source, decoder_input)  # (B, T, V)
         scored = labels != IGNORE
         if task.values is None:
@@ -259,11 +254,11 @@ def right_share(network: Network, batch: Batch, task: Task, device: torch.device
 
 
 @torch.no_grad()
-def squared_error(network: Network, batch: Batch, task: Task, device: torch.device) -> float:
+def squared_error(network: Network, batch: Batch, task: Task) -> float:
     """Mean squared error over the scored positions of a regression."""
     found = [
         errors(network(source, decoder_input), labels, task)[labels != IGNORE]
-        for source, decoder_input, labels in _parts(batch, device)
+        for source, decoder_input, labels in parts(network, batch)
     ]
     return float(torch.cat(found).square().mean())
 
@@ -275,11 +270,17 @@ def errors(logits: Tensor, labels: Tensor, task: Task) -> Tensor:
 
 
 def variance(batch: Batch, task: Task) -> float:
-    """The squared error of whoever always answers the mean of these very labels."""
+    """The squared error of always answering the mean of these very labels."""
     values = torch.as_tensor(task.values)
     return float(values[batch.labels[batch.labels != IGNORE]].var(correction=0))
 
 
-def _parts(batch: Batch, device: torch.device) -> list[tuple[Tensor, ...]]:
-    fields = (batch.source, batch.decoder_input, batch.labels)
-    return list(zip(*(field.to(device).split(ROWS) for field in fields), strict=True))
+def parts(network: Network, batch: Batch) -> list[tuple[Tensor, ...]]:
+    """Sources, decoder inputs and labels of at most ROWS examples each."""
+    return list(zip(*(field.split(ROWS) for field in on_device(network, batch)[:3]), strict=True))
+
+
+def on_device(network: Network, batch: Batch) -> Batch:
+    """The batch where the network is."""
+    device = next(network.parameters()).device
+    return Batch(*(field.to(device) for field in batch))

@@ -1,4 +1,4 @@
-"""How a network remembers: what of a source still reaches the loss, the attention and the encoder's state.
+"""Probes of a network's memory: how much of a source still reaches the loss, the attention and the encoder's state.
 
 Every function takes a network as it is, before or after training, and measures it without dropout.
 B batch, S source length, T target length, h heads, V target vocabulary.
@@ -87,7 +87,7 @@ def attention_on_answer(
         source: (B, S) token ids.
         decoder_input: (B, T) token ids.
         labels: (B, T).
-        positions: (B, T), where in the source the answer to each label stands, -1 where it has no single place.
+        positions: (B, T), where in the source the answer to each label is, -1 where it has no single place.
 
     Raises:
         ValueError: no scored position has a place in the source.
@@ -129,7 +129,7 @@ def permutation_difference(network: Network, batch: Batch, generator: torch.Gene
 
 @torch.no_grad()
 def encoder_states(network: Network, source: Tensor) -> Tensor:
-    """What an encoder leaves at the last word it has read: (N, S) token ids -> (N, features).
+    """The state of an encoder at the last word it has read: (N, S) token ids -> (N, features).
 
     For a recurrent encoder the last layer's hidden and, of an LSTM, cell state (both directions where it has two); for
     a Transformer its output at the last position.
@@ -166,7 +166,7 @@ class Probe(NamedTuple):
 def probe(network: Network, source: Tensor, classes: Tensor, positions: Tensor) -> list[Probe]:
     """How much of a word is linearly decodable from the encoder's state after it and after each further word.
 
-    The encoder is run anew on each prefix, so that no encoder, not even one that looks both ways, has seen more of the
+    The encoder is run again on each prefix, so that no encoder, not even one that looks both ways, has seen more of the
     sentence than the words read. At every prefix a probe is fitted on the first half of the sentences that are that
     long and judged on the second.
 

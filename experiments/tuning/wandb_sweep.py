@@ -57,7 +57,7 @@ def main(
         raise SystemExit("a sweep lives on W&B; log in first: .venv/bin/wandb login, then the same command")
     try:
         identifier = wandb.sweep(definition(found[0]), project=PROJECT)
-    except Exception as error:  # whatever stands between here and the server
+    except Exception as error:  # of the network, the server or the login
         raise SystemExit(f"W&B did not take the sweep ({type(error).__name__}: {error})") from None
     print(f"further agents, on any machine: .venv/bin/wandb agent --project {PROJECT} {identifier}", flush=True)
     # The trials' command is `python`, and so that of this environment.

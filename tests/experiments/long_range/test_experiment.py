@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from datamodules.batch import BOS, IGNORE, Batch
+from datamodules.batch import IGNORE, Batch
 from datamodules.synthetic import Axis, SyntheticData
 from datamodules.tasks.adding import Adding
 from datamodules.tasks.agreement import Agreement
@@ -22,7 +22,7 @@ from experiments.long_range.experiment import (
     on_answer,
     right_share,
     squared_error,
-    subject_survival,
+    subject_probe,
     variance,
 )
 from experiments.planning.grid import Planned, plan_long_range
@@ -36,7 +36,6 @@ from models.search import Decoding, greedy_search
 from tests.support.tiny_runs import read_json, read_lines
 from tests.support.toy_networks import bahdanau, lstm, transformer
 
-CPU = torch.device("cpu")
 Measured = dict[tuple[str, str, Any], float]
 
 
@@ -49,19 +48,19 @@ def no_tracking() -> Iterator[None]:
     decide_mode.cache_clear()
 
 
-class Says(torch.nn.Module):
-    """Stands in for a network: the same logits whatever it is asked."""
+class Constant(torch.nn.Module):
+    """Takes the place of a network: the logits of an example do not depend on its input."""
 
     def __init__(self, logits: Tensor) -> None:
         super().__init__()
-        self.logits = logits
+        self.logits = torch.nn.Parameter(logits)
 
     def forward(self, source: Tensor, decoder_input: Tensor) -> Tensor:
         return self.logits[source[:, 0]]  # an example's first token is its number
 
 
-def says(logits: Tensor) -> Network:
-    return cast(Network, Says(logits))
+def constant(logits: Tensor) -> Network:
+    return cast(Network, Constant(logits))
 
 
 def numbered(labels: list[list[int]]) -> Batch:
@@ -71,19 +70,23 @@ def numbered(labels: list[list[int]]) -> Batch:
     )
 
 
+def copies(alphabet: int = 7, **more: Any) -> SyntheticData:
+    return SyntheticData(Copy(alphabet), [{"length": [3]}], {"length": 3}, [Axis("length", [3])], **more)
+
+
 def test_the_share_of_right_answers_counts_scored_positions_alone() -> None:
     answers = torch.tensor([[5, 6, 7], [5, 6, 7], [8, 8, 8]])
     batch = numbered([[5, 6, 7], [5, 9, IGNORE], [9, IGNORE, IGNORE]])
     logits = torch.nn.functional.one_hot(answers, 10).float()
-    assert right_share(says(logits), batch, Copy(6), CPU).tolist() == [1.0, 0.5, 0.0]
+    assert right_share(constant(logits), batch, Copy(6)).tolist() == [1.0, 0.5, 0.0]
 
 
 def test_examples_are_judged_alike_however_many_there_are(monkeypatch: pytest.MonkeyPatch) -> None:
-    data = SyntheticData(Copy(7), [{"length": [3]}], {"length": 3}, [Axis("length", [3])])
+    data = copies()
     network, batch = lstm(shared=True).eval(), data.examples("test", {"length": 3}, 23)
-    whole = right_share(network, batch, data.task, CPU)
+    whole = right_share(network, batch, data.task)
     monkeypatch.setattr(long_range, "ROWS", 5)
-    assert torch.equal(right_share(network, batch, data.task, CPU), whole)
+    assert torch.equal(right_share(network, batch, data.task), whole)
 
 
 def test_a_sum_is_right_within_the_tolerance_of_the_mean_answer() -> None:
@@ -97,8 +100,8 @@ def test_a_sum_is_right_within_the_tolerance_of_the_mean_answer() -> None:
     batch = numbered([[middle]] * 3)
     assert values[middle] - values[low] == pytest.approx(0.1)
     task.tolerance += 1e-9
-    assert right_share(says(logits), batch, task, CPU).tolist() == [1.0, 0.0, 1.0]
-    assert squared_error(says(logits), batch, task, CPU) == pytest.approx((0.01 + 0.04 + 0.0) / 3)
+    assert right_share(constant(logits), batch, task).tolist() == [1.0, 0.0, 1.0]
+    assert squared_error(constant(logits), batch, task) == pytest.approx((0.01 + 0.04 + 0.0) / 3)
 
 
 def test_answering_the_mean_has_the_published_error() -> None:
@@ -110,7 +113,7 @@ def test_answering_the_mean_has_the_published_error() -> None:
 def test_exact_match_is_what_greedy_search_finds() -> None:
     """A network trained for a moment gets some sources right and some wrong."""
     torch.manual_seed(0)
-    data = SyntheticData(Copy(4), [{"length": [3]}], {"length": 3}, [Axis("length", [3])])
+    data = copies(4)
     settings = LSTMSettings(embedding=16, hidden=32, dropout=0.0)
     network = LSTMSeq2Seq(data.source_vocab_size, data.target_vocab_size, True, settings).network
     optimiser = torch.optim.Adam(network.parameters(), 0.01)
@@ -124,7 +127,7 @@ def test_exact_match_is_what_greedy_search_finds() -> None:
         optimiser.step()
     network.eval()
     batch = data.examples("test", {"length": 3}, 200)
-    whole = (right_share(network, batch, data.task, CPU) == 1).tolist()
+    whole = (right_share(network, batch, data.task) == 1).tolist()
     found = greedy_search(network, batch.source, Decoding(1))
     assert [
         hypothesis.tokens == source for hypothesis, source in zip(found, batch.source.tolist(), strict=True)
@@ -132,31 +135,31 @@ def test_exact_match_is_what_greedy_search_finds() -> None:
     assert 20 < sum(whole) < 180
 
 
-def test_attention_is_judged_where_the_answer_stands_in_one_place_only(monkeypatch: pytest.MonkeyPatch) -> None:
-    asked: list[Tensor] = []
+def test_attention_is_judged_where_the_answer_occurs_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    given: list[Tensor] = []
 
     def keep(network: Network, source: Tensor, decoder_input: Tensor, labels: Tensor, positions: Tensor) -> float:
-        asked.append(positions)
+        given.append(positions)
         return 0.25
 
     monkeypatch.setattr(long_range, "attention_on_answer", keep)
     source, labels = torch.tensor([[4, 5, 4, 6]]), torch.tensor([[6, 4, 5, 2, IGNORE]])
     batch = Batch(source, torch.ones_like(labels), labels, torch.tensor([0]))
-    assert on_answer(lstm(), batch, CPU) == 0.25
-    assert asked[0].tolist() == [[3, -1, 1, -1, -1]]
+    assert on_answer(lstm(), batch) == 0.25
+    assert given[0].tolist() == [[3, -1, 1, -1, -1]]
     nowhere = batch._replace(labels=torch.full_like(labels, 9))
-    assert on_answer(lstm(), nowhere, CPU) is None
+    assert on_answer(lstm(), nowhere) is None
 
 
 def test_only_models_with_attention_have_attention_on_the_answer() -> None:
-    data = SyntheticData(Copy(7), [{"length": [3]}], {"length": 3}, [Axis("length", [3])])
+    data = copies()
     batch = data.examples("test", {"length": 3}, 5)
-    found = [on_answer(build(shared=True), batch, CPU) for build in (lstm, bahdanau, transformer)]
+    found = [on_answer(build(shared=True), batch) for build in (lstm, bahdanau, transformer)]
     assert found[0] is None
     assert all(share is not None and 0 < share < 1 for share in found[1:])
 
 
-def test_the_probe_asks_for_the_subject_from_the_subject_on() -> None:
+def test_the_probe_reads_the_subject_from_the_subject_on() -> None:
     task = Agreement()
     data = SyntheticData(
         task, [{"distance": [3], "attractors": [0]}], {"distance": 3, "attractors": 0},
@@ -165,7 +168,7 @@ def test_the_probe_asks_for_the_subject_from_the_subject_on() -> None:
     batch = data.examples("test", {"distance": 3, "attractors": 0}, 400)
     settings = LSTMSettings(embedding=32, hidden=32, bidirectional=False, dropout=0.0)
     network = LSTMSeq2Seq(task.source_vocab_size, task.target_vocab_size, False, settings).network
-    rows = subject_survival(network, task, batch, CPU, "trained")
+    rows = subject_probe(network, task, batch, "trained")
     accuracy = {row.x: row.value for row in rows if row.metric == "probe_accuracy"}
     assert list(accuracy) == [0, 1, 2, 3]
     assert accuracy[0] > 0.5  # just read
@@ -203,7 +206,7 @@ def test_a_run_measures_every_value_of_every_axis(measured: Measured) -> None:
     assert [measured["trained", "gap, symbols 4", gap] for gap in (1, 4, 8)] == [1, 1, 0]
 
 
-def test_a_run_measures_its_control_and_its_memory(measured: Measured) -> None:
+def test_a_run_measures_its_control_and_its_probes(measured: Measured) -> None:
     assert ("control_accuracy", "control", "gap 1, symbols 4") in measured
     assert ("steps_to_0.99", "", None) not in measured  # four steps teach nothing
     for when in ("at initialisation", "trained"):
@@ -233,45 +236,45 @@ def test_the_entropy_of_attention_is_that_of_its_weights(monkeypatch: pytest.Mon
     batch = Batch(
         torch.tensor([[4, 5, 6, 7]]), torch.tensor([[1, 4, 5]]), torch.tensor([[4, 5, IGNORE]]), torch.tensor([0])
     )
-    (row,) = attention_entropy(network, batch, CPU, "trained")
+    (row,) = attention_entropy(network, batch, "trained")
     assert row.value == pytest.approx(math.log(4) / 2)
     assert (row.x_name, row.x) == ("layer, trained", "cross layer 1")
     assert network.training
 
 
-def test_the_trials_behind_a_configuration_are_kept_with_the_run(tmp_path: Path) -> None:
+@pytest.fixture(scope="module")
+def lstm_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tiny(tmp_path_factory.mktemp("lstm"))
+
+
+def test_tuned_values_change_a_run_but_not_its_probes_at_initialisation(lstm_folder: Path, tmp_path: Path) -> None:
     tuned = tmp_path / "lstm.yaml"
-    tuned.write_text("model: {init_args: {optimisation: {learning_rate: 0.002}}}")
+    tuned.write_text("model: {init_args: {optimisation: {learning_rate: 0.1}}}")
     (tmp_path / "lstm.trials.json").write_text('{"trials": []}')
     one = planned(tmp_path / "runs", "recall", "lstm", "--trainer.accelerator=cpu")
     main([*one.arguments, "-c", str(tuned)])
     assert read_json(one.key.folder / "trials.json") == {"trials": []}
-    settings = read_json(one.key.folder / "result.json")["model_settings"]
-    assert settings["init_args"]["optimisation"]["learning_rate"] == 0.002
-    assert settings["init_args"]["network"]["cell"] == "lstm"
-
-
-def test_memory_at_initialisation_is_that_of_untrained_weights(tmp_path: Path) -> None:
-    folders = [tiny(tmp_path / str(rate), "recall", "lstm",
-                    f"--model.init_args.optimisation.learning_rate={rate}") for rate in (0.1, 0.001)]  # fmt: skip
-    rows = [read_json(folder / "result.json")["measurements"] for folder in folders]
+    record, untuned = (read_json(folder / "result.json") for folder in (one.key.folder, lstm_folder))
+    assert record["model_settings"]["init_args"]["optimisation"]["learning_rate"] == 0.1
+    assert record["model_settings"]["init_args"]["network"] == untuned["model_settings"]["init_args"]["network"]
     initial, trained = (
-        [[row["value"] for row in each if row["x_name"] == f"distance, {when}"] for each in rows]
+        [[row["value"] for row in each["measurements"] if row["x_name"] == f"distance, {when}"]
+         for each in (record, untuned)]
         for when in ("at initialisation", "trained")
-    )
+    )  # fmt: skip
     assert initial[0] == initial[1] != []
     assert trained[0] != trained[1]
 
 
-def test_validation_watches_the_control(folder: Path) -> None:
+def test_validation_measures_the_control(folder: Path) -> None:
     rows = read_lines(folder / "metrics.jsonl")
     assert [row["step"] for row in rows if row["metric"] == "val/control_accuracy"] == [2, 4]
     assert [row["step"] for row in rows if row["metric"] == "val/token_accuracy"] == [2, 4]
 
 
 def test_the_first_mastery_is_remembered(monkeypatch: pytest.MonkeyPatch) -> None:
-    data = SyntheticData(Copy(7), [{"length": [3]}], {"length": 3}, [Axis("length", [3])], test_examples=4)
-    watcher = ControlAccuracy(data)
+    data = copies(test_examples=4)
+    control = ControlAccuracy(data)
     module = LSTMSeq2Seq(data.source_vocab_size, data.target_vocab_size, True, LSTMSettings(hidden=4, embedding=4))
     logged: list[float] = []
     monkeypatch.setattr(module, "log", lambda name, value, **_: logged.append(value))
@@ -283,11 +286,11 @@ def test_the_first_mastery_is_remembered(monkeypatch: pytest.MonkeyPatch) -> Non
             self.global_step = step
 
     for step in (10, 20, 30, 40):
-        watcher.on_validation_epoch_end(cast(L.Trainer, At(step)), module)
-    assert watcher.mastered_at == 20
+        control.on_validation_epoch_end(cast(L.Trainer, At(step)), module)
+    assert control.mastered_at == 20
     assert logged == [0.5, 0.99, 0.2, 1.0]
     resumed = ControlAccuracy(data)
-    resumed.load_state_dict(watcher.state_dict())
+    resumed.load_state_dict(control.state_dict())
     assert resumed.mastered_at == 20
 
 
@@ -307,7 +310,7 @@ def test_a_trial_is_not_evaluated_on_test_examples(tmp_path: Path, monkeypatch: 
     monkeypatch.setattr(
         SyntheticData, "examples", lambda self, split, *rest: drawn.append(split) or draw(self, split, *rest)
     )
-    monkeypatch.setattr(long_range, "memory", lambda *_: [])
+    monkeypatch.setattr(long_range, "probes", lambda *_: [])
     folder = tiny(tmp_path, "recall", "lstm", "--evaluate_tests=false")
     assert set(drawn) == {"val"}
     metrics = {row["metric"] for row in read_json(folder / "result.json")["measurements"]}
@@ -316,8 +319,7 @@ def test_a_trial_is_not_evaluated_on_test_examples(tmp_path: Path, monkeypatch: 
 
 
 @pytest.mark.parametrize("step", [2, 3])
-def test_a_terminated_run_goes_on_as_if_nothing_had_happened(step: int, tmp_path: Path) -> None:
-    whole = tiny(tmp_path / "whole")
+def test_a_terminated_run_resumes_as_if_nothing_had_happened(step: int, lstm_folder: Path, tmp_path: Path) -> None:
     original = Clock.on_train_batch_end
 
     def terminate(self: Clock, trainer: L.Trainer, *rest: Any) -> None:
@@ -334,19 +336,14 @@ def test_a_terminated_run_goes_on_as_if_nothing_had_happened(step: int, tmp_path
     one, other = (
         [(row["metric"], row["x"], row["value"]) for row in read_json(folder / "result.json")["measurements"]
          if "second" not in row["metric"]]
-        for folder in (whole, parts)
+        for folder in (lstm_folder, parts)
     )  # fmt: skip
     assert one == other
-    saved = [torch.load(f / "checkpoints" / "last.ckpt", weights_only=True)["state_dict"] for f in (whole, parts)]
+    saved = [torch.load(f / "checkpoints" / "last.ckpt", weights_only=True)["state_dict"] for f in (lstm_folder, parts)]
     torch.testing.assert_close(*saved, rtol=0, atol=0)
     recorded = [
         [(row["step"], row["metric"], row["value"]) for row in read_lines(f / "metrics.jsonl")
          if row["metric"] != "train/tokens_per_second"]
-        for f in (whole, parts)
+        for f in (lstm_folder, parts)
     ]  # fmt: skip
     assert recorded[0] == recorded[1]
-
-
-def test_bos_begins_what_is_fed_back() -> None:
-    data = SyntheticData(Copy(7), [{"length": [3]}], {"length": 3}, [Axis("length", [3])])
-    assert set(data.examples("test", {"length": 3}, 5).decoder_input[:, 0].tolist()) == {BOS}
