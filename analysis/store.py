@@ -226,15 +226,16 @@ def missing_runs(runs: Sequence[Run]) -> list[str]:
     return [name for name in names if name not in present]
 
 
-def number(measurements: pd.DataFrame, run: Run, metric: str, x: Any = None) -> float:
-    """One measured value of one run; NaN if it was not measured."""
-    rows = measurements[
-        (measurements["metric"] == metric)
-        & (measurements["experiment"] == run.experiment)
-        & (measurements["task"] == run.task)
-        & (measurements["model"] == run.model)
-        & (measurements["variant"] == run.variant)
-        & (measurements["seed"] == run.seed)
-    ]
-    values = rows["value"] if x is None else rows.loc[rows["x"] == x, "value"]
-    return float(values.iloc[0]) if len(values) else math.nan
+def number(run: Run, metric: str, x: Any = None) -> float:
+    """One measured value of a finished run; NaN if it was not measured."""
+    rows = (row for row in run.record["measurements"] if row["metric"] == metric and x in (None, row["x"]))
+    return float(next(rows, {"value": math.nan})["value"])
+
+
+def axis_text(x: Any) -> str:
+    """A value of an axis as text, the same from JSON and from CSV: 16, 16.0 and "16" are one."""
+    try:
+        value = float(x)
+    except (TypeError, ValueError):
+        return "" if x is None else str(x)
+    return str(int(value)) if value.is_integer() else str(value)

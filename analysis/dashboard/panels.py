@@ -12,7 +12,7 @@ import pandas as pd
 import wandb_workspaces.reports.v2 as wr
 from pandas.api.types import is_number
 
-from analysis.page.labels import COLOURS, FURTHER_COLOURS
+from analysis.page.look import COLOURS, FURTHER_COLOURS
 from analysis.store import KEY, Run, Store
 
 TRAINING = (
