@@ -1,34 +1,33 @@
-"""The run store, read: one folder per run in, one tidy row per measured number out."""
+"""The runs of a suite as tables: one tidy row per measured number, and what could not be read as sentences."""
 
 import json
 import math
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import product
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar, cast
 
 import pandas as pd
 
-from experiments.record.files import parsed_json
-from experiments.record.schema import (
-    BLOCK,
-    HISTORY,
-    MEASUREMENT,
-    Fields,
-    attention_complaint,
-    check,
-    check_key,
-    check_result,
-    parsed_lines,
-    parsed_translations,
-    parsed_trials,
+from experiments.record import schema
+from experiments.record.keys import ATTENTION, BLOCKS, FAILURE, HISTORY, KEY, RESULT, TRIALS, WORD_COUNTS
+from experiments.record.read import (
+    WHOLE_RUN,
+    read_attention,
+    read_failure,
+    read_history,
+    read_json,
+    read_result,
+    read_rows,
+    read_translations,
 )
 
-KEY = ("suite", "experiment", "task", "model", "variant", "seed")
-COLUMNS = tuple(MEASUREMENT)
+COLUMNS = ("metric", "x_name", "x", "value", "unit", "n")
 ORIGIN = ("config_hash", "started", "finished", "measurements")
+
+T = TypeVar("T")
 
 
 class System(NamedTuple):
@@ -67,6 +66,11 @@ class Run:
     def key(self) -> dict[str, Any]:
         return {column: getattr(self, column) for column in KEY}
 
+    def number(self, metric: str, x: Any = None) -> float:
+        """One measured value; NaN if it was not measured."""
+        rows = (row for row in self.record.get("measurements", ()) if row["metric"] == metric and x in (None, row["x"]))
+        return float(next(rows, {"value": math.nan})["value"])
+
 
 @dataclass
 class Store:
@@ -85,47 +89,42 @@ class Store:
         """The hypotheses of one test set in corpus order, or None (and a problem) where they cannot be read."""
         path = run.folder / "hypotheses" / f"{test_set}.jsonl"
         if path not in self._translations:
-            rows = self._attempt(path, parsed_translations)
+            rows = self._attempt(path, read_translations)
             self._translations[path] = pd.DataFrame(rows) if rows else None
         return self._translations[path]
 
     def history(self, run: Run) -> pd.DataFrame:
         """Metrics as they happened: columns step, seconds since training start, target_tokens, metric, value."""
-        return pd.DataFrame(self._lines(run.folder / "metrics.jsonl", HISTORY), columns=list(HISTORY))
+        return pd.DataFrame(
+            self._attempt(run.folder / HISTORY, read_history) or [], columns=[*schema.History.__annotations__]
+        )
 
-    def blocks(self, run: Run) -> list[dict[str, Any]]:
-        """What every timed block of a speed run came to; none where blocks were not kept."""
-        path = run.folder / "blocks.jsonl"
-        return self._lines(path, BLOCK) if path.is_file() else []
+    def blocks(self, run: Run) -> list[schema.Block]:
+        """The timed blocks of a speed run; none where blocks were not kept."""
+        path = run.folder / BLOCKS
+        return self._attempt(path, lambda path: list(read_rows(path, schema.Block))) or [] if path.is_file() else []
 
     def attention(self, run: Run) -> list[dict[str, Any]]:
-        """Attention maps of the sentences kept; one whose maps do not fit its tokens becomes a problem instead."""
-        path = run.folder / "attention.json"
-        usable = []
-        for sentence in self._attempt(path, parsed_list) or []:
-            if complaint := attention_complaint(sentence):
-                self.problems.append(f"{path}: {complaint}; run it again.")
-            else:
-                usable.append(sentence)
-        return usable
+        """Attention maps of the sentences kept."""
+        return cast(list[dict[str, Any]], self._attempt(run.folder / ATTENTION, read_attention) or [])
 
     def trials(self, run: Run) -> dict[str, Any] | None:
         """The trials that the run's settings were chosen from; None if there were none, or they cannot be read."""
-        path = run.folder / "trials.json"
-        return self._attempt(path, parsed_trials) if path.is_file() else None
+        path = run.folder / TRIALS
+        return self._attempt(path, lambda path: read_json(path, schema.Trials, WHOLE_RUN)) if path.is_file() else None
 
-    def _attempt(self, path: Path, parse: Any) -> Any:
-        if not path.is_file():
-            self.problems.append(f"{path} is missing from a finished run; run it again.")
-            return None
+    def word_counts(self, run: Run) -> dict[str, int] | None:
+        """How often the words of references and hypotheses occur in the training text; None if it cannot be read."""
+        path = run.folder / WORD_COUNTS
+        counts = self._attempt(path, lambda path: read_json(path, schema.WordCounts, WHOLE_RUN))
+        return counts["counts"] if counts else None
+
+    def _attempt(self, path: Path, read: Callable[[Path], T]) -> T | None:
         try:
-            return parse(path.read_text(encoding="utf-8"))
-        except ValueError as error:  # not UTF-8, not JSON, or not what was agreed
-            self.problems.append(f"{path} cannot be read ({error}); run it again.")
+            return read(path)
+        except (FileNotFoundError, ValueError) as error:
+            self.problems.append(str(error))
             return None
-
-    def _lines(self, path: Path, fields: Fields) -> list[dict[str, Any]]:
-        return self._attempt(path, lambda text: parsed_lines(text, fields)) or []
 
 
 def read_store(root: Path, suite: str) -> Store:
@@ -178,27 +177,14 @@ def read_run(folder: Path) -> tuple[Run, str]:
     """Read one run folder; the second value is a problem in words, empty if there is none."""
     suite, experiment, task, model, variant, seed = folder.parts[-6:]
     key = (suite, experiment, task, model, variant, int(seed.removeprefix("seed")))
-    for file, status in (("result.json", "finished"), ("failure.json", "failed")):
-        path = folder / file
-        if path.is_file():
-            try:
-                record = parsed_json(path.read_text(encoding="utf-8"))
-                check(record, {})
-                check_key(record, dict(zip(KEY, key, strict=True)))
-                if status == "finished":
-                    check_result(record)
-            except ValueError as error:
-                problem = f"{path} cannot be read ({error}); delete the file and run it again."
-                return Run(*key, folder=folder, status="unreadable", record={}), problem
-            return Run(*key, folder=folder, status=status, record=record), ""
-    return Run(*key, folder=folder, status="interrupted", record={}), ""
-
-
-def parsed_list(text: str) -> list[Any]:
-    value = parsed_json(text)
-    if not isinstance(value, list):
-        raise ValueError(f"it holds a {type(value).__name__}, not a list")
-    return value
+    try:
+        if (folder / RESULT).is_file():
+            return Run(*key, folder, "finished", dict(read_result(folder))), ""
+        if (folder / FAILURE).is_file():
+            return Run(*key, folder, "failed", dict(read_failure(folder))), ""
+    except ValueError as error:
+        return Run(*key, folder, "unreadable", {}), str(error)
+    return Run(*key, folder, "interrupted", {}), ""
 
 
 def by_system(runs: Iterable[Run]) -> dict[System, dict[int, Run]]:
@@ -224,18 +210,3 @@ def missing_runs(runs: Sequence[Run]) -> list[str]:
         for system, seed in product(systems, sorted({run.seed for run in group})):
             names.append(f"{experiment}/{task}/{system.model}/{system.variant}/seed{seed}")
     return [name for name in names if name not in present]
-
-
-def number(run: Run, metric: str, x: Any = None) -> float:
-    """One measured value of a finished run; NaN if it was not measured."""
-    rows = (row for row in run.record["measurements"] if row["metric"] == metric and x in (None, row["x"]))
-    return float(next(rows, {"value": math.nan})["value"])
-
-
-def axis_text(x: Any) -> str:
-    """A value of an axis as text, the same from JSON and from CSV: 16, 16.0 and "16" are one."""
-    try:
-        value = float(x)
-    except (TypeError, ValueError):
-        return "" if x is None else str(x)
-    return str(int(value)) if value.is_integer() else str(value)

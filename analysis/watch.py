@@ -19,8 +19,8 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from experiments.record.files import is_number, parsed_json
-from experiments.record.read import read_object, read_result
+from experiments.record.read import checked, read_failure, read_json, read_result
+from experiments.record.schema import History, Plan
 from experiments.record.text import visible
 
 REFRESH = 2.0  # seconds
@@ -30,7 +30,6 @@ SCORES = ("val/bleu", "val/control_accuracy", "val/token_accuracy", "val/loss") 
 STYLES = {"unreadable": "bold red", "failed": "bold red", "running": "bold cyan", "silent": "yellow"}
 STYLES |= {"waiting": "", "finished": "green"}  # in the order of the rows
 UNFINISHED = ("running", "silent", "waiting")
-Unreadable = (ValueError, TypeError, KeyError, IndexError, OverflowError)
 
 
 class RunStatus(NamedTuple):
@@ -61,7 +60,7 @@ def read_suite(suite: Path, now: float) -> tuple[list[RunStatus], list[str]]:
     problems = []
     for path in sorted(suite.glob("planned-*.json")):
         try:
-            plan = read_object(path, {"started": str, "runs": list, "left": list})
+            plan: Plan = read_json(path, Plan)
             started, left = datetime.fromisoformat(plan["started"]).timestamp(), set(plan["left"])
             runs = {suite.parent / run: started if run in left else 0.0 for run in plan["runs"]}
             if any(run.parents[4] != suite for run in runs):
@@ -69,7 +68,7 @@ def read_suite(suite: Path, now: float) -> tuple[list[RunStatus], list[str]]:
             planned |= runs
         except FileNotFoundError:  # deleted since it was found
             continue
-        except Unreadable:
+        except (ValueError, IndexError):
             problems.append(visible(f"{path} cannot be read: only runs that have started are counted."))
     found = {path for path in suite.glob("*/*/*/*/seed*") if path.name.removeprefix("seed").isdecimal()}
     return [read_run(run, planned.get(run, 0.0), now) for run in [*planned, *sorted(found - set(planned))]], problems
@@ -108,9 +107,9 @@ def outcome(folder: Path, written: float) -> tuple[str, str, float]:
     """Status of a run with a result, what is wrong with the result, and how many seconds the run took."""
     try:
         record = read_result(folder)
-        started, finished = (datetime.fromisoformat(record[name]) for name in ("started", "finished"))
-        return "finished", "", (finished - started).total_seconds()
-    except (FileNotFoundError, *Unreadable):
+        seconds = datetime.fromisoformat(record["finished"]) - datetime.fromisoformat(record["started"])
+        return "finished", "", seconds.total_seconds()
+    except (FileNotFoundError, ValueError):
         return "unreadable", f"{folder / 'result.json'}: delete it and run it again", 0.0
 
 
@@ -118,9 +117,9 @@ def outcome(folder: Path, written: float) -> tuple[str, str, float]:
 def error_of(path: Path, written: float) -> str:
     """The last line of the recorded error, and where the output of the run is."""
     try:
-        record = read_object(path, {"error": str, "log": str})
+        record = read_failure(path.parent)
         return f"{record['error'].strip().splitlines()[-1].strip()}; see {record['log']}"
-    except (FileNotFoundError, *Unreadable):
+    except (FileNotFoundError, ValueError, IndexError):
         return f"for reasons that {path} does not hold"
 
 
@@ -145,12 +144,11 @@ def latest_metrics(path: Path, written: float) -> tuple[int, float, Mapping[str,
         lines = []
     for line in lines:
         try:
-            row = parsed_json(line.decode("utf-8"))
-            if is_number(row["step"]) and is_number(row["seconds"]):
-                latest[str(row["metric"])] = float(row["value"])
-                step, seconds = int(row["step"]), float(row["seconds"])
-        except Unreadable:
+            row: History = checked(line, History)
+        except ValueError:
             continue
+        latest[row["metric"]] = row["value"]
+        step, seconds = row["step"], row["seconds"]
     return step, seconds, latest
 
 

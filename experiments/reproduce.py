@@ -24,7 +24,7 @@ from jsonargparse import auto_cli
 from experiments.launch.local import Limits, run_all
 from experiments.planning.grid import Planned, plan_bleu, plan_long_range
 from experiments.provenance import machine, versions
-from experiments.record.read import read_object
+from experiments.record.read import read_json
 from experiments.record.write import write_atomically
 from experiments.run import build_parser, identity
 
@@ -316,7 +316,7 @@ def read_reference(file: Path) -> dict[str, Any]:
     if not file.exists():
         raise FileNotFoundError(f"{file} is not there, so there is nothing to compare with; to make it: {RENEWAL}")
     try:
-        record = read_object(file, {"made": str, "machine": dict, "runs": dict})
+        record = read_json(file, dict[str, Any])
         for outcome in record["runs"].values():
             assert flat(outcome)
             assert outcome["config"]

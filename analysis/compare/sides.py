@@ -7,13 +7,26 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from analysis.store import Store, axis_text, read_store
-from experiments.record.files import csv_lines, numeric, parsed_json, shortened
-from experiments.record.schema import check_machine
+from typing_extensions import TypedDict
+
+from analysis.compare.csv_tables import csv_lines, numeric
+from analysis.store import Store, read_store
+from experiments.record.read import read_json
+from experiments.record.schema import Machine
+from experiments.record.text import brief
 
 NEEDED = ("model", "metric", "value")
 FILLED = ("experiment", "task", "x_name", "x")  # what a table may leave open, to be read off the other side
 DEFAULTS = {"variant": "base", "seed": "0"}
+
+
+class Origin(TypedDict, total=False):
+    """The provenance.json of a report."""
+
+    suite: str
+    machines: list[Machine | str]
+    commits: list[str | None]
+    uncommitted_changes: bool
 
 
 class Place(NamedTuple):
@@ -123,12 +136,12 @@ def read_runs(name: str, path: Path) -> Side:
                     run.task,
                     run.model,
                     run.variant,
-                    str(row["metric"]),
-                    str(row["x_name"] or ""),
+                    row["metric"],
+                    row["x_name"],
                     axis_text(row["x"]),
                 )
-                n = math.nan if row["n"] is None else float(row["n"])
-                numbers.append(Number(place, run.seed, float(row["value"]), row["unit"] or "", n, machine, commit))
+                n = float(row["n"])
+                numbers.append(Number(place, run.seed, float(row["value"]), row["unit"], n, machine, commit))
     machines, commits = distinct(n.machine for n in numbers), distinct(n.commit for n in numbers)
     return Side(name, path, "runs", store.suite, numbers, machines, commits, store=store)
 
@@ -140,7 +153,7 @@ def read_csv(path: Path) -> tuple[list[str], list[Number]]:
     if lacking:
         raise ValueError(
             f"{path} has no column {' and no column '.join(lacking)} (its columns: "
-            f"{shortened(', '.join(columns)) or 'none'}); a comparison needs {', '.join(NEEDED)}."
+            f"{brief(', '.join(columns)) or 'none'}); a comparison needs {', '.join(NEEDED)}."
         )
     return columns, [as_number(path, line, row) for row, line in lines]
 
@@ -165,21 +178,9 @@ def as_number(path: Path, line: int, row: Mapping[str, str]) -> Number:
     )
 
 
-def read_origin(path: Path) -> dict[str, Any]:
+def read_origin(path: Path) -> Origin:
     """What a report says of machines and commits; nothing if it was made before reports said so."""
-    if not path.is_file():
-        return {}
-    try:
-        origin = parsed_json(path.read_text(encoding="utf-8"))
-        if not isinstance(origin, dict) or not all(
-            isinstance(origin.get(k, []), list) for k in ("machines", "commits")
-        ):
-            raise ValueError("it is not an object with lists of machines and commits")
-        for machine in origin.get("machines", []):
-            if not isinstance(machine, str):
-                check_machine(machine)
-    except ValueError as error:
-        raise ValueError(f"{path} cannot be read ({error}); make the report again with `make report`.") from error
+    origin: Origin = read_json(path, Origin, "make the report again with `make report`") if path.is_file() else {}
     return origin
 
 
@@ -190,6 +191,15 @@ def machine_name(machine: Mapping[str, Any] | str) -> str:
     gpus = ", ".join(map(str, machine.get("gpus") or [])) or "no GPU"
     cores, memory = machine.get("cores", "unknown"), machine.get("memory_gib", "unknown")
     return f"{machine.get('cpu', 'unknown CPU')}, {cores} cores, {memory} GiB, {gpus}, {machine.get('platform', '')}"
+
+
+def axis_text(x: Any) -> str:
+    """A value of an axis as text, the same from JSON and from CSV: 16, 16.0 and "16" are one."""
+    try:
+        value = float(x)
+    except (TypeError, ValueError):
+        return "" if x is None else str(x)
+    return str(int(value)) if value.is_integer() else str(value)
 
 
 def distinct(texts: Iterable[str]) -> list[str]:

@@ -4,7 +4,6 @@ A curve was sent by every run as a plot, a final number as a value of its summar
 follow from the measurements. No panel averages: W&B would do so over the sample of runs that it shows.
 """
 
-import hashlib
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -12,22 +11,19 @@ import pandas as pd
 import wandb_workspaces.reports.v2 as wr
 from pandas.api.types import is_number
 
-from analysis.page.look import COLOURS, FURTHER_COLOURS
-from analysis.store import KEY, Run, Store
-
-TRAINING = (
-    "parameters",
-    "parameters_without_embeddings",
-    "steps",
-    "best_step",
-    "target_tokens",
-    "source_tokens",
-    "train_seconds",
-    "target_tokens_per_second",
+from analysis.page.labels import COLOURS, FURTHER_COLOURS
+from analysis.store import Run, Store
+from experiments.record.wandb_names import (
+    ATTENTION,
+    TRANSLATIONS,
+    group,
+    is_companion,
+    run_id,
+    series_name,
+    value_name,
 )
-COMPANIONS = ("_error", "_q25", "_q75")
+
 HEADLINES = ("bleu", "chrf", "control_accuracy", "contrastive_accuracy", "target_tokens_per_second")
-TRANSLATIONS, ATTENTION = "test/translations", "test/attention"
 LEARNING = {"bleu": ("val/bleu", "val/loss", "train/loss"), "long-range": ("val/control_accuracy", "val/loss")}
 AXES = {"trainer/global_step": "step", "train/seconds": "training time (s)", "train/target_tokens": "target tokens"}
 QUESTIONS = {
@@ -60,8 +56,8 @@ def parts(store: Store) -> list[Part]:
         here = [run for run in runs if (run.experiment, run.task) == (experiment, task)]
         question = QUESTIONS.get(experiment, f"{experiment}:")
         panels = [*bars(rows), *charts(rows), *kept(here)]
-        group = f"{store.suite}/{experiment}/{task}"
-        found.append(Part(f"{question} {task}", group, learning(experiment, here), arranged(panels)))
+        runs_group = group(store.suite, experiment, task)
+        found.append(Part(f"{question} {task}", runs_group, learning(experiment, here), arranged(panels)))
     return found
 
 
@@ -91,7 +87,8 @@ def bars(rows: pd.DataFrame) -> list[Panel]:
     drawn = along_numbers(rows)
     single = rows.drop(drawn.index)
     wanted = single[single["metric"].isin(HEADLINES)] if len(drawn) else single
-    names = dict.fromkeys(name(row) for row in wanted.to_dict("records") if not is_companion(row["metric"]))
+    columns = wanted[["experiment", "task", "metric", "x_name", "x"]].itertuples(index=False)
+    names = dict.fromkeys(value_name(*row) for row in columns if not is_companion(str(row.metric)))
     return [
         wr.BarPlot(title=one, metrics=[one], orientation="v", max_runs_to_show=MOST_RUNS, max_bars_to_show=MOST_RUNS)
         for one in names
@@ -103,7 +100,7 @@ def charts(rows: pd.DataFrame) -> list[Panel]:
     found = []
     for (metric, x_name), points in along_numbers(rows).groupby(["metric", "x_name"], sort=False):
         if points["x"].nunique() > 1 and not is_companion(str(metric)):
-            plot = name(points.iloc[0].to_dict(), with_x=False)
+            plot = series_name(points["experiment"].iloc[0], points["task"].iloc[0], str(metric), str(x_name))
             found.append(
                 wr.CustomChart(
                     query={"summaryTable": {"tableKey": f"{plot}_table"}},
@@ -137,36 +134,9 @@ def arranged(panels: list[Panel]) -> list[Panel]:
     return panels
 
 
-def is_companion(metric: str) -> bool:
-    """How sure another metric is, or what chance would give: no panel of its own."""
-    return metric == "trained" or metric.startswith("chance") or metric.endswith(COMPANIONS)
-
-
-def name(row: dict[Any, Any], with_x: bool = True) -> str:
-    """What a run calls a measurement on W&B."""
-    x = [row["x_name"], *([row["x"]] if with_x else [])] if row["x_name"] else []
-    section = section_of(row["experiment"], row["task"], row["metric"])
-    return "/".join([section, row["metric"], *map(str, x)])
-
-
-def section_of(experiment: str, task: str, metric: str) -> str:
-    if experiment not in ("bleu", "long-range"):
-        return f"{experiment}/{task}"
-    if metric in TRAINING:
-        return "train"
-    if metric.startswith("val_"):
-        return "val"
-    return "test" if experiment == "bleu" else f"recall/{task}"
-
-
-def run_id(run: Run) -> str:
-    """The id of a run on W&B: it follows from what names the run."""
-    return hashlib.sha256("/".join(str(run.key[column]) for column in KEY).encode()).hexdigest()[:12]
-
-
 def colours(store: Store) -> dict[str, str]:
     """The colour of every run's model, by the run's id: the same as in the local report."""
     models = list(dict.fromkeys(run.model for run in store.runs))
     others = [model for model in models if model not in COLOURS]
     known = COLOURS | {model: FURTHER_COLOURS[i % len(FURTHER_COLOURS)] for i, model in enumerate(others)}
-    return {run_id(run): known[run.model] for run in store.runs if run.status == "finished"}
+    return {run_id(run.key): known[run.model] for run in store.runs if run.status == "finished"}

@@ -25,7 +25,6 @@ from analysis.speed.scaling_laws import Fit, over, power_law, upper_half
 from analysis.speed.wording import RATE, milliseconds, operations, text_title, times
 from analysis.statistics.intervals import Interval
 from analysis.store import System
-from experiments.record.files import is_number
 
 LATENCY, COUNTED = "greedy_seconds_per_token", "flops_per_step"
 GROWS = 0.1  # an exponent above it is growth
@@ -110,7 +109,7 @@ def quadratic(speed: Speed, metric: str, system: System, what: str) -> Rule:
 
 
 def widths(speed: Speed) -> list[float]:
-    return [float(value) for value in speed.held("length", "width") if is_number(value)]
+    return [float(value) for value in speed.held("length", "width") if isinstance(value, int | float)]
 
 
 def attention_is_not_faster(speed: Speed) -> Rule:

@@ -13,7 +13,6 @@ from scipy import stats
 from analysis.page.labels import ordered
 from analysis.statistics.intervals import SAMPLES, SEED, Interval
 from analysis.store import Run, Store, System
-from experiments.record.files import is_number
 
 EXPERIMENT = "speed"
 FEWEST_ROUNDS = 3  # with fewer, blocks say too little about their spread
@@ -91,7 +90,7 @@ class Speed:
         """Medians by x in its order; the axis is named like the task unless said otherwise."""
         name = x_name or task
         found = self.numbers.get((task, system), {})
-        xs = sorted(x for m, n, x in found if (m, n) == (metric, name) and is_number(x))
+        xs = sorted(x for m, n, x in found if (m, n) == (metric, name) and not isinstance(x, str))
         return {x: self.median(task, system, metric, name, x) for x in xs}
 
     def out_of_memory(self, task: str, system: System) -> list[float]:
@@ -110,7 +109,7 @@ class Speed:
 
 def at(row: Mapping[str, Any]) -> tuple[str, str, Any]:
     x = "" if row["x"] is None else row["x"]
-    return row["metric"], row["x_name"] or "", float(x) if is_number(x) else x
+    return row["metric"], row["x_name"], x if isinstance(x, str) else float(x)
 
 
 def measured(store: Store) -> Speed:

@@ -11,18 +11,16 @@ import pandas as pd
 from sacrebleu.tokenizers.tokenizer_13a import Tokenizer13a
 
 from analysis.page.blocks import Block, Figures, Paragraph, Table
-from analysis.page.canvas import Figure
-from analysis.page.labels import NONE, decimal, label, listing, signed, slug, span, whole, with_span
-from analysis.page.look import Look
+from analysis.page.figures import Figure, bin_names
+from analysis.page.labels import NONE, Look, decimal, figure_name, label, listing, signed, span, whole, with_span
 from analysis.statistics.intervals import Array, Interval, percentile_interval, resampled_counts
 from analysis.store import Store, System
-from analysis.translation.figures import Bin, bin_names, by_bin
+from analysis.translation.figures import frequency_curves
 from analysis.translation.pairs import Frames, Pair
-from experiments.record.files import brief, parsed_json
-from experiments.record.schema import COUNT
+from experiments.record.keys import WORD_COUNTS
+from experiments.record.read import WHOLE_RUN
 
 INSPECTION = "inspection"
-COUNTS = "target_word_counts.json"
 BOUNDS = (0, 1, 2, 5, 10, 100, 1000)  # lower bounds of the bins, times in the training target text
 BINS = bin_names(BOUNDS)
 MATCHED, WRITTEN, WANTED = range(3)
@@ -49,42 +47,18 @@ def training_counts(store: Store, task: str) -> dict[str, int]:
     """How often words occur in the training target text, as far as the inspected runs of the task tell."""
     known: dict[str, int] = {}
     for run in store.finished(INSPECTION):
-        path = run.folder / COUNTS
-        if run.task != task or not path.is_file():
-            continue
-        remedy = f"delete {run.folder} and run `make inspect SUITE={store.suite}` again."
-        try:
-            counts = parsed_counts(path.read_text(encoding="utf-8"))
-        except ValueError as error:
-            store.problems.append(f"{path} cannot be read ({error}); {remedy}")
+        path = run.folder / WORD_COUNTS
+        if run.task != task or not path.is_file() or not (counts := store.word_counts(run)):
             continue
         other = next((word for word, n in counts.items() if known.get(word, n) != n), None)
         if other is not None:
             store.problems.append(
                 f"{path}: it counts {other!r} {counts[other]} times in the training text where another run of {task} "
-                f"counts {known[other]}; {remedy}"
+                f"counts {known[other]}; {WHOLE_RUN}."
             )
             continue
         known |= counts
     return known
-
-
-def parsed_counts(text: str) -> dict[str, int]:
-    """The counts of a file of word counts.
-
-    Raises:
-        ValueError: it is not JSON, not counted in sacreBLEU's 13a tokens, or holds something other than counts.
-    """
-    record = parsed_json(text)
-    if not isinstance(record, dict) or record.get("tokeniser") != "13a":
-        raise ValueError("its tokeniser is not '13a'")
-    counts = record.get("counts")
-    if not isinstance(counts, dict):
-        raise ValueError("its 'counts' is not an object")
-    wrong = next((word for word, n in counts.items() if not COUNT.fits(n)), None)
-    if wrong is not None:
-        raise ValueError(f"it counts {brief(wrong)} {brief(counts[wrong])} times")
-    return counts
 
 
 def word_statistics(frame: pd.DataFrame, counts: Mapping[str, int]) -> Array | None:
@@ -168,28 +142,15 @@ def build(store: Store, look: Look, task: str, test_sets: Mapping[str, Frames], 
         if found:
             curves = {system: accuracies(list(seeds.values())) for system, seeds in found.items()}
             words = next(iter(next(iter(found.values())).values())).sum(axis=0)[:, WANTED]
+            f1 = {system: [(a.f1, a.seeds) for a in bins] for system, bins in curves.items()}
             sizes = [int(n) for n in words]
-            f1 = {system: {b: Bin(a.f1, a.seeds) for b, a in enumerate(bins)} for system, bins in curves.items()}
-            figures.append(
-                by_bin(
-                    slug("frequency", task, name),
-                    f"Word accuracy on {name}",
-                    look,
-                    f1,
-                    dict(zip(BINS, sizes, strict=True)),
-                    "times in training",
-                    "F1 of words (%)",
-                    top=100,
-                )
-            )
+            figures.append(frequency_curves(figure_name("frequency", task, name), name, look, f1, BINS, sizes))
             tables += [f1_table(name, curves, sizes), precision_table(name, curves)]
             tables += difference_table(name, found, [pair for pair in pairs if pair.test_set == name])
     blocks: list[Block] = [Paragraph(READING)]
     if uncounted:
         runs = listing(list(dict.fromkeys(uncounted)))
-        blocks.append(
-            Paragraph(f"Left out because some of their words were not counted: {runs}; “{remedy}” counts them.")
-        )
+        blocks.append(Paragraph(f"Left out, because some of their words were not counted: {runs}; “{remedy}” counts."))
     return [*blocks, Figures(CAPTION, figures), *tables] if figures else blocks
 
 
@@ -200,10 +161,9 @@ READING = (
     "target text."
 )
 CAPTION = (
-    "F1 of words by how often they occur in training, rare words on the left; bands are 95 % bootstrap intervals "
-    "over sentences, n the words in the references. The further a curve falls to the left, the worse a model does on "
-    "rare words: one never seen (0) can only be assembled from pieces. No band: few sentences have such a word, or "
-    "none is right."
+    "F1 of words by how often they occur in training, rare words on the left; bands are 95 % bootstrap intervals over "
+    "sentences, n the words in the references. Look how far each curve falls to the left: a word never seen (0) can "
+    "only be put together from pieces. Where few sentences have such a word, or none is right, there is no band."
 )
 
 
@@ -223,7 +183,7 @@ def precision_table(name: str, curves: Mapping[System, Sequence[Accuracy]]) -> T
     ]
     caption = (
         f"Precision / recall of the same words on {name} in percent: a precision above the recall means that a model "
-        "writes such words less often than the references do."
+        "writes such words more seldom than the references do."
     )
     return Table(caption, ["times in training", *map(label, curves)], rows)
 
@@ -238,7 +198,7 @@ def difference_table(name: str, found: Mapping[System, Mapping[int, Array]], pai
             rows.append([pair.name, *cells])
     seeds = " or ".join(str(seed) for seed in sorted({pair.seed for pair in pairs}))
     caption = (
-        f"F1 of the first model minus that of the second on {name}, by times in training, with 95 % intervals of the "
-        f"paired bootstrap (seed {seeds}). By chance, 1 in 20 excludes 0."
+        f"F1 of the first named minus that of the second on {name}, by times in training, with 95 % intervals of the "
+        f"paired bootstrap (seed {seeds}). One interval in twenty misses 0 by chance."
     )
     return [Table(caption, ["pair", *BINS], rows)] if rows else []

@@ -14,11 +14,9 @@ from experiments.launch.exit_codes import FAILED
 from experiments.launch.local import Limits, jobs_at_once, minutes_of
 from experiments.launch.ray_runs import launcher as launcher_of
 from experiments.planning.grid import Planned
-from experiments.record.keys import RunKey
-from experiments.record.read import read_object
+from experiments.record.keys import KEY, RunKey
+from experiments.record.read import read_failure
 from experiments.suite import conclude
-
-KEY = ("suite", "experiment", "task", "model", "variant", "seed", "command")
 
 
 def main(
@@ -58,12 +56,12 @@ def failures(root: str, suite: str) -> Iterator[Planned]:
     """The failed runs of a suite; what is not carried out by `experiments.run` has no overrides."""
     for path in sorted(Path(root, suite).glob("*/*/*/*/seed*/failure.json")):
         try:
-            record = read_object(path, {"arguments": list})
-            key = RunKey(**{name: record[name] for name in KEY}, root=root)
-            words = [word for word in record["arguments"] if not word.startswith("--run.")]
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
-            print(f"{path} cannot be read ({error!r}): run its target again.", file=sys.stderr)
+            record = read_failure(path.parent)
+        except ValueError as error:
+            print(error, file=sys.stderr)
             continue
+        key = RunKey(**{name: record[name] for name in (*KEY, "command")}, root=root)  # type: ignore[literal-required]
+        words = [word for word in record["arguments"] if not word.startswith("--run.")]
         yield Planned(key, (), tuple(words))
 
 

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 KEY = ("suite", "experiment", "task", "model", "variant", "seed")  # nothing else distinguishes two runs
-RESULT, FAILURE = "result.json", "failure.json"
+RESULT, FAILURE, HISTORY = "result.json", "failure.json", "metrics.jsonl"
+BLOCKS, ATTENTION, TRIALS, WORD_COUNTS = "blocks.jsonl", "attention.json", "trials.json", "target_word_counts.json"
 
 
 @dataclass(frozen=True)

@@ -1,146 +1,142 @@
-"""The run store, read: every file whole and as it was written, or one sentence that names it and says what to do."""
+"""Reading a run's folder: each file whole and as it was written, or one sentence that names it and the remedy."""
 
-import json
-import reprlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
+from reprlib import repr as shortened
 from typing import Any
 
-from experiments.record.keys import digest
-from experiments.record.text import visible
+from pydantic import TypeAdapter, ValidationError
+from typing_extensions import TypedDict
 
-Types = type | tuple[type, ...]
-NUMBER = (int, float)
+from experiments.record import schema
+from experiments.record.keys import FAILURE, KEY, RESULT
+from experiments.record.text import brief
+
 AGAIN = "delete it and run its target again"
-RESULT: Mapping[str, Types] = {
-    "suite": str,
-    "experiment": str,
-    "task": str,
-    "model": str,
-    "variant": str,
-    "seed": int,
-    "config_hash": str,
-    "command": str,
-    "git": dict,
-    "versions": dict,
-    "machine": dict,
-    "started": str,
-    "finished": str,
-    "held_equal": dict,
-    "measurements": list,
-}
-MACHINE: Mapping[str, Types] = {"cpu": str, "threads": int, "gpus": list}
-MEASUREMENT: Mapping[str, Types] = {
-    "metric": str,
-    "x_name": str,
-    "x": (str, int, float, type(None)),
-    "value": NUMBER,
-    "unit": str,
-    "n": int,
-}
-HISTORY: Mapping[str, Types] = {
-    "step": int,
-    "seconds": NUMBER,
-    "target_tokens": NUMBER,
-    "metric": str,
-    "value": NUMBER,
-}
+WHOLE_RUN = "delete the folder of its run and run its target again"
 
 
-def read_result(folder: Path) -> dict[str, Any]:
-    """The record of a finished run.
+class Stamp(TypedDict):
+    """Distinguishes a result from an earlier or later one in the same folder."""
 
-    Raises:
-        FileNotFoundError: The run is not finished.
-        ValueError: Its result.json is not what a run writes.
-    """
-    path = folder / "result.json"
-    record = read_object(path, RESULT)
-    check(path, "machine: ", record["machine"], MACHINE)
-    for number, row in enumerate(record["measurements"]):
-        check(path, f"measurement {number}: ", row, MEASUREMENT)
-    if record.get("digest", found := digest(record["measurements"])) != found:
-        raise ValueError(f"{path}: its measurements are not those that the run wrote, by their digest: {AGAIN}.")
-    return record
+    config_hash: str
+    finished: str
 
 
 def is_finished(folder: Path, expected_hash: str) -> bool:
     """Whether a folder holds the result of a run with this configuration."""
     try:
-        result = json.loads((folder / "result.json").read_text(encoding="utf-8"))
-    except (FileNotFoundError, ValueError, RecursionError):
+        stamp: Stamp = read_json(folder / RESULT, Stamp)
+    except (FileNotFoundError, ValueError):
         return False
-    return isinstance(result, dict) and result.get("config_hash") == expected_hash
+    return stamp["config_hash"] == expected_hash
 
 
-def read_object(path: Path, fields: Mapping[str, Types]) -> dict[str, Any]:
-    """The JSON object of a file.
+def read_result(folder: Path) -> schema.Finished:
+    """The record of a finished run.
 
     Raises:
-        FileNotFoundError: There is no such file.
-        ValueError: It is not JSON in UTF-8, no object, or lacks a field.
+        FileNotFoundError: The run is not finished.
+        ValueError: Its result.json is not as a run writes it.
     """
-    value = parsed(path, read_text(path))
-    check(path, "", value, fields)
-    return dict(value)
+    return of_folder(folder / RESULT, read_json(folder / RESULT, schema.Result))
 
 
-def read_list(path: Path) -> list[Any]:
-    """The JSON list of a file; raises as `read_object` does."""
-    value = parsed(path, read_text(path))
-    if not isinstance(value, list):
-        raise ValueError(f"{path} holds a {type(value).__name__}, not a list: {AGAIN}.")
-    return value
+def read_failure(folder: Path) -> schema.Failure:
+    """The record of a failed run; raises as `read_result` does."""
+    return of_folder(folder / FAILURE, read_json(folder / FAILURE, schema.Failure))
 
 
-def read_rows(path: Path, fields: Mapping[str, Types], having: str = "") -> Iterator[dict[str, Any]]:
-    """The JSON objects of a file that holds one a line; what a process that was killed left behind is no line.
+def of_folder(path: Path, record: Any) -> Any:
+    """The record, if its key is that of its folder."""
+    parts = path.parts[-7:-1]
+    for column, found, part in zip(KEY, (record[column] for column in KEY), parts, strict=True):
+        if part != (f"seed{found}" if column == "seed" else found):
+            raise ValueError(f"{path} is of the {column} {brief(found)}, but its folder is {part}: {AGAIN}.")
+    return record
+
+
+def read_history(path: Path, *, growing: bool = False) -> list[schema.History]:
+    """The lines of a metrics.jsonl; raises as `read_rows` does."""
+    return list(read_rows(path, schema.History, growing=growing))
+
+
+def read_translations(path: Path) -> list[schema.Translation]:
+    """The hypotheses of a test set, each sentence once; raises as `read_rows` does."""
+    rows: list[schema.Translation] = list(read_rows(path, schema.Translation))
+    ids = [row["id"] for row in rows]
+    if len(set(ids)) < len(ids):
+        raise ValueError(f"{path} has two hypotheses of one sentence: {WHOLE_RUN}.")
+    return rows
+
+
+def read_attention(path: Path) -> list[schema.Attended]:
+    """The sentences of an attention.json; raises as `read_json` does."""
+    sentences: list[schema.Attended] = read_json(path, schema.Attention, WHOLE_RUN)
+    return sentences
+
+
+def read_json(path: Path, kind: Any, remedy: str = AGAIN) -> Any:
+    """A file of one JSON value.
 
     Args:
         path: The file.
-        fields: What each line must have.
-        having: Other lines than those with this text are passed over.
+        kind: A type of `experiments.record.schema`, or another that pydantic can check.
+        remedy: The end of the sentence, if the file is refused.
 
     Raises:
         FileNotFoundError: There is no such file.
-        ValueError: A line is not JSON in UTF-8, no object, or lacks a field.
+        ValueError: It is not JSON in UTF-8, or not of that kind.
     """
-    for number, line in enumerate(read_text(path).split("\n")[:-1], 1):  # splitlines would also cut at U+2028
-        if line and having in line:
-            row = parsed(path, line, f"line {number}: ")
-            check(path, f"line {number}: ", row, fields)
-            yield row
-
-
-def read_text(path: Path) -> str:
     try:
-        return path.read_text(encoding="utf-8")
+        return checked(content(path, remedy), kind)
+    except ValidationError as error:
+        raise ValueError(f"{path} cannot be read ({complaint(error)}): {remedy}.") from error
+
+
+def read_rows(path: Path, kind: Any, *, growing: bool = False) -> Iterator[Any]:
+    """The rows of a file of one JSON value a line; raises as `read_json` does.
+
+    Args:
+        path: The file.
+        kind: Of a row.
+        growing: Leave out the end of a line that is still being written, or whose process was killed.
+    """
+    lines = content(path, WHOLE_RUN).split(b"\n")  # no other line separator ends a line
+    for number, line in enumerate(lines[:-1] if growing else lines, 1):
+        try:
+            if line:
+                yield checked(line, kind)
+        except ValidationError as error:
+            raise ValueError(f"{path} cannot be read (line {number}: {complaint(error)}): {WHOLE_RUN}.") from error
+
+
+def content(path: Path, remedy: str) -> bytes:
+    try:
+        return path.read_bytes()
     except FileNotFoundError:
-        raise FileNotFoundError(f"{path} is not there: run its target first.") from None
-    except UnicodeDecodeError as error:
-        raise ValueError(f"{path} is not text in UTF-8: {AGAIN}.") from error
+        remedy = "run its target" if remedy == AGAIN else remedy
+        raise FileNotFoundError(f"{path} is not there: {remedy}.") from None
 
 
-def parsed(path: Path, text: str, where: str = "") -> Any:
-    try:
-        value = json.loads(text)
-        if "\\ud" in text.lower():  # half a character, which could be written into no file again
-            json.dumps(value, ensure_ascii=False).encode()
-    except (ValueError, RecursionError) as error:
-        raise ValueError(f"{path} is not JSON ({where}{visible(str(error))[:200]}): {AGAIN}.") from error
-    return value
+def checked(text: str | bytes, kind: Any) -> Any:
+    """The value of a JSON text, if it is of a kind.
+
+    Raises:
+        ValidationError: It is not.
+    """
+    return adapter(kind).validate_json(text, strict=True)
 
 
-def check(path: Path, where: str, value: Any, fields: Mapping[str, Types]) -> None:
-    if not isinstance(value, dict):
-        raise ValueError(f"{path} ({where}a {type(value).__name__}, not an object): {AGAIN}.")
-    for name, types in fields.items():
-        if name not in value:
-            raise ValueError(f"{path} ({where}it has no {name}): {AGAIN}.")
-        if not isinstance(value[name], types) or not is_possible(value[name]):
-            raise ValueError(f"{path} ({where}its {name} is {visible(reprlib.repr(value[name]))}): {AGAIN}.")
+@cache
+def adapter(kind: Any) -> TypeAdapter[Any]:
+    return TypeAdapter(kind)
 
 
-def is_possible(value: Any) -> bool:
-    """Whether a float can hold it, if it is a number; a training may have told of infinity or NaN."""
-    return not isinstance(value, int) or abs(value) < 10**308
+def complaint(error: ValidationError) -> str:
+    """The first thing that is wrong: where, what was expected and what is there."""
+    first = error.errors(include_url=False)[0]
+    where = f"{' '.join(map(str, first['loc']))}: " if first["loc"] else ""
+    value = "" if isinstance(first["input"], dict | bytes) else f", not {shortened(first['input'])}"
+    return brief(f"{where}{first['msg']}{value}")

@@ -1,8 +1,11 @@
 """Text from outside as a page or a terminal may show it."""
 
 import re
+import reprlib
+from typing import Any
 
 LONGEST = 1500  # characters of a sentence that a table shows
+BRIEF = 200  # characters of a file that a message repeats
 OBEYED = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 
 
@@ -15,3 +18,10 @@ def passage(text: str) -> str:
     """A sentence for a table: of one that is longer than any sentence is, its beginning and how much follows."""
     more = len(text) - LONGEST
     return text if more <= 0 else f"{text[:LONGEST]} … ({more:,} more characters)"
+
+
+def brief(value: Any) -> str:
+    """A text, or any other value as Python writes it, as a message repeats it: on one line and not at length."""
+    text = value if isinstance(value, str) else reprlib.repr(value)
+    shown = visible(text[: BRIEF + 1])
+    return shown if len(text) <= BRIEF else f"{shown[:BRIEF]} ..."

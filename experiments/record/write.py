@@ -8,7 +8,11 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from pydantic import ValidationError
+
 from experiments.record.keys import FAILURE, RESULT, Measurement, RunKey, config_hash, digest
+from experiments.record.read import checked, complaint
+from experiments.record.schema import Result
 
 HALF = ".half"  # ends the name of a file that is being written
 
@@ -45,6 +49,9 @@ def write_result(
 ) -> None:
     """Record a finished run; an earlier failure is then history.
 
+    Raises:
+        ValueError: A reader would refuse the record: a measurement is not a number, or has two values.
+
     Args:
         key: Names the run.
         config: All that decides its numbers.
@@ -65,7 +72,12 @@ def write_result(
         "measurements": rows,
         "digest": digest(rows),
     }
-    write_atomically(key.folder / RESULT, json.dumps(record, indent=1, ensure_ascii=False) + "\n")
+    text = json.dumps(record, indent=1, ensure_ascii=False) + "\n"
+    try:
+        checked(text, Result)
+    except ValidationError as error:
+        raise ValueError(f"{key.folder / RESULT} is not written ({complaint(error)}).") from error
+    write_atomically(key.folder / RESULT, text)
     (key.folder / FAILURE).unlink(missing_ok=True)
 
 

@@ -5,7 +5,6 @@ One W&B run for each run of the store, made by the process of rank 0. While a ru
 holds follows (`experiments.tracking.publish`). Every failure is a line on the terminal.
 """
 
-import hashlib
 import json
 import os
 import sys
@@ -21,15 +20,14 @@ from lightning.pytorch.utilities import rank_zero_only
 
 from experiments.planning.yaml_files import read_yaml
 from experiments.provenance import git_state
-from experiments.record.keys import RunKey
-from experiments.record.read import HISTORY, Types, read_object, read_result, read_rows
+from experiments.record.keys import HISTORY, KEY, RESULT, RunKey
+from experiments.record.read import Stamp, read_history, read_json, read_result
+from experiments.record.wandb_names import PROJECT, group, run_id, run_name
 from experiments.record.write import write_atomically
 from experiments.tracking.publish import model_is_wanted, send
 from experiments.training.callbacks import Clock
 
 Mode = Literal["online", "offline", "disabled"]
-PROJECT = os.environ.get("WANDB_PROJECT", "recurrence-vs-attention")
-STAMP: Mapping[str, Types] = {"config_hash": str, "finished": str}
 MARK = "wandb.json"  # beside result.json: this very record is on W&B
 ANSWER = 30.0  # seconds for W&B to answer when a run begins
 UPLOAD = 120.0  # seconds for the rest of the uploads when a run ends; what is left then waits for `make sync`
@@ -105,23 +103,15 @@ def quiet() -> None:
     os.environ.setdefault("WANDB_SILENT", "true")
 
 
-def run_id(key: RunKey) -> str:
-    return hashlib.sha256(run_name(key).encode()).hexdigest()[:12]
-
-
-def run_name(key: RunKey) -> str:
-    return "/".join(str(part) for part in key.identity.values())
-
-
 def new_logger(key: RunKey, config: Mapping[str, Any], mode: Mode, clock: Clock) -> RunLogger:
     key.folder.mkdir(parents=True, exist_ok=True)
     logger = RunLogger(
         clock,
         project=PROJECT,
-        name=run_name(key),
-        id=run_id(key),
+        name=run_name(key.identity),
+        id=run_id(key.identity),
         save_dir=str(key.folder),
-        group=f"{key.suite}/{key.experiment}/{key.task}",
+        group=group(key.suite, key.experiment, key.task),
         job_type=key.model,
         tags=[key.suite, key.experiment, key.task, key.model, key.variant],
         settings=wandb.Settings(
@@ -162,25 +152,15 @@ def publish(logger: WandbLogger | None, key: RunKey) -> bool:
         )
         return False
     if url:
-        write_atomically(key.folder / MARK, json.dumps({**stamp(key.folder), "url": url}) + "\n")
+        write_atomically(key.folder / MARK, json.dumps({**read_json(key.folder / RESULT, Stamp), "url": url}) + "\n")
     return url is not None
-
-
-def stamp(folder: Path) -> dict[str, str]:
-    """What tells a record from one that was made later in the same folder."""
-    record = read_object(folder / "result.json", STAMP)
-    return {name: record[name] for name in STAMP}
 
 
 def is_mirrored(folder: Path) -> bool:
     """Whether W&B has the record that a finished run's folder holds now."""
-    mark = folder / MARK
-    if not mark.exists():
-        return False
     try:
-        known = read_object(mark, STAMP)
-        return {**known, **stamp(folder)} == known
-    except ValueError:  # what is not whole is sent again, or said to be broken then
+        return bool(read_json(folder / MARK, Stamp) == read_json(folder / RESULT, Stamp))
+    except (FileNotFoundError, ValueError):  # a record that is not whole is sent again, and refused then
         return False
 
 
@@ -195,13 +175,13 @@ def publish_record(folder: Path) -> bool:
     """
     quiet()
     record = read_result(folder)
-    names = ("suite", "experiment", "task", "model", "variant", "seed", "command")
-    key = RunKey(**{name: record[name] for name in names}, root=str(folder.parents[5]))
+    named = {name: record[name] for name in (*KEY, "command")}  # type: ignore[literal-required]
+    key = RunKey(**named, root=str(folder.parents[5]))
     history_is_there = any(folder.glob("wandb/run-*"))  # sent while it trained, before something went wrong
     clock = Clock()
     logger = new_logger(key, settings_of(folder, record), "online", clock)
     if not history_is_there:
-        replay(logger, clock, folder / "metrics.jsonl")
+        replay(logger, clock, folder / HISTORY)
     return publish(logger, key)
 
 
@@ -214,8 +194,8 @@ def settings_of(folder: Path, record: Mapping[str, Any]) -> dict[str, Any]:
 
 def replay(logger: RunLogger, clock: Clock, history: Path) -> None:
     """Send the metrics of a training as they happened; none where nothing was trained."""
-    told = read_rows(history, HISTORY) if history.exists() else iter(())
-    for step, rows in groupby(told, key=lambda row: row["step"]):
+    recorded = read_history(history) if history.exists() else []
+    for step, rows in groupby(recorded, key=lambda row: row["step"]):
         happened = list(rows)
         clock.seconds, clock.target_tokens = happened[-1]["seconds"], happened[-1]["target_tokens"]
         logger.log_metrics({row["metric"]: row["value"] for row in happened}, step - 1)  # Lightning counts from 0

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from datamodules import TranslationData
 from datamodules.batch import IGNORE, PAD, Batch
-from experiments.record.read import read_rows
+from experiments.record.read import read_history
 from experiments.record.write import write_atomically
 from experiments.training.decode import Translation, bleu, gather, translate_batch
 from experiments.training.environment import return_memory
@@ -87,7 +87,7 @@ class LocalRecord(Logger):
     def forget_after(self, step: int) -> None:
         """Drop what was recorded after the checkpoint that a run resumes from: it will happen again."""
         if self.path.exists():
-            rows = read_rows(self.path, {"step": int})
+            rows = read_history(self.path, growing=True)
             write_atomically(self.path, "".join(json.dumps(row) + "\n" for row in rows if row["step"] <= step))
 
     def on_resume(self, step: int) -> None:

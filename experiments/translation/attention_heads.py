@@ -18,8 +18,8 @@ from torch import Tensor
 
 from datamodules import TranslationData
 from experiments.provenance import provenance
-from experiments.record.keys import Measurement, config_hash
-from experiments.record.read import is_finished, read_rows
+from experiments.record.keys import ATTENTION, WORD_COUNTS, Measurement, config_hash
+from experiments.record.read import is_finished, read_translations
 from experiments.record.write import write_atomically, write_result
 from experiments.run import load_module
 from experiments.training.quiet import quiet
@@ -62,8 +62,8 @@ def inspect_run(folder: Path) -> str:
     counts = target_word_counts(data, folder)
     maps = attention_records(network, data, decoding, SENTENCES, every_map, decimals=3)
     rows = measurements(network, data)
-    write_atomically(key.folder / "target_word_counts.json", json.dumps(counts, ensure_ascii=False))
-    write_atomically(key.folder / "attention.json", json.dumps(maps, ensure_ascii=False))
+    write_atomically(key.folder / WORD_COUNTS, json.dumps(counts, ensure_ascii=False))
+    write_atomically(key.folder / ATTENTION, json.dumps(maps, ensure_ascii=False))
     test_set = data.test_sets[0]
     held_equal = {
         "sentences measured": f"first {min(MEASURED, len(data.examples(test_set)))} of {test_set}, teacher forced",
@@ -175,7 +175,7 @@ def hypotheses(folder: Path, test_set: str) -> list[str]:
     path = folder / "hypotheses" / f"{test_set}.jsonl"
     if not path.exists():
         raise FileNotFoundError(f"{path} is not there: delete {folder / 'result.json'} and train this run again.")
-    return [row["hypothesis"] for row in read_rows(path, {"hypothesis": str})]
+    return [row["hypothesis"] for row in read_translations(path)]
 
 
 if __name__ == "__main__":

@@ -24,7 +24,8 @@ from jsonargparse import ArgumentError, auto_cli
 from experiments.launch.exit_codes import BUSY
 from experiments.launch.local import Limits, jobs_at_once, run_all
 from experiments.planning.grid import HERE, Planned, plan_bleu, plan_long_range, row_of, tuned_as
-from experiments.record.read import NUMBER, read_object, read_result, read_rows
+from experiments.record.read import read_failure, read_history, read_json, read_result
+from experiments.record.schema import Trials
 from experiments.record.write import write_atomically
 from experiments.run import build_parser, finished, one_sentence
 from experiments.tuning.space import OPTIMISATION, SEED, SPACE, points
@@ -171,7 +172,7 @@ def result(one: Search, number: int, code: int) -> Row:
     """The result of a trial whose process ended with `code`; a finished trial loses its checkpoints."""
     trial, curves = one.trials[number], {"val/loss": [[0, math.nan]], one.monitor: [[0, math.nan]]}
     history = trial.key.folder / "metrics.jsonl"
-    for row in read_rows(history, {"step": int, "metric": str, "value": NUMBER}) if history.exists() else ():
+    for row in read_history(history, growing=True) if history.exists() else ():
         if row["metric"] in curves:
             curves[row["metric"]].append([row["step"], row["value"]])
     last = {metric: reports[-1][1] for metric, reports in curves.items()}
@@ -194,7 +195,7 @@ def result(one: Search, number: int, code: int) -> Row:
 
 def recorded_error(trial: Planned) -> str:
     try:
-        return str(read_object(trial.key.folder / "failure.json", {"error": str})["error"])
+        return read_failure(trial.key.folder)["error"]
     except (FileNotFoundError, ValueError) as error:
         return str(error)
 
@@ -207,8 +208,8 @@ def origin(folder: Path) -> Row:
     return {
         "seconds": seconds.total_seconds(),
         "date": record["finished"],
-        "commit": f"{code.get('commit')}{', changed since' if code.get('dirty') else ''}",
-        "machine": f"{', '.join(machine['gpus']) or machine['cpu']}, {machine.get('cores')} cores",
+        "commit": f"{code['commit']}{', changed since' if code['dirty'] else ''}",
+        "machine": f"{', '.join(machine['gpus']) or machine['cpu']}, {machine['cores']} cores",
     }
 
 
@@ -245,8 +246,8 @@ def unequal(found: Sequence[Search]) -> list[str]:
     """A sentence for each task whose models were not all given the same number of trials."""
     sentences = []
     for folder in sorted({one.tuned.parent for one in found}):
-        records = [read_object(path, {"model": str, "trials": list}) for path in sorted(folder.glob("*.trials.json"))]
-        counts = {record["model"]: len(record["trials"]) for record in records}
+        files = sorted(folder.glob("*.trials.json"))
+        counts = {file.name.removesuffix(".trials.json"): len(read_json(file, Trials)["trials"]) for file in files}
         if len(set(counts.values())) > 1:
             listed = ", ".join(f"{model} {count}" for model, count in counts.items())
             sentences.append(

@@ -15,7 +15,7 @@ import wandb
 from jsonargparse import auto_cli
 
 from experiments.planning.grid import HERE
-from experiments.tracking.logger import PROJECT
+from experiments.record.wandb_names import PROJECT
 from experiments.tuning.space import OPTIMISATION, SPACE
 from experiments.tuning.tune import Search, searches
 

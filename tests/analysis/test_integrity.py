@@ -92,8 +92,8 @@ HARM = [
     (cut_a_result_in_half, "cannot be read", "lstm/base/seed1"),
     (change_a_number, "not those that the run wrote", "lstm/base/seed1"),
     (drop_a_number, "not those that the run wrote", "lstm/base/seed1"),
-    (put_a_word_for_a_number, "its value is 'many'", "lstm/base/seed1"),
-    (copy_a_folder, "its seed is 1 but its folder says 2", "lstm/base/seed2"),
+    (put_a_word_for_a_number, "value: Input should be a number, not 'many'", "lstm/base/seed1"),
+    (copy_a_folder, "is of the seed 1, but its folder is seed2", "lstm/base/seed2"),
     (copy_a_folder_and_its_key, "number for number", "lstm/base/seed2"),
 ]
 

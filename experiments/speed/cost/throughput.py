@@ -4,9 +4,10 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from experiments.record.read import read_result
+from experiments.record.schema import Finished
 from experiments.speed.cost.recipe import Recipe
 
 TERA = 1e12
@@ -63,7 +64,7 @@ class Records:
     """What the speed suite recorded, one dictionary a system."""
 
     folder: Path
-    results: list[dict[str, Any]]
+    results: list[Finished]
 
     @property
     def device(self) -> str:
@@ -82,7 +83,7 @@ class Records:
             for result in self.results
             if (result["task"], result["model"], result["variant"]) == (task, model, variant)
             for row in result["measurements"]
-            if row["metric"] == metric
+            if row["metric"] == metric and isinstance(row["x"], int | float)
         }
 
 

@@ -14,7 +14,9 @@ import torch
 from jsonargparse import auto_cli
 
 from datamodules import TranslationData
-from experiments.record.read import NUMBER, read_rows
+from experiments.record.keys import BLOCKS
+from experiments.record.read import read_rows
+from experiments.record.schema import Block
 from experiments.speed.peers import compare, sizes
 from experiments.speed.peers.benchmark_steps import attention_loop, lstm_ratios, peak_share, trainer_ratios
 from experiments.speed.timing import spread
@@ -151,8 +153,8 @@ def rates(suite: str, model: str, variant: str, root: str) -> dict[str, list[flo
     found: dict[str, list[float]] = {}
     if not compare.finished(suite, model, compare.Plan(), root):
         return found
-    path = compare.key_of(suite, model, variant, root).folder / "blocks.jsonl"
-    for row in read_rows(path, {"metric": str, "value": NUMBER}):
+    path = compare.key_of(suite, model, variant, root).folder / BLOCKS
+    for row in read_rows(path, Block):
         found.setdefault(row["metric"], []).append(row["value"])
     return found
 

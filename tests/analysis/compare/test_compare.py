@@ -13,11 +13,11 @@ import pytest
 from analysis.compare.__main__ import main, table
 from analysis.compare.differences import compare
 from analysis.compare.figure import along
-from analysis.compare.page import NAMED_ONE_BY_ONE, names, shown_value, signed
+from analysis.compare.page import NAMED_ONE_BY_ONE, names, shown_value, signed, slug
 from analysis.compare.sides import Place, read_pair
+from tests.analysis.test_report import Page
 from tests.support.fakes.long_range import FALLING, FLAT, axis_rows, write_long_range
-from tests.support.fakes.runs import folder_of, result, row, write_json, write_run, write_suite
-from tests.support.html_page import Page
+from tests.support.fakes.runs import failure, folder_of, result, row, write_json, write_run, write_suite
 
 OTHER_MACHINE = {
     "cpu": "another CPU",
@@ -60,15 +60,7 @@ def two(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str, str, list[
         write_run(path / "b", model, error=0.05, changes=origin)
     write_long_range(path / "b", "copy", "lstm", axis_rows(FALLING, "length"))
     write_long_range(path / "b", "reverse", "lstm", axis_rows(FALLING, "length"))
-    failed = {
-        "suite": "quick",
-        "experiment": "bleu",
-        "task": "multi30k",
-        "model": "bahdanau",
-        "variant": "base",
-        "seed": 0,
-    }
-    write_json(folder_of(path / "b", "bahdanau") / "failure.json", failed | {"error": "x"})
+    write_json(folder_of(path / "b", "bahdanau") / "failure.json", failure("quick", "bahdanau", "base", 0, "x"))
     return (path, *page(path, "a/quick", "b/quick"))
 
 
@@ -284,8 +276,9 @@ def test_numbers_have_the_digits_of_their_unit(value: float, unit: str, text: st
     assert shown_value(value, unit) == text
 
 
-def test_signs() -> None:
+def test_signs_and_slugs() -> None:
     assert [signed(v, "BLEU") for v in (1.0, -1.0, 0.0)] == ["+1.00", "−1.00", "0.00"]
+    assert [slug(text) for text in ("long-range", "a b/c", "")] == ["long-range", "a-b-c", "none"]
 
 
 def test_nothing_in_common_is_said(tmp_path: Path) -> None:

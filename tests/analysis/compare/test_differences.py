@@ -8,7 +8,7 @@ import pytest
 from analysis.compare.differences import Difference, compare, is_timed, relation, share
 from analysis.compare.sides import Number, Place, Side, read_side
 from analysis.statistics.intervals import welch
-from experiments.record.schema import parsed_lines
+from experiments.record.read import read_translations
 from tests.support.fakes.runs import folder_of, write_lines, write_run
 
 EXACT = Place("long-range", "recall", "lstm", "base", "exact_match", "gap", "16")
@@ -180,7 +180,7 @@ def test_equal_runs_differ_by_nothing(tmp_path: Path) -> None:
 def test_no_bootstrap_over_sentences_that_are_not_the_same(tmp_path: Path, broken: str) -> None:
     a, b = runs(tmp_path, "A", 0.3), runs(tmp_path, "B", 0.3)
     path = folder_of(tmp_path / "B", "lstm") / "hypotheses" / "test2016.jsonl"
-    rows = parsed_lines(path.read_text(encoding="utf-8"), {})
+    rows = [dict(row) for row in read_translations(path)]
     if broken == "missing":
         path.unlink()
     elif broken == "other source":

@@ -136,7 +136,7 @@ def test_blocks_that_cannot_be_read_are_a_problem_and_no_crash(tmp_path: Path) -
     write_lines(folder / "blocks.jsonl", [{"metric": RATE}])
     store = read_store(tmp_path, "quick")
     assert measured(store).series("text-x-en-de", LSTM, RATE).rounds == {}
-    assert "blocks.jsonl cannot be read (line 1: it has no x_name" in store.problems[0]
+    assert "blocks.jsonl cannot be read (line 1: x_name: Field required" in store.problems[0]
 
 
 def test_nothing_measured_is_nothing(tmp_path: Path) -> None:

@@ -1,19 +1,18 @@
 """The section on attention: what inspection found, what is shown without it, and files that cannot be used."""
 
-import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from analysis.page.blocks import Explorer, Figures, Notice, Paragraph, Section, Table
-from analysis.page.look import Look
+from analysis.page.blocks import Figures, Notice, Paragraph, Section, Table
+from analysis.page.explorer import Explorer
+from analysis.page.labels import Look
 from analysis.store import Store, System, read_store
 from analysis.translation.attention import MAPS, build, chosen
-from experiments.record.schema import attention_complaint
 from tests.support.fakes.inspection import HEADS, inspection_folder, sentences, write_inspection
-from tests.support.fakes.runs import ERRORS, folder_of, write_json, write_run, write_suite
+from tests.support.fakes.runs import folder_of, write_json, write_run, write_suite
 
 Change = Callable[[list[dict[str, Any]]], Any]
 
@@ -144,33 +143,7 @@ def not_a_number(entries: list[dict[str, Any]]) -> None:
 
 
 @pytest.mark.parametrize(
-    ("change", "complaint"),
-    [
-        (drop_field, "it has no source_tokens"),
-        (drop_row, "map 'encoder layer 1' is not a table of numbers"),
-        (drop_rows, "map 'encoder layer 1' has shape"),
-        (drop_token, "map 'decoder layer 1' has shape"),
-        (word, "map 'cross layer 2' is not a table of numbers"),
-        (too_much, "map 'cross layer 2' has weights outside 0 to 1"),
-        (not_a_number, "map 'cross layer 2' has weights outside 0 to 1"),
-    ],
-)
-def test_a_sentence_that_cannot_be_drawn_is_named_and_left_out(tmp_path: Path, change: Change, complaint: str) -> None:
-    write_all(tmp_path)
-    path = inspection_folder(tmp_path, "transformer") / "attention.json"
-    entries = sentences("transformer")
-    change(entries)
-    path.write_text(json.dumps(entries), encoding="utf-8")
-    store = stored(tmp_path)
-    found = section(store)
-    (problem,) = store.problems
-    assert problem.startswith(f"{path}, sentence 1: {complaint}")
-    assert problem.endswith(f"delete {path.parent} and run `make inspect SUITE=quick`.")
-    assert [s["name"].split()[0] for s in explorers(found)[0].sentences] == ["0", "14"]
-
-
-@pytest.mark.parametrize(
-    ("content", "said"), [("{}", "it holds a dict"), ("[{", "cannot be read"), (None, "cannot be")]
+    ("content", "said"), [("[{}]", "test_set: Field required"), ("[{", "cannot be read"), (None, "is not there")]
 )
 def test_a_file_that_cannot_be_read_is_named_and_the_rest_shown(tmp_path: Path, content: str | None, said: str) -> None:
     write_all(tmp_path)
@@ -194,7 +167,3 @@ def test_a_map_missing_from_one_sentence_takes_the_sentence_out(tmp_path: Path) 
     write_json(inspection_folder(tmp_path, "transformer") / "attention.json", entries)
     (block,) = explorers(section(stored(tmp_path)))
     assert [s["name"].split()[0] for s in block.sentences] == ["7", "14"]
-
-
-def test_a_sentence_as_recorded_has_nothing_to_complain_of() -> None:
-    assert [attention_complaint(s) for model in ERRORS for s in sentences(model)] == [""] * 9

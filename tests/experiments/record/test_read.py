@@ -1,107 +1,177 @@
-"""The run store as the experiments read it: what a run wrote comes back, anything else is one sentence."""
+"""Reading a run's folder: what a run wrote comes back, anything else is one sentence with the file and the remedy."""
 
 import json
+import random
+import shutil
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from typing_extensions import TypedDict
 
 from experiments.record.keys import Measurement, RunKey
-from experiments.record.read import HISTORY, NUMBER, read_list, read_object, read_result, read_rows
-from experiments.record.write import write_result, write_rows
-from tests.support.fakes.runs import PROVENANCE, row
+from experiments.record.read import (
+    AGAIN,
+    WHOLE_RUN,
+    read_attention,
+    read_failure,
+    read_history,
+    read_json,
+    read_result,
+    read_rows,
+    read_translations,
+)
+from experiments.record.write import write_failure, write_result, write_rows
+from tests.support.fakes.runs import PROVENANCE, attention, row, translations
+
+KEY = RunKey("quick", "bleu", "embedded-en-de", "lstm", command="make bleu")
+MOMENT = {"step": 1, "seconds": 0.5, "target_tokens": 7, "metric": "train/loss"}
+
+
+class Row(TypedDict):
+    a: int
+    text: str
 
 
 def finished(root: Path) -> Path:
-    key = RunKey("quick", "bleu", "embedded-en-de", "lstm", root=str(root), command="make bleu")
+    key = RunKey(**KEY.identity, root=str(root), command=KEY.command)
     write_result(key, {"model": {}}, [Measurement("bleu", 1.5, "BLEU", 7, "test_set", "test")], {}, {}, PROVENANCE)
     return key.folder
 
 
-def is_one_sentence_about(path: Path, error: BaseException) -> bool:
+def assert_one_sentence(path: Path, error: BaseException, remedy: str) -> None:
     said = str(error)
-    return str(path) in said and "\n" not in said and "\x1b" not in said and len(said) < 600 and said.endswith(".")
+    assert said.startswith(str(path))
+    assert said.endswith(f": {remedy}.")
+    assert len(said) < 600
+    assert not {"\n", "\x1b"} & set(said)
 
 
-def test_a_result_comes_back_as_it_was_written(tmp_path: Path) -> None:
-    record = read_result(finished(tmp_path))
+def test_records_come_back_as_they_were_written(tmp_path: Path) -> None:
+    folder = finished(tmp_path)
+    record = read_result(folder)
     assert record["measurements"] == [row("bleu", 1.5, "BLEU", 7, "test_set", "test")]
-    assert record["command"] == "make bleu"
+    assert record == json.loads((folder / "result.json").read_text())
+    write_failure(RunKey(**KEY.identity, root=str(tmp_path)), "ValueError", "Traceback", ["-c", "a.yaml"])
+    assert read_failure(folder)["arguments"] == ["-c", "a.yaml"]
 
 
 @pytest.mark.parametrize(
-    "change",
+    ("change", "said"),
     [
-        lambda r: r.pop("measurements"),
-        lambda r: r["machine"].pop("gpus"),
-        lambda r: r.update(seed="\x1b[2J"),
-        lambda r: r["measurements"][0].update(value=99.0),
-        lambda r: (r.pop("digest"), r["measurements"][0].update(value="99")),
-        lambda r: (r.pop("digest"), r["measurements"][0].update(n=10**400)),
-        lambda r: (r.pop("digest"), r["measurements"].append([])),
-        lambda r: r.update(command="\ud800"),
-        lambda r: r.update(git="x" * 10**5),
+        (lambda r: r.pop("measurements"), "measurements: Field required"),
+        (lambda r: r["machine"].pop("gpus"), "machine gpus: Field required"),
+        (lambda r: r.update(seed="\x1b[2J"), "seed: Input should be a valid integer"),
+        (lambda r: r.update(seed=1), "is of the seed 1, but its folder is seed0"),
+        (lambda r: r.update(model="\x1b[2J"), "is of the model "),
+        (lambda r: r["measurements"][0].update(value=99.0), "not those that the run wrote"),
+        (lambda r: (r.pop("digest"), r["measurements"][0].update(value="9" * 999)), "value: Input should be a number"),
+        (lambda r: (r.pop("digest"), r["measurements"].append([])), "measurements 1: "),
+        (lambda r: r.update(command="\ud800"), "not JSON|Invalid JSON"),
+        (lambda r: r.update(git="x" * 10**5), "git: "),
     ],
 )
-def test_a_result_that_was_changed_is_named(change: Callable[[dict[str, Any]], Any], tmp_path: Path) -> None:
-    folder = finished(tmp_path)
-    path = folder / "result.json"
+def test_a_result_that_was_changed_is_named(change: Callable[[dict[str, Any]], Any], said: str, tmp_path: Path) -> None:
+    path = finished(tmp_path) / "result.json"
     record = json.loads(path.read_text())
     change(record)
     path.write_text(json.dumps(record))
-    with pytest.raises(ValueError, match="delete it and run its target again") as refused:
-        read_result(folder)
-    assert is_one_sentence_about(path, refused.value)
+    with pytest.raises(ValueError, match=said) as refused:
+        read_result(path.parent)
+    assert_one_sentence(path, refused.value, AGAIN)
 
 
-@pytest.mark.parametrize("content", [b"", b"{", b"[]", b"\xff", b"[" * 10**5, b"9" * 5000, b"null", b"\x00"])
-def test_what_is_no_object_is_named(content: bytes, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "content", [b"", b"{", b"[]", b"\xff", b"[" * 10**5, b"9" * 5000, b"null", b"\x00", b'{"a": "1"}']
+)
+def test_what_is_not_of_its_kind_is_named(content: bytes, tmp_path: Path) -> None:
     path = tmp_path / "some.json"
     path.write_bytes(content)
-    with pytest.raises(ValueError, match="delete it") as refused:
-        read_object(path, {"a": int})
-    assert is_one_sentence_about(path, refused.value)
+    with pytest.raises(ValueError, match="cannot be read") as refused:
+        read_json(path, Row, "make it again")
+    assert_one_sentence(path, refused.value, "make it again")
 
 
-def test_what_is_not_there_is_named(tmp_path: Path) -> None:
+def test_what_is_not_there_is_named_with_what_to_do(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError) as refused:
-        read_object(tmp_path / "some.json", {})
-    assert is_one_sentence_about(tmp_path / "some.json", refused.value)
+        read_result(tmp_path)
+    assert_one_sentence(tmp_path / "result.json", refused.value, "run its target")
+    with pytest.raises(FileNotFoundError) as refused:
+        read_attention(tmp_path / "attention.json")
+    assert_one_sentence(tmp_path / "attention.json", refused.value, WHOLE_RUN)
 
 
-def test_a_list_is_a_list(tmp_path: Path) -> None:
-    path = tmp_path / "some.json"
-    path.write_text("[1, {}]")
-    assert read_list(path) == [1, {}]
-    path.write_text("{}")
-    with pytest.raises(ValueError, match="holds a dict, not a list"):
-        read_list(path)
-
-
-def test_rows_come_back_and_the_half_line_of_a_killed_process_does_not(tmp_path: Path) -> None:
+def test_rows_come_back_and_a_half_line_only_where_the_file_grows(tmp_path: Path) -> None:
     path, rows = tmp_path / "rows.jsonl", [{"a": 1, "text": "line\u2028separator"}, {"a": 2, "text": ""}]
     write_rows(path, rows)
-    assert list(read_rows(path, {"a": int, "text": str})) == rows
     whole = path.read_bytes()
+    assert list(read_rows(path, Row)) == rows
     for length in range(len(whole)):
         path.write_bytes(whole[:length])
-        if (end := whole[:length].rfind(b"\n") + 1) == length or whole[end:length].isascii():
-            assert list(read_rows(path, {"a": int, "text": str})) == rows[: whole[:length].count(b"\n")]
+        lines = whole[:length].count(b"\n")
+        assert list(read_rows(path, Row, growing=True)) == rows[:lines]
+        if not whole[:length].endswith((b"\n", b"}")) and length:
+            with pytest.raises(ValueError, match=f"line {lines + 1}: ") as refused:
+                list(read_rows(path, Row))
+            assert_one_sentence(path, refused.value, WHOLE_RUN)
+
+
+@given(st.lists(st.text(), max_size=5))
+def test_lines_are_those_that_were_written_whatever_their_text(
+    tmp_path_factory: pytest.TempPathFactory, texts: list[str]
+) -> None:
+    path = tmp_path_factory.mktemp("rows") / "rows.jsonl"
+    rows = [{"a": number, "text": text} for number, text in enumerate(texts)]
+    write_rows(path, rows)
+    assert list(read_rows(path, Row)) == rows
 
 
 def test_a_broken_line_in_the_middle_is_named(tmp_path: Path) -> None:
-    path = tmp_path / "rows.jsonl"
-    path.write_text('{"a": 1}\n{"a": \n{"a": 3}\n')
-    with pytest.raises(ValueError, match="line 2") as refused:
-        list(read_rows(path, {"a": int}))
-    assert is_one_sentence_about(path, refused.value)
-    assert list(read_rows(path, {"a": int}, having="3")) == [{"a": 3}]
-
-
-def test_a_training_may_tell_of_infinity_and_nan(tmp_path: Path) -> None:
     path = tmp_path / "metrics.jsonl"
-    when = {"step": 1, "seconds": 0.5, "target_tokens": 7, "metric": "train/loss"}
-    write_rows(path, [{**when, "value": float("inf")}, {**when, "value": float("nan")}])
-    assert len(list(read_rows(path, HISTORY))) == 2
-    assert (int, float) == NUMBER
+    path.write_text(f'{json.dumps(MOMENT | {"value": 1})}\n{{"step": \n{json.dumps(MOMENT)}\n')
+    with pytest.raises(ValueError, match=r"line 2: Invalid JSON") as refused:
+        read_history(path, growing=True)
+    assert_one_sentence(path, refused.value, WHOLE_RUN)
+
+
+def test_a_training_may_record_infinity_and_nan(tmp_path: Path) -> None:
+    path = tmp_path / "metrics.jsonl"
+    write_rows(path, [{**MOMENT, "value": float(value)} for value in ("inf", "nan", "1")])
+    assert [str(row["value"]) for row in read_history(path)] == ["inf", "nan", "1.0"]
+
+
+def test_a_sentence_has_one_hypothesis(tmp_path: Path) -> None:
+    path, rows = tmp_path / "test.jsonl", translations("test", 2, "lstm", 0.1, random.Random(0))
+    write_rows(path, rows)
+    assert read_translations(path) == rows
+    write_rows(path, [*rows, rows[0]])
+    with pytest.raises(ValueError, match="two hypotheses of one sentence") as refused:
+        read_translations(path)
+    assert_one_sentence(path, refused.value, WHOLE_RUN)
+
+
+def test_attention_is_whole_or_refused(tmp_path: Path) -> None:
+    path, sentences = tmp_path / "attention.json", attention("transformer", "test")
+    path.write_text(json.dumps(sentences))
+    assert read_attention(path) == sentences
+    sentences[1]["source_tokens"].append("extra")
+    path.write_text(json.dumps(sentences))
+    with pytest.raises(ValueError, match=r"\(1: map 'cross layer 2' is not a table of") as refused:
+        read_attention(path)
+    assert_one_sentence(path, refused.value, WHOLE_RUN)
+
+
+def test_reading_needs_no_torch_and_nothing_of_the_project_but_the_record(tmp_path: Path) -> None:
+    root = Path(__file__).parents[3] / "experiments"
+    shutil.copytree(root / "record", tmp_path / "experiments" / "record", ignore=shutil.ignore_patterns("__pycache__"))
+    code = (
+        "import sys, experiments.record.write, experiments.record.wandb_names, experiments.record.metrics\n"
+        "print(sorted({'torch', 'lightning', 'wandb', 'numpy', 'pandas'} & set(sys.modules)))"
+    )
+    said = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert said.stdout == "[]\n"

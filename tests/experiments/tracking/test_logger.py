@@ -13,9 +13,10 @@ from lightning.pytorch.loggers import WandbLogger
 from experiments.provenance import git_state
 from experiments.record.keys import RunKey
 from experiments.record.read import read_result
+from experiments.record.wandb_names import PROJECT, run_id
 from experiments.run import main
 from experiments.tracking import logger as tracking
-from experiments.tracking.logger import MARK, decide_mode, is_mirrored, publish, run_id, wandb_logger
+from experiments.tracking.logger import MARK, decide_mode, is_mirrored, publish, wandb_logger
 from experiments.tracking.publish import numbers
 from experiments.training.callbacks import Clock
 from tests.support.tiny_runs import STEPS, read_json, tiny_arguments, tiny_key, tiny_run
@@ -179,7 +180,7 @@ def test_what_an_offline_run_says_is_what_the_record_says(tmp_path: Path) -> Non
 def test_an_online_run_is_on_the_server_number_for_number(tmp_path: Path, server: WandbServer) -> None:
     folder = tiny_run(tmp_path, model="bahdanau")
     run_key = tiny_key(tmp_path, "bahdanau")
-    assert list(server.runs) == [run_id(run_key)]
+    assert list(server.runs) == [run_id(run_key.identity)]
     (run,) = server.runs.values()
     expected = numbers(read_result(folder))
     assert {name: run.summary[name] for name in expected} == expected
@@ -191,7 +192,7 @@ def test_an_online_run_is_on_the_server_number_for_number(tmp_path: Path, server
     assert server.unknown == []
     assert not offline_runs(folder)
     assert is_mirrored(folder)
-    assert read_json(folder / MARK)["url"].endswith(f"/{ENTITY}/{tracking.PROJECT}/runs/{run_id(run_key)}")
+    assert read_json(folder / MARK)["url"].endswith(f"/{ENTITY}/{PROJECT}/runs/{run_id(run_key.identity)}")
 
 
 def test_training_is_seen_over_steps_time_and_tokens(tmp_path: Path, server: WandbServer) -> None:
@@ -231,7 +232,7 @@ def test_the_best_checkpoint_is_sent_on_request(
 ) -> None:
     monkeypatch.setenv("WANDB_LOG_MODEL", "true")
     folder = tiny_run(tmp_path)
-    assert ("model", run_id(tiny_key(tmp_path))) in server.artifacts
+    assert ("model", run_id(tiny_key(tmp_path).identity)) in server.artifacts
     assert (folder / "checkpoints" / "best.ckpt").read_bytes() in server.files.values()
 
 

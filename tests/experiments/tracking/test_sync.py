@@ -10,9 +10,10 @@ import pytest
 import wandb
 
 from experiments.record.read import read_result
+from experiments.record.wandb_names import run_id
 from experiments.tracking import logger as tracking
 from experiments.tracking import sync
-from experiments.tracking.logger import MARK, run_id
+from experiments.tracking.logger import MARK
 from experiments.tracking.publish import numbers
 from experiments.tracking.sync import main, offline_runs, records
 from tests.support.fakes import long_range as fake_long_range
@@ -203,7 +204,7 @@ def test_an_offline_run_is_on_the_server_number_for_number_and_is_sent_once(
     wandb.teardown()
     main(str(tmp_path / "runs"))
     (identifier,) = server.runs
-    assert identifier == run_id(tiny_key(tmp_path, "bahdanau"))
+    assert identifier == run_id(tiny_key(tmp_path, "bahdanau").identity)
     run, expected = server.runs[identifier], numbers(read_result(folder))
     assert {name: run.summary[name] for name in expected} == expected
     assert any("val/bleu" in row for row in run.history)

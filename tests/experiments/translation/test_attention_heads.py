@@ -202,7 +202,7 @@ def test_a_retrained_model_is_inspected_again(
 ) -> None:
     record = run_folder(inspected, "lstm") / "result.json"
     original = record.read_text(encoding="utf-8")
-    record.write_text(json.dumps(read_json(record) | {changed: "another"}), encoding="utf-8")
+    record.write_text(json.dumps(read_json(record) | {changed: "2026-01-01T00:00:00+00:00"}), encoding="utf-8")
     main("tiny", str(inspected / "runs"))
     record.write_text(original, encoding="utf-8")
     assert f"{kept(inspected, 'lstm')}: 0 attention heads, " in capsys.readouterr().out

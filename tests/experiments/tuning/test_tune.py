@@ -13,7 +13,8 @@ from experiments import run
 from experiments.launch.exit_codes import BUSY
 from experiments.launch.local import Ended, Limits
 from experiments.planning.grid import Planned, plan_long_range
-from experiments.record.schema import parsed_trials
+from experiments.record.read import checked
+from experiments.record.schema import Trials
 from experiments.run import build_parser
 from experiments.tuning import tune as module
 from experiments.tuning.space import OPTIMISATION, SEED, SPACE, points
@@ -42,7 +43,7 @@ def launched(monkeypatch: pytest.MonkeyPatch) -> Any:
 
 def record(one: Search) -> dict[str, Any]:
     text = one.tuned.with_suffix(".trials.json").read_text()
-    assert parsed_trials(text)  # the report can read it
+    assert checked(text, Trials)  # the report can read it
     content: dict[str, Any] = json.loads(text)
     return content
 

@@ -170,9 +170,22 @@ PROVENANCE: dict[str, Any] = {
 }
 
 
+def failure(suite: str, model: str, variant: str, seed: int, error: str) -> dict[str, Any]:
+    return key(suite, model, variant, seed) | {
+        "error": error,
+        "traceback": "",
+        "log": "runs/log.txt",
+        "command": f"make bleu SUITE={suite}",
+        "arguments": [],
+    }
+
+
+def key(suite: str, model: str, variant: str, seed: int) -> dict[str, Any]:
+    return {"suite": suite, "experiment": "bleu", "task": "multi30k", "model": model, "variant": variant, "seed": seed}
+
+
 def result(suite: str, model: str, variant: str, seed: int, measurements: list[dict[str, Any]]) -> dict[str, Any]:
-    key = {"suite": suite, "experiment": "bleu", "task": "multi30k", "model": model, "variant": variant, "seed": seed}
-    return key | {
+    return key(suite, model, variant, seed) | {
         "config_hash": f"0123456789ab{seed:04x}",
         "command": f"make bleu SUITE={suite} MODELS={model} SEEDS={seed}",
         **deepcopy(PROVENANCE),

@@ -1,6 +1,5 @@
 """Trials without training: a search, and a launcher whose runs end at losses that are a formula of their settings."""
 
-import json
 import math
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -8,9 +7,10 @@ from pathlib import Path
 from experiments.launch.local import Ended, Limits
 from experiments.planning.grid import Planned
 from experiments.record.keys import RunKey
+from experiments.record.write import write_failure, write_result, write_rows
 from experiments.tuning.space import OPTIMISATION, SEED
 from experiments.tuning.tune import Search
-from tests.support.fakes.runs import result, write_json
+from tests.support.fakes.runs import PROVENANCE
 
 
 def search(root: Path, number: int, model: str = "lstm", monitor: str = "val/loss", mode: str = "min") -> Search:
@@ -57,12 +57,13 @@ class FakeLauncher:
         loss = self.loss(planned)
         curve = [(50, "val/loss", 2 * loss), (50, "val/bleu", 1.0)]
         curve += [] if code else [(100, "val/loss", loss), (100, "val/bleu", 10 + loss)]
-        lines = [json.dumps({"step": step, "metric": metric, "value": value}) for step, metric, value in curve]
-        (key.folder / "metrics.jsonl").write_text("\n".join(lines) + "\n")
+        when = {"seconds": 1.0, "target_tokens": 9}
+        rows = [{"step": step, **when, "metric": metric, "value": value} for step, metric, value in curve]
+        write_rows(key.folder / "metrics.jsonl", rows)
         if code:
-            write_json(key.folder / "failure.json", {"error": self.error})
+            write_failure(key, self.error, "")
         else:
-            write_json(key.folder / "result.json", result(key.suite, key.model, key.variant, key.seed, []))
+            write_result(key, {}, [], {}, {}, PROVENANCE)
         return code
 
     @property

@@ -5,8 +5,10 @@ import os
 from collections.abc import Iterable
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
-from tests.support.fakes.runs import result
+from experiments.record.keys import KEY
+from tests.support.fakes.runs import failure, result
 
 NOW = 1_800_000_000.0
 
@@ -55,11 +57,17 @@ def begin(folder: Path, when: float, metrics: str = "", heard: float | None = No
     return folder
 
 
+def key_of(folder: Path) -> dict[str, Any]:
+    *names, seed = folder.parts[-6:]
+    return {**dict(zip(KEY, names, strict=False)), "seed": int(seed.removeprefix("seed"))}
+
+
 def finish(folder: Path, when: float, seconds: float = 60.0) -> None:
-    times = {"started": iso(when - seconds), "finished": iso(when)}
-    write(folder / "result.json", json.dumps(result("quick", folder.parts[-3], "base", 0, []) | times), when)
+    record = result("", "", "", 0, []) | key_of(folder) | {"started": iso(when - seconds), "finished": iso(when)}
+    write(folder / "result.json", json.dumps(record), when)
 
 
 def fail(folder: Path, when: float, error: str = "ValueError: first\nbecause of\nthe last line\n") -> None:
     log = folder.with_name(f"log-{folder.name}.txt")
-    write(folder / "failure.json", json.dumps({"error": error, "log": str(log)}), when)
+    record = failure("", "", "", 0, error) | key_of(folder) | {"log": str(log)}
+    write(folder / "failure.json", json.dumps(record), when)

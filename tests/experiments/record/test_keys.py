@@ -1,0 +1,47 @@
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from experiments.record.keys import RunKey, config_hash
+
+CONFIG = {"model": {"width": 32, "rates": [0.1, 0.2]}, "seed": 0}
+
+
+def key(root: Path, **changes: Any) -> RunKey:
+    named = {"suite": "quick", "experiment": "bleu", "task": "embedded-en-de", "model": "lstm", "root": str(root)}
+    return RunKey(**{**named, "command": "make bleu", **changes})
+
+
+def test_a_run_has_the_folder_that_its_key_names(tmp_path: Path) -> None:
+    named = key(tmp_path, variant="gru", seed=3)
+    assert named.folder == tmp_path / "quick" / "bleu" / "embedded-en-de" / "lstm" / "gru" / "seed3"
+    assert named.log == named.folder.parent / "log-seed3.txt"
+    assert list(named.identity) == ["suite", "experiment", "task", "model", "variant", "seed"]
+
+
+@pytest.mark.parametrize("part", ["suite", "experiment", "task", "model", "variant", "seed"])
+def test_every_part_of_the_key_makes_another_folder_and_another_log(part: str, tmp_path: Path) -> None:
+    one, other = key(tmp_path), key(tmp_path, **{part: 9 if part == "seed" else "other"})
+    assert one.folder != other.folder
+    assert one.log != other.log
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        CONFIG | {"seed": "something else"},
+        CONFIG | {"model": "something else"},
+        CONFIG | {"model": {"width": 33, "rates": [0.1, 0.2]}},
+        CONFIG | {"model": {"width": 32, "rates": [0.2, 0.1]}},
+        CONFIG | {"seed": "0"},
+        CONFIG | {"more": None},
+    ],
+)
+def test_everything_but_the_order_of_keys_is_in_the_hash(changed: dict[str, Any]) -> None:
+    assert config_hash(dict(reversed(CONFIG.items()))) == config_hash(CONFIG)
+    assert config_hash(changed) != config_hash(CONFIG)
+
+
+def test_the_hash_is_the_same_in_every_process() -> None:
+    assert config_hash({"a": 1, "b": None}) == "0c6b73e7b48e199a"
