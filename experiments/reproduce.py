@@ -32,7 +32,7 @@ SUITE = "reproduce"
 REFERENCE = Path("results/reproduce/reference.json")
 ROOT = Path("runs/reproduce-check")  # emptied by every check
 RENEWAL = "make reproduce-check RENEW=1"
-SHOWN = 3  # differences of a run: where it begins to differ
+SHOWN = 3  # differences of a run
 MISSING = "missing"
 TIMED = ("s", "tokens/s")  # units of numbers that no run repeats
 
@@ -93,7 +93,7 @@ def main(renew: bool = False) -> None:
         reference = {} if renew else read_reference(REFERENCE)
     except (FileNotFoundError, ValueError) as error:
         raise SystemExit(f"error: {error}") from None
-    if reference and (changes := changed_settings(reference["runs"], configs)):
+    if reference and (changes := listed(changed_settings(reference["runs"], configs))):
         raise SystemExit("\n".join([f"{REFERENCE} was made with other settings:", *changes, f"To renew it: {RENEWAL}"]))
     ROOT.parent.mkdir(parents=True, exist_ok=True)
     try:
@@ -130,24 +130,18 @@ def settings(run: Planned) -> dict[str, Any]:
     return dict(dotted(json.loads(json.dumps(config, default=str)), ""))
 
 
-def changed_settings(reference: Mapping[str, Outcome], configs: Mapping[str, Mapping[str, Any]]) -> list[str]:
-    """A line for each run that is in one of the two only and for each setting whose value changed.
+def changed_settings(
+    reference: Mapping[str, Outcome], configs: Mapping[str, Mapping[str, Any]]
+) -> dict[str, list[Difference]]:
+    """By run the settings that have another value. Of a class only the name counts: it may move to another module."""
 
-    Of a class only the name counts: it may move to another module.
-    """
+    def named(config: Mapping[str, Any]) -> dict[Key, Any]:
+        classes = {name: value.rpartition(".")[2] for name, value in config.items() if name.endswith("class_path")}
+        return {("setting", name): value for name, value in {**config, **classes}.items()}
 
-    def shown(config: Mapping[str, Any], name: str) -> Any:
-        value = config.get(name, MISSING)
-        return str(value).rpartition(".")[2] if name.endswith("class_path") else value
-
-    lines = [f"  {name}: not in the reference" for name in configs if name not in reference]
-    lines += [f"  {name}: no longer in the suite" for name in reference if name not in configs]
-    for run in (name for name in configs if name in reference):
-        before, now = reference[run]["config"], configs[run]
-        for name in dict.fromkeys((*before, *now)):
-            if shown(before, name) != shown(now, name):
-                lines.append(f"  {run}: {name} was {shown(before, name)}, is {shown(now, name)}")
-    return lines
+    before = {run: named(outcome["config"]) for run, outcome in reference.items()}
+    now = {run: named(config) for run, config in configs.items()}
+    return {run: compare(before.get(run, {}), now.get(run, {}), exact=True) for run in {**before, **now}}
 
 
 def carry_out(runs: list[Planned]) -> None:
@@ -271,17 +265,21 @@ def repeats(reference: Mapping[str, Any], found: Mapping[str, Outcome]) -> bool:
         differences = compare(flat(reference["runs"][run]), values, exact=not others)
         wrong[run] = [difference for difference in differences if not difference.allowed]
         print(f"{run:{width}}  {len(values):7,}  {len(differences):7,}  {len(wrong[run]):11,}")
-    print()
-    for run, differences in wrong.items():
-        for name, before, now, _ in differences[:SHOWN]:
-            print(f"{run}: {name}\n  expected {before}\n  found    {now}")
-        if len(differences) > SHOWN:
-            print(f"{run}: and {len(differences) - SHOWN:,} more")
+    print("\n".join(["", *listed(wrong)]))
     if count := sum(map(len, wrong.values())):
         print(f"\nnot repeated: {count:,}. If the change that made them differ was meant to move numbers: {RENEWAL}")
     else:
         print("everything repeats")
     return not count
+
+
+def listed(differences: Mapping[str, list[Difference]]) -> list[str]:
+    """The first differences of each run."""
+    lines = []
+    for run, found in differences.items():
+        lines += [f"{run}: {name}\n  expected {before}\n  found    {now}" for name, before, now, _ in found[:SHOWN]]
+        lines += [f"{run}: and {len(found) - SHOWN:,} more"] if len(found) > SHOWN else []
+    return lines
 
 
 def machine_type() -> dict[str, str]:

@@ -113,6 +113,8 @@ def searches(
         if "-" in name:
             raise ValueError(f"MODELS names {name!r}, a variant, which takes its model's values: name the model alone.")
     if experiment == "bleu":
+        if tasks:
+            raise ValueError(f"TASKS names {tasks[0]!r}, but EXPERIMENT=bleu has one task, that of SUITE={suite}.")
         planned = plan_bleu(suite, list(models), [SEED], "", root, list(settings))
     else:
         row = row_of(suite, "long-range")

@@ -254,9 +254,9 @@ def test_other_settings_are_named_before_anything_runs(check: Path, monkeypatch:
     edited(lambda r: r["runs"]["long-range/recall/lstm/base/seed0"]["config"].update({"trainer.max_steps": 7}))
     edited(lambda r: r["runs"].update(gone=r["runs"].pop("long-range/recall/transformer/base/seed0")))
     said = exit_code()
-    assert "long-range/recall/lstm/base/seed0: trainer.max_steps was 7, is 4" in said
-    assert "gone: no longer in the suite" in said
-    assert "long-range/recall/transformer/base/seed0: not in the reference" in said
+    assert "long-range/recall/lstm/base/seed0: setting trainer.max_steps\n  expected 7\n  found    4\n" in said
+    assert "gone: setting run.suite\n  expected smoke\n  found    missing\n" in said
+    assert "long-range/recall/transformer/base/seed0: setting run.suite\n  expected missing\n" in said
     assert reproduce.RENEWAL in said
     assert kept.exists()
 
@@ -264,16 +264,16 @@ def test_other_settings_are_named_before_anything_runs(check: Path, monkeypatch:
 def test_a_setting_of_none_is_not_a_missing_setting(check: Path) -> None:
     main(renew=True)
     edited(lambda r: r["runs"]["long-range/recall/lstm/base/seed0"]["config"].pop("trainer.patience"))
-    assert "trainer.patience was missing, is None" in exit_code()
+    assert "setting trainer.patience\n  expected missing\n  found    None\n" in exit_code()
 
 
 def test_a_class_may_move_to_another_module_and_keeps_its_name() -> None:
-    def changed(before: str, now: str) -> list[str]:
-        return changed_settings({"a": {"config": {"data.class_path": before}}}, {"a": {"data.class_path": now}})
+    def changed(before: str, now: str) -> list[Difference]:
+        return changed_settings({"a": {"config": {"data.class_path": before}}}, {"a": {"data.class_path": now}})["a"]
 
     assert changed("datamodules.recall.Recall", "datamodules.tasks.recall.Recall") == []
     assert changed("datamodules.recall.Recall", "datamodules.tasks.recall.Copy") == [
-        "  a: data.class_path was Recall, is Copy"
+        ("setting data.class_path", "Recall", "Copy", False)
     ]
 
 
@@ -381,12 +381,8 @@ def test_the_committed_numbers_belong_to_the_suites_settings() -> None:
     """Without training: only the check itself shows that they repeat."""
     runs = planned(Path("runs"))
     reference = read_reference(COMMITTED)
-    assert (
-        changed_settings(
-            reference["runs"], {str(run.key.folder.relative_to("runs/reproduce")): settings(run) for run in runs}
-        )
-        == []
-    )
+    configs = {str(run.key.folder.relative_to("runs/reproduce")): settings(run) for run in runs}
+    assert changed_settings(reference["runs"], configs) == {name: [] for name in configs}
     for name, committed in reference["runs"].items():
         values = flat(committed)
         assert any(key[:2] == ("number", "train/loss") for key in values), name

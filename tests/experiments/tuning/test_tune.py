@@ -237,6 +237,7 @@ def test_translation_is_tuned_on_validation_bleu_with_a_quarter_of_the_budget(tm
         ({"suite": "full", "tasks": "associative-recall"}, ["values from associative-recall-16-keys: name that"]),
         ({"tasks": "copy", "models": "lstm", "precision": "nonsense"}, ["precision", "nonsense", "bf16-mixed"]),
         ({"experiment": "bleu", "models": "rnn"}, ["MODELS", "'rnn'", "lstm"]),
+        ({"experiment": "bleu", "tasks": "copy"}, ["TASKS", "'copy'", "EXPERIMENT=bleu"]),
     ],
 )
 def test_a_mistyped_setting_is_one_sentence_and_nothing_is_run(
