@@ -199,7 +199,7 @@ def machine_section(store: Store) -> Section:
             rows = [[key, shown(value)] for key, value in json.loads(text).items()]
             section.blocks.append(Table(f"{caption}{whose}.", ["", "value"], rows, left=2))
     if not done:
-        section.blocks.append(Paragraph("No finished run tells."))
+        section.blocks.append(Paragraph("No finished runs."))
     return section
 
 
@@ -224,11 +224,26 @@ def meaning_section(store: Store) -> Section:
             ["the contrastive scoring of translation models", Code(f"make contrastive SUITE={store.suite}")]
         )
     if any(run.task.startswith("peers-") for run in store.runs if run.experiment == SPEED):
-        commands.append(["the comparison with other people's code", Code(f"make speed-peers SUITE={store.suite}")])
+        commands.append(["the comparison with other toolkits", Code(f"make speed-peers SUITE={store.suite}")])
     commands.append(["this report", Code(f"make report SUITE={store.suite}")])
     section.blocks.append(Heading("How to make it again"))
     section.blocks.append(Table("Finished runs are skipped.", ["what", "command"], commands, left=2))
-    section.blocks.append(
-        Paragraph("Every number stands in measurements.csv beside this report, one row each, every seed on its own.")
-    )
+    section.blocks.append(Paragraph("measurements.csv has every number of every run, one row each, seed by seed."))
     return section
+
+
+def as_json(store: Store) -> str:
+    """Machines, commits and versions behind a report, so that two reports can be distinguished."""
+    done = [run.record for run in store.runs if run.status == "finished"]
+    facts: dict[str, Any] = {
+        "suite": store.suite,
+        "machines": distinct(record["machine"] for record in done),
+        "commits": sorted({str(record["git"].get("commit")) for record in done}),
+        "uncommitted_changes": any(record["git"].get("dirty") for record in done),
+        "versions": distinct(record["versions"] for record in done),
+    }
+    return json.dumps(facts, indent=1) + "\n"
+
+
+def distinct(values: Iterable[Any]) -> list[Any]:
+    return [json.loads(text) for text in dict.fromkeys(json.dumps(value, sort_keys=True) for value in values)]

@@ -1,23 +1,32 @@
-"""Published figures as data: every row with its source and with its metric as published."""
+"""Published figures with their sources, next to ours where task and metric are the same."""
 
+import csv
+import io
 from collections.abc import Sequence
 from functools import cache
 from importlib.resources import files
-from pathlib import Path
-from typing import NamedTuple
+from itertools import groupby
+from typing import Any, NamedTuple
 
-from analysis.compare.csv_tables import csv_lines, numeric
-from experiments.record.text import brief
+from analysis.page.blocks import Block, Heading, Paragraph, Section, Table
+from analysis.page.labels import NONE, decimal, label, listing, ordered, span
+from analysis.statistics.intervals import t_interval
+from analysis.store import Store, System, axis_text
 
-FILE = "published.csv"
+METRICS = {
+    "bleu": "sacreBLEU (13a, mixed case)",
+    "bleu_tokenised": "tokenised BLEU (lower-cased, punctuation-normalised, Moses-tokenised, no smoothing)",
+}
+
+Place = tuple[str, str, str, str, str]  # experiment, task, metric, x_name, x
+Scores = dict[System, list[float]]
 
 
 class Published(NamedTuple):
     """One published figure. `metric` is a metric of measurements.csv only where the definitions are the same.
 
-    `system` is what the source calls the model, `published_metric` what it says of the metric; `year` is empty for
-    repositories that are still edited, `where` is the table or the file. A column that the compared system needs to be
-    matched with a report (experiment, task, model, variant, x_name, x) has the words of measurements.csv.
+    `system` is the source's name of the model, `published_metric` its description of the metric, `where` the table or
+    file; `year` is empty for repositories that are still edited. The other columns are named as in measurements.csv.
     """
 
     experiment: str
@@ -45,19 +54,107 @@ class Published(NamedTuple):
 
 @cache
 def published() -> Sequence[Published]:
-    """All published figures, in the order of the file."""
-    return read_published(Path(str(files("analysis") / FILE)))
+    """All published figures, in the order of published.csv."""
+    text = (files("analysis") / "published.csv").read_text(encoding="utf-8")
+    rows: list[dict[str, Any]] = list(csv.DictReader(io.StringIO(text)))
+    return [Published(**row | {"value": float(row["value"])}) for row in rows]
 
 
-def read_published(path: Path) -> Sequence[Published]:
-    """The figures of a file.
-
-    Raises:
-        ValueError: it is not a CSV table, has other columns, or a value is not a number.
-    """
-    columns, lines = csv_lines(path)
-    if set(columns) != set(Published._fields):
-        raise ValueError(
-            f"{path} has the columns {brief(', '.join(columns))}; it needs {', '.join(Published._fields)}."
+def build(store: Store) -> list[Section]:
+    """One section, or none if no published figure has the task and the metric of a finished run."""
+    measured = scores(store)
+    matched = [row for row in published() if place_of(row) in measured]
+    if not matched:
+        return []
+    blocks: list[Block] = [
+        Paragraph(
+            "Published figures with the same task, test set and metric as ours. Model size, budget and decoding "
+            "differ, so the distance shows how far our recipe is from theirs, not which model is better. Intervals "
+            "are t intervals over our seeds; published figures come without one. Links are in analysis/published.csv."
         )
-    return [Published(**cells | {"value": numeric(path, line, "value", cells["value"])}) for cells, line in lines]  # type: ignore[arg-type]
+    ]
+    for place, rows in groupby(sorted(matched, key=place_of), key=place_of):
+        blocks.append(next_to_ours(place, list(rows), measured[place]))
+    blocks += not_comparable(store, matched, measured)
+    return [Section("published", "Compared with published figures", blocks)]
+
+
+def scores(store: Store) -> dict[Place, Scores]:
+    """Values of every seed by place and system."""
+    table: dict[Place, Scores] = {}
+    wanted = {row.metric for row in published()}
+    rows = store.measurements[store.measurements["metric"].isin(wanted)]
+    columns = (rows[name] for name in ("experiment", "task", "metric", "x_name", "x", "model", "variant", "value"))
+    for experiment, task, metric, x_name, x, model, variant, value in zip(*columns, strict=True):
+        place = (experiment, task, metric, x_name or "", axis_text(x))
+        table.setdefault(place, {}).setdefault(System(model, variant), []).append(float(value))
+    return table
+
+
+def place_of(row: Published) -> Place:
+    return row.experiment, row.task, row.metric, row.x_name, row.x
+
+
+def next_to_ours(place: Place, rows: Sequence[Published], ours: Scores) -> Table:
+    """Ours first, then published figures from low to high."""
+    _, task, metric, _, x = place
+    cells = []
+    for system in ordered(ours):
+        interval = t_interval(ours[system])
+        seeds = f"{len(ours[system])} seeds" if len(ours[system]) > 1 else "one seed"
+        cells.append([label(system), f"this report, {seeds}", decimal(interval.value, 2), span(interval, 2), ""])
+    for row in sorted(rows, key=lambda row: row.value):
+        cells.append([row.system, row.cited, decimal(row.value, 2), NONE, row.note])
+    header = ["model", "source", short(metric), "95 % interval", "note"]
+    caption = f"{task}, {x}: {METRICS.get(metric, metric)}."
+    unmatched = [label(system) for system in ordered(ours) if system.model not in {row.model for row in rows}]
+    if unmatched:
+        caption += f" No published {listing(unmatched)} result uses this metric."
+    return Table(caption, header, cells, left=2, wrap=True)
+
+
+def not_comparable(store: Store, matched: Sequence[Published], measured: dict[Place, Scores]) -> list[Block]:
+    """Published figures on the same data that must not share a column with ours, and why."""
+    metrics: dict[tuple[str, str], set[str]] = {}
+    columns = (store.measurements[name] for name in ("experiment", "task", "metric"))
+    for experiment, task, metric in zip(*columns, strict=True):
+        metrics.setdefault((experiment, task), set()).add(metric)
+    corpora = {corpus(*ours) for ours in metrics}
+    near = [row for row in published() if row not in matched and corpus(row.experiment, row.task) in corpora]
+    unmatched: dict[tuple[str, str], list[str]] = {}
+    for place in measured:
+        if place not in map(place_of, matched):
+            unmatched.setdefault((place[2], place[1]), []).append(place[4])
+    blocks: list[Block] = [Heading("What is not comparable")] if near or unmatched else []
+    if unmatched:
+        words = [f"{short(metric)} on {task} ({listing(xs)})" for (metric, task), xs in unmatched.items()]
+        blocks.append(Paragraph(f"No published figure uses the same metric: {listing(words)}."))
+    if near:
+        header = ["model", "task", "source", "published", "its metric", "why not comparable"]
+        rows = []
+        for row in near:
+            measure = ", ".join(filter(None, (row.published_metric, f"{row.x_name.replace('_', ' ')} {row.x}".strip())))
+            why = because(row, metrics)
+            rows.append(
+                [row.system, row.task, row.cited, f"{row.value:g}", measure, "; ".join(filter(None, (why, row.note)))]
+            )
+        caption = "Figures on the same data or task by another measure: no difference or ratio to ours means anything."
+        blocks.append(Table(caption, header, rows, left=6, wrap=True))
+    return blocks
+
+
+def because(row: Published, metrics: dict[tuple[str, str], set[str]]) -> str:
+    if (row.experiment, row.task) not in metrics:
+        return "another direction of translation"
+    if row.metric not in metrics[row.experiment, row.task]:
+        return "another metric"
+    return "another test set"
+
+
+def corpus(experiment: str, task: str) -> tuple[str, str]:
+    """A translation task without its direction."""
+    return experiment, task.rsplit("-", 2)[0] if experiment == "bleu" else task
+
+
+def short(metric: str) -> str:
+    return METRICS.get(metric, metric).partition(" (")[0]

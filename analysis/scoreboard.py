@@ -1,4 +1,4 @@
-"""The scoreboard: one row a question, one column a model, the best value marked only where its interval allows it."""
+"""The scoreboard: one question per row, one model per column, the best value marked where its interval allows it."""
 
 import math
 from collections.abc import Callable, Mapping, Sequence
@@ -7,7 +7,7 @@ from typing import NamedTuple
 from analysis.long_range.evidence import MASTERED, axes, controls, main_axis, tasks_of
 from analysis.long_range.wording import at, title
 from analysis.page.blocks import Best, Paragraph, Section, SectionLink, Table
-from analysis.page.labels import NONE, decimal, figure_name, label, ordered, whole
+from analysis.page.labels import NONE, decimal, label, ordered, slug, whole
 from analysis.speed.runs import Median, Speed
 from analysis.speed.wording import memory, milliseconds
 from analysis.statistics.intervals import Interval
@@ -26,7 +26,7 @@ class Score(NamedTuple):
 
 
 class Question(NamedTuple):
-    """One row: who is best, by what; `section` tells where the numbers come from."""
+    """One row: each model's score; `section` is where the numbers come from."""
 
     text: str
     scores: Mapping[System, Score]
@@ -37,7 +37,7 @@ class Question(NamedTuple):
     def best(self) -> System | None:
         """The model whose interval lies apart from all others on the good side; None while that is open.
 
-        With an under-trained model in the row nobody is best: more training might have made it so.
+        With an under-trained model in the row none is best: more training might change that.
         """
         if len(self.scores) < 2 or any(score.weak for score in self.scores.values()):
             return None
@@ -65,8 +65,9 @@ def build(store: Store, test_sets: Sequence[TestSet], speed: Speed) -> Section |
         cells = [shown(question.scores.get(system), system == best) for system in systems]
         rows.append([question.text, *cells, SectionLink(question.section)])
     caption = (
-        "One row a question. Bold and marked best: the value whose 95 % interval (of a time: the quartiles) overlaps "
-        "that of no other model, and nobody in the row is under-trained; no mark means that the data do not say."
+        "One question per row. Bold and marked best: the value whose 95 % interval (of a time: the quartiles) "
+        "overlaps no other model's, with no model in the row under-trained; no mark: intervals overlap or a model is "
+        "under-trained."
     )
     blocks: list[Paragraph | Table] = [Table(caption, ["question", *map(label, systems), "more"], rows, wrap=True)]
     if any(score.weak for question in questions for score in question.scores.values()):
@@ -117,7 +118,7 @@ def long_range(store: Store) -> list[Question]:
                 for s, p in points.items()
             }
             text = f"Long range: {title(task).lower()}, accuracy {at(axis.vary, x)}{beyond}"
-            questions.append(Question(text, scores, higher_is_better=True, section=figure_name("task", task)))
+            questions.append(Question(text, scores, higher_is_better=True, section=slug("task", task)))
     return questions
 
 

@@ -66,11 +66,6 @@ class Run:
     def key(self) -> dict[str, Any]:
         return {column: getattr(self, column) for column in KEY}
 
-    def number(self, metric: str, x: Any = None) -> float:
-        """One measured value; NaN if it was not measured."""
-        rows = (row for row in self.record.get("measurements", ()) if row["metric"] == metric and x in (None, row["x"]))
-        return float(next(rows, {"value": math.nan})["value"])
-
 
 @dataclass
 class Store:
@@ -210,3 +205,18 @@ def missing_runs(runs: Sequence[Run]) -> list[str]:
         for system, seed in product(systems, sorted({run.seed for run in group})):
             names.append(f"{experiment}/{task}/{system.model}/{system.variant}/seed{seed}")
     return [name for name in names if name not in present]
+
+
+def number(run: Run, metric: str, x: Any = None) -> float:
+    """One measured value of a finished run; NaN if it was not measured."""
+    rows = (row for row in run.record["measurements"] if row["metric"] == metric and x in (None, row["x"]))
+    return float(next(rows, {"value": math.nan})["value"])
+
+
+def axis_text(x: Any) -> str:
+    """A value of an axis as text, the same from JSON and from CSV: 16, 16.0 and "16" are one."""
+    try:
+        value = float(x)
+    except (TypeError, ValueError):
+        return "" if x is None else str(x)
+    return str(int(value)) if value.is_integer() else str(value)

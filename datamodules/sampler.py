@@ -1,4 +1,4 @@
-"""Batches of a token budget, planned alike on every device."""
+"""Batches of a token budget, planned identically on every device."""
 
 from collections.abc import Iterator, Sequence
 from typing import TypeVar

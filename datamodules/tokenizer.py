@@ -1,4 +1,4 @@
-"""What every tokeniser does: text to ids and back."""
+"""The interface of the tokenisers, which convert text to ids and back, and their settings."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ UNKNOWN = "⁇"  # text of an unknown token
 
 @dataclass
 class TokenizerSettings:
-    """How text is split into tokens.
+    """Kind and size of a tokeniser.
 
     Attributes:
         kind: `bpe` and `unigram` are SentencePiece subwords, `word` are Moses words.

@@ -34,7 +34,7 @@ class Batch(Protocol):
 
 @dataclass
 class Optimisation:
-    """How a network is trained.
+    """Optimiser, learning-rate schedule and loss.
 
     Args:
         learning_rate: Peak learning rate of AdamW (a plain factor with the noam schedule).

@@ -10,7 +10,7 @@ import pandas as pd
 from analysis.compare.differences import Comparison, Difference, compare
 from analysis.compare.page import build, summary
 from analysis.compare.sides import Place, Side, read_pair
-from analysis.report import environment, figures_of, write
+from analysis.page.render import write, write_page
 from experiments.record.text import visible
 
 TITLE = "Two results compared"
@@ -41,24 +41,12 @@ def main(arguments: list[str] | None = None) -> None:
 
 
 def write_comparison(a: Side, b: Side, folder: Path) -> list[Path]:
-    """Write the comparison and return its files; everything is computed before anything is written."""
+    """Write the comparison and return its files."""
     found = compare(a, b)
-    sections = build(a, b, found)
-    page = {
-        "title": TITLE,
-        "suite": f"{a.suite} (A) and {b.suite} (B)",
-        "summary": summary(a, b, found),
-        "sections": sections,
-    }
-    files: dict[str, str | bytes] = {}
-    for figure in figures_of(sections):
-        files[f"figures/{figure.name}.svg"], files[f"figures/{figure.name}.png"] = figure.standalone, figure.png
-    for kind in ("html", "md"):
-        files[f"compare.{kind}"] = environment().get_template(f"report.{kind}.jinja").render(page)
-    files["compare.csv"] = table(a, b, found).to_csv(index=False)
-    (folder / "figures").mkdir(parents=True, exist_ok=True)
-    for name, content in files.items():
-        write(folder / name, content)
+    rows = table(a, b, found).to_csv(index=False)
+    suites = f"{a.suite} (A) and {b.suite} (B)"
+    write_page(folder, "compare", TITLE, suites, summary(a, b, found), build(a, b, found))
+    write(folder, {"compare.csv": rows})
     return [folder / name for name in ("compare.html", "compare.md", "compare.csv")]
 
 

@@ -7,8 +7,9 @@ from collections.abc import Sequence
 import numpy as np
 
 from analysis.compare.differences import Difference
-from analysis.page.figures import INK, PANEL, Figure, finish, panel
-from analysis.page.labels import Look, label, natural, ordered
+from analysis.page.canvas import INK, PANEL, Figure, finish, panel
+from analysis.page.labels import label, natural, ordered
+from analysis.page.look import Look
 from analysis.statistics.intervals import Interval
 from analysis.store import System
 

@@ -1,7 +1,6 @@
 """What the page of a comparison says: both sides, their differences by experiment and task, what one alone has."""
 
 import math
-import re
 from collections import Counter
 from collections.abc import Sequence
 
@@ -9,8 +8,9 @@ from analysis.compare.differences import TWO, UNKNOWN, Comparison, Difference, S
 from analysis.compare.figure import drawable, forest, points_of, row_label, system_of
 from analysis.compare.sides import Place, Side, named
 from analysis.page.blocks import Block, Code, Figures, Heading, Listing, Notice, Paragraph, Section, Table
-from analysis.page.figures import Figure
-from analysis.page.labels import NONE, Look, counted, decimal, label, listing, ordered, whole
+from analysis.page.canvas import Figure
+from analysis.page.labels import NONE, counted, decimal, label, listing, ordered, slug, whole
+from analysis.page.look import Look
 from analysis.store import System
 
 TITLES = {"bleu": "Translation", "long-range": "Long range", "speed": "Speed", "": "Numbers of no named experiment"}
@@ -117,14 +117,14 @@ def unfinished(side: Side) -> list[Block]:
 
 def one_experiment(experiment: str, found: Sequence[Difference], shown: Sequence[str], look: Look) -> Section:
     """A figure and a table for each task, then the metrics that are not shown row by row."""
-    section = Section(f"compare-{slug(experiment)}", TITLES.get(experiment, experiment))
+    section = Section(f"compare-{slug(experiment) or 'none'}", TITLES.get(experiment, experiment))
     by_task = {task: [d for d in found if d.place.task == task] for task in dict.fromkeys(d.place.task for d in found)}
     charts = [chart for task, mine in by_task.items() for chart in chart_of(experiment, task, mine, shown, look)]
     if charts:
         caption = (
             "One metric of each task: B − A, with its 95 % interval where there is one; of times and rates B / A. On "
             "the dashed line there is no difference, and an interval across it decides nothing. Where a model has many "
-            "points, they stand above each other in the order of the axis."
+            "points, they are above each other in the order of the axis."
         )
         section.blocks.append(Figures(caption, charts))
     for task, mine in by_task.items():
@@ -142,7 +142,8 @@ def chart_of(experiment: str, task: str, found: Sequence[Difference], shown: Seq
     for metric in shown:
         points = [d for d in found if d.place.metric == metric and drawable(d)]
         if points:
-            return [forest(f"compare-{slug(experiment)}-{slug(task)}", task or "no named task", look, points)]
+            name = "-".join(["compare", *(slug(part) or "none" for part in (experiment, task))])
+            return [forest(name, task or "no named task", look, points)]
     return []
 
 
@@ -278,7 +279,3 @@ def at(place: Place) -> str:
 
 def words(name: str) -> str:
     return name.replace("_", " ")
-
-
-def slug(text: str) -> str:
-    return re.sub(r"[^\w-]+", "-", text) or "none"

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 from typing_extensions import TypedDict
 
 from analysis.compare.csv_tables import csv_lines, numeric
-from analysis.store import Store, read_store
+from analysis.store import Store, axis_text, read_store
 from experiments.record.read import read_json
 from experiments.record.schema import Machine
 from experiments.record.text import brief
@@ -191,15 +191,6 @@ def machine_name(machine: Mapping[str, Any] | str) -> str:
     gpus = ", ".join(map(str, machine.get("gpus") or [])) or "no GPU"
     cores, memory = machine.get("cores", "unknown"), machine.get("memory_gib", "unknown")
     return f"{machine.get('cpu', 'unknown CPU')}, {cores} cores, {memory} GiB, {gpus}, {machine.get('platform', '')}"
-
-
-def axis_text(x: Any) -> str:
-    """A value of an axis as text, the same from JSON and from CSV: 16, 16.0 and "16" are one."""
-    try:
-        value = float(x)
-    except (TypeError, ValueError):
-        return "" if x is None else str(x)
-    return str(int(value)) if value.is_integer() else str(value)
 
 
 def distinct(texts: Iterable[str]) -> list[str]:

@@ -1,7 +1,7 @@
 """A W&B workspace and a W&B report of one suite, from its runs: `python -m analysis.dashboard.__main__ --suite quick`.
 
-Both hold the figures of the local report, and beside them panels that W&B draws itself from the runs, by question and
-coloured by model. The figures, tables and intervals are made here from the run store and sent as a run of their own:
+Both hold the figures of the local report, and panels that W&B draws itself from the runs, by question and coloured by
+model. The figures, tables and intervals are made here from the run store and sent as a run of their own:
 W&B computes nothing but what it shows. A second call brings the same two pages up to date.
 """
 
@@ -21,16 +21,28 @@ from wandb.sdk.lib.service.service_connection import WandbApiFailedError
 
 from analysis import report as local
 from analysis.dashboard.panels import MOST_RUNS, Panel, Part, arranged, colours, parts
-from analysis.page.blocks import Block, Figures, Heading, Legend, Listing, Notice, Paragraph, Section, Table
-from analysis.page.explorer import Explorer
-from analysis.page.figures import Figure
+from analysis.page.blocks import (
+    Block,
+    Explorer,
+    Figures,
+    Heading,
+    Legend,
+    Listing,
+    Notice,
+    Paragraph,
+    Section,
+    Table,
+    figures_of,
+)
+from analysis.page.canvas import Figure
+from analysis.page.render import markdown
 from analysis.store import Store, read_store
 from experiments.record.wandb_names import PROJECT, short_hash
 
 WAIT = 30  # seconds for W&B to answer
 EXPLAINED = (
     "Each line and each bar is one run, in the colour of its model; no panel averages over runs. Means and intervals "
-    "are computed from the local record and stand in the tables and figures."
+    "are computed from the local record; see the tables and figures."
 )
 
 
@@ -69,7 +81,7 @@ def publish(store: Store) -> dict[str, str]:
     entity = os.environ.get("WANDB_ENTITY") or wandb.Api().default_entity
     if not entity:
         raise wandb.Error("the login has no default entity; name one in WANDB_ENTITY.")
-    send_figures(store.suite, local.figures_of(sections), entity)
+    send_figures(store.suite, figures_of(sections), entity)
     return {
         "workspace": save_workspace(store, sections, entity),
         "report": save_report(store, summary, sections, entity),
@@ -198,16 +210,16 @@ def report_blocks(block: Block, runs: wr.Runset) -> list[Any]:
     if isinstance(block, Paragraph):
         return [wr.P(text=block.text)]
     assert isinstance(block, Explorer)
-    return []  # a page of W&B runs no scripts, and the figures that this replaces stand before it
+    return []  # a page of W&B runs no scripts; the figures that this replaces come before it
 
 
 def as_markdown(table: Table) -> str:
     """The table as in the Markdown report."""
     sides = [":---" if column < table.left else "---:" for column in range(len(table.header))]
-    rows = [[local.markdown(cell) for cell in row] for row in table.rows]
+    rows = [[markdown(cell) for cell in row] for row in table.rows]
     flagged = [[f"⚠ {row[0]}", *row[1:]] if number in table.flagged else row for number, row in enumerate(rows)]
-    lines = [f"| {' | '.join(row)} |" for row in ([local.markdown(cell) for cell in table.header], sides, *flagged)]
-    return "\n".join([f"*{local.markdown(table.caption)}*", "", *lines])
+    lines = [f"| {' | '.join(row)} |" for row in ([markdown(cell) for cell in table.header], sides, *flagged)]
+    return "\n".join([f"*{markdown(table.caption)}*", "", *lines])
 
 
 def media(section: Section) -> list[Panel]:

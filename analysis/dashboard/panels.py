@@ -11,7 +11,7 @@ import pandas as pd
 import wandb_workspaces.reports.v2 as wr
 from pandas.api.types import is_number
 
-from analysis.page.labels import COLOURS, FURTHER_COLOURS
+from analysis.page.look import COLOURS, FURTHER_COLOURS
 from analysis.store import Run, Store
 from experiments.record.wandb_names import (
     ATTENTION,

@@ -13,7 +13,7 @@ import pandas as pd
 
 from analysis.claims.verdict import NotRun, Undecided
 from analysis.long_range.wording import TITLES, is_kind_of, quantity
-from analysis.page.labels import decimal, figure_name, label, listing, ordered
+from analysis.page.labels import decimal, label, listing, ordered, slug
 from analysis.statistics.intervals import Interval, pooled, spread
 from analysis.store import Store, System
 
@@ -63,7 +63,7 @@ class Axis:
 
     @property
     def figure(self) -> str:
-        return figure_name(self.metric, self.task, self.name)
+        return slug(self.metric, self.task, self.name)
 
     @property
     def points(self) -> list[Point]:
@@ -290,7 +290,7 @@ class Evidence:
         found: Sequence[Axis] = self.axes(task, metric)
         if not found:
             return ""
-        return figure_name(metric, task, main_axis(found, vary).name, "transformer" if group else "", group)
+        return slug(metric, task, main_axis(found, vary).name, "transformer" if group else "", group)
 
     def require_mastered(self, task: str, *systems: System) -> None:
         """A model below 0.99 at the easiest setting was not trained enough for its failures to mean anything."""

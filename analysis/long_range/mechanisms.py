@@ -14,12 +14,15 @@ from analysis.long_range.evidence import (
     systems_of,
     tasks_of,
 )
+from analysis.long_range.figures import by_x
 from analysis.long_range.softmax_scaling import scaling
 from analysis.long_range.tables import at_points
 from analysis.long_range.wording import heading, quantity, title
 from analysis.page.blocks import Block, Figures, Heading, Paragraph, Section, Table
-from analysis.page.figures import Figure, by_x
-from analysis.page.labels import NONE, Look, label
+from analysis.page.canvas import Figure
+from analysis.page.labels import NONE, label
+from analysis.page.look import Look
+from analysis.page.run_sources import behind
 from analysis.statistics.intervals import spread
 from analysis.store import Store, System
 
@@ -32,7 +35,7 @@ def build(store: Store, look: Look) -> list[Section]:
     blocks += [*shuffling(store), *scaling(store)]
     if not blocks and any(run.experiment == EXPERIMENT for run in store.runs):
         blocks = [Paragraph("No finished run measured gradients, probed a state or recorded attention on the answer.")]
-    return [Section("memory", "What carries the memory", blocks)] if blocks else []
+    return [Section("memory", "What carries the memory", blocks, behind(store, EXPERIMENT))] if blocks else []
 
 
 def base_axes(store: Store, task: str, metric: str) -> list[Axis]:

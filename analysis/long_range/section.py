@@ -21,10 +21,13 @@ from analysis.long_range.evidence import (
     systems_of,
     tasks_of,
 )
+from analysis.long_range.figures import by_x
 from analysis.long_range.wording import heading, is_kind_of, quantity, question, title
 from analysis.page.blocks import Block, Figures, Heading, Notice, Paragraph, Section
-from analysis.page.figures import Figure, Line, by_x, learning_curve
-from analysis.page.labels import NAMES, Look, VariantLook, figure_name, listing, ordered
+from analysis.page.canvas import Figure, Line, learning_curve
+from analysis.page.labels import NAMES, listing, ordered, slug
+from analysis.page.look import Look, VariantLook
+from analysis.page.run_sources import behind
 from analysis.store import Store, System
 
 METRICS = ("token_accuracy", "exact_match", "squared_error", "contrastive_accuracy", "contrastive_accuracy_mean")
@@ -78,7 +81,7 @@ def task_section(store: Store, look: Look, task: str, verdicts: Verdicts) -> Sec
             tables.control_table(store, task, systems, known),
         ]
         blocks += learning_curves(store, look, task)
-    return Section(figure_name("task", task), title(task), blocks)
+    return Section(slug("task", task), title(task), blocks, behind(store, EXPERIMENT, task))
 
 
 def one_answer(store: Store, task: str) -> bool:
@@ -181,7 +184,7 @@ def ablations(store: Store, measured: Sequence[Axis], known: dict[System, Contro
         for part in parts:
             blocks.append(Paragraph(words.seen_at(part) if part.single else words.seen(part)))
             if not part.single:
-                name = figure_name(part.metric, part.task, part.name, model, group)
+                name = slug(part.metric, part.task, part.name, model, group)
                 figure = draw(part, look, name, f"{group[0].upper()}{group[1:]} by {quantity(part.vary)}")
                 blocks += [Figures(" ".join(filter(None, (caption([part]), base))), [figure]), tables.by_value(part)]
         single = [part for part in parts if part.single]
@@ -204,7 +207,7 @@ def learning_curves(store: Store, look: Look, task: str) -> list[Block]:
             if len(points):
                 lines.append(Line(system, points["step"].tolist(), points["value"].tolist()))
         if lines:
-            name = figure_name("curve", task, metric)
+            name = slug("curve", task, metric)
             title = f"{what[0].upper()}{what[1:]} by step"
             figures.append(learning_curve(name, title, look, lines, "step", what))
     above: list[Block] = [Heading("Learning curves")]

@@ -5,11 +5,13 @@ from collections.abc import Mapping, Sequence
 from itertools import pairwise
 
 from analysis.long_range.evidence import Point, by_seed, random_scores, rows_of, systems_of, tasks_of
+from analysis.long_range.figures import by_x
 from analysis.long_range.section import group_of
 from analysis.long_range.wording import title
 from analysis.page.blocks import Block, Figures, Heading, Paragraph, Table
-from analysis.page.figures import Figure, by_x
-from analysis.page.labels import NONE, VariantLook, decimal, label, listing, with_span
+from analysis.page.canvas import Figure
+from analysis.page.labels import NONE, decimal, label, listing, with_span
+from analysis.page.look import VariantLook
 from analysis.statistics.intervals import spread
 from analysis.store import Store, System
 

@@ -1,10 +1,10 @@
 """What a report is made of; the two templates know how each block looks in HTML and in Markdown."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
-from analysis.page.explorer import Explorer
-from analysis.page.figures import Figure
+from analysis.page.canvas import Figure
 
 
 class Code(str):
@@ -102,6 +102,25 @@ class Legend:
     kind: str = "legend"
 
 
+@dataclass(frozen=True)
+class Explorer:
+    """All maps of a few sentences, the models side by side; `replaces` names the figures shown without scripts.
+
+    `sentences` holds plain values: for each sentence its name and, for each model, label, colour, source and target
+    tokens and maps, a map being its name, number of heads and weights (`packed`).
+    """
+
+    identifier: str
+    caption: str
+    sentences: Sequence[Mapping[str, Any]]
+    replaces: Sequence[str]
+    kind: str = "explorer"
+
+    @property
+    def data(self) -> dict[str, Any]:
+        return {"sentences": list(self.sentences), "replaces": list(self.replaces)}
+
+
 Block = Paragraph | Notice | Listing | Heading | Table | Figures | Legend | Explorer
 
 
@@ -123,3 +142,8 @@ class Section:
     title: str
     blocks: list[Block] = field(default_factory=list)
     sources: Sequence[Source] = ()
+
+
+def figures_of(sections: Sequence[Section]) -> list[Figure]:
+    blocks = [block for section in sections for block in section.blocks]
+    return [figure for block in blocks if isinstance(block, Figures) for figure in block.figures]

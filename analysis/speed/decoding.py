@@ -4,8 +4,9 @@ import math
 from collections.abc import Sequence
 
 from analysis.page.blocks import Block, Figures, Heading, Notice, Paragraph, Table
-from analysis.page.figures import Line, learning_curve
-from analysis.page.labels import NONE, Look, decimal, duration, label, listing, ordered, whole
+from analysis.page.canvas import Line, learning_curve
+from analysis.page.labels import NONE, decimal, duration, label, listing, ordered, whole
+from analysis.page.look import Look
 from analysis.speed.figures import Chart, logarithmic
 from analysis.speed.quality import Quality
 from analysis.speed.runs import Median, Speed, round_ratios

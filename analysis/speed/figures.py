@@ -7,18 +7,9 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.ticker import EngFormatter, FixedLocator, FuncFormatter, LogLocator, NullLocator
 
-from analysis.page.figures import (
-    CHANCE_COLOUR,
-    TALL_PANEL,
-    Figure,
-    finish,
-    legend_columns,
-    panel,
-    plot,
-    scale_x,
-    unique_legend,
-)
-from analysis.page.labels import Look, label
+from analysis.page.canvas import CHANCE_COLOUR, TALL_PANEL, Figure, add_legend, finish, panel, plot, scale_x
+from analysis.page.labels import label
+from analysis.page.look import Look
 from analysis.speed.runs import Curve
 from analysis.speed.scaling_laws import Crossing, Fit
 from analysis.speed.wording import figure
@@ -74,9 +65,7 @@ def logarithmic(look: Look, chart: Chart) -> Figure:
         mark_values(axes)
         axes.set(xlabel=chart.x_label, ylabel=f"{chart.y_label} ({chart.unit})" if chart.unit else chart.y_label)
         axes.set_title(chart.title)
-        handles, labels = unique_legend(axes)
-        columns = legend_columns(labels)
-        canvas.legend(handles, labels, loc="outside upper left", ncols=columns, columnspacing=1.2, handlelength=3)
+        add_legend(axes)
         return finish(canvas, chart.name, chart.title, described(chart))
 
 

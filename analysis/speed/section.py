@@ -4,14 +4,16 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from analysis.page.blocks import Block, Figures, Heading, Notice, Paragraph, Section
-from analysis.page.figures import Figure
-from analysis.page.labels import Look, VariantLook, label
+from analysis.page.canvas import Figure
+from analysis.page.labels import label
+from analysis.page.look import Look, VariantLook
+from analysis.page.run_sources import behind
 from analysis.speed import decoding as speed_parts
 from analysis.speed import machine as speed_machine
 from analysis.speed import tables as speed_tables
 from analysis.speed.figures import Chart, logarithmic
 from analysis.speed.quality import Quality
-from analysis.speed.runs import Speed
+from analysis.speed.runs import EXPERIMENT, Speed
 from analysis.speed.scaling_laws import Crossing, crossings
 from analysis.speed.wording import crossing_words, how_fast, how_it_grows
 from analysis.store import Store, System
@@ -33,8 +35,8 @@ THROUGHPUT = Panel("target_tokens_per_second", "throughput", "target tokens/s", 
 MODES = ("bf16", "compiled")  # suffixes of variants that change no network
 
 
-def build(speed: Speed, found: Sequence[Quality]) -> Section:
-    section = Section("speed", "Speed")
+def build(store: Store, speed: Speed, found: Sequence[Quality]) -> Section:
+    section = Section("speed", "Speed", sources=behind(store, EXPERIMENT))
     if not speed.runs:
         section.blocks.append(Notice("No speed run has finished yet: there is nothing to compare."))
         return section

@@ -1,18 +1,22 @@
-"""What each model looks at: maps of a few sentences, all of them where the runs were inspected, and roles of heads."""
+"""Attention: maps of a few sentences, every map of runs that were inspected, and the roles of heads."""
 
+import base64
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
-from analysis.page.blocks import Block, Figures, Heading, Notice, Paragraph, Section
-from analysis.page.explorer import explorer
-from analysis.page.figures import Figure, attention_map
-from analysis.page.labels import Look, label, listing, ordered
+from analysis.page.blocks import Block, Explorer, Figures, Heading, Notice, Paragraph, Section
+from analysis.page.canvas import Figure
+from analysis.page.labels import counted, label, listing, ordered, slug
+from analysis.page.look import Look
+from analysis.page.run_sources import behind
 from analysis.store import Run, Store, System, by_system, first_common_seed
 from analysis.translation import heads
 from analysis.translation.examples import evenly_spaced
+from analysis.translation.figures import attention_map
+from experiments.record.text import visible
 
 TRANSLATION = "bleu"
 MAPS = 4
@@ -20,15 +24,14 @@ MAPS = 4
 Sentences = dict[tuple[str, int], dict[str, Any]]  # by test set and number
 
 EXPLORED = (
-    "Every map of every head: choose a sentence, then for each model a map and a head. Each row is a token that looks, "
-    "each column one that is looked at; full colour is weight 1, no colour 0. Encoder layers look from source to "
-    "source, decoder layers from the token being written to those written before, cross layers and additive attention "
-    "to the source."
+    "Every map of every head: choose a sentence, then a map and a head for each model. Rows are queries, columns are "
+    "keys; full colour is weight 1, no colour 0. Encoder layers attend from source to source, decoder layers from the "
+    "token being written to those before it, cross layers and additive attention to the source."
 )
 
 
 def build(store: Store, look: Look) -> list[Section]:
-    section = Section("attention", "Attention")
+    section = Section("attention", "Attention", sources=behind(store, heads.EXPERIMENT) or behind(store, TRANSLATION))
     tasks = (run.task for name in (TRANSLATION, heads.EXPERIMENT) for run in store.finished(name))
     for task in dict.fromkeys(tasks):
         inspected = chosen(store, heads.EXPERIMENT, task)
@@ -45,7 +48,7 @@ def chosen(store: Store, experiment: str, task: str) -> dict[System, Run]:
 
 
 def explored(store: Store, look: Look, task: str, runs: dict[System, Run]) -> list[Block]:
-    """What inspection found."""
+    """The maps and heads of inspected runs."""
     kept = {system: by_key(store.attention(run)) for system, run in runs.items()}
     blocks: list[Block] = [*reservations(store, task, runs), *maps(look, task, kept)]
     found = shared(with_maps(kept))
@@ -69,13 +72,13 @@ def translated(store: Store, look: Look, task: str) -> list[Block]:
 
 
 def reservations(store: Store, task: str, runs: dict[System, Run]) -> list[Block]:
-    """What keeps the inspection from being one of all models as they are now."""
+    """Models that were not inspected, or were trained again since."""
     trained = {(run.system, run.seed): run for run in store.finished(TRANSLATION) if run.task == task}
     again = f"make inspect SUITE={store.suite}"
     blocks: list[Block] = []
     absent = [label(system) for system in ordered(system for system, _ in trained) if system not in runs]
     if absent:
-        blocks.append(Notice(f"Not inspected, and so not shown here: {listing(absent)}. Run {again}."))
+        blocks.append(Notice(f"Not inspected and not shown here: {listing(absent)}. Run {again}."))
     for system, run in runs.items():
         source = trained.get((system, run.seed))
         if source and source.record["finished"] > run.record["started"]:
@@ -121,7 +124,7 @@ def maps(look: Look, task: str, kept: Mapping[System, Sentences]) -> list[Block]
     for position in evenly_spaced(len(order), MAPS):
         test_set, i = order[position]
         figures = [one_map(look, task, system, sentences[test_set, i]) for system, sentences in found.items()]
-        caption = f"Sentence {i} of {test_set}: what each model looked at while writing its hypothesis."
+        caption = f"Sentence {i} of {test_set}: attention of each model while writing its hypothesis."
         blocks.append(Figures(caption, figures, chart=False))
     return blocks
 
@@ -136,7 +139,7 @@ def reading(attentive: Mapping[System, Sentences]) -> str:
         "Each row is a token of the model's own hypothesis, each column a source token; full colour is weight "
         "1, no colour 0. A clear diagonal means that the model translates word by word. "
         f"Shown first: {which}. A Transformer's last layer is one of many, so its map is only part of the "
-        "path; and a weight says where a model looks, not what it concludes."
+        "path, and a weight shows where a model looks, not what it concludes."
     )
 
 
@@ -158,5 +161,46 @@ def one_map(look: Look, task: str, system: System, sentence: dict[str, Any]) -> 
     )
 
 
-def slug(text: str) -> str:
-    return re.sub(r"[^\w-]+", "-", text)
+def explorer(
+    identifier: str,
+    caption: str,
+    look: Look,
+    kept: Mapping[System, Mapping[tuple[str, int], Mapping[str, Any]]],
+    replaces: Sequence[str],
+) -> Explorer:
+    """Put together what the page needs.
+
+    Args:
+        identifier: Its id in the page.
+        caption: What to see.
+        look: Colours.
+        kept: Of each model with attention the same sentences, by test set and number, with all their maps.
+        replaces: Names of the figures shown instead where no script runs.
+    """
+    first = next(iter(kept.values()))
+    sentences = [
+        {
+            "name": f"{i} of {test_set}, {counted(len(first[test_set, i]['source_tokens']), 'token', 'tokens')}",
+            "models": [panel(look, system, sentences[test_set, i]) for system, sentences in kept.items()],
+        }
+        for test_set, i in first
+    ]
+    return Explorer(identifier, caption, sentences, replaces)
+
+
+def panel(look: Look, system: System, sentence: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        "label": label(system),
+        "colour": look.colour(system),
+        "source": [visible(token) for token in sentence["source_tokens"]],
+        "target": [visible(token) for token in sentence["target_tokens"]],
+        "maps": [
+            {"name": name, "heads": len(heads), "weights": packed(heads)} for name, heads in sentence["maps"].items()
+        ],
+    }
+
+
+def packed(heads: Sequence[Sequence[Sequence[float]]]) -> str:
+    """Weights (heads, queries, keys) from 0 to 1 as one byte each, 255 for 1, row by row, in base64."""
+    weights = np.asarray(heads, dtype=np.float64)
+    return base64.b64encode((255 * weights).round().astype(np.uint8).tobytes()).decode("ascii")

@@ -8,10 +8,9 @@ import numpy as np
 import pandas as pd
 
 from analysis.page.blocks import Block, Figures, Heading, Notice, Paragraph, Section, Table
-from analysis.page.figures import Figure, bin_names, bleu_by_length
+from analysis.page.canvas import Figure
 from analysis.page.labels import (
     NONE,
-    Look,
     decimal,
     duration,
     label,
@@ -21,10 +20,14 @@ from analysis.page.labels import (
     signed,
     span,
     whole,
+    with_span,
 )
+from analysis.page.look import Look
+from analysis.page.run_sources import behind
 from analysis.statistics.bleu import Comparison, bleu_interval, bleu_of, sentence_statistics
 from analysis.statistics.intervals import Interval, t_interval
-from analysis.store import Run, Store, System, by_system
+from analysis.store import Run, Store, System, by_system, number
+from analysis.translation.figures import Bin, bin_names, by_bin
 from analysis.translation.pairs import Pair, adjusted, pair_table, pairs_of
 
 EXPERIMENT = "bleu"
@@ -51,7 +54,7 @@ class Outcome:
 
 @dataclass(frozen=True)
 class TestSet:
-    """All that is said about one test set of one task."""
+    """The results on one test set of one task."""
 
     __test__ = False  # not a test, whatever pytest makes of its name
     task: str
@@ -94,7 +97,7 @@ def compared(found: dict[System, Outcome], pairs: Sequence[Pair]) -> dict[System
 
 
 def build(store: Store, look: Look, results: list[TestSet]) -> Section:
-    section = Section("results", "Results")
+    section = Section("results", "Results", sources=behind(store, EXPERIMENT))
     runs = store.finished(EXPERIMENT)
     if not runs:
         section.blocks.append(Notice("No translation run has finished yet: there is nothing to compare."))
@@ -130,8 +133,9 @@ def summary(store: Store, results: list[TestSet]) -> str:
         return f"{sentence}."
     change = outcome.comparison.difference
     at_seed = f", seed {outcome.seed}" if max(seeds) > 1 else ""
+    verb = "beats" if change.value > 0 else "trails"
     return (
-        f"{sentence}; the {label(best)} differs from the {label(BASELINE)} by {signed(change.value)} BLEU "
+        f"{sentence}; the {label(best)} {verb} the {label(BASELINE)} by {decimal(abs(change.value))} BLEU "
         f"(95 % interval {span(change)}, p {p_clause(outcome.p_holm)} after Holm's correction{at_seed})."
     )
 
@@ -148,7 +152,7 @@ def systems_of(runs: Iterable[Run], task: str) -> dict[System, Seeds]:
 def outcomes(store: Store, systems: dict[System, Seeds], test_set: str) -> dict[System, Outcome]:
     found = {}
     for system, seeds in systems.items():
-        bleu = {seed: run.number("bleu", test_set) for seed, run in seeds.items()}
+        bleu = {seed: number(run, "bleu", test_set) for seed, run in seeds.items()}
         bleu = {seed: value for seed, value in bleu.items() if not math.isnan(value)}
         if bleu:
             interval = sentence_interval(store, [seeds[s] for s in bleu], test_set, list(bleu.values()))
@@ -177,7 +181,7 @@ def sentence_interval(store: Store, runs: list[Run], test_set: str, recorded: li
 
 def mean_of(store: Store, runs: Iterable[Run], metric: str, x: str | None = None) -> float:
     """Mean over the runs that measured it; NaN if none did."""
-    values = [run.number(metric, x) for run in runs]
+    values = [number(run, metric, x) for run in runs]
     values = [v for v in values if not math.isnan(v)]
     return float(np.mean(values)) if values else math.nan
 
@@ -230,8 +234,8 @@ def reading_help(systems: dict[System, Seeds]) -> Paragraph:
         "The intervals come from 1,000 bootstrap samples of the test sentences; the same sentences are drawn for both "
         "sides of a difference (paired bootstrap, Koehn 2004). p is two-sided, from paired approximate randomisation "
         "with 10,000 trials (Riezler and Maxwell 2005, as in sacreBLEU); p (Holm) is adjusted for all pairs of models "
-        "on all test sets of the task (Holm 1979). They say how much depends on which sentences were tested; they do "
-        "not cover what another seed would change in training. "
+        "on all test sets of the task (Holm 1979). They cover the choice of test sentences, not the variation between "
+        "training runs. "
     )
     if several:
         text += (
@@ -239,7 +243,7 @@ def reading_help(systems: dict[System, Seeds]) -> Paragraph:
             "spread; the difference and p use the first seed that both models finished."
         )
     else:
-        text += "With one seed, that part is unknown: small differences should not be trusted."
+        text += "With one seed, run-to-run variation is unknown: small differences should not be trusted."
     return Paragraph(text)
 
 
@@ -251,24 +255,26 @@ def by_length(store: Store, look: Look, systems: dict[System, Seeds], task: str)
     for x_name in dict.fromkeys(rows["x_name"]):
         test_set = x_name.removeprefix("source words, ")
         of_set = rows[rows["x_name"] == x_name]
-        sentences = {int(low): int(n) for low, n in zip(of_set["x"], of_set["n"], strict=True)}
+        sizes = {int(low): int(n) for low, n in zip(of_set["x"], of_set["n"], strict=True)}
+        bounds = sorted(sizes)
+        bins = {name: sizes[low] for name, low in zip(bin_names(bounds), bounds, strict=True)}
         curves = {system: length_curve(store, of_set, seeds, test_set) for system, seeds in systems.items()}
         curves = {system: curve for system, curve in curves.items() if curve}
-        figures.append(bleu_by_length(f"length-{task}-{test_set}", test_set, look, curves, sentences))
-        bounds = sorted(sentences)
-        names = dict(zip(bounds, bin_names(bounds), strict=True))
-        cells = [[f"{names[b]} words", whole(sentences[b])] for b in bounds]
-        for curve in curves.values():
-            for row, b in zip(cells, bounds, strict=True):
-                row.append(f"{decimal(curve[b].value)} ({span(curve[b])})" if b in curve else NONE)
+        drawn = {s: {place: Bin(c[low]) for place, low in enumerate(bounds) if low in c} for s, c in curves.items()}
+        name = f"length-{task}-{test_set}"
+        figures.append(by_bin(name, test_set, look, drawn, bins, "source words", "BLEU"))
+        cells = [
+            [f"{name} words", whole(n), *(with_span(c[low], 1) if low in c else NONE for c in curves.values())]
+            for low, (name, n) in zip(bounds, bins.items(), strict=True)
+        ]
         caption = f"BLEU by source length on {test_set}, with 95 % intervals over sentences."
         tables.append(Table(caption, ["source length", "sentences", *(label(s) for s in curves)], cells))
     if not figures:
         return [Paragraph("BLEU by source length was not recorded by any finished run.")]
     caption = (
-        "BLEU by source length; bands are 95 % bootstrap intervals over the sentences of a bin, n their number. A "
-        "model that must squeeze the whole source into one vector should fall behind on the right; bins of few "
-        "sentences have wide bands."
+        "BLEU by source length; bands are 95 % bootstrap intervals over the n sentences of a bin. A model that must "
+        "squeeze the whole source into one vector should fall behind on the right; bins of few sentences have wide "
+        "bands."
     )
     return [Figures(caption, figures), *tables]
 

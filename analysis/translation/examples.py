@@ -1,9 +1,10 @@
-"""What the models do with single sentences: translations side by side."""
+"""Translations side by side."""
 
 import numpy as np
 
 from analysis.page.blocks import Paragraph, Section, Table
 from analysis.page.labels import decimal, label, listing
+from analysis.page.run_sources import behind
 from analysis.statistics.bleu import sentence_chrf
 from analysis.store import Run, Store, System, first_common_seed
 from analysis.translation.bleu import EXPERIMENT, systems_of
@@ -13,7 +14,7 @@ TRANSLATIONS = 10
 
 
 def build(store: Store) -> list[Section]:
-    translations = Section("translations", "Translations side by side")
+    translations = Section("translations", "Translations side by side", sources=behind(store, EXPERIMENT))
     runs = store.finished(EXPERIMENT)
     for task in dict.fromkeys(run.task for run in runs):
         systems = systems_of(runs, task)
@@ -43,8 +44,8 @@ def side_by_side(store: Store, runs: dict[System, Run]) -> list[Paragraph | Tabl
     seeds = listing([f"{label(system)} seed {runs[system].seed}" for system in tables])
     blocks: list[Paragraph | Table] = [
         Paragraph(
-            f"{len(picked)} sentences of {test_set}, picked by rule and not by taste: all sentences in order of source "
-            f"length (ties by number), then evenly spaced from the shortest to the longest ({seeds})."
+            f"{len(picked)} sentences of {test_set}, picked by rule: evenly spaced from the shortest source to the "
+            f"longest (ties by number; {seeds})."
         )
     ]
     for i in picked:

@@ -1,4 +1,4 @@
-"""Faults that need no reader to be seen: repetition, odd lengths, nothing at all, no end, the source copied."""
+"""Faults that can be counted: repetition, odd lengths, empty or truncated hypotheses, copies of the source."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -8,7 +8,8 @@ import numpy as np
 import pandas as pd
 
 from analysis.page.blocks import Block, Figures, Listing, Paragraph, Table
-from analysis.page.labels import Look, counted, decimal, figure_name, label, whole, with_span
+from analysis.page.labels import counted, decimal, label, slug, whole, with_span
+from analysis.page.look import Look
 from analysis.statistics.intervals import Array, Interval, wilson
 from analysis.store import System
 from analysis.translation.figures import length_ratios
@@ -22,12 +23,12 @@ STUTTER = re.compile(r"([^\W\d_]{1,4}?)\1{4,}")
 SHORT, LONG = 0.5, 2  # hypothesis in lengths of the reference
 EXAMPLES = 5
 FAULTS = {
-    "repeats": "a phrase of 1 to 4 words stands twice in a row, which neither the reference nor the source has",
-    "loops": f"such a phrase stands {LOOP} times in a row or more",
+    "repeats": "a phrase of 1 to 4 words occurs twice in a row, but not in reference or source",
+    "loops": f"such a phrase occurs at least {LOOP} times in a row",
     "too short": "shorter than half the reference",
     "too long": "longer than twice the reference",
     "empty": "no word at all, which is too short as well",
-    "stutters": "1 to 4 letters stand five times in a row within a word, as in neither reference nor source",
+    "stutters": "1 to 4 letters repeat five times within a word, but not in reference or source",
     "truncated": "stopped by the limit on its length",
     "copied": "equal to the source but for case, where the reference is not",
 }
@@ -47,7 +48,7 @@ def share(part: int, of: int) -> Interval:
 
 
 def repeats(words: Sequence[str]) -> dict[tuple[str, ...], int]:
-    """Phrases of 1 to 4 words that stand at least twice in a row, and how often; punctuation alone is no phrase."""
+    """Phrases of 1 to 4 words that occur at least twice in a row, and how often; punctuation alone is no phrase."""
     found: dict[tuple[str, ...], int] = {}
     for n in range(1, LONGEST_REPEATED + 1):
         for start in range(len(words) - 2 * n + 1):
@@ -131,8 +132,8 @@ def build(look: Look, task: str, test_sets: Mapping[str, Frames]) -> list[Block]
         for seed, sentences in seeds.items()
     ]
     note = (
-        "Words are sacreBLEU's 13a tokens, case ignored. Some repetitions are right, such as two German relative words "
-        "in a row, so read the examples too."
+        "Words are sacreBLEU's 13a tokens, case ignored. Some repetitions are correct, such as two German relative "
+        "pronouns in a row, so read the examples too."
     )
     return [
         Listing([f"{name}: {meaning}" for name, meaning in FAULTS.items()]),
@@ -157,7 +158,7 @@ def share_table(checked: Sequence[Checked]) -> Table:
         rows.append([*row, *(with_span(share(count, len(one.faults)), 1) for count in counts)])
     caption = (
         "Share of hypotheses with each fault in percent, with Wilson 95 % intervals: 0.0 (0.0 to 0.4) means that none "
-        "was found, and that up to 0.4 % would be no surprise."
+        "was found and that up to 0.4 % is plausible."
     )
     header = ["model", "test set", *(["seed"] if several else []), "sentences", *FAULTS]
     return Table(caption, header, rows, left=2)
@@ -170,11 +171,11 @@ def length_figure(look: Look, task: str, checked: Sequence[Checked]) -> Figures:
         runs.setdefault(one.system, {}).setdefault(one.seed, []).append(one.ratios)
     pooled = {system: [np.concatenate(parts) for parts in seeds.values()] for system, seeds in runs.items()}
     caption = (
-        "How long the hypotheses are beside their references, all test sets together: the steeper a curve rises at 1, "
-        "the closer the lengths. What has risen left of the first dashed line is shorter than half the reference; what "
-        "is still to come right of the second is longer than twice."
+        "Length of the hypotheses relative to their references, all test sets together: the steeper a curve rises at "
+        "1, the closer the lengths. The share left of the first dashed line is shorter than half the reference, the "
+        "share right of the second longer than twice."
     )
-    return Figures(caption, [length_ratios(figure_name("lengths", task), "Length of the hypotheses", look, pooled)])
+    return Figures(caption, [length_ratios(slug("lengths", task), "Length of the hypotheses", look, pooled)])
 
 
 def length_table(checked: Sequence[Checked]) -> Table:
@@ -206,8 +207,8 @@ def examples(fault: str, checked: Sequence[Checked]) -> list[Table]:
             texts = (finding.what, row["source"], row["reference"], row["hypothesis"])
             rows.append([where, *map(passage, texts)])
     caption = (
-        f"{fault.capitalize()}: up to {EXAMPLES} hypotheses of each model, the worst first, else in the order of the "
-        f"test sets. In all: {', '.join(totals)}."
+        f"{fault.capitalize()}: up to {EXAMPLES} hypotheses of each model, worst first, then in the order of the "
+        f"test sets. Total: {', '.join(totals)}."
     )
     header = ["sentence", "what", "source", "reference", "hypothesis"]
     return [Table(caption, header, rows, left=5, wrap=True)] if rows else []

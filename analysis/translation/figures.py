@@ -1,47 +1,70 @@
-"""Figures of what differs between translations: words by frequency, chrF sentence by sentence, lengths."""
+"""Figures of translation: BLEU by length, words by frequency, chrF sentence by sentence, lengths, attention maps."""
 
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
+from typing import NamedTuple
 
 import numpy as np
+from matplotlib.colors import LinearSegmentedColormap
 
-from analysis.page.figures import CHANCE_COLOUR, INK, PANEL, Figure, finish, legend_columns, panel, plot, unique_legend
-from analysis.page.labels import Look, decimal, label
+from analysis.page.canvas import (
+    CHANCE_COLOUR,
+    INK,
+    PANEL,
+    Figure,
+    add_legend,
+    finish,
+    panel,
+    plot,
+    plot_intervals,
+    plot_seeds,
+)
+from analysis.page.labels import decimal, label
+from analysis.page.look import Look
 from analysis.statistics.bleu import TINY
 from analysis.statistics.intervals import Array, Interval
 from analysis.store import System
+from experiments.record.text import visible
 
 STEPS = (10, 20, 40)  # chrF; bars are narrow where most sentences are
 STEP_NAMES = ("below 10", "10–20", "20–40", "40+")
 LONGEST = 2.5  # times the reference; longer ones are drawn there
 
 
-def frequency_curves(
+class Bin(NamedTuple):
+    """A value of the sentences or words of one bin, with the value of each seed where seeds are to be drawn."""
+
+    interval: Interval
+    seeds: Sequence[float] = ()
+
+
+def by_bin(
     name: str,
     title: str,
     look: Look,
-    curves: Mapping[System, Sequence[tuple[Interval, Sequence[float]]]],
-    bins: Sequence[str],
-    sizes: Sequence[int],
+    curves: Mapping[System, Mapping[int, Bin]],
+    bins: Mapping[str, int],
+    x_label: str,
+    y_label: str,
+    top: float | None = None,
 ) -> Figure:
-    """F1 of words in percent by times in training: the interval and each seed's value for every bin."""
+    """Intervals bin by bin: `curves` by number of the bin, `bins` the names of all of them and their sizes."""
     with panel(PANEL) as (canvas, axes):
-        x = range(len(bins))
         for system, curve in curves.items():
-            colour = look.colour(system)
-            axes.fill_between(
-                x, [f1.low for f1, _ in curve], [f1.high for f1, _ in curve], color=colour, alpha=0.15, lw=0
-            )
-            plot(axes, look, system, x, [f1.value for f1, _ in curve], marker=look.marker(system))
-            dots = [(b, value) for b, (_, seeds) in enumerate(curve) if len(seeds) > 1 for value in seeds]
-            if dots:
-                axes.plot(*zip(*dots, strict=True), color=colour, marker=".", markersize=3, alpha=0.6, linestyle="")
-        axes.set_xticks(x, [f"{times}\nn={n}" for times, n in zip(bins, sizes, strict=True)], fontsize=7)
-        axes.set(xlabel="times in training", ylabel="F1 of words (%)", title=title)
-        axes.set_ylim(0, 100)
-        canvas.legend(*unique_legend(axes), loc="outside upper left", ncols=3, columnspacing=1.2, handlelength=3)
-        parts = [f"{label(s)}: " + ", ".join(decimal(f1.value) for f1, _ in curve) for s, curve in curves.items()]
-        description = f"F1 of words that occur {', '.join(bins)} times in training. {'; '.join(parts)}."
-        return finish(canvas, name, f"Word accuracy on {title}", description)
+            plot_intervals(axes, look, system, list(curve), [found.interval for found in curve.values()])
+            dots = [(place, value) for place, found in curve.items() if len(found.seeds) > 1 for value in found.seeds]
+            plot_seeds(axes, look, system, dots)
+        axes.set_xticks(range(len(bins)), [f"{words}\nn={n}" for words, n in bins.items()], fontsize=7)
+        axes.set(xlabel=x_label, ylabel=y_label, title=title)
+        axes.set_ylim(0, top)
+        add_legend(axes)
+        parts = [f"{label(s)}: " + ", ".join(decimal(b.interval.value) for b in c.values()) for s, c in curves.items()]
+        return finish(canvas, name, title, f"{y_label} by {x_label} ({', '.join(bins)}). {'; '.join(parts)}.")
+
+
+def bin_names(bounds: Sequence[int]) -> list[str]:
+    ends = [f"{low}–{high - 1}" if high - low > 1 else str(low) for low, high in pairwise(bounds)]
+    return [*ends, f"{bounds[-1]}+"]
 
 
 def step_shares(differences: Array) -> Array:
@@ -71,9 +94,7 @@ def chrf_differences(name: str, look: Look, first: System, second: System, diffe
         axes.grid(visible=False, axis="x")
         axes.set_axisbelow(True)
         axes.set(xlabel="how much better in chrF", ylabel="% of sentences", title=title)
-        handles, labels = unique_legend(axes)
-        columns = legend_columns(labels)
-        canvas.legend(handles, labels, loc="outside upper left", ncols=columns, columnspacing=1.2)
+        add_legend(axes)
         halves = ((first, shares[:middle][::-1]), (second, shares[middle + 1 :]))
         sides = [f"{label(system)} better by {steps_in_words(half)}" for system, half in halves]
         description = f"Share of sentences. {sides[0]}; equal: {shares[middle]:.1f} %; {sides[1]}."
@@ -95,9 +116,37 @@ def length_ratios(name: str, title: str, look: Look, ratios: Mapping[System, Seq
                 drawn = np.sort(np.minimum(values, LONGEST))
                 shares = 100 * np.searchsorted(drawn, grid, side="right") / len(drawn)
                 plot(axes, look, system, grid.tolist(), shares.tolist(), marker="")
-        axes.set(xlabel="length of hypothesis / reference, in words", ylabel="% at most so long", title=title)
+        axes.set(
+            xlabel="length of hypothesis / reference, in words", ylabel="% of hypotheses up to this length", title=title
+        )
         axes.set_xlim(0, LONGEST)
         axes.set_ylim(0, 101)
-        canvas.legend(*unique_legend(axes), loc="outside upper left", ncols=3, columnspacing=1.2, handlelength=3)
+        add_legend(axes)
         parts = [f"{label(s)}: median {np.median(np.concatenate(v)):.2f}" for s, v in ratios.items()]
         return finish(canvas, name, title, f"Cumulative distribution of length ratios. {'; '.join(parts)}.")
+
+
+def attention_map(
+    name: str,
+    title: str,
+    colour: str,
+    weights: Array,
+    source: Sequence[str],
+    target: Sequence[str],
+) -> Figure:
+    """Attention weights (T, S): one row per target token, one column per source token, full colour is 1."""
+    source, target = [visible(token) for token in source], [visible(token) for token in target]
+    shades = LinearSegmentedColormap.from_list("weight", [f"{colour}00", colour])
+    # the size of the map; the figure grows by its labels
+    with panel((0.17 * len(source), 0.17 * len(target))) as (canvas, axes):
+        axes.set_position((0, 0, 1, 1))
+        axes.imshow(weights, cmap=shades, vmin=0, vmax=1, aspect="equal", interpolation="none")
+        axes.set_xticks(range(len(source)), source, rotation=90, fontsize=8, parse_math=False)
+        axes.set_yticks(range(len(target)), target, fontsize=8, parse_math=False)
+        axes.tick_params(length=0)
+        axes.xaxis.tick_top()
+        axes.grid(visible=False)
+        axes.set(xlabel="source", ylabel="hypothesis", title=title)
+        strongest = [f"{t} → {source[int(i)]}" for t, i in zip(target, weights.argmax(axis=1), strict=True)]
+        description = f"Strongest source token of each target token: {', '.join(strongest)}."
+        return finish(canvas, name, title, description, grow=True)

@@ -7,18 +7,9 @@ import pandas as pd
 from matplotlib.axes import Axes
 
 from analysis.page.blocks import Block, Figures, Heading, Paragraph, Table
-from analysis.page.figures import TALL_PANEL, Figure, finish, legend_columns, panel
-from analysis.page.labels import (
-    FURTHER_COLOURS,
-    FURTHER_MARKERS,
-    NONE,
-    Look,
-    counted,
-    decimal,
-    label,
-    listing,
-    ordered,
-)
+from analysis.page.canvas import TALL_PANEL, Figure, add_legend, finish, panel
+from analysis.page.labels import NONE, counted, decimal, label, listing, ordered
+from analysis.page.look import FURTHER_COLOURS, FURTHER_MARKERS, Look
 from analysis.store import Run, Store, System
 
 EXPERIMENT = "inspection"
@@ -52,7 +43,7 @@ MEANINGS = {
     "head_previous": "Mean weight on the token before; in the decoder on the one before that written last.",
     "head_same": "Mean weight on the token itself; in the decoder on the one written last.",
     "head_next": "Mean weight on the token after.",
-    "head_edge": "Mean weight on the end of the source, or in the decoder on the begin of the target.",
+    "head_edge": "Mean weight on the end of the source, or in the decoder on the start of the target.",
     "head_alignment": "Share of target tokens whose strongest source token is within one place of the diagonal.",
     "alignment_by_chance": "That share for a source token drawn at random.",
 }
@@ -69,9 +60,8 @@ def build(store: Store, look: Look, task: str, shown: Mapping[System, Run]) -> l
         Paragraph(in_words(table)),
         roles_table(table),
         Figures(
-            "Every head: how far away it looks and how evenly. At the lower left a head looks at one token close by, "
-            "at the upper right at everything. Where dots of one colour lie apart, heads of one kind do different "
-            "things.",
+            "Every head: how far away it looks and how evenly. Lower left: one token close by; upper right: "
+            "everything. Where dots of one colour lie apart, heads of one kind do different things.",
             [scatter(look, task, table)],
         ),
     ]
@@ -116,11 +106,11 @@ def rules(store: Store, task: str) -> str:
     return (
         "Roles by rules that were fixed before any head was measured, means over the tokens of sentences with their "
         f"references: a previous-token, same-token or next-token head has a mean weight of at least {STRONG} on that "
-        "token, an edge head on the end of the source or, in the decoder, on the begin of the target (a place to look "
-        "when there is nothing to look at); an alignment head has its strongest source token within one place of the "
+        "token, an edge head on the end of the source or, in the decoder, on the start of the target (a place to look "
+        "when nothing is relevant); an alignment head has its strongest source token within one place of the "
         f"diagonal for at least {STRONG} of the target tokens{chance}, with a mean strongest weight of at least "
         f"{STRONG}; an even head has at least {EVEN} of the largest possible entropy. In the decoder the same token is "
-        "the one written last. The roles describe weights; what a head contributes they do not tell."
+        "the one written last. The roles describe weights; they do not show what a head contributes."
     )
 
 
@@ -149,7 +139,7 @@ def roles_table(table: pd.DataFrame) -> Table:
         counts = counted_roles(heads)
         cells = [str(counts[role]) if applies(heads, role) else NONE for role in ROLES]
         rows.append([f"{label(system)}, {kind}", str(len(heads)), *cells, str(counts["without a role"])])
-    caption = "Heads by role, all seeds together; a head may play two, and a dash is a role that it cannot play."
+    caption = "Heads by role, all seeds together; a head may play two, and a dash marks a role that does not apply."
     return Table(caption, ["attention", "heads", *ROLES, "without a role"], rows)
 
 
@@ -189,8 +179,7 @@ def scatter(look: Look, task: str, table: pd.DataFrame) -> Figure:
             name = f"{label(system)}: {kind}"
             axes.plot(heads["head_distance"], heads["head_entropy_share"], marker, color=colour, alpha=0.75, label=name)
         finish_axes(axes)
-        handles, names = axes.get_legend_handles_labels()
-        canvas.legend(handles, names, loc="outside upper left", ncols=legend_columns(names), columnspacing=1.2)
+        add_legend(axes)
         parts = [f"{label(s)}, {kind}: {ranges(heads)}" for (s, kind), heads in groups.items()]
         description = f"Entropy of heads by mean distance. {'; '.join(parts)}."
         return finish(canvas, f"attention-heads-{task}", "Attention heads", description)

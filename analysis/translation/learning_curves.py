@@ -1,8 +1,9 @@
 """Learning curves: validation loss and BLEU by step, by time and by target tokens."""
 
 from analysis.page.blocks import Figures, Heading, Paragraph, Section
-from analysis.page.figures import Figure, Line, learning_curve
-from analysis.page.labels import Look
+from analysis.page.canvas import Figure, Line, learning_curve
+from analysis.page.look import Look
+from analysis.page.run_sources import behind
 from analysis.store import Store
 from analysis.translation.bleu import EXPERIMENT, systems_of
 
@@ -11,7 +12,7 @@ AXES = {"step": "step", "seconds": "training time (s)", "target_tokens": "target
 
 
 def build(store: Store, look: Look) -> Section:
-    section = Section("learning", "Learning curves")
+    section = Section("learning", "Learning curves", sources=behind(store, EXPERIMENT))
     runs = store.finished(EXPERIMENT)
     tasks = list(dict.fromkeys(run.task for run in runs))
     for task in tasks:
@@ -21,7 +22,7 @@ def build(store: Store, look: Look) -> Section:
         if figures:
             caption = (
                 "Validation loss (nats per target token, lower is better) and BLEU (higher is better), one line per "
-                "run. By step and by target tokens the models have seen the same data; by time the faster is ahead."
+                "run. By step and by target tokens all models have seen the same data; by time the faster is ahead."
             )
             section.blocks.append(Figures(caption, figures))
     if not section.blocks:

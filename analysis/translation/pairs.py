@@ -11,7 +11,7 @@ from analysis.page.blocks import Table
 from analysis.page.labels import label, probability, signed, span
 from analysis.statistics.bleu import Comparison, compare_bleu
 from analysis.statistics.intervals import holm
-from analysis.store import Run, Store, System, first_common_seed
+from analysis.store import Run, Store, System, first_common_seed, number
 
 Frames = Mapping[System, Mapping[int, pd.DataFrame]]  # the translations of one test set by system and seed
 SAME = ["id", "source", "reference"]
@@ -52,7 +52,7 @@ def pairs_of(store: Store, systems: Mapping[System, Mapping[int, Run]], test_set
             continue
         comparison = compare_bleu(one["hypothesis"].tolist(), other["hypothesis"].tolist(), one["reference"].tolist())
         each = {
-            s: systems[second][s].number("bleu", test_set) - systems[first][s].number("bleu", test_set)
+            s: number(systems[second][s], "bleu", test_set) - number(systems[first][s], "bleu", test_set)
             for s in sorted(set(systems[first]) & set(systems[second]))
         }
         found.append(Pair(test_set, first, second, seed, each, (one, other), comparison))
@@ -94,7 +94,7 @@ def pair_table(pairs: Iterable[Pair]) -> Table:
             row.append(", ".join(f"{signed(value)} ({seed})" for seed, value in pair.each.items()))
         rows.append(row)
     caption = (
-        f"BLEU of the first named minus that of the second: {len(pairs)} comparisons. p is two-sided; "
-        "p (Holm) is adjusted for their number, so that one table in twenty would have any below 0.05 by chance alone."
+        f"BLEU of the first model minus that of the second: {len(pairs)} comparisons. p is two-sided; p (Holm) is "
+        "adjusted for their number: by chance alone, 1 such table in 20 has any below 0.05."
     )
     return Table(caption, header, rows, left=2)

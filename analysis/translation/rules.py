@@ -32,7 +32,7 @@ from analysis.statistics.intervals import (
     resampled_counts,
     t_interval,
 )
-from analysis.store import Store, System
+from analysis.store import Store, System, number
 from analysis.translation import heads
 from analysis.translation.bleu import EXPERIMENT
 
@@ -146,7 +146,7 @@ def statistics_of(store: Store, task: str, test_set: str, *systems: System) -> d
 def translations(store: Store, task: str, test_set: str, system: System) -> dict[int, pd.DataFrame]:
     """The translations of each seed that has a BLEU on a test set; a seed without hypotheses is left out."""
     runs = [run for run in store.finished(EXPERIMENT) if (run.task, run.system) == (task, system)]
-    runs = [run for run in runs if not np.isnan(run.number("bleu", test_set))]
+    runs = [run for run in runs if not np.isnan(number(run, "bleu", test_set))]
     frames = {run.seed: store.translations(run, test_set) for run in runs}
     return {seed: frame for seed, frame in frames.items() if frame is not None}
 

@@ -7,7 +7,9 @@ import numpy as np
 import pandas as pd
 
 from analysis.page.blocks import Block, Figures, Heading, Paragraph, Section, Table
-from analysis.page.labels import Look, decimal, figure_name, label, signed, span, with_span
+from analysis.page.labels import decimal, label, signed, slug, span, with_span
+from analysis.page.look import Look
+from analysis.page.run_sources import behind
 from analysis.statistics.bleu import TINY, sentence_chrfs
 from analysis.statistics.intervals import Array, mean_interval
 from analysis.store import Run, Store, System
@@ -37,7 +39,7 @@ class Difference(NamedTuple):
 
 def build(store: Store, look: Look, results: Sequence[TestSet]) -> list[Section]:
     """One section, none where no run has kept its translations."""
-    section = Section("differences", "What differs between the translations")
+    section = Section("differences", "What differs between the translations", sources=behind(store, EXPERIMENT))
     for task in dict.fromkeys(result.task for result in results):
         of_task = [result for result in results if result.task == task]
         kept = {result.name: translations(store, result) for result in of_task}
@@ -72,7 +74,7 @@ def translations(store: Store, result: TestSet) -> Frames:
 
 def sentence_by_sentence(look: Look, task: str, pairs: Sequence[Pair]) -> list[Block]:
     if not pairs:
-        return [Paragraph("Nothing to compare: no two models have translated the same sentences with the same seed.")]
+        return [Paragraph("Nothing to compare: no two models translated the same sentences with the same seed.")]
     listed = " or ".join(str(seed) for seed in sorted({pair.seed for pair in pairs}))
     note = (
         "chrF (Popović 2015) of every sentence, one model against another. Sentences of equal chrF are mostly those "
@@ -84,13 +86,13 @@ def sentence_by_sentence(look: Look, task: str, pairs: Sequence[Pair]) -> list[B
     figures, tables = [], []
     for (first, second), group in groups.items():
         found = [difference for pair in group for difference in differences(pair)]
-        name = figure_name("chrf", task, *second, "against", *first)
+        name = slug("chrf", task, *second, "against", *first)
         figures.append(chrf_differences(name, look, first, second, np.array([d.value for d in found])))
         tables += [extremes(first, second, found, sign) for sign in (1, -1)]
     caption = (
-        "How far apart two models are on single sentences, all test sets together. Left: sentences on which the one is "
-        "better, right: the other. Two models of equal BLEU may still differ on most sentences: then the bars are far "
-        "from the middle on both sides."
+        "How far apart two models are on single sentences, all test sets together. Left: one is better; right: the "
+        "other. Two models of equal BLEU may still differ on most sentences: then the bars are far from the middle on "
+        "both sides."
     )
     return [Paragraph(note), Figures(caption, figures), win_table(pairs), *(t for t in tables if t.rows)]
 
@@ -123,9 +125,9 @@ def win_table(pairs: Sequence[Pair]) -> Table:
         row = [pair.name, pair.test_set, *(with_span(share(count, len(change)), 1) for count in counts)]
         rows.append([*row, f"{signed(mean.value)} ({span(mean)})"])
     caption = (
-        "Share of sentences in percent on which the first named has the higher chrF (better), the same, the lower "
-        "(worse), and on which both wrote the same text, with Wilson 95 % intervals; the mean difference of chrF with "
-        "its bootstrap interval."
+        "Share of sentences in percent on which the first model has the higher chrF (better), the same, or the lower "
+        "(worse), and on which both wrote the same text, with Wilson 95 % intervals; mean difference in chrF with its "
+        "bootstrap interval."
     )
     header = ["pair", "test set", "better", "equal", "worse", "same text", "mean difference"]
     return Table(caption, header, rows, left=2)

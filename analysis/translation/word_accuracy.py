@@ -11,11 +11,12 @@ import pandas as pd
 from sacrebleu.tokenizers.tokenizer_13a import Tokenizer13a
 
 from analysis.page.blocks import Block, Figures, Paragraph, Table
-from analysis.page.figures import Figure, bin_names
-from analysis.page.labels import NONE, Look, decimal, figure_name, label, listing, signed, span, whole, with_span
+from analysis.page.canvas import Figure
+from analysis.page.labels import NONE, decimal, label, listing, signed, slug, span, whole, with_span
+from analysis.page.look import Look
 from analysis.statistics.intervals import Array, Interval, percentile_interval, resampled_counts
 from analysis.store import Store, System
-from analysis.translation.figures import frequency_curves
+from analysis.translation.figures import Bin, bin_names, by_bin
 from analysis.translation.pairs import Frames, Pair
 from experiments.record.keys import WORD_COUNTS
 from experiments.record.read import WHOLE_RUN
@@ -142,15 +143,28 @@ def build(store: Store, look: Look, task: str, test_sets: Mapping[str, Frames], 
         if found:
             curves = {system: accuracies(list(seeds.values())) for system, seeds in found.items()}
             words = next(iter(next(iter(found.values())).values())).sum(axis=0)[:, WANTED]
-            f1 = {system: [(a.f1, a.seeds) for a in bins] for system, bins in curves.items()}
             sizes = [int(n) for n in words]
-            figures.append(frequency_curves(figure_name("frequency", task, name), name, look, f1, BINS, sizes))
+            f1 = {system: {b: Bin(a.f1, a.seeds) for b, a in enumerate(bins)} for system, bins in curves.items()}
+            figures.append(
+                by_bin(
+                    slug("frequency", task, name),
+                    f"Word accuracy on {name}",
+                    look,
+                    f1,
+                    dict(zip(BINS, sizes, strict=True)),
+                    "times in training",
+                    "F1 of words (%)",
+                    top=100,
+                )
+            )
             tables += [f1_table(name, curves, sizes), precision_table(name, curves)]
             tables += difference_table(name, found, [pair for pair in pairs if pair.test_set == name])
     blocks: list[Block] = [Paragraph(READING)]
     if uncounted:
         runs = listing(list(dict.fromkeys(uncounted)))
-        blocks.append(Paragraph(f"Left out, because some of their words were not counted: {runs}; “{remedy}” counts."))
+        blocks.append(
+            Paragraph(f"Left out because some of their words were not counted: {runs}; “{remedy}” counts them.")
+        )
     return [*blocks, Figures(CAPTION, figures), *tables] if figures else blocks
 
 
@@ -161,9 +175,10 @@ READING = (
     "target text."
 )
 CAPTION = (
-    "F1 of words by how often they occur in training, rare words on the left; bands are 95 % bootstrap intervals over "
-    "sentences, n the words in the references. Look how far each curve falls to the left: a word never seen (0) can "
-    "only be put together from pieces. Where few sentences have such a word, or none is right, there is no band."
+    "F1 of words by how often they occur in training, rare words on the left; bands are 95 % bootstrap intervals "
+    "over sentences, n the words in the references. The further a curve falls to the left, the worse a model does on "
+    "rare words: one never seen (0) can only be assembled from pieces. No band: few sentences have such a word, or "
+    "none is right."
 )
 
 
@@ -183,7 +198,7 @@ def precision_table(name: str, curves: Mapping[System, Sequence[Accuracy]]) -> T
     ]
     caption = (
         f"Precision / recall of the same words on {name} in percent: a precision above the recall means that a model "
-        "writes such words more seldom than the references do."
+        "writes such words less often than the references do."
     )
     return Table(caption, ["times in training", *map(label, curves)], rows)
 
@@ -198,7 +213,7 @@ def difference_table(name: str, found: Mapping[System, Mapping[int, Array]], pai
             rows.append([pair.name, *cells])
     seeds = " or ".join(str(seed) for seed in sorted({pair.seed for pair in pairs}))
     caption = (
-        f"F1 of the first named minus that of the second on {name}, by times in training, with 95 % intervals of the "
-        f"paired bootstrap (seed {seeds}). One interval in twenty misses 0 by chance."
+        f"F1 of the first model minus that of the second on {name}, by times in training, with 95 % intervals of the "
+        f"paired bootstrap (seed {seeds}). By chance, 1 in 20 excludes 0."
     )
     return [Table(caption, ["pair", *BINS], rows)] if rows else []

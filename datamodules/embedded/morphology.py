@@ -1,6 +1,6 @@
 """Words of the embedded corpus and their inflection: gender and case in German, number and tense in both."""
 
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, get_args
 
 from datamodules.embedded.lexicon import ADJECTIVE_TABLE, NOUN_TABLE, TIME_TABLE, VERB_TABLE
 
@@ -89,42 +89,23 @@ DETERMINERS = {
     "bare": Determiner("", "", "", "", "strong"),
 }
 
-# masculine, feminine, neuter, plural
-ENDINGS: dict[str, dict[Case, tuple[str, str, str, str]]] = {
-    "definite": {
-        "nominative": ("er", "ie", "as", "ie"),
-        "accusative": ("en", "ie", "as", "ie"),
-        "dative": ("em", "er", "em", "en"),
-    },
-    "strong": {
-        "nominative": ("er", "e", "es", "e"),
-        "accusative": ("en", "e", "es", "e"),
-        "dative": ("em", "er", "em", "en"),
-    },
-    "mixed": {
-        "nominative": ("", "e", "", "e"),
-        "accusative": ("en", "e", "", "e"),
-        "dative": ("em", "er", "em", "en"),
-    },
+
+def paradigm(*rows: str) -> dict[Case, list[str]]:
+    """Forms by case, each row with masculine, feminine, neuter and plural; "-" is an empty ending."""
+    return {case: row.replace("-", "").split(" ") for case, row in zip(get_args(Case), rows, strict=True)}
+
+
+ENDINGS = {
+    "definite": paradigm("er ie as ie", "en ie as ie", "em er em en"),
+    "strong": paradigm("er e es e", "en e es e", "em er em en"),
+    "mixed": paradigm("- e - e", "en e - e", "em er em en"),
 }
-ADJECTIVE_ENDINGS: dict[str, dict[Case, tuple[str, str, str, str]]] = {
-    "weak": {
-        "nominative": ("e", "e", "e", "en"),
-        "accusative": ("en", "e", "e", "en"),
-        "dative": ("en", "en", "en", "en"),
-    },
-    "mixed": {
-        "nominative": ("er", "e", "es", "en"),
-        "accusative": ("en", "e", "es", "en"),
-        "dative": ("en", "en", "en", "en"),
-    },
+ADJECTIVE_ENDINGS = {
+    "weak": paradigm("e e e en", "en e e en", "en en en en"),
+    "mixed": paradigm("er e es en", "en e es en", "en en en en"),
     "strong": ENDINGS["strong"],
 }
-RELATIVE_PRONOUNS: dict[Case, tuple[str, str, str, str]] = {
-    "nominative": ("der", "die", "das", "die"),
-    "accusative": ("den", "die", "das", "die"),
-    "dative": ("dem", "der", "dem", "denen"),
-}
+RELATIVE_PRONOUNS = paradigm("der die das die", "den die das die", "dem der dem denen")
 
 # English singular and plural, German singular and plural
 AUXILIARIES = {

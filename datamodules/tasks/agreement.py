@@ -67,11 +67,11 @@ def _grammar() -> dict[str, list[Modifiers]]:
     """Modifiers by the state they may follow, grouped by length and number of nouns."""
     grammar: dict[str, list[Modifiers]] = {ends.removeprefix("next "): [] for pair in MODIFIERS for ends in pair}
     for (before, after), (weight, table) in MODIFIERS.items():
-        alike: dict[tuple[int, int], list[tuple[Slot, ...]]] = {}
+        by_size: dict[tuple[int, int], list[tuple[Slot, ...]]] = {}
         for entry in _entries(table):
             slots: list[Slot] = [*([AND] if after == "next verb" else []), *(ID.get(word, word) for word in entry)]
-            alike.setdefault((len(slots), sum(slot in NOUNS_FOR for slot in slots)), []).append(tuple(slots))
-        for (words, nouns), choices in alike.items():
+            by_size.setdefault((len(slots), sum(slot in NOUNS_FOR for slot in slots)), []).append(tuple(slots))
+        for (words, nouns), choices in by_size.items():
             share = weight * len(choices) / len(_entries(table))
             grammar[before].append(Modifiers(after.removeprefix("next "), words, nouns, share, tuple(choices)))
     return grammar
@@ -111,7 +111,7 @@ def possible(distance: int, attractors: int) -> bool:
 
 
 @cache
-def _nouns_alike(distance: int, attractors: int) -> dict[int, float]:
+def _same_number(distance: int, attractors: int) -> dict[int, float]:
     """Probabilities of the number of nouns between subject and verb that have the subject's number.
 
     Its mean gives as many singular as plural nouns, the subject included, where the point allows.
@@ -119,7 +119,7 @@ def _nouns_alike(distance: int, attractors: int) -> dict[int, float]:
     room = distance // WORDS_PER_NOUN - attractors
     if attractors == 0:
         most = min(3, room)
-        return {alike: 1 / (most + 1) for alike in range(most + 1)}
+        return {same: 1 / (most + 1) for same in range(most + 1)}
     if attractors == 1:
         return {0: 0.5, 1: 0.5} if room >= 1 else {0: 1.0}
     if room < attractors:
@@ -127,11 +127,11 @@ def _nouns_alike(distance: int, attractors: int) -> dict[int, float]:
     return {attractors - 2: 0.25, attractors - 1: 0.5, attractors: 0.25}
 
 
-def _nearest_alike(distance: int, attractors: int) -> float:
+def _nearest_same(distance: int, attractors: int) -> float:
     """Probability that the noun nearest to the verb has the subject's number, given that some noun has it."""
     if attractors == 0:
         return 1.0
-    some = 1 - _nouns_alike(distance, attractors).get(0, 0.0)
+    some = 1 - _same_number(distance, attractors).get(0, 0.0)
     return 0.5 / some if some else 0.0
 
 
@@ -191,9 +191,9 @@ class Agreement(Task):
         subject, with a guess if singular and plural nouns are equally many.
         """
         distance, attractors = _checked(point)
-        alike = _nouns_alike(distance, attractors)
-        nearest = (1 - alike.get(0, 0.0)) * _nearest_alike(distance, attractors) if attractors else 1.0
-        most = sum(p * (0.5 + 0.5 * float(np.sign(1 + count - attractors))) for count, p in alike.items())
+        same = _same_number(distance, attractors)
+        nearest = (1 - same.get(0, 0.0)) * _nearest_same(distance, attractors) if attractors else 1.0
+        most = sum(p * (0.5 + 0.5 * float(np.sign(1 + count - attractors))) for count, p in same.items())
         return {"guessing": 0.5, "agrees with the nearest noun": nearest, "agrees with most nouns": most}
 
     def text(self, source: NDArray[np.int64]) -> str:
@@ -245,12 +245,12 @@ def _subject(random: Random, follows: list[Slot], first_noun: list[int], parts: 
 
 def _opposite(random: Random, distance: int, attractors: int) -> list[bool]:
     """For each noun after the subject, whether it has the other number; the nearest to the verb is last."""
-    shares = _nouns_alike(distance, attractors)
-    alike = random.choices(list(shares), list(shares.values()))[0]
-    nearest = alike > 0 and random.random() < _nearest_alike(distance, attractors)
-    rest = [True] * (attractors - (not nearest)) + [False] * (alike - nearest)
+    shares = _same_number(distance, attractors)
+    same = random.choices(list(shares), list(shares.values()))[0]
+    nearest = same > 0 and random.random() < _nearest_same(distance, attractors)
+    rest = [True] * (attractors - (not nearest)) + [False] * (same - nearest)
     random.shuffle(rest)
-    return [*rest, not nearest] if attractors + alike else []
+    return [*rest, not nearest] if attractors + same else []
 
 
 def _skeleton(random: Random, distance: int, nouns: int) -> list[Slot]:

@@ -1,1 +1,1 @@
-"""Parts computed faster than torch computes them; each is tested against its equation or its torch equivalent."""
+"""Fast implementations of network parts, each tested against its equation or torch's own implementation."""

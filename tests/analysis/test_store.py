@@ -2,7 +2,6 @@
 
 import json
 import math
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -14,6 +13,7 @@ from analysis.store import (
     by_system,
     first_common_seed,
     missing_runs,
+    number,
     read_store,
 )
 from tests.support.fakes.runs import failure, write_json, write_run, write_suite
@@ -35,10 +35,9 @@ def test_number_finds_the_value_of_one_run_and_nan_otherwise(tmp_path: Path) -> 
     store = read_store(tmp_path, "quick")
     run = next(r for r in store.runs if r.model == "transformer")
     expected = [m for m in run.record["measurements"] if m["metric"] == "bleu" and m["x"] == "test2017"]
-    assert run.number("bleu", "test2017") == expected[0]["value"]
-    assert run.number("parameters") == 3_200_000
-    assert math.isnan(run.number("never measured"))
-    assert math.isnan(replace(run, record={}).number("parameters"))
+    assert number(run, "bleu", "test2017") == expected[0]["value"]
+    assert number(run, "parameters") == 3_200_000
+    assert math.isnan(number(run, "never measured"))
 
 
 def test_status_follows_the_files_of_the_folder(tmp_path: Path) -> None:

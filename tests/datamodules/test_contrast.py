@@ -136,11 +136,11 @@ def test_no_verb_form_is_a_participle_that_captions_end_with(participle: str) ->
 
 @pytest.fixture(scope="module")
 def few() -> Iterator[int]:
-    """The grammar's test sentences are slow to draw: a fifth of them."""
+    """A tenth of the grammar's test sentences, which are slow to generate."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(contrast, "EMBEDDED_SENTENCES", 600)
+        patch.setattr(contrast, "EMBEDDED_SENTENCES", 300)
         contrast._embedded_pairs.cache_clear()
-        yield 600
+        yield 300
     contrast._embedded_pairs.cache_clear()
 
 
@@ -167,7 +167,7 @@ def test_embedded_pairs_are_those_of_the_grammar(few: int) -> None:
     assert pairs[: len(expected)] == expected
     assert {split_of(pair.source) for pair in pairs} == {"test"}
     assert len({pair.source for pair in pairs}) == len(pairs) > 0.83 * few
-    assert sum(pair.distance >= 8 for pair in pairs) > 10
+    assert sum(pair.distance >= 8 for pair in pairs) > 4
     for pair in pairs:
         assert sum(a != b for a, b in zip(pair.reference.split(), pair.contrast.split(), strict=True)) == 1
 

@@ -128,8 +128,18 @@ def test_the_cache_has_one_model_for_each_text_and_settings(tmp_path: Path, monk
     assert not list(tmp_path.rglob("*.partial"))
 
 
+@pytest.mark.parametrize("content", [b"", b"no model", train_sentencepiece(ENGLISH, "bpe", 79)])
+def test_a_cached_file_that_is_not_the_model_is_refused(tmp_path: Path, content: bytes) -> None:
+    settings = TokenizerSettings(vocab_size=80)
+    cached_sentencepiece(ENGLISH, settings, tmp_path)
+    (path,) = tmp_path.rglob("*.model")
+    path.write_bytes(content)
+    with pytest.raises(ValueError, match="is not the SentencePiece model that was cached there: delete it"):
+        cached_sentencepiece(ENGLISH, settings, tmp_path)
+
+
 def test_two_that_start_together_train_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The lock is one of files: between threads it is what it is between processes."""
+    """A file lock excludes threads as it does processes."""
     trained: list[float] = []
 
     def slowly(*arguments: Any) -> bytes:

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from models.bahdanau import BahdanauNetwork
+from models.embedding import Embedding
 from models.kernels.dropout import Dropout
 from models.loss import scored_logits, smoothed_cross_entropy
 from models.lstm import LSTMNetwork
@@ -83,7 +84,7 @@ def test_no_position_depends_on_later_decoder_input(name: str) -> None:
 @pytest.mark.parametrize("training", [False, True])
 @every_network
 def test_a_row_depends_on_neither_padding_nor_its_batch(name: str, training: bool) -> None:
-    """Alone, in another order and with more padding; one source is empty, one row is S = T = 1."""
+    """Alone, in another order, with more padding and other padding; one source is empty, one row is S = T = 1."""
     network, decoder_input = without_dropout(name, training=training), decoder_inputs((3, 6, 5, 1))
     source = sources(WITH_EMPTY)
     logits, maps = network(source, decoder_input), network.every_attention(source, decoder_input)
@@ -100,6 +101,11 @@ def test_a_row_depends_on_neither_padding_nor_its_batch(name: str, training: boo
         for map_name, weights in network.every_attention(*alone).items():
             if row != EMPTY:
                 close(name, weights[0], maps[map_name][row, :, : weights.shape[2], : weights.shape[3]])
+    with torch.no_grad():
+        for table in (part for part in network.modules() if isinstance(part, Embedding)):
+            table.weight[PAD] += 1
+    words = decoder_input != PAD  # a tied output changes the score of padding too
+    close(name, network(source, decoder_input)[words][:, PAD + 1 :], logits[words][:, PAD + 1 :])
 
 
 @pytest.mark.parametrize("training", [False, True])

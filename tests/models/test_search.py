@@ -170,7 +170,7 @@ def test_a_beam_wide_enough_finds_everything_in_order(name: str, penalty: float)
 
 
 def chain(transitions: dict[tuple[int, int], float], vocabulary: int = 7) -> Chain:
-    """The same at every step, from probabilities by (last, next); what is left out cannot happen."""
+    """The same at every step, from probabilities by (last, next); all others are impossible."""
     scores = torch.full((vocabulary, vocabulary), -1e4)
     for (last, following), probability in transitions.items():
         scores[last, following] = math.log(probability)

@@ -8,7 +8,7 @@ from analysis.claims.ledger import LEDGER, build, in_full, what_changes
 from analysis.claims.verdict import CONTRADICTED, NOT_DECIDED, SUPPORTED, Claim, judged
 from analysis.long_range import claims as long_range
 from analysis.page.blocks import Anchor, FigureLink, Figures, Paragraph, Section, Table
-from analysis.page.figures import Figure
+from analysis.page.canvas import Figure
 from analysis.page.labels import NONE
 from analysis.store import Store, read_store
 from tests.support.fakes import long_range as fake_long_range

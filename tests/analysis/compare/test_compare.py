@@ -13,11 +13,11 @@ import pytest
 from analysis.compare.__main__ import main, table
 from analysis.compare.differences import compare
 from analysis.compare.figure import along
-from analysis.compare.page import NAMED_ONE_BY_ONE, names, shown_value, signed, slug
+from analysis.compare.page import NAMED_ONE_BY_ONE, names, shown_value, signed
 from analysis.compare.sides import Place, read_pair
-from tests.analysis.test_report import Page
 from tests.support.fakes.long_range import FALLING, FLAT, axis_rows, write_long_range
 from tests.support.fakes.runs import failure, folder_of, result, row, write_json, write_run, write_suite
+from tests.support.html_page import Page
 
 OTHER_MACHINE = {
     "cpu": "another CPU",
@@ -276,9 +276,8 @@ def test_numbers_have_the_digits_of_their_unit(value: float, unit: str, text: st
     assert shown_value(value, unit) == text
 
 
-def test_signs_and_slugs() -> None:
+def test_signs() -> None:
     assert [signed(v, "BLEU") for v in (1.0, -1.0, 0.0)] == ["+1.00", "−1.00", "0.00"]
-    assert [slug(text) for text in ("long-range", "a b/c", "")] == ["long-range", "a-b-c", "none"]
 
 
 def test_nothing_in_common_is_said(tmp_path: Path) -> None:

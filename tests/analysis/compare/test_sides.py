@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from analysis.compare.sides import Place, Side, axis_text, machine_name, named, read_pair, read_side
-from analysis.page.latex import provenance
-from analysis.store import read_store
+from analysis.compare.sides import Place, Side, machine_name, named, read_pair, read_side
+from analysis.provenance import as_json
+from analysis.store import axis_text, read_store
 from tests.support.fakes.runs import write_run, write_suite
 
 HEADER = "experiment,task,model,variant,seed,metric,x_name,x,value,unit,n"
@@ -30,7 +30,7 @@ def test_runs_and_their_report_hold_the_same_numbers(tmp_path: Path) -> None:
     store, folder = read_store(tmp_path / "runs", "quick"), tmp_path / "results" / "quick"
     folder.mkdir(parents=True)
     store.measurements.to_csv(folder / "measurements.csv", index=False)
-    (folder / "provenance.json").write_text(provenance(store), encoding="utf-8")
+    (folder / "provenance.json").write_text(as_json(store), encoding="utf-8")
     runs = read_side("A", tmp_path / "runs" / "quick")
     report = read_side("B", folder)
     assert runs.places.keys() == report.places.keys()

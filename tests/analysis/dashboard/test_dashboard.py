@@ -11,9 +11,9 @@ from analysis import report
 from analysis.dashboard import __main__ as dashboard
 from analysis.dashboard.__main__ import main
 from analysis.dashboard.panels import colours, parts
-from analysis.page.blocks import Section
-from analysis.page.explorer import Explorer
-from analysis.page.labels import COLOURS
+from analysis.page.blocks import Explorer, Section, figures_of
+from analysis.page.look import COLOURS
+from analysis.page.render import environment
 from analysis.store import Store, read_store
 from experiments.record.wandb_names import run_id
 from experiments.tracking import publish as mirror
@@ -90,7 +90,7 @@ def test_both_pages_hold_every_figure_and_every_question_and_a_second_call_updat
     assert server.unknown == []
     assert sorted(view.kind for view in server.views.values()) == ["project-view", "runs"]
     _, sections = built
-    figures = report.figures_of(sections)
+    figures = figures_of(sections)
     assert len(figures) > 30
     (identifier, figure_run), *others = server.runs.items()
     assert not others
@@ -182,7 +182,7 @@ def test_tables_stand_in_the_report_as_they_do_in_the_local_one(
     assert len(blocks) == len(tables)
     text = json.dumps(view.spec, ensure_ascii=False)
     assert json.dumps(summary, ensure_ascii=False)[1:-1] in text
-    local = report.environment().get_template("report.md.jinja")
+    local = environment().get_template("report.md.jinja")
     page = local.render(title="t", suite="quick", summary=summary, sections=sections)
     for block in blocks:
         first, *_, last = [line for line in block["content"].splitlines() if line]

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from analysis.long_range.evidence import Point, axes, controls, main_axis, reach, tasks_of
-from analysis.page.labels import figure_name
+from analysis.page.labels import slug
 from analysis.statistics.intervals import Interval, pooled, wilson
 from analysis.store import Store, System, read_store
 from tests.support.fakes.long_range import (
@@ -114,4 +114,4 @@ def test_the_main_axis_is_the_one_asked_for_then_the_fullest_then_the_farthest(t
 
 
 def test_figure_names_are_file_names() -> None:
-    assert figure_name("token_accuracy", "recall", "gap, symbols 4", "") == "token_accuracy-recall-gap-symbols-4"
+    assert slug("token_accuracy", "recall", "gap, symbols 4", "") == "token_accuracy-recall-gap-symbols-4"

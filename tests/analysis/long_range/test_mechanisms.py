@@ -7,8 +7,8 @@ import pytest
 from analysis.long_range.evidence import Point
 from analysis.long_range.mechanisms import build, relative
 from analysis.page.blocks import Figures, Heading, Section, Table
-from analysis.page.figures import Figure
-from analysis.page.labels import Look
+from analysis.page.canvas import Figure
+from analysis.page.look import Look
 from analysis.statistics.intervals import Interval
 from analysis.store import read_store
 from tests.support.fakes.long_range import (

@@ -11,7 +11,7 @@ from analysis.long_range.section import build, caption, draw, group_of, one_answ
 from analysis.long_range.sentences import seen, under_trained
 from analysis.long_range.wording import title
 from analysis.page.blocks import Figures, Heading, Paragraph, Section, Table
-from analysis.page.labels import Look, VariantLook
+from analysis.page.look import Look, VariantLook
 from analysis.store import Store, System, read_store
 from tests.support.fakes.long_range import (
     FALLING,

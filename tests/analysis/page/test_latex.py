@@ -1,16 +1,12 @@
-"""LaTeX that prints the same text, and provenance that another program can read."""
+"""LaTeX that prints the same text."""
 
-import json
 import re
-from pathlib import Path
 
 from hypothesis import given
 from hypothesis import strategies as st
 
 from analysis.page.blocks import Best, FigureLink, Paragraph, Section, Table
-from analysis.page.latex import escaped, latex, provenance
-from analysis.store import read_store
-from tests.support.fakes.runs import write_run
+from analysis.page.latex import escaped, latex
 
 SPECIAL = r"\{}&%$#_~^"
 
@@ -30,13 +26,3 @@ def test_a_table_keeps_its_cells_without_links_and_with_its_best_value() -> None
     assert "figure" not in text
     assert text.count(r"\begin{longtable}") == text.count(r"\end{longtable}") == 1
     assert text.rstrip().endswith(r"\end{document}")
-
-
-def test_provenance_names_each_machine_and_commit_once(tmp_path: Path) -> None:
-    for model in ("lstm", "transformer"):
-        write_run(tmp_path, model, sentences=5, test_sets=("test",))
-    write_run(tmp_path, "bahdanau", sentences=5, test_sets=("test",), changes={"machine": {"cpu": "another"}})
-    facts = json.loads(provenance(read_store(tmp_path, "quick")))
-    assert [machine["cpu"] for machine in facts["machines"]] == ["another", "made-up CPU"]
-    assert facts["commits"] == ["1f2e3d4c5b6a79880123456789abcdef01234567"]
-    assert facts["uncommitted_changes"] is False

@@ -6,8 +6,8 @@ from dataclasses import replace
 
 import pytest
 
-from analysis.page.figures import Figure
-from analysis.page.labels import COLOURS, Look
+from analysis.page.canvas import Figure
+from analysis.page.look import COLOURS, Look
 from analysis.speed.figures import Chart, logarithmic
 from analysis.speed.runs import Median
 from analysis.speed.scaling_laws import Crossing, Fit

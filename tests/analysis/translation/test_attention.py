@@ -6,9 +6,8 @@ from typing import Any
 
 import pytest
 
-from analysis.page.blocks import Figures, Notice, Paragraph, Section, Table
-from analysis.page.explorer import Explorer
-from analysis.page.labels import Look
+from analysis.page.blocks import Explorer, Figures, Notice, Paragraph, Section, Table
+from analysis.page.look import Look
 from analysis.store import Store, System, read_store
 from analysis.translation.attention import MAPS, build, chosen
 from tests.support.fakes.inspection import HEADS, inspection_folder, sentences, write_inspection

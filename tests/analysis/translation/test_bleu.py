@@ -3,7 +3,8 @@
 from pathlib import Path
 
 from analysis.page.blocks import Table
-from analysis.page.labels import Look, probability
+from analysis.page.labels import probability
+from analysis.page.look import Look
 from analysis.store import Store, System, read_store
 from analysis.translation.bleu import build, measure, summary
 from tests.support.fakes.runs import write_run, write_suite

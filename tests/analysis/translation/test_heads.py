@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from analysis.page.blocks import Figures, Paragraph, Table
-from analysis.page.labels import Look
+from analysis.page.look import Look
 from analysis.store import Run, Store, System, read_store
 from analysis.translation.heads import COLUMNS, ROLES, build, counted_roles, heads_of, roles_of
 from tests.support.fakes.inspection import CHANCE, HEADS, write_inspection

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from analysis.page.blocks import Figures, Heading, Paragraph, Section, Table
-from analysis.page.labels import Look
+from analysis.page.look import Look
 from analysis.statistics.bleu import sentence_chrf
 from analysis.store import Store, read_store
 from analysis.translation.bleu import measure

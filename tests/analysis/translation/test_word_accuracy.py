@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from sacrebleu.metrics import BLEU
 
 from analysis.page.blocks import Block, Figures, Paragraph, Table
-from analysis.page.labels import Look
+from analysis.page.look import Look
 from analysis.statistics.intervals import resampled_counts
 from analysis.store import Store, System, read_store
 from analysis.translation.bleu import measure

@@ -43,7 +43,7 @@ def numbers(words: list[str]) -> list[bool]:
 
 
 def close(hits: list[bool], expected: float) -> bool:
-    """Whether the share of hits is what is expected, exactly so if nothing is left to chance."""
+    """Whether the share of hits fits the expected one, exactly so if that is 0 or 1."""
     return bool(binomtest(sum(hits), len(hits), expected).pvalue > 1e-4)
 
 

@@ -1,4 +1,4 @@
-"""Every task: what is asked for follows from the source, and what is random is random."""
+"""Every task: answers follow from the source, and random choices are uniform."""
 
 from collections.abc import Callable
 from typing import Any, NamedTuple

@@ -12,7 +12,6 @@ from rich.console import Console
 
 from analysis import report
 from analysis.compare import __main__ as compare
-from analysis.published import read_published
 from analysis.store import read_store
 from analysis.watch import read_suite, view
 from tests.support.fakes import counts as fake_counts
@@ -109,7 +108,6 @@ def read_sides(folder: Path) -> Sequence[str]:
         lambda: compared("a", "b"),
         lambda: compared("a", "paper.csv"),
         lambda: compared("runs/a", "b"),
-        lambda: read_published(folder / "published.csv"),
     )
 
 

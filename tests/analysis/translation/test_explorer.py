@@ -15,10 +15,11 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 from numpy.typing import NDArray
 
-from analysis.page.explorer import Explorer, explorer, packed
-from analysis.page.labels import Look
-from analysis.report import environment
+from analysis.page.blocks import Explorer
+from analysis.page.look import Look
+from analysis.page.render import environment
 from analysis.store import System
+from analysis.translation.attention import explorer, packed
 from tests.support.fakes.inspection import SOURCE_SENTENCES, sentences
 
 MODELS = ("bahdanau", "transformer")

@@ -1,0 +1,106 @@
+"""Figures: well-formed, readable without eyes or colour, the same every time."""
+
+import re
+import struct
+import xml.etree.ElementTree as ET
+
+import numpy as np
+import pytest
+
+from analysis.page.canvas import Figure, Line, learning_curve, legend_columns
+from analysis.page.labels import label, ordered
+from analysis.page.look import COLOURS, Look
+from analysis.store import System
+from analysis.translation.figures import attention_map
+
+SYSTEMS = [System(model, "base") for model in ("transformer", "lstm", "bahdanau")]
+SVG = "{http://www.w3.org/2000/svg}"
+
+
+def curve(name: str = "curve") -> Figure:
+    lines = [Line(s, [100, 200], [3.0, 2.0]) for s in SYSTEMS for _ in range(2)]
+    return learning_curve(name, "Validation loss", Look(SYSTEMS), lines, "step", "validation loss")
+
+
+def grown() -> Figure:
+    """A figure as large as its labels need."""
+    weights = np.full((3, 2), 0.5)
+    return attention_map("map", "Transformer", COLOURS["transformer"], weights, ["a", "b"], ["x", "y", "z" * 40])
+
+
+def size(figure: Figure) -> tuple[float, float]:
+    root = ET.fromstring(figure.svg)
+    return float(root.get("width", "").removesuffix("pt")), float(root.get("height", "").removesuffix("pt"))
+
+
+@pytest.mark.parametrize("figure", [curve(), grown()])
+def test_svg_is_accessible_and_stands_alone(figure: Figure) -> None:
+    root = ET.fromstring(figure.svg)
+    assert root.get("role") == "img"
+    ids = [e.get("id") for e in root.iter() if e.get("id")]
+    assert set(root.get("aria-labelledby", "").split()) <= set(ids)
+    assert root.findtext(f"{SVG}title") == figure.title
+    assert root.findtext(f"{SVG}desc") == figure.description
+    assert all(i is not None and i.startswith(figure.name) for i in ids)
+    assert set(re.findall(r'(?:url\(#|href="#)([^")]+)', figure.svg)) <= set(ids)
+    assert re.findall(r'(?:href|src)="(?!#|data:)([^"]*)"', figure.svg) == []
+    assert "#010203" not in figure.svg
+    assert "currentColor" in figure.svg
+    assert ET.fromstring(figure.standalone).find(f"{SVG}rect") is not None
+
+
+def test_figures_are_the_same_every_time_and_share_no_ids() -> None:
+    first, again, second = curve("one"), curve("one"), curve("two")
+    assert first.svg == again.svg
+    assert not set(re.findall(r'id="([^"]+)', first.svg)) & set(re.findall(r'id="([^"]+)', second.svg))
+
+
+@pytest.mark.parametrize(("figure", "at_least"), [(curve(), (309.6, 223.2)), (grown(), (150, 60))])
+def test_everything_lies_inside_the_picture(figure: Figure, at_least: tuple[float, float]) -> None:
+    """A panel keeps its size; labels that need room outside make the other kind grow."""
+    width, height = size(figure)
+    assert width >= at_least[0]
+    assert height >= at_least[1]
+    places = re.findall(r'<text[^>]* x="([\d.-]+)" y="([\d.-]+)"', figure.svg)
+    assert len(places) > 4
+    assert all(0 <= float(x) <= width and 0 <= float(y) <= height for x, y in places)
+
+
+def test_a_png_has_the_proportions_of_its_figure() -> None:
+    figure = curve()
+    assert figure.png[:4] == b"\x89PNG"
+    width, height = struct.unpack(">II", figure.png[16:24])
+    assert width / height == pytest.approx(size(figure)[0] / size(figure)[1], rel=0.01)
+
+
+def test_colours_are_constant_whoever_else_is_there() -> None:
+    alone = Look([System("transformer", "base")])
+    crowd = Look([*SYSTEMS, System("mamba", "base"), System("transformer", "big"), System("s4", "base")])
+    assert alone.colour(SYSTEMS[0]) == crowd.colour(SYSTEMS[0]) == COLOURS["transformer"]
+    assert len({crowd.colour(s) for s in crowd.systems}) == 5
+    assert crowd.dash(System("transformer", "base")) != crowd.dash(System("transformer", "big"))
+    assert len({crowd.marker(s) for s in crowd.systems}) == 5
+
+
+def test_systems_are_ordered_and_labelled() -> None:
+    mixed = [System("mamba", "base"), System("lstm", "gru"), *SYSTEMS]
+    assert [label(s) for s in ordered(mixed)] == ["LSTM", "LSTM, gru", "LSTM + attention", "Transformer", "mamba"]
+
+
+def test_legend_names_each_system_once_and_the_description_has_the_numbers() -> None:
+    texts = ["".join(t.itertext()) for t in ET.fromstring(curve().svg).iter(f"{SVG}text")]
+    assert texts.count("Transformer") == 1
+    assert "Transformer ends at 2" in curve().description
+
+
+@pytest.mark.parametrize(
+    ("labels", "columns"),
+    [
+        (["plain RNN", "GRU", "LSTM", "LSTM + attention", "Transformer", "chance: guessing", "trained range"], 3),
+        (["Transformer", "Transformer, sinusoidal", "chance: guessing", "trained range"], 2),
+        (["LSTM", "chance: agrees with the nearest noun", "chance: agrees with most nouns", "trained range"], 1),
+        (["LSTM"], 3),
+    ],
+)
+def test_legends_are_as_wide_as_their_panel_and_no_wider(labels: list[str], columns: int) -> None:
+    assert legend_columns(labels) == columns

@@ -1,0 +1,43 @@
+"""The page without a browser: contrast in every theme, and Markdown that shows what would be markup."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from analysis.page.render import markdown
+
+TEMPLATE = Path(__file__).parents[3] / "analysis" / "page" / "templates" / "report.html.jinja"
+
+
+def luminance(colour: str) -> float:
+    """Relative luminance as in WCAG 2.1."""
+    digits = colour.removeprefix("#")
+    digits = "".join(2 * d for d in digits) if len(digits) == 3 else digits
+    parts = [int(digits[i : i + 2], 16) / 255 for i in (0, 2, 4)]
+    linear = [p / 12.92 if p <= 0.03928 else ((p + 0.055) / 1.055) ** 2.4 for p in parts]
+    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+
+def contrast(one: str, other: str) -> float:
+    light, dark = sorted((luminance(one), luminance(other)), reverse=True)
+    return (light + 0.05) / (dark + 0.05)
+
+
+def test_text_is_readable_in_every_theme() -> None:
+    assert contrast("#000", "#fff") == pytest.approx(21)
+    assert contrast("#777777", "#ffffff") == pytest.approx(4.48, abs=0.01)
+    themes = re.findall(r":root \{(.*?)\}", TEMPLATE.read_text(), flags=re.DOTALL)
+    assert len(themes) == 3  # light, dark, print
+    for theme in themes:
+        colours = dict(re.findall(r"--([a-z]+): (#[0-9a-f]+)", theme))
+        for text in ("ink", "soft", "link"):
+            for ground in ("ground", "mark", "fill"):
+                assert contrast(colours[text], colours[ground]) >= 4.5, (text, ground)
+
+
+@pytest.mark.parametrize("text", ["a|b", "*a*", "_a_", "[x](y)", "<b>", "a\nb", "# a", "`a`", "$a$", "~~a~~"])
+def test_markdown_escapes_what_would_be_markup(text: str) -> None:
+    escaped = markdown(text)
+    assert "\n" not in escaped
+    assert not re.search(r"(?<!\\)[|*_\[\]`$~#<>]", escaped)

@@ -1,0 +1,46 @@
+"""Where the numbers come from: what differs between runs is flagged, machines and commits are named once."""
+
+import json
+from pathlib import Path
+
+from analysis.provenance import as_json, build
+from analysis.store import read_store
+from tests.support.fakes.runs import folder_of, write_json, write_run, write_suite
+
+
+def shown(path: Path) -> str:
+    """All words of the provenance sections, as they go into both templates."""
+    return str([section.blocks for section in build(read_store(path, "quick"))])
+
+
+def test_what_differs_between_runs_is_flagged(tmp_path: Path) -> None:
+    write_suite(tmp_path, seeds=(0, 1), sentences=10, test_sets=("test",))
+    text = shown(tmp_path)
+    assert "follows the seed, the same for every model: 0 (seed 0), 1 (seed 1)" in text
+    assert "differ" not in text
+    folder = folder_of(tmp_path, "lstm", seed=1)
+    record = json.loads((folder / "result.json").read_text())
+    record["held_equal"] |= {"steps": 1999}
+    record["held_equal"].pop("beam size")
+    record["git"] = {"commit": None, "dirty": True}
+    record["machine"]["cpu"] = "another CPU"
+    write_json(folder / "result.json", record)
+    text = shown(tmp_path)
+    assert "2 of 4 settings are not the same for all models" in text
+    assert "1999 (LSTM seed 1)" in text
+    assert "not recorded (LSTM seed 1)" in text
+    assert "The runs come from different machines" in text
+    assert "The runs come from different commits" in text
+    assert "uncommitted changes, so no commit holds their code: LSTM seed 1." in text
+    assert "another CPU" in text
+
+
+def test_each_machine_and_commit_is_named_once(tmp_path: Path) -> None:
+    for model in ("lstm", "transformer"):
+        write_run(tmp_path, model, sentences=5, test_sets=("test",))
+    machine = {"cpu": "another", "platform": "Linux", "gpus": []}
+    write_run(tmp_path, "bahdanau", sentences=5, test_sets=("test",), changes={"machine": machine})
+    facts = json.loads(as_json(read_store(tmp_path, "quick")))
+    assert [machine["cpu"] for machine in facts["machines"]] == ["another", "made-up CPU"]
+    assert facts["commits"] == ["1f2e3d4c5b6a79880123456789abcdef01234567"]
+    assert facts["uncommitted_changes"] is False
