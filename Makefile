@@ -50,7 +50,7 @@ HELP_EXPERIMENT := of tune and sweep: long-range | bleu
 HELP_TRIALS := settings to try for each model on each task
 HELP_PRICE := of plan: what a device costs an hour; empty: hours alone
 HELP_PEAK := of plan: TFLOP/s in the data sheet of a device that was not measured
-HELP_RENEW := of reproduce-check: 1 overwrites the committed numbers
+HELP_RENEW := of reproduce-check: 1 overwrites the reference numbers
 HELP_MINUTES := of fuzz: how long
 HELP_A := of compare: a results folder, the runs of a suite, or a CSV file of published figures
 HELP_B := of compare: the other one
@@ -62,18 +62,16 @@ INSTALLED := .venv/installed
 .DEFAULT_GOAL := help
 .PHONY: help quick full setup data bleu long-range contrastive retry reproduce-check tune speed plan speed-peers benchmark inspect report compare watch translate dashboard sync sweep test test-slow fuzz lint check clean-runs
 
-RUN_BLEU = $(PY) -m experiments.suite bleu --suite "$(SUITE)" --models "$(MODELS)" --seeds "$(SEEDS)" \
-  --direction "$(DIRECTION)" --devices "$(DEVICES)" --nodes "$(NODES)" --precision "$(PRECISION)" --jobs "$(JOBS)" \
-  --timeout "$(TIMEOUT)" --launcher "$(LAUNCHER)" --ray "$(RAY)"
-RUN_LONG_RANGE = $(PY) -m experiments.suite long-range --suite "$(SUITE)" --tasks "$(TASKS)" --models "$(MODELS)" \
-  --seeds "$(SEEDS)" --devices "$(DEVICES)" --precision "$(PRECISION)" --jobs "$(JOBS)" \
-  --timeout "$(TIMEOUT)" --launcher "$(LAUNCHER)" --ray "$(RAY)"
-CONTRASTIVE = $(PY) -m experiments.translation.contrastive --suite "$(SUITE)" --optional true
-INSPECT = $(PY) -m experiments.translation.attention_heads --suite "$(SUITE)"
-SPEED = $(PY) -m experiments.speed --suite "$(SUITE)" --tasks "$(TASKS)"
-REPORT = $(PY) -m analysis.report --suite "$(SUITE)"
-IN_TURN = $(PY) -m experiments.launch.in_turn
-EVERYTHING = $(IN_TURN) $(RUN_BLEU) then $(RUN_LONG_RANGE) then $(CONTRASTIVE) then $(INSPECT) then $(SPEED) then $(REPORT)
+# An option, where its variable is set.
+given = $(if $(2), --$(1) "$(2)")
+RUNS = $(call given,jobs,$(JOBS))$(call given,timeout,$(TIMEOUT))$(call given,launcher,$(LAUNCHER))$(call given,ray,$(RAY))
+GRID = $(call given,tasks,$(TASKS))$(call given,models,$(MODELS))
+TRAINER = $(call given,devices,$(DEVICES))$(call given,precision,$(PRECISION))
+TRAINING = $(GRID)$(call given,seeds,$(SEEDS))$(call given,direction,$(DIRECTION))$(call given,nodes,$(NODES))$(TRAINER)$(RUNS)
+STAGES = $(PY) -m experiments.suite
+OF_SUITE = --suite "$(SUITE)"
+REPORT = $(PY) -m analysis.report $(OF_SUITE)
+EVERYTHING = $(STAGES) bleu long-range contrastive inspect speed report $(OF_SUITE)$(TRAINING)
 
 ##@ Start here
 help: ## Show this help
@@ -102,53 +100,50 @@ $(INSTALLED): requirements.lock
 
 ##@ Reproduce
 data: $(INSTALLED) ## Download Multi30k and Tatoeba into DATA_DIR and check them (1 min; skipped when there)
-	@$(PY) -m datamodules.download --data-dir "$(DATA_DIR)"
+	@$(PY) -m datamodules.download --data_dir "$(DATA_DIR)"
 
 full: SUITE := full
 full: $(INSTALLED) ## Every experiment of the reference comparison (overnight on 2 cores)
 	@$(EVERYTHING)
 
 bleu: $(INSTALLED) ## Translation quality: train, decode, score, report (smoke 1 min, quick 4 min, full 2 h on 2 cores)
-	@$(IN_TURN) $(RUN_BLEU) then $(REPORT)
+	@$(STAGES) bleu report $(OF_SUITE)$(TRAINING)
 
 long-range: $(INSTALLED) ## What each model remembers, over what gap, how much (smoke 1 min, quick 3 min, full 2 h on 2 cores)
-	@$(IN_TURN) $(RUN_LONG_RANGE) then $(CONTRASTIVE) then $(REPORT)
+	@$(STAGES) long-range contrastive report $(OF_SUITE)$(TRAINING)
 
 contrastive: $(INSTALLED) ## Score right against wrong verb numbers with the trained translation models (1 min)
-	@$(PY) -m experiments.translation.contrastive --suite "$(SUITE)"
+	@$(STAGES) contrastive $(OF_SUITE)
 	@$(REPORT)
 
 inspect: $(INSTALLED) ## What heads attend to, and words by training frequency, with the trained translation models (1 min)
-	@$(INSPECT)
+	@$(STAGES) inspect $(OF_SUITE)
 	@$(REPORT)
 
-retry: $(INSTALLED) ## Run again what failed in SUITE, and nothing else; each run goes on from its last checkpoint
-	@$(IN_TURN) $(PY) -m experiments.launch.retry --suite "$(SUITE)" --jobs "$(JOBS)" --timeout "$(TIMEOUT)" \
-	  --launcher "$(LAUNCHER)" --ray "$(RAY)" then $(REPORT)
+retry: $(INSTALLED) ## Run again what failed in SUITE, and nothing else; each run resumes from its last checkpoint
+	@$(STAGES) retry report $(OF_SUITE)$(RUNS)
 
 reproduce-check: $(INSTALLED) ## Train a small suite again and compare every number with the committed ones (1 min)
 	@$(PY) -m experiments.reproduce $(if $(filter 1,$(RENEW)),--renew true)
 
 tune: $(INSTALLED) ## The same TRIALS settings for every model of EXPERIMENT (quick 5 min, full 40 min on 2 cores)
-	@$(PY) -m experiments.tuning.tune --experiment "$(EXPERIMENT)" --suite "$(SUITE)" --tasks "$(TASKS)" --models "$(MODELS)" \
-	  --trials "$(TRIALS)" --devices "$(DEVICES)" --precision "$(PRECISION)" --jobs "$(JOBS)"
+	@$(PY) -m experiments.tuning.tune --experiment "$(EXPERIMENT)" $(OF_SUITE)$(GRID)$(call given,trials,$(TRIALS))$(TRAINER)$(call given,jobs,$(JOBS))
 
 speed: $(INSTALLED) ## Step time by length, memory, decoding, processes, the Trainer's cost (quick 1 min, full 20 min)
-	@$(SPEED)
+	@$(STAGES) speed $(OF_SUITE)$(call given,tasks,$(TASKS))
 	@$(REPORT)
 
 speed-peers: SUITE := full
-speed-peers: $(INSTALLED) ## Train and decode beside JoeyNMT, torch.nn.Transformer and a textbook loop (20 min on 2 cores)
-	@$(PY) -m experiments.speed.peers.compare --suite "$(SUITE)" --models "$(MODELS)"
+speed-peers: $(INSTALLED) ## Train and decode next to JoeyNMT, torch.nn.Transformer and a textbook loop (20 min on 2 cores)
+	@$(PY) -m experiments.speed.peers.compare $(OF_SUITE)$(call given,models,$(MODELS))
 
 benchmark: SUITE := full
 benchmark: $(INSTALLED) ## The speed bars as ratios: met or missed, by how much (5 min after speed-peers)
-	@$(PY) -m experiments.speed.peers.benchmark --suite "$(SUITE)"
+	@$(PY) -m experiments.speed.peers.benchmark $(OF_SUITE)
 
 plan: SUITE := paper
 plan: $(INSTALLED) ## Hours, memory and cost of WMT14 on DEVICES x NODES, from measured speed (1 min)
-	@$(PY) -m experiments.speed.cost.estimate --suite "$(SUITE)" --models "$(MODELS)" --devices "$(DEVICES)" --nodes "$(NODES)" \
-	  --price "$(PRICE)" --peak "$(PEAK)"
+	@$(PY) -m experiments.speed.cost.estimate $(OF_SUITE)$(call given,models,$(MODELS))$(call given,devices,$(DEVICES))$(call given,nodes,$(NODES))$(call given,price,$(PRICE))$(call given,peak,$(PEAK))
 
 ##@ Look
 report: $(INSTALLED) ## Write results/SUITE/report.html from the finished runs (10 s)
@@ -158,20 +153,19 @@ compare: $(INSTALLED) ## Two reports against each other: make compare A=results/
 	@$(PY) -m analysis.compare.__main__ --a "$(A)" --b "$(B)"
 
 watch: $(INSTALLED) ## Follow SUITE in the terminal while it runs: progress and time left (q quits)
-	@$(PY) -m analysis.watch --suite "$(SUITE)"
+	@$(PY) -m analysis.watch $(OF_SUITE)
 
 translate: $(INSTALLED) ## Translate TEXT="A man is riding a bike." with every trained model (10 s)
 	@$(PY) -m experiments.translation.translate "$$TEXT"
 
 dashboard: $(INSTALLED) ## Make or renew a Weights & Biases workspace and report of SUITE (quick 15 s, full 1 min)
-	@$(PY) -m analysis.dashboard.__main__ --suite "$(SUITE)"
+	@$(PY) -m analysis.dashboard.__main__ $(OF_SUITE)
 
 sync: $(INSTALLED) ## Upload to Weights & Biases what is not there yet (2 s a run; a second call does nothing)
 	@$(PY) -m experiments.tracking.sync
 
 sweep: $(INSTALLED) ## Search the space of `make tune` by a W&B sweep instead: register it and start an agent for TRIALS runs
-	@$(PY) -m experiments.tuning.wandb_sweep --experiment "$(EXPERIMENT)" --suite "$(SUITE)" --tasks "$(TASKS)" \
-	  --models "$(MODELS)" --trials "$(TRIALS)" --devices "$(DEVICES)" --precision "$(PRECISION)"
+	@$(PY) -m experiments.tuning.wandb_sweep --experiment "$(EXPERIMENT)" $(OF_SUITE)$(GRID)$(call given,trials,$(TRIALS))$(TRAINER)
 
 ##@ Develop
 test: $(INSTALLED) ## The test suite (7 min on 2 cores)

@@ -1,4 +1,4 @@
-"""Fetch the public corpora: `python -m datamodules.download [--data-dir data] [multi30k] [tatoeba]`.
+"""Fetch the public corpora: `python -m datamodules.download [--data_dir data] [multi30k] [tatoeba]`.
 
 Every file is pinned to a commit and checked by its SHA-256. Multi30k (Elliott et al. 2016, 2017) is for
 non-commercial research and education; Tatoeba is CC-BY 2.0, by way of manythings.org/anki.
@@ -97,7 +97,7 @@ def main(arguments: list[str] | None = None) -> int:
     """Fetch the corpora named on the command line, or all; return the exit status."""
     parser = argparse.ArgumentParser(description="Fetch public corpora and check them.")
     parser.add_argument("corpora", nargs="*", choices=[*DATASETS, "all"], default="all", help="by default all")
-    parser.add_argument("--data-dir", help="folder to keep them in; by default $DATA_DIR, else data")
+    parser.add_argument("--data_dir", help="folder to keep them in; by default $DATA_DIR, else data")
     options = parser.parse_args(arguments)
     data_dir = find_data_dir(options.data_dir)
     for name in DATASETS if "all" in options.corpora else options.corpora:

@@ -23,10 +23,10 @@ from jsonargparse import auto_cli
 
 from experiments.launch.local import Limits, run_all
 from experiments.planning.grid import Planned, plan_bleu, plan_long_range
+from experiments.planning.parser import build_parser, identity
 from experiments.provenance import machine, versions
 from experiments.record.read import read_json
 from experiments.record.write import write_atomically
-from experiments.run import build_parser, identity
 
 SUITE = "reproduce"
 REFERENCE = Path("results/reproduce/reference.json")

@@ -1,85 +1,183 @@
-"""A suite is a grid of runs: each in a process of its own, one after another, finished ones skipped.
+"""A suite: its experiments, measurements of their models, the report, one after another; finished work is skipped.
 
-python -m experiments.suite bleu --suite quick --models "lstm transformer" --seeds "0 1"
+python -m experiments.suite bleu long-range report --suite quick --models "lstm transformer" --seeds "0 1"
 """
 
+import argparse
 import json
+import math
+import re
+import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Literal
+from typing import Any, NoReturn
 
-from jsonargparse import auto_cli
-
+from experiments.launch import local, receipts, retry
 from experiments.launch.exit_codes import BUSY, FAILED, mistake
-from experiments.launch.local import Ended, Limits, jobs_at_once, minutes_of, say
-from experiments.launch.ray_runs import launcher as launcher_of
-from experiments.planning.grid import Planned, as_seeds, plan_bleu, plan_long_range
+from experiments.launch.finished import finished
+from experiments.launch.local import Ended, Limits, jobs_at_once, say
+from experiments.launch.stopping import Interrupted, code_of, end, exit_code, interruptions
+from experiments.planning.grid import Planned, plan_bleu, plan_long_range
 from experiments.record.write import write_atomically
-from experiments.run import finished, of_the_system
+from experiments.training.failures import system_error
+
+EXPERIMENTS = ("bleu", "long-range")
+MODULES = {
+    "contrastive": "experiments.translation.contrastive",
+    "inspect": "experiments.translation.attention_heads",
+    "speed": "experiments.speed",
+    "report": "analysis.report",
+}
 
 
-def main(
-    experiment: Literal["bleu", "long-range"],
-    suite: str = "quick",
-    tasks: str = "",
-    models: str = "",
-    seeds: str = "",
-    direction: str = "",
-    devices: str = "",
-    nodes: str = "",
-    precision: str = "",
-    data_dir: str = "",
-    jobs: str = "",
-    timeout: str = "",
-    launcher: Literal["local", "ray"] = "local",
-    ray: str = "",
-    root: str = "runs",
-) -> None:
-    """Run an experiment of a suite; what is empty keeps the suite's own setting.
+class Parser(argparse.ArgumentParser):
+    """A mistake in what was typed is one sentence, which names the variable of make."""
 
-    Args:
-        experiment: Which question to ask.
-        suite: Which grid: smoke, quick or full.
-        tasks: Long-range tasks, separated by blanks.
-        models: Model configurations, separated by blanks.
-        seeds: Seeds, separated by blanks.
-        direction: Languages of the translation as source-target.
-        devices: Devices on each node.
-        nodes: Number of machines.
-        precision: auto, 32-true or bf16-mixed.
-        data_dir: Folder of downloaded corpora.
-        jobs: Runs at the same time; by default one, and for the small long-range runs one a core.
-        timeout: Minutes that one run may take; one that takes longer counts as failed. By default there is no limit.
-        launcher: local runs them on this machine, ray on all machines of a Ray cluster; jobs are then those of each.
-        ray: Address of the cluster as host:port; by default RAY_ADDRESS, else the one that `ray start` made here, else
-            a cluster of this machine alone.
-        root: Folder of the run store.
+    def error(self, message: str) -> NoReturn:
+        raise mistake(re.sub(r"^argument --(\w+)", lambda found: f"{found[1].upper()} (--{found[1]})", message))
+
+
+def words_of(kind: Callable[[str], Any]) -> Callable[[str], list[Any]]:
+    """Reads a list that is separated by spaces."""
+
+    def read(text: str) -> list[Any]:
+        return [kind(word) for word in text.split()]
+
+    read.__name__ = f"list of {kind.__name__}"
+    return read
+
+
+def above_zero(kind: Callable[[str], float]) -> Callable[[str], float]:
+    def read(text: str) -> float:
+        if not 0 < (value := kind(text)) < math.inf:
+            raise ValueError
+        return value
+
+    read.__name__ = f"{kind.__name__} above 0"
+    return read
+
+
+def parser() -> argparse.ArgumentParser:
+    made = Parser(prog="python -m experiments.suite", description=__doc__, allow_abbrev=False)
+    made.add_argument(
+        "stages", nargs="+", choices=(*EXPERIMENTS, "retry", *MODULES), metavar="STAGE", help="%(choices)s"
+    )
+    made.add_argument("--suite", default="quick", help="a grid of experiments/suites (default: quick)")
+    made.add_argument("--tasks", type=words_of(str), default=[], help="TASKS of long-range or speed")
+    made.add_argument("--models", type=words_of(str), default=[], help="MODELS: model configurations")
+    made.add_argument("--seeds", type=words_of(int), default=[], help="SEEDS, for example '0 1 2'")
+    made.add_argument("--direction", default="", help="DIRECTION of translation as source-target, for example en-de")
+    made.add_argument("--devices", help="DEVICES on each node")
+    made.add_argument("--nodes", help="NODES: machines of each translation run")
+    made.add_argument("--precision", help="PRECISION: auto, 32-true or bf16-mixed")
+    made.add_argument("--data_dir", help="DATA_DIR: folder of downloaded corpora")
+    made.add_argument("--jobs", type=above_zero(int), help="JOBS: runs at once (default: one, long-range one a core)")
+    made.add_argument("--timeout", type=above_zero(float), default=0.0, help="TIMEOUT: minutes that one run may take")
+    made.add_argument("--launcher", choices=("local", "ray"), default="local", help="LAUNCHER of runs")
+    made.add_argument("--ray", default="", help="RAY: address of the cluster as host:port")
+    made.add_argument("--root", default="runs", help="folder of the run store (default: runs)")
+    return made
+
+
+def main(words: Sequence[str] | None = None) -> int:
+    """Carry out the stages in the order given.
+
+    A failure does not keep the later ones from being done; an interruption or a mistake in what was typed does.
+
+    Returns:
+        The last exit code that is not 0, else 0.
     """
-    given = {"--trainer.devices": devices, "--trainer.num_nodes": nodes, "--trainer.precision": precision}
-    settings = [f"{option}={value}" for option, value in given.items() if value]
+    options, status = parser().parse_args(words), 0
+    for stage in options.stages:
+        if stage in EXPERIMENTS:
+            code = run_experiment(stage, options)
+        elif stage == "retry":
+            code = run_again(options)
+        else:
+            code = run_module(stage, options)
+        status = code or status
+        if code not in (0, FAILED, BUSY):
+            break
+    return status
+
+
+def run_experiment(experiment: str, options: argparse.Namespace) -> int:
+    """Run what is not finished of an experiment's grid."""
+    given = {"trainer.devices": options.devices, "trainer.precision": options.precision}
+    if experiment == "bleu":
+        given |= {"trainer.num_nodes": options.nodes, "data.init_args.data_dir": options.data_dir}
+    settings = [f"--{name}={value}" for name, value in given.items() if value]
+    suite, models, seeds, root = options.suite, options.models, options.seeds, options.root
     try:
         if experiment == "bleu":
-            settings += [f"--data.init_args.data_dir={data_dir}"] if data_dir else []
-            runs = list(plan_bleu(suite, models.split(), as_seeds(seeds), direction, root, settings))
+            runs = list(plan_bleu(suite, models, seeds, options.direction, root, settings))
         else:
-            runs = list(plan_long_range(suite, tasks.split(), models.split(), as_seeds(seeds), root, settings))
+            runs = list(plan_long_range(suite, options.tasks, models, seeds, root, settings))
     except ValueError as error:
         raise mistake(str(error)) from None
-    left = [planned for planned in runs if not finished(planned.arguments)]
+    left = [planned for planned, there in zip(runs, finished(runs), strict=True) if not there]
     if len(left) < len(runs):
         say(f"finished already: {len(runs) - len(left)} of {len(runs)} {experiment} runs\n")
-    limits = Limits(jobs_at_once(jobs, experiment), minutes_of(timeout))
     try:
         announce(Path(root), suite, experiment, runs, left)
     except OSError as error:
-        raise SystemExit(f"error: {of_the_system(error)}") from error
-    conclude(launcher_of(launcher, ray)(left, limits), suite)
+        print(f"error: {system_error(error)}", file=sys.stderr)
+        return FAILED
+    return conclude(launch(left, options, small=experiment == "long-range"), suite)
 
 
-def conclude(ended: Sequence[Ended], suite: str) -> None:
-    """List the runs that have no result, and end with 1, or with BUSY if others only are still at work on theirs."""
+def run_again(options: argparse.Namespace) -> int:
+    """Run again what failed in the suite, and nothing else: each run resumes from its last checkpoint."""
+    runs, others = retry.failures(options.root, options.suite)
+    if not runs and not others:
+        print(f"nothing has failed in {Path(options.root, options.suite)}")
+    code = conclude(launch(runs, options, small={run.key.experiment for run in runs} == {"long-range"}), options.suite)
+    for command in others:
+        print(f"failed as well, and is no training run: {command}", file=sys.stderr)
+    return FAILED if others else code
+
+
+def run_module(stage: str, options: argparse.Namespace) -> int:
+    """Carry out a stage that is a program of its own, unless its receipt shows that nothing is left to do."""
+    suite, tasks, data_dir = options.suite, " ".join(options.tasks), options.data_dir or ""
+    words = ["--suite", suite, "--runs" if stage == "report" else "--root", options.root]
+    settings = []
+    if stage == "speed":
+        words += [*(["--tasks", tasks] if tasks else []), *(["--data_dir", data_dir] if data_dir else [])]
+        settings = [tasks, data_dir]
+    if stage == "contrastive" and "long-range" in options.stages and not any(Path(options.root, suite).glob("bleu/*")):
+        print(
+            "contrastive translation needs trained translation models: "
+            f"make bleu SUITE={suite}, then make contrastive SUITE={suite}"
+        )
+        return 0
+    if stage in receipts.RESULTS and receipts.of_stage(stage, suite, options.root, *settings).holds():
+        print(f"finished already: {stage}", flush=True)
+        return 0
+    with interruptions():
+        process = subprocess.Popen([sys.executable, "-m", MODULES[stage], *words], start_new_session=True)
+        try:
+            process.wait()
+        except (KeyboardInterrupt, Interrupted) as interruption:
+            end(process)
+            raise SystemExit(code_of(interruption)) from None
+    return exit_code(process)
+
+
+def launch(runs: Sequence[Planned], options: argparse.Namespace, small: bool) -> list[Ended]:
+    """Carry out runs on this machine or on a cluster; `small` ones share it by default."""
+    limits = Limits(jobs_at_once(options.jobs, small), options.timeout)
+    if options.launcher == "local":
+        return local.run_all(runs, limits)
+    from experiments.launch import ray_runs  # resolves configurations, and so imports torch
+
+    return ray_runs.run_all(runs, limits, options.ray)
+
+
+def conclude(ended: Sequence[Ended], suite: str) -> int:
+    """List the runs that have no result; return FAILED, BUSY if other processes still work on all of these, or 0."""
     failed = [planned for planned, code in ended if code not in (0, BUSY)]
     busy = [planned for planned, code in ended if code == BUSY]
     if failed:
@@ -91,13 +189,12 @@ def conclude(ended: Sequence[Ended], suite: str) -> None:
         print(f"\n{len(busy)} of {len(ended)} runs are being run by another process:", file=sys.stderr)
         for planned in busy:
             print(f"  {planned.label}", file=sys.stderr)
-        print("the same command runs, when that has ended, what it leaves", file=sys.stderr)
-    if failed or busy:
-        raise SystemExit(FAILED if failed else BUSY)
+        print("when that has ended, the same command runs what is left", file=sys.stderr)
+    return FAILED if failed else BUSY if busy else 0
 
 
 def error_of(planned: Planned) -> str:
-    """The first line of what the run's failure.json says."""
+    """The first line of the run's failure.json."""
     try:
         record = json.loads((planned.key.folder / "failure.json").read_text(encoding="utf-8"))
         return str(record["error"]).partition("\n")[0]
@@ -108,7 +205,7 @@ def error_of(planned: Planned) -> str:
 def announce(root: Path, suite: str, experiment: str, runs: Sequence[Planned], left: Sequence[Planned]) -> None:
     """Write planned-EXPERIMENT.json: when the suite began, its runs and those left to run, as folders inside `root`.
 
-    Who watches the runs learns from it how many there will be.
+    `make watch` learns from it how many there will be.
     """
     folders = {
         name: [str(p.key.folder.relative_to(root)) for p in some] for name, some in (("runs", runs), ("left", left))
@@ -118,4 +215,4 @@ def announce(root: Path, suite: str, experiment: str, runs: Sequence[Planned], l
 
 
 if __name__ == "__main__":
-    auto_cli(main, as_positional=True)
+    sys.exit(main())

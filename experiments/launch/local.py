@@ -12,17 +12,16 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import contextmanager
 from dataclasses import dataclass
-from types import FrameType
-from typing import Any, NamedTuple, TextIO
+from typing import NamedTuple, TextIO
 
-from experiments.launch.exit_codes import BUSY, FAILED, INTERRUPTED, mistake
+from experiments.launch.exit_codes import BUSY, FAILED, INTERRUPTED
+from experiments.launch.finished import finished
+from experiments.launch.stopping import Interrupted, Running, code_of, end, exit_code, interruptions
 from experiments.planning.grid import Planned
 from experiments.record.write import write_failure
-from experiments.run import BOUND, finished
-from experiments.training.environment import environment
+from experiments.training.environment import BOUND, environment
 
 MOST_JOBS = 8  # long-range runs at once on a machine with many cores, where one accelerator may serve them all
-GRACE = 60.0  # seconds in which a run that was asked to end may finish its step and save
 LINGER = 15.0  # seconds that processes started by a run may outlive it
 LAST_LINES = 30  # of what a run said that go into the record of its failure
 
@@ -47,32 +46,19 @@ class Limits:
     minutes: float = 0.0
 
 
-def jobs_at_once(text: str, experiment: str) -> int:
-    """How many runs go on at once: what is asked for, else one, and of the small long-range runs one a core."""
-    if text and not (text.isdigit() and int(text)):
-        raise mistake(f"JOBS is {text!r}; write a whole number above 0.")
-    return int(text) if text else 1 if experiment == "bleu" else min(MOST_JOBS, os.cpu_count() or 1)
-
-
-def minutes_of(text: str) -> float:
-    """The time limit of a run; none if `text` is empty."""
-    try:
-        minutes = float(text or 0)
-    except ValueError:
-        minutes = -1.0
-    if not 0 <= minutes < float("inf"):
-        raise mistake(f"TIMEOUT is {text!r}; write the minutes that one run may take, for example TIMEOUT=90.")
-    return minutes
+def jobs_at_once(jobs: int | None, small: bool) -> int:
+    """Runs at the same time: those asked for, else one, and of small runs one a core."""
+    return jobs or (min(MOST_JOBS, os.cpu_count() or 1) if small else 1)
 
 
 def run_all(runs: Sequence[Planned], limits: Limits) -> list[Ended]:
-    """Run them, going on after a failure; return how each ended.
+    """Run them, the others also after a failure; return how each ended.
 
     Several runs at once share the cores without sharing threads: small recurrent steps gain nothing from a second
-    thread, and a whole second run is gained instead. Nothing is said of their speed.
+    thread, and a whole second run is gained instead. Their speed is not recorded.
 
     Raises:
-        SystemExit: Somebody interrupted: the runs have finished their step and saved.
+        SystemExit: Interrupted: the runs have finished their step and saved.
     """
     begun = time.monotonic()
     ended: list[Ended] = []
@@ -89,72 +75,18 @@ def run_all(runs: Sequence[Planned], limits: Limits) -> list[Ended]:
                 ended.append(Ended(futures[future], future.result()))
                 if ended[-1].code in INTERRUPTED:
                     raise Interrupted(ended[-1].code)
-                tell_time_left(len(ended), len(runs), time.monotonic() - begun)
+                print_time_left(len(ended), len(runs), time.monotonic() - begun)
         except (KeyboardInterrupt, Interrupted) as interruption:
             running.stop()
             pool.shutdown(cancel_futures=True)
-            raise SystemExit(interruption.code if isinstance(interruption, Interrupted) else 130) from None
+            raise SystemExit(code_of(interruption)) from None
     return ended
 
 
-def tell_time_left(done: int, of: int, seconds: float) -> None:
-    """Say how long the others will take if they take as long as those before."""
+def print_time_left(done: int, of: int, seconds: float) -> None:
+    """Print how long the others will take if they take as long as those before."""
     if others := of - done:
         say(f"      {done} of {of} done, about {seconds / done * others / 60:.0f} min left for the other {others}\n")
-
-
-class Interrupted(Exception):
-    """Somebody asked for an end: of a run, or of all of them."""
-
-    def __init__(self, code: int) -> None:
-        super().__init__(code)
-        self.code = code
-
-
-@contextmanager
-def interruptions() -> Iterator[None]:
-    """Inside, a request to end (SIGTERM, or a terminal that is closed) is raised, so that runs can save first.
-
-    What was told to ignore a closed terminal (nohup) goes on ignoring it.
-    """
-
-    def interrupt(number: int, frame: FrameType | None) -> None:
-        signal.signal(number, signal.SIG_DFL)  # who asks twice does not want to wait
-        raise Interrupted(128 + signal.SIGTERM)
-
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    asked = [number for number in (signal.SIGTERM, signal.SIGHUP) if signal.getsignal(number) != signal.SIG_IGN]
-    before = {number: signal.signal(number, interrupt) for number in asked}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-
-
-class Running:
-    """The processes that are running, so that an interruption reaches each of them."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._processes: list[subprocess.Popen[str]] = []
-        self._stopped = False
-
-    def add(self, process: subprocess.Popen[str]) -> None:
-        with self._lock:
-            self._processes.append(process)
-            if self._stopped:
-                process.terminate()
-
-    def stop(self) -> None:
-        """Ask all to finish their step and end; one that starts later is ended too."""
-        with self._lock:
-            self._stopped = True
-            for process in self._processes:
-                if process.poll() is None:
-                    process.terminate()
 
 
 def run_one(planned: Planned, position: str, threads: int, running: Running, minutes: float = 0.0) -> int:
@@ -201,15 +133,15 @@ def run_one(planned: Planned, position: str, threads: int, running: Running, min
                 log.write(line)
                 log.flush()
         process.wait()
-    code = process.returncode if process.returncode >= 0 else 128 - process.returncode
-    if late.is_set() and code and not finished(planned.arguments):
+    code = exit_code(process)
+    if late.is_set() and code and not finished([planned])[0]:
         return failed(planned, f"TimeoutError: it took more than {minutes:g} min (TIMEOUT)", said, recorded)
     if code in (0, BUSY, *INTERRUPTED):
         return code
-    if finished(planned.arguments):  # and killed when there was nothing left to do but to end
+    if finished([planned])[0]:  # and killed when nothing was left to do but to end
         return 0
-    said_why = code == FAILED and said  # a configuration with a mistake, say, before there was a folder to record in
-    return failed(planned, said[-1].strip() if said_why else how_it_died(code), said, recorded)
+    explained = code == FAILED and said  # a mistake in the configuration, found before there was a folder
+    return failed(planned, said[-1].strip() if explained else how_it_died(code), said, recorded)
 
 
 def say(text: str) -> None:
@@ -261,17 +193,6 @@ def no_survivors(process: subprocess.Popen[str]) -> Iterator[None]:
         yield
     finally:
         over.set()
-
-
-def end(process: subprocess.Popen[Any]) -> None:
-    """Ask a process to finish its step and end; take it down with its children if it does not."""
-    if process.poll() is not None:
-        return
-    process.terminate()
-    try:
-        process.wait(GRACE)
-    except subprocess.TimeoutExpired:
-        os.killpg(process.pid, signal.SIGKILL)
 
 
 def how_it_died(code: int) -> str:

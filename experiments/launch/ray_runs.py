@@ -9,20 +9,28 @@ import os
 import platform
 import signal
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
-from functools import partial
 from pathlib import Path
-from types import FrameType
-from typing import Any, Literal
+from typing import Any
 
 from experiments.launch import local as launch
 from experiments.launch.exit_codes import BUSY, INTERRUPTED, mistake
-from experiments.launch.local import Ended, Interrupted, Limits, Running, log_of, run_one, say
-from experiments.launch.ray_cluster import Machine, Request, connected, machines_of, request
-from experiments.launch.ray_project import Project, check, marked, store_here
+from experiments.launch.local import Ended, Limits, log_of, run_one, say
+from experiments.launch.ray_cluster import (
+    Machine,
+    Project,
+    Request,
+    check,
+    connected,
+    machines_of,
+    marked,
+    request,
+    store_here,
+)
+from experiments.launch.stopping import Interrupted, Running, StopRequest
 from experiments.planning.grid import Planned
-from experiments.run import build_parser
+from experiments.planning.parser import build_parser
 
 LOSSES = 3  # machines that one run may lose
 POLL = 0.5  # seconds
@@ -31,13 +39,8 @@ LETTING_GO = 180.0  # seconds after which a machine that was given up has ended 
 OF_THE_USER = ("DATA_DIR", "OMP_NUM_THREADS", "WANDB_BASE_URL", "WANDB_ENTITY", "WANDB_MODE", "WANDB_PROJECT")
 
 
-def launcher(name: Literal["local", "ray"], address: str) -> Callable[[Sequence[Planned], Limits], list[Ended]]:
-    """What carries out runs: the processes of this machine, or the Ray cluster at the address (see `connected`)."""
-    return launch.run_all if name == "local" else partial(run_all, address=address)
-
-
 def run_all(runs: Sequence[Planned], limits: Limits, address: str = "") -> list[Ended]:
-    """Run them on a Ray cluster, going on after a failure; return how each ended.
+    """Run them on a Ray cluster, the others also after a failure; return how each ended.
 
     Args:
         runs: What to run.
@@ -45,12 +48,12 @@ def run_all(runs: Sequence[Planned], limits: Limits, address: str = "") -> list[
         address: Of the cluster; see `connected`.
 
     Raises:
-        SystemExit: Somebody interrupted: the runs have finished their step and saved. Or the cluster is of no use.
+        SystemExit: Interrupted: the runs have finished their step and saved. Or the cluster cannot be used.
     """
     if not runs:
         return []
-    with Asked() as asked, connected(address) as ray, marked(Path(runs[0].key.root)) as project:
-        asked.listen()  # only now, because Ray takes SIGTERM for itself when it connects
+    with StopRequest() as stop, connected(address) as ray, marked(Path(runs[0].key.root)) as project:
+        stop.listen()  # only now, because Ray takes SIGTERM for itself when it connects
         machines = machines_of(ray)
         cpus, gpus = sum(machine.cpus for machine in machines), sum(machine.gpus for machine in machines)
         say(f"Ray: machines {len(machines)}, CPUs {cpus}, GPUs {gpus}\n")
@@ -59,46 +62,20 @@ def run_all(runs: Sequence[Planned], limits: Limits, address: str = "") -> list[
         given = {name: os.environ[name] for name in OF_THE_USER if name in os.environ}
         requests = [request_of(planned, machines, jobs) for planned in runs]
         task = ray.remote(max_retries=LOSSES, retry_exceptions=[Interrupted])(carry_out)
-        pending: dict[Any, Followed] = {}
+        pending: dict[Any, LogFollower] = {}
         for number, (planned, takes) in enumerate(zip(runs, requests, strict=True), 1):
             here = task.options(num_cpus=takes.cpus, num_gpus=takes.gpus, name=planned.label)
-            followed = Followed(planned, f"[{number}/{len(runs)}]")
+            followed = LogFollower(planned, f"[{number}/{len(runs)}]")
             pending[here.remote(planned, takes.cpus, limits.minutes, project, given)] = followed
-        ended = list(follow(ray, pending, machines, asked))
+        ended = list(follow(ray, pending, machines, stop))
         if pending:
             for ref in pending:
                 ray.cancel(ref)
             ray.wait(list(pending), num_returns=len(pending))
             for followed in pending.values():
                 followed.show()
-            raise SystemExit(asked.code)
+            raise SystemExit(stop.code)
     return ended
-
-
-class Asked:
-    """Whether somebody asked for an end (Ctrl-C, SIGTERM, a closed terminal): `code` is then the exit code for it.
-
-    It is not raised: that would be within a call of Ray's, which does not expect it. Who asks twice is not heard here.
-    """
-
-    code = 0
-
-    def __enter__(self) -> "Asked":
-        self._before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
-        return self
-
-    def listen(self) -> None:
-        for number, handler in self._before.items():
-            if handler != signal.SIG_IGN:
-                signal.signal(number, self._hear)
-
-    def __exit__(self, *_: object) -> None:
-        for number, handler in self._before.items():
-            signal.signal(number, handler)
-
-    def _hear(self, number: int, frame: FrameType | None) -> None:
-        self.code = 128 + (signal.SIGINT if number == signal.SIGINT else signal.SIGTERM)
-        signal.signal(number, signal.default_int_handler)
 
 
 def request_of(planned: Planned, machines: Sequence[Machine], jobs: int) -> Request:
@@ -116,11 +93,13 @@ def request_of(planned: Planned, machines: Sequence[Machine], jobs: int) -> Requ
     return request(settings.accelerator, 1 if settings.devices == "auto" else settings.devices, machines, jobs)
 
 
-def follow(ray: Any, pending: dict[Any, "Followed"], machines: Sequence[Machine], asked: Asked) -> Iterator[Ended]:
-    """Show what the runs say until all have ended, or an end is asked for; who has ended is taken out of `pending`."""
+def follow(
+    ray: Any, pending: dict[Any, "LogFollower"], machines: Sequence[Machine], stop: StopRequest
+) -> Iterator[Ended]:
+    """Show the runs' output until all have ended or an end is requested; the ended ones are removed from `pending`."""
     begun = looked = time.monotonic()
     of = len(pending)
-    while pending and not asked.code:
+    while pending and not stop.code:
         ready, _ = ray.wait(list(pending), timeout=POLL)
         for followed in pending.values():
             followed.show()
@@ -130,16 +109,16 @@ def follow(ray: Any, pending: dict[Any, "Followed"], machines: Sequence[Machine]
             code = code_of(ray, ref, followed)
             del pending[ref]
             yield Ended(followed.planned, code)
-            launch.tell_time_left(of - len(pending), of, time.monotonic() - begun)
+            launch.print_time_left(of - len(pending), of, time.monotonic() - begun)
         if time.monotonic() - looked > LOOK_ROUND:
             looked, before, machines = time.monotonic(), machines, machines_of(ray)
             for machine in set(before) - set(machines):
-                say(f"      {machine.name} is lost; its runs go on elsewhere\n")
+                say(f"      {machine.name} is lost; its runs continue elsewhere\n")
             for machine in set(machines) - set(before):
                 say(f"      {machine.name} has joined\n")
 
 
-def code_of(ray: Any, ref: Any, followed: "Followed") -> int:
+def code_of(ray: Any, ref: Any, followed: "LogFollower") -> int:
     """How a run ended; a failure that its machine did not live to record is recorded here."""
     try:
         return int(ray.get(ref))
@@ -147,13 +126,13 @@ def code_of(ray: Any, ref: Any, followed: "Followed") -> int:
         cause = getattr(error, "cause", None) or error
         line = str(cause).strip().split("\n")[0]
         if isinstance(cause, Interrupted):
-            line = f"somebody ended it on its machine, {LOSSES + 1} times"
+            line = f"it was ended on its machine, {LOSSES + 1} times"
         return launch.failed(
             followed.planned, f"{type(cause).__name__}: {line}", followed.last_lines(), followed.recorded
         )
 
 
-class Followed:
+class LogFollower:
     """A run on whatever machine, and how much of its log was shown."""
 
     def __init__(self, planned: Planned, position: str) -> None:
@@ -180,7 +159,7 @@ class Followed:
 
     def _log(self, start: int) -> bytes:
         try:
-            # Opened anew each time: only then does a network file system look for what other machines wrote.
+            # Opened each time: only then does a network file system look for what other machines wrote.
             with self.planned.key.log.open("rb") as file:
                 file.seek(start)
                 return file.read()
@@ -195,7 +174,7 @@ def carry_out(planned: Planned, threads: int, minutes: float, project: Project, 
         What `run_one` returns.
 
     Raises:
-        Interrupted: Somebody ended the run on this machine, which may be going down: another one is to go on.
+        Interrupted: The run was ended on this machine, which may be shutting down: another one is to resume it.
         ValueError: If this machine is not fit for the run.
     """
     if problem := store_here(project):

@@ -164,13 +164,3 @@ def model_file(folder: Path, name: str, suite: str) -> Path:
         known = ", ".join(sorted(p.stem for p in folder.glob("*.yaml") if p.stem != "common"))
         raise ValueError(f"MODELS names {name!r}, not in SUITE={suite}: choose from {known}.")
     return path
-
-
-def as_seeds(text: str) -> list[int]:
-    """ "0 1 2" -> [0, 1, 2]."""
-    try:
-        return [int(seed) for seed in text.split()]
-    except ValueError:
-        raise ValueError(
-            f"SEEDS is {text!r}; write whole numbers separated by blanks, for example SEEDS='0 1 2'."
-        ) from None

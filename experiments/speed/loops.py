@@ -12,7 +12,7 @@ import torch
 
 from datamodules.batch import IGNORE, PAD, Batch
 from experiments.planning.grid import HERE
-from experiments.run import build_parser
+from experiments.planning.parser import build_parser
 from experiments.speed.profiling import kernels
 from experiments.speed.record import Rows
 from experiments.speed.settings import Loops, Settings

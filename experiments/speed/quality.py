@@ -6,8 +6,8 @@ from pathlib import Path
 
 from datamodules import TranslationData
 from datamodules.batch import IGNORE, Batch
+from experiments.planning.parser import build_parser
 from experiments.planning.yaml_files import read_yaml
-from experiments.run import build_parser
 from experiments.speed.flops import count
 from experiments.speed.record import Rows
 from experiments.speed.systems import System

@@ -14,6 +14,7 @@ from typing import Any
 import torch
 from jsonargparse import ArgumentError, ArgumentParser, auto_cli
 
+from experiments.launch.receipts import of_stage
 from experiments.planning.grid import HERE
 from experiments.planning.yaml_files import one_sentence, read_yaml
 from experiments.record.write import write_failure
@@ -25,8 +26,7 @@ from experiments.speed.record import Rows, Task
 from experiments.speed.settings import Axis, Settings, Sweep
 from experiments.speed.sweep import run_sweep
 from experiments.speed.systems import System
-from experiments.training.environment import return_memory
-from experiments.training.quiet import quiet
+from experiments.training.environment import quiet, return_memory
 
 Measured = tuple[dict[str, Rows], dict[str, Any]]
 Measure = Callable[[], Measured]
@@ -46,6 +46,7 @@ def main(suite: str = "quick", tasks: str = "", data_dir: str = "", root: str = 
         root: Folder of the run store.
     """
     quiet()
+    receipt = of_stage("speed", suite, root, tasks, data_dir)
     settings = read_settings(suite)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     if device.type == "cpu":
@@ -66,6 +67,7 @@ def main(suite: str = "quick", tasks: str = "", data_dir: str = "", root: str = 
     ]
     if failed:
         raise SystemExit(f"{len(failed)} of {len(left)} speed tasks failed: {', '.join(t.name for t in failed)}")
+    receipt.write()
 
 
 def read_settings(suite: str) -> Settings:

@@ -1,4 +1,4 @@
-"""What watches a training run: the local record, the clock, the progress line and validation BLEU."""
+"""Callbacks of every training run: the local record, the clock, the progress line."""
 
 import json
 import sys
@@ -14,14 +14,10 @@ from lightning.pytorch.loggers import Logger
 from lightning.pytorch.utilities import rank_zero_only
 from torch import Tensor
 
-from datamodules import TranslationData
 from datamodules.batch import IGNORE, PAD, Batch
 from experiments.record.read import read_history
 from experiments.record.write import write_atomically
-from experiments.training.decode import Translation, bleu, gather, translate_batch
 from experiments.training.environment import return_memory
-from models import Seq2SeqModule
-from models.search import Decoding
 
 
 class Clock(Callback):
@@ -150,42 +146,3 @@ class ReturnMemory(Callback):
 
     def on_validation_start(self, trainer: L.Trainer, module: L.LightningModule) -> None:
         return_memory()
-
-
-class ValidationBLEU(Callback):
-    """Greedy BLEU on the validation set, each example once however many devices there are.
-
-    Args:
-        data: Where the text is.
-        decoding: Search settings; greedy whatever its beam size, because validation is frequent.
-        limit: Validation sentences to decode, the first of the corpus.
-    """
-
-    def __init__(self, data: TranslationData, decoding: Decoding, limit: int) -> None:
-        self.data, self.limit = data, limit
-        self.decoding = Decoding(1, decoding.length_penalty, decoding.length_factor, decoding.length_margin)
-        self._translations: list[Translation] = []
-
-    def on_validation_batch_end(
-        self,
-        trainer: L.Trainer,
-        module: L.LightningModule,
-        outputs: Any,
-        batch: Batch,
-        batch_idx: int,
-        dataloader_idx: int = 0,
-    ) -> None:
-        assert isinstance(module, Seq2SeqModule)
-        wanted = batch.ids < self.limit
-        if wanted.any():
-            with torch.autocast(module.device.type, enabled=False):
-                source, ids = batch.source[wanted], batch.ids[wanted]
-                self._translations += translate_batch(module.network, source, ids, self.data, self.decoding)
-
-    def on_validation_epoch_end(self, trainer: L.Trainer, module: L.LightningModule) -> None:
-        translations = gather(self._translations)
-        self._translations = []
-        references = self.data.text("val").target
-        hypotheses = [t.hypothesis for t in translations]
-        score = bleu(hypotheses, [references[t.id] for t in translations])
-        module.log("val/bleu", score, reduce_fx="max", sync_dist=True)  # all have the same

@@ -1,8 +1,12 @@
-"""The environment of a process that trains or is timed: threads, and memory that is kept."""
+"""The environment of a process that trains or is timed: threads, memory that is kept, messages that are not shown."""
 
 import ctypes
+import logging
 import os
 import platform
+import warnings
+
+BOUND = "RUN_ENDS_WITH_ITS_LAUNCHER"  # environment variable: standard input is a pipe that the launcher holds open
 
 # glibc gives freed memory back to the kernel and takes page faults to get it again at every step: without this a
 # step of the attention decoder took 351 ms, with it 233 ms (once each, on a noisy two-core machine).
@@ -28,3 +32,20 @@ def return_memory() -> None:
     """
     if platform.libc_ver()[0] == "glibc":
         ctypes.CDLL(None).malloc_trim(0)
+
+
+class _NoTips(logging.Filter):
+    def filter(self, record: logging.LogRecord) -> bool:
+        return "💡" not in record.getMessage() and "Tip:" not in record.getMessage()
+
+
+def quiet() -> None:
+    """Filter Lightning's tips and device banners, and warnings that its own code raises."""
+    for name in ("lightning.pytorch.utilities.rank_zero", "lightning.fabric.utilities.rank_zero"):
+        logger = logging.getLogger(name)
+        logger.addFilter(_NoTips())
+        logger.setLevel(logging.WARNING)
+    warnings.filterwarnings("ignore", message=".*LeafSpec.*")
+    warnings.filterwarnings("ignore", message=".*does not have many workers.*")
+    warnings.filterwarnings("ignore", message=".*Checkpoint directory .* exists and is not empty.*")
+    warnings.filterwarnings("ignore", message=".*returned a view tensor.*")  # FSDP, of what is never changed in place

@@ -1,18 +1,24 @@
-"""A run whose training has ended: what every experiment records of it, whatever it measures."""
+"""A run whose training has ended: what every experiment records of it, and its model loaded again."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
+from pathlib import Path
 from typing import Any, Generic, TypeVar
 
 import lightning as L
 import torch
+from jsonargparse import ArgumentError
 
+from datamodules import TranslationData
+from experiments.planning.parser import build_parser, instantiate
+from experiments.planning.yaml_files import one_sentence, read_yaml
 from experiments.provenance import provenance
 from experiments.record.keys import Measurement, RunKey
 from experiments.record.write import write_result
 from experiments.training.callbacks import Clock
+from experiments.training.checkpoints import BEST, read_checkpoint
 from models import Seq2SeqModule
 from models.loss import scored_logits, smoothed_cross_entropy
 from models.search import Decoding
@@ -44,7 +50,7 @@ class Trained(Generic[Data]):
     @cached_property
     def checkpoint(self) -> dict[str, Any]:
         """The checkpoint that validation chose."""
-        best = self.key.folder / "checkpoints" / "best.ckpt"
+        best = self.key.folder / "checkpoints" / BEST
         content: dict[str, Any] = torch.load(best, map_location="cpu", weights_only=True)
         return content
 
@@ -95,3 +101,28 @@ class Trained(Generic[Data]):
             "checkpoint chosen by": settings["monitor"],
         }
         write_result(self.key, self.config, rows, {**held_equal, **common}, signatures, provenance(self.started))
+
+
+def load_module(folder: Path) -> tuple[Seq2SeqModule, TranslationData, Decoding]:
+    """The model of a run's folder with its best weights (their average, if kept), its data and search settings.
+
+    Raises:
+        FileNotFoundError: The folder holds no run or no checkpoint.
+        ValueError: The checkpoint is broken, of another model, or holds more than tensors and plain values, or the
+            configuration does not describe a run.
+    """
+    config_file, checkpoint = folder / "config.yaml", folder / "checkpoints" / BEST
+    for path in (config_file, checkpoint):
+        if not path.exists():
+            raise FileNotFoundError(f"{path} is not there: train this run first.")
+    parser = build_parser()
+    try:
+        built = instantiate(parser, parser.parse_object(read_yaml(config_file)))
+    except (ArgumentError, ValueError) as error:
+        raise ValueError(f"{config_file} does not describe a run: {one_sentence(error)}") from error
+    content = read_checkpoint(checkpoint, type(built.model).__name__)
+    try:
+        built.model.load_state_dict(content["state_dict"])
+    except (KeyError, RuntimeError) as error:
+        raise ValueError(f"{checkpoint} does not fit its configuration: {one_sentence(error)}") from error
+    return built.model.eval(), built.data, built.decoding

@@ -15,10 +15,10 @@ from torch import Tensor
 
 from experiments.training.checkpoints import AtomicCheckpoints, StopEarly, best_and_last
 from experiments.training.determinism import SeedEachStep
-from experiments.training.device_processes import cluster
 from experiments.training.divergence import ClipFinite
 from experiments.training.fsdp import DivideWeights, prepare_sharding
 from experiments.training.graceful_stop import EndBetweenUpdates
+from experiments.training.process_group import cluster
 from models.kernels.matmul_backend import onednn_matmul
 
 
@@ -170,7 +170,7 @@ def fit(
     (ending,) = (callback for callback in trainer.callbacks if isinstance(callback, EndBetweenUpdates))  # type: ignore[attr-defined]
     with onednn_matmul(trainer.precision == "32-true"):
         trainer.fit(module, datamodule=data, ckpt_path=checkpoint, weights_only=True)
-    if ending.asked:
+    if ending.requested:
         raise SIGTERMException
 
 

@@ -17,12 +17,13 @@ from sacrebleu.tokenizers.tokenizer_13a import Tokenizer13a
 from torch import Tensor
 
 from datamodules import TranslationData
+from experiments.launch.receipts import of_stage
 from experiments.provenance import provenance
 from experiments.record.keys import ATTENTION, WORD_COUNTS, Measurement, config_hash
 from experiments.record.read import is_finished, read_translations
 from experiments.record.write import write_atomically, write_result
-from experiments.run import load_module
-from experiments.training.quiet import quiet
+from experiments.training.environment import quiet
+from experiments.training.trained_run import load_module
 from experiments.translation.experiment import MAPPED, attention_records
 from experiments.translation.trained_runs import finished_run, measure_each
 from models.network import Network
@@ -42,7 +43,9 @@ def main(suite: str = "quick", root: str = "runs") -> None:
         root: Folder of the run store.
     """
     quiet()
-    measure_each(suite, root, inspect_run)
+    receipt = of_stage("inspect", suite, root)
+    if measure_each(suite, root, inspect_run):
+        receipt.write()
 
 
 def inspect_run(folder: Path) -> str:

@@ -21,12 +21,13 @@ from datamodules.batch import IGNORE, collate
 from datamodules.contrast import ContrastPair, contrast_pairs
 from datamodules.sampler import TokenBucketBatchSampler
 from datamodules.translation import TranslationExamples
+from experiments.launch.receipts import of_stage
 from experiments.provenance import provenance
 from experiments.record.keys import Measurement, config_hash
 from experiments.record.read import is_finished
 from experiments.record.write import write_result, write_rows
-from experiments.run import load_module
-from experiments.training.quiet import quiet
+from experiments.training.environment import quiet
+from experiments.training.trained_run import load_module
 from experiments.translation.trained_runs import finished_run, measure_each
 from models.loss import scored_logits
 from models.network import Network
@@ -67,22 +68,17 @@ class Scored(NamedTuple):
         return self.reference.mean > self.contrast.mean
 
 
-def main(suite: str = "quick", root: str = "runs", optional: bool = False) -> None:
+def main(suite: str = "quick", root: str = "runs") -> None:
     """Score every trained translation model of a suite; those scored already are skipped.
 
     Args:
         suite: Which suite's models.
         root: Folder of the run store.
-        optional: Where there are none, say what is missing and end well.
     """
     quiet()
-    if optional and not Path(root, suite, "bleu").exists():
-        print(
-            "contrastive translation needs trained translation models: "
-            f"make bleu SUITE={suite}, then make contrastive SUITE={suite}"
-        )
-        return
-    measure_each(suite, root, score_run)
+    receipt = of_stage("contrastive", suite, root)
+    if measure_each(suite, root, score_run):
+        receipt.write()
 
 
 def score_run(folder: Path) -> str:

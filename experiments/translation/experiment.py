@@ -12,9 +12,9 @@ from torch import Tensor
 from datamodules import TranslationData
 from experiments.record.keys import Measurement, RunKey
 from experiments.record.write import write_atomically, write_rows
-from experiments.training.callbacks import ValidationBLEU
 from experiments.training.decode import Translation, bleu, translate_split
 from experiments.training.trained_run import Trained
+from experiments.training.validation import ValidationBLEU
 from experiments.translation.scoring import score_translations, signatures
 from models import Seq2SeqModule
 from models.network import Network

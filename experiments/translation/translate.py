@@ -11,8 +11,8 @@ from jsonargparse import auto_cli
 
 from datamodules.batch import EOS
 from experiments.record.text import visible
-from experiments.run import load_module
-from experiments.training.quiet import quiet
+from experiments.training.environment import quiet
+from experiments.training.trained_run import load_module
 from models.search import search
 
 

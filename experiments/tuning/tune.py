@@ -20,14 +20,17 @@ from typing import Any, Literal
 
 import yaml
 from jsonargparse import ArgumentError, auto_cli
+from jsonargparse.typing import PositiveInt
 
 from experiments.launch.exit_codes import BUSY
+from experiments.launch.finished import finished
 from experiments.launch.local import Limits, jobs_at_once, run_all
 from experiments.planning.grid import HERE, Planned, plan_bleu, plan_long_range, row_of, tuned_as
+from experiments.planning.parser import build_parser
+from experiments.planning.yaml_files import one_sentence
 from experiments.record.read import read_failure, read_history, read_json, read_result
 from experiments.record.schema import Trials
 from experiments.record.write import write_atomically
-from experiments.run import build_parser, finished, one_sentence
 from experiments.tuning.space import OPTIMISATION, SEED, SPACE, points
 
 SHARE = 0.25  # of the published run's steps
@@ -151,7 +154,7 @@ def tune(found: Sequence[Search], jobs: int) -> list[str]:
         What went wrong, a sentence each.
     """
     trials = [trial for one in found for trial in one.trials]
-    left = [trial for trial in trials if not finished(trial.arguments)]
+    left = [trial for trial, there in zip(trials, finished(trials), strict=True) if not there]
     if len(left) < len(trials):
         print(f"finished already: {len(trials) - len(left)} of {len(trials)} trials", flush=True)
     codes = {trial.key: code for trial, code in run_all(left, Limits(jobs))}
@@ -266,7 +269,7 @@ def main(
     trials: int = 4,
     devices: str = "",
     precision: str = "",
-    jobs: str = "",
+    jobs: PositiveInt | None = None,
     root: str = "runs",
 ) -> None:
     """Tune the models of an experiment; what is empty keeps the suite's own setting.
@@ -283,7 +286,7 @@ def main(
         root: Folder of the run store.
     """
     os.environ["WANDB_MODE"] = "disabled"  # a hundred short runs are no dashboard
-    at_once = jobs_at_once(jobs, experiment)
+    at_once = jobs_at_once(jobs, small=experiment == "long-range")
     given = {"--trainer.devices": devices, "--trainer.precision": precision}
     settings = [f"{option}={value}" for option, value in given.items() if value]
     try:

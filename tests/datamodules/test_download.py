@@ -105,12 +105,12 @@ def test_a_full_disk_is_told_once_and_not_blamed_on_the_server(
     partial = tmp_path / "set/file.gz.partial"
     partial.parent.mkdir()
     partial.symlink_to("/dev/full")  # takes no byte
-    assert main(["--data-dir", str(tmp_path)]) == 1
+    assert main(["--data_dir", str(tmp_path)]) == 1
     said = capsys.readouterr().err
     assert re.search(r"set/file\.gz cannot be saved \(.*No space left on device\): make room for it.*\n$", said)
     assert said.count("\n") == 1
     assert names(tmp_path) == []
-    assert main(["--data-dir", str(tmp_path)]) == 0
+    assert main(["--data_dir", str(tmp_path)]) == 0
 
 
 def test_a_file_where_the_folder_should_be_is_one_sentence(
@@ -118,7 +118,7 @@ def test_a_file_where_the_folder_should_be_is_one_sentence(
 ) -> None:
     monkeypatch.setattr(download, "DATASETS", {"one": [server.file]})
     (tmp_path / "set").write_text("mine")
-    assert main(["--data-dir", str(tmp_path)]) == 1
+    assert main(["--data_dir", str(tmp_path)]) == 1
     assert "cannot be saved" in capsys.readouterr().err
     assert (tmp_path / "set").read_text() == "mine"
 
@@ -148,7 +148,7 @@ def test_without_network_one_sentence_says_what_to_put_where(tmp_path: Path) -> 
 
 def test_command_line(server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys) -> None:
     monkeypatch.setattr(download, "DATASETS", {"one": [server.file], "two": [refused()]})
-    assert main(["--data-dir", str(tmp_path), "one"]) == 0
+    assert main(["--data_dir", str(tmp_path), "one"]) == 0
     assert capsys.readouterr().out == f"{tmp_path}/set/file.gz: fetched, checksum right\n"
     monkeypatch.setenv("DATA_DIR", str(tmp_path))
     assert main(["one"]) == 0
@@ -163,7 +163,7 @@ def test_command_line(server: Server, tmp_path: Path, monkeypatch: pytest.Monkey
 def test_no_name_means_all(server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys) -> None:
     other = RemoteFile("set/other.gz", server.file.url, SHA256)
     monkeypatch.setattr(download, "DATASETS", {"one": [server.file], "two": [other]})
-    assert main(["--data-dir", str(tmp_path)]) == 0
+    assert main(["--data_dir", str(tmp_path)]) == 0
     assert names(tmp_path) == ["file.gz", "other.gz"]
 
 

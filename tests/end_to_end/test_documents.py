@@ -12,7 +12,7 @@ import yaml
 from packaging.requirements import Requirement
 from packaging.version import Version
 
-from experiments.run import build_parser
+from experiments.planning.parser import build_parser
 from tests.support.readme import ROOT, fences, files_to_write, snippets
 
 DOCUMENTS = [ROOT / "README.md", ROOT / "CHANGELOG.md"]

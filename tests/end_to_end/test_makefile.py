@@ -1,6 +1,5 @@
 """make: its help, every target's recipe, its failures and its one question. Run in a copy that shares only the code."""
 
-import ast
 import os
 import re
 import subprocess
@@ -13,8 +12,6 @@ import pytest
 from tests.support.readme import ROOT
 
 MAKEFILE = (ROOT / "Makefile").read_text()
-# Read, not imported: importing them would bring torch.
-REPORT = (ROOT / "analysis" / "report.py").read_text()
 TARGETS = re.findall(r"^([a-z-]+):.*## ", MAKEFILE, re.MULTILINE)
 VARIABLES = {"SUITE", "TASKS", "MODELS", "SEEDS", "DEVICES", "NODES", "PRECISION", "JOBS", "TIMEOUT", "TRIALS"}
 SHARED = ("Makefile", "requirements.lock", "pyproject.toml", "analysis", "datamodules", "experiments", "models")
@@ -87,24 +84,6 @@ def test_every_target_has_a_recipe_whose_modules_exist(checkout: Path) -> None:
             assert runs if ours else find_spec(module), (target, module)
 
 
-def commands(printed: str) -> list[str]:
-    """Every program that a recipe runs, also those that another runs in turn."""
-    lines = [line for line in printed.replace("\\\n", " ").splitlines() if " -m " in line]
-    return [command for line in lines for command in line.replace("-m experiments.launch.in_turn ", "").split(" then ")]
-
-
-@pytest.mark.parametrize(("target", "script"), [("bleu", "suite"), ("long-range", "suite"), ("tune", "tuning/tune")])
-def test_options_passed_on_are_options_of_the_scripts(target: str, script: str, checkout: Path) -> None:
-    training, *others = commands(dry_run(checkout, target))
-    code = ast.parse((ROOT / "experiments" / f"{script}.py").read_text())
-    functions = [f for f in code.body if isinstance(f, ast.FunctionDef) and f.name == "main"]
-    known = {argument.arg for argument in functions[0].args.args}
-    assert known >= {name.replace("-", "_") for name in re.findall(r" --([a-z][a-z-]+) ", training)} != set()
-    if target != "tune":
-        assert set(re.findall(r" --([a-z][a-z-]+) ", others[-1])) == {"suite"}
-        assert '"--suite"' in REPORT
-
-
 GIVEN = {
     "retry": {"SUITE": "smoke", "JOBS": "3", "TIMEOUT": "9", "LAUNCHER": "ray", "RAY": "a:1"},
     "bleu": {"SUITE": "full", "MODELS": "lstm transformer", "SEEDS": "0 1", "DIRECTION": "de-en", "DEVICES": "4"}
@@ -117,19 +96,24 @@ GIVEN = {
 
 
 @pytest.mark.parametrize("target", GIVEN)
-def test_settings_reach_the_command(target: str, checkout: Path) -> None:
-    given = GIVEN[target]
+def test_settings_reach_the_command_which_knows_them_and_no_others_are_passed(target: str, checkout: Path) -> None:
+    given = {"LAUNCHER": "local", "TRIALS": "4", "EXPERIMENT": "long-range"} | GIVEN[target]
     printed = dry_run(checkout, target, *(f"{name}={value}" for name, value in given.items()))
-    for name, value in given.items():
-        assert f'--{name.lower()} "{value}"' in printed
+    passed = dict(re.findall(r' --([a-z_]+) "([^"]*)"', printed.splitlines()[0]))
+    assert passed.items() >= {name.lower(): value for name, value in GIVEN[target].items()}.items()
+    assert {name.upper() for name in passed} <= {*given}
+    module = re.search(r"-m experiments\.(\S+)", printed)
+    assert module is not None
+    code = (ROOT / "experiments" / f"{module[1].replace('.', '/')}.py").read_text()
+    assert all(re.search(rf"\b{name}: |--{name}\"", code) for name in passed)
 
 
-def test_quick_is_the_quick_suite_whatever_the_default(checkout: Path) -> None:
-    suites = re.findall(r'--suite "(\w+)"', dry_run(checkout, "quick"))
-    assert suites == ["quick"] * 6  # three experiments, contrasts, attention heads and a report
+def test_stages_are_carried_out_in_order_and_quick_is_the_quick_suite_whatever_the_default(checkout: Path) -> None:
+    assert 'suite bleu long-range contrastive inspect speed report --suite "quick"' in dry_run(checkout, "quick")
+    assert 'suite long-range contrastive report --suite "smoke"' in dry_run(checkout, "long-range", "SUITE=smoke")
 
 
-def test_a_changed_lock_file_is_installed_anew_before_anything_runs(checkout: Path) -> None:
+def test_a_changed_lock_file_is_installed_again_before_anything_runs(checkout: Path) -> None:
     os.utime(checkout / ".venv" / "installed", (0, 0))
     for target in ("quick", "bleu", "test", "lint", "translate"):
         printed = dry_run(checkout, target)

@@ -15,10 +15,12 @@ import yaml
 
 from analysis import report
 from experiments.planning import grid as plan
+from experiments.planning.parser import build_parser, identity
 from experiments.record.keys import config_hash
-from experiments.run import build_parser, identity, load_module, main
+from experiments.run import main
 from experiments.tracking import sync
 from experiments.tracking.logger import decide_mode
+from experiments.training.trained_run import load_module
 from experiments.training.trainer import TrainerSettings, build_trainer, fit
 from experiments.translation import translate
 from tests.support.readme import ROOT

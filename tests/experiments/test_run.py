@@ -12,13 +12,19 @@ import torch
 import yaml
 
 from datamodules import TranslationData
-from experiments import run
+from experiments.launch import finished as launch
 from experiments.launch.exit_codes import BUSY
+from experiments.launch.receipts import of_arguments, of_code, of_run
+from experiments.planning.grid import Planned
+from experiments.planning.parser import build_parser, identity
 from experiments.record.keys import config_hash
 from experiments.record.read import is_finished
-from experiments.run import alone, build_parser, identity, load_module, main
+from experiments.run import main
 from experiments.tracking.logger import decide_mode
-from experiments.training.callbacks import Clock, ValidationBLEU
+from experiments.training.callbacks import Clock
+from experiments.training.run_folder import run_lock
+from experiments.training.trained_run import load_module
+from experiments.training.validation import ValidationBLEU
 from tests.support.tiny_runs import (
     SIZES,
     STEPS,
@@ -129,7 +135,7 @@ def test_metrics_are_recorded_once_a_step_as_they_happen(finished: Path) -> None
 def test_a_run_that_another_process_works_on_is_left_alone(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr("experiments.run.PATIENCE", 0.1)
+    monkeypatch.setattr("experiments.training.run_folder.PATIENCE", 0.1)
     folder = tiny_key(tmp_path).folder
     code = "import sys, filelock; lock = filelock.FileLock(sys.argv[1]); lock.acquire(); print(flush=True); input()"
     folder.parent.mkdir(parents=True)
@@ -142,7 +148,7 @@ def test_a_run_that_another_process_works_on_is_left_alone(
         assert capsys.readouterr().err == f"{folder} is being run by another process; nothing was changed.\n"
         assert not folder.exists()
         monkeypatch.setattr("lightning.pytorch.utilities.rank_zero_only.rank", 1)  # of a run that the first has begun
-        with alone(tiny_key(tmp_path)):
+        with run_lock(tiny_key(tmp_path)):
             pass
         monkeypatch.setattr("lightning.pytorch.utilities.rank_zero_only.rank", 0)
         other.kill()  # a lock does not outlive its process
@@ -159,16 +165,24 @@ def test_a_finished_run_is_not_trained_again(
     assert (finished / "result.json").stat().st_mtime_ns == written
 
 
-def test_a_failure_that_a_finished_run_left_behind_goes(finished: Path) -> None:
-    """A kill came between its result and the end of an earlier failure's record."""
-    for look in (lambda: tiny_run(root_of(finished), model=finished.parts[-3]), lambda: has_finished(finished)):
-        (finished / "failure.json").write_text("{}")
-        look()
-        assert not (finished / "failure.json").exists()
+def test_a_failure_that_a_finished_run_left_behind_goes_and_its_receipt_is_renewed(finished: Path) -> None:
+    """A kill came between its result and the end of an earlier failure's record, or the receipt."""
+    planned = Planned(tiny_key(root_of(finished), finished.parts[-3]), (), arguments_of(finished))
+    receipt = of_run(finished, of_arguments(planned.arguments, of_code()))
+    assert receipt.holds()
+    (finished / "failure.json").write_text("{}")
+    receipt.path.unlink()
+    if planned.key.model == "lstm":  # in a process of its own
+        assert launch.finished([planned]) == [True]
+    else:
+        main(planned.arguments)
+    assert not (finished / "failure.json").exists()
+    assert receipt.holds()
 
 
-def has_finished(folder: Path) -> None:
-    assert run.finished(tiny_arguments(root_of(folder), folder.parts[-3]))
+def arguments_of(folder: Path) -> tuple[str, ...]:
+    words = tiny_arguments(root_of(folder), folder.parts[-3])
+    return tuple(word for word in words if not word.startswith("--run."))
 
 
 def test_a_finished_run_can_be_loaded(finished: Path) -> None:
@@ -303,7 +317,7 @@ def test_the_best_checkpoint_is_that_of_the_best_validation(
     scores: list[float], best: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     left = list(scores)
-    monkeypatch.setattr("experiments.training.callbacks.bleu", lambda *_: left.pop(0))
+    monkeypatch.setattr("experiments.training.validation.bleu", lambda *_: left.pop(0))
     folder = tiny_run(tmp_path)
     steps = {name: torch.load(folder / "checkpoints" / f"{name}.ckpt", weights_only=True)["global_step"]
              for name in ("best", "last")}  # fmt: skip
@@ -360,7 +374,7 @@ def test_a_terminated_run_goes_on_as_if_nothing_had_happened(step: int, tmp_path
 def test_ctrl_c_is_exit_code_130_and_says_how_to_go_on(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     stopped = interrupt(tmp_path, Clock, "on_train_batch_start", press_ctrl_c)
     assert stopped.code == 130
-    assert "goes on" in capsys.readouterr().err
+    assert "resumes from" in capsys.readouterr().err
     tiny_run(tmp_path)
     assert [step for step, metric, _ in recorded(tiny_key(tmp_path).folder) if metric == "train/loss"] == [
         *range(1, STEPS + 1)

@@ -1,195 +1,274 @@
 import json
 import os
+import signal
 import subprocess
 import sys
+import time
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
 from experiments import suite
-from experiments.launch import local as launch
-from experiments.launch.exit_codes import BUSY
-from experiments.planning import grid as plan
+from experiments.launch import local
+from experiments.launch.exit_codes import BUSY, FAILED
+from experiments.planning import grid
 from experiments.planning.grid import Planned
+from experiments.record.write import write_failure
 from experiments.suite import main
 from tests.support.readme import ROOT
+from tests.support.waiting import wait
+
+Ends = Callable[[Planned], int]
+FOLDERS = {model: f"smoke/bleu/embedded-en-de/{model}/base/seed1" for model in ("lstm", "bahdanau", "transformer")}
 
 
-def refused(capsys: pytest.CaptureFixture[str], experiment: str = "bleu", **arguments: str) -> str:
-    with pytest.raises(SystemExit) as stopped:
-        main(experiment, **arguments)  # type: ignore[arg-type]
-    assert stopped.value.code == 2  # a mistake: what failed ends with 1
-    said = capsys.readouterr().err
-    assert said.startswith("error: ")
-    assert said.count("\n") == 1
-    return said
+@pytest.fixture
+def ran(monkeypatch: pytest.MonkeyPatch) -> list[Planned]:
+    """The runs that are started, in order; each ends at once, and well unless its seed is 13 (failed) or 75 (busy)."""
+    started: list[Planned] = []
+
+    def run(one: Planned, position: str, *_: object) -> int:
+        print(position)
+        started.append(one)
+        return {13: FAILED, 75: BUSY}.get(one.key.seed, 0)
+
+    monkeypatch.setattr(local, "run_one", run)
+    return started
 
 
 @pytest.mark.parametrize(
-    ("arguments", "said"),
+    ("words", "said"),
     [
-        ({"seeds": "abc"}, ["SEEDS", "'abc'", "0 1 2"]),
-        ({"seeds": "0 1.5"}, ["SEEDS", "'0 1.5'"]),
-        ({"suite": "nonsense"}, ["SUITE", "'nonsense'", "quick", "full"]),
-        ({"models": "nonsense"}, ["MODELS", "'nonsense'", "lstm", "bahdanau", "transformer"]),
-        ({"models": "lstm common"}, ["MODELS", "'common'"]),
-        ({"direction": "xx"}, ["DIRECTION", "'xx'", "en-de"]),
-        ({"direction": "en-"}, ["DIRECTION", "'en-'", "en-de"]),
+        ("bleu --seeds abc", ["SEEDS", "'abc'"]),
+        ("bleu --seeds '0 1.5'", ["SEEDS", "'0 1.5'"]),
+        ("bleu --suite nonsense", ["SUITE", "'nonsense'", "quick", "full"]),
+        ("bleu --models nonsense", ["MODELS", "'nonsense'", "lstm", "bahdanau", "transformer"]),
+        ("bleu --models 'lstm common'", ["MODELS", "'common'"]),
+        ("bleu --direction xx", ["DIRECTION", "'xx'", "en-de"]),
+        ("bleu --direction en-", ["DIRECTION", "'en-'", "en-de"]),
+        ("long-range --tasks recal", ["TASKS", "'recal'", "recall", "copy"]),
+        ("long-range --models lstm-huge", ["MODELS", "'lstm-huge'", "lstm", "transformer"]),
+        *((f"bleu --jobs {text}", ["JOBS", f"'{text}'"]) for text in ("many", "0", "-1")),
+        *((f"bleu --timeout {text}", ["TIMEOUT", f"'{text}'"]) for text in ("-1", "hour", "inf", "nan", "0")),
+        ("bleu --launcher slurm", ["LAUNCHER", "'slurm'", "local", "ray"]),
+        ("bleu --model lstm", ["--model"]),
+        ("nothing", ["'nothing'", "bleu", "report"]),
     ],
 )
 def test_what_a_user_mistypes_is_one_sentence_and_nothing_is_run(
-    arguments: dict[str, str], said: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    words: str, said: list[str], ran: list[Planned], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(launch, "run_one", lambda *_: pytest.fail("ran"))
-    message = refused(capsys, **arguments)
-    assert all(word in message for word in said)
-
-
-@pytest.mark.parametrize(
-    ("arguments", "said"),
-    [
-        ({"tasks": "recal"}, ["TASKS", "'recal'", "recall", "copy"]),
-        ({"models": "lstm-huge"}, ["MODELS", "'lstm-huge'", "lstm", "transformer"]),
-        ({"seeds": "-"}, ["SEEDS", "'-'"]),
-        ({"jobs": "many"}, ["JOBS", "'many'"]),
-        ({"jobs": "0"}, ["JOBS", "'0'"]),
-    ],
-)
-def test_what_a_user_mistypes_about_long_range_is_one_sentence(
-    arguments: dict[str, str], said: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.setattr(launch, "run_one", lambda *_: pytest.fail("ran"))
-    message = refused(capsys, "long-range", **arguments)
-    assert all(word in message for word in said)
+    stage, *rest = words.split(" ", 2)
+    with pytest.raises(SystemExit) as stopped:
+        main([stage, *(word.strip("'") for word in rest), "--root", str(tmp_path)])
+    assert stopped.value.code == 2  # a mistake: what failed ends with 1
+    message = capsys.readouterr().err
+    assert message.startswith("error: ")
+    assert message.count("\n") == 1
+    assert all(word in message for word in said), message
+    assert not ran
+    assert not [*tmp_path.iterdir()]
 
 
 def test_a_suite_without_the_experiment_is_refused(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(plan, "read_suite", lambda _: {"speed": {}})
-    assert "speed" in refused(capsys)
+    monkeypatch.setattr(grid, "read_suite", lambda _: {"speed": {}})
+    with pytest.raises(SystemExit, match="2"):
+        main(["bleu"])
+    assert "speed" in capsys.readouterr().err
 
 
-def test_a_failure_is_listed_and_the_others_go_on(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+def smoke(root: Path, *words: str) -> int:
+    return main([*words, "--suite", "smoke", "--root", str(root)])
+
+
+def test_a_failure_is_listed_and_the_others_are_run(
+    ran: list[Planned], capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
-    ran: list[str] = []
-
-    def run(one: Planned, position: str, *_: object) -> int:
-        print(position)
-        ran.append(one.key.model)
-        return int(one.key.model == "lstm")
-
-    monkeypatch.setattr(launch, "run_one", run)
-    with pytest.raises(SystemExit) as stopped:
-        main("bleu", "smoke", models="lstm transformer", seeds="0 1", root=str(tmp_path))
-    assert stopped.value.code == 1
-    assert ran == ["lstm", "transformer", "lstm", "transformer"]
+    assert smoke(tmp_path, "bleu", "--models", "lstm transformer", "--seeds", "13 0") == FAILED
+    assert [(one.key.model, one.key.seed) for one in ran] == [
+        ("lstm", 13), ("transformer", 13), ("lstm", 0), ("transformer", 0)
+    ]  # fmt: skip
     said = capsys.readouterr()
     assert "2 of 4 runs failed" in said.err
     assert "make retry SUITE=smoke" in said.err
-    assert str(tmp_path / "smoke" / "bleu" / "embedded-en-de" / "lstm" / "base" / "log-seed1.txt") in said.err
-    assert "transformer" not in said.err
+    assert str(tmp_path / "smoke" / "bleu" / "embedded-en-de" / "lstm" / "base" / "log-seed13.txt") in said.err
+    assert "seed 0" not in said.err
     assert "[4/4]" in said.out
 
 
-def test_a_suite_that_went_well_ends_well(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+def test_runs_of_another_process_are_listed_and_are_no_failures(
+    ran: list[Planned], capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
-    monkeypatch.setattr(launch, "run_one", lambda *_: 0)
-    main("bleu", "smoke", root=str(tmp_path))
-    assert capsys.readouterr().err == ""
+    words = ("bleu", "--models", "lstm", "--seeds")
+    assert smoke(tmp_path, *words, "0 75") == BUSY
+    said = capsys.readouterr().err
+    assert "1 of 2 runs are being run by another process" in said
+    assert "failed" not in said
+    assert smoke(tmp_path, *words, "13 75") == FAILED
+    assert smoke(tmp_path, *words, "0") == 0
 
 
-def test_finished_runs_are_counted_and_not_started(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+def test_finished_runs_are_counted_and_a_suite_announces_its_runs_and_those_left(
+    ran: list[Planned], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
-    ran: list[str] = []
-    monkeypatch.setattr(suite, "finished", lambda arguments: "--run.model=lstm" in arguments)
-    monkeypatch.setattr(launch, "run_one", lambda one, *_: ran.append(one.key.model) or 0)
-    main("bleu", "smoke", root=str(tmp_path))
-    assert sorted(ran) == ["bahdanau", "transformer"]
-    assert "finished already: 1 of 3 bleu runs" in capsys.readouterr().out
-
-
-def test_a_suite_announces_its_runs_and_those_left_before_it_runs_them(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    announced: list[dict[str, object]] = []
-    path = tmp_path / "smoke" / "planned-bleu.json"
-    monkeypatch.setattr(suite, "finished", lambda arguments: "--run.model=lstm" in arguments)
-    monkeypatch.setattr(launch, "run_one", lambda *_: announced.append(json.loads(path.read_text())) or 0)
+    monkeypatch.setattr(suite, "finished", lambda runs: [one.key.model == "lstm" for one in runs])
     begun = datetime.now(UTC).replace(microsecond=0)
-    main("bleu", "smoke", seeds="1", root=str(tmp_path))
-    first, second = announced
-    assert first == second
-    assert begun <= datetime.fromisoformat(str(first["started"])) <= datetime.now(UTC)
-    folders = {model: f"smoke/bleu/embedded-en-de/{model}/base/seed1" for model in ("lstm", "bahdanau", "transformer")}
-    assert first["runs"] == list(folders.values())
-    assert first["left"] == [folders["bahdanau"], folders["transformer"]]
+    assert smoke(tmp_path, "bleu", "--seeds", "1") == 0
+    assert [one.key.model for one in ran] == ["bahdanau", "transformer"]
+    said = capsys.readouterr()
+    assert "finished already: 1 of 3 bleu runs" in said.out
+    assert said.err == ""
+    path = tmp_path / "smoke" / "planned-bleu.json"
+    announced = json.loads(path.read_text())
+    assert begun <= datetime.fromisoformat(str(announced["started"])) <= datetime.now(UTC)
+    assert announced["runs"] == list(FOLDERS.values())
+    assert announced["left"] == [FOLDERS["bahdanau"], FOLDERS["transformer"]]
     assert [p.name for p in path.parent.iterdir()] == [path.name]  # nothing temporary is left
 
 
-def test_each_experiment_has_an_announcement_of_its_own_and_a_mistake_leaves_it_alone(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.setattr(launch, "run_one", lambda *_: 0)
-    main("bleu", "smoke", models="lstm", root=str(tmp_path))
-    main("long-range", "smoke", root=str(tmp_path))
+def test_each_experiment_has_its_announcement_and_a_mistake_leaves_it_alone(ran: list[Planned], tmp_path: Path) -> None:
+    smoke(tmp_path, "bleu", "long-range", "--models", "lstm")
     paths = [tmp_path / "smoke" / f"planned-{experiment}.json" for experiment in ("bleu", "long-range")]
     before = [path.read_text() for path in paths]
     assert [len(json.loads(text)["runs"]) for text in before] == [
-        1,
-        len(list(plan.plan_long_range("smoke", [], [], [], "", []))),
-    ]
-    refused(capsys, models="nonsense", suite="smoke", root=str(tmp_path))
-    refused(capsys, jobs="many", suite="smoke", root=str(tmp_path))
+        1, len(list(grid.plan_long_range("smoke", [], ["lstm"], [], "", [])))
+    ]  # fmt: skip
+    for wrong in (("--models", "nonsense"), ("--jobs", "many")):
+        with pytest.raises(SystemExit):
+            smoke(tmp_path, "bleu", *wrong)
     assert [path.read_text() for path in paths] == before
 
 
-def test_runs_of_another_process_are_listed_and_are_no_failures(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+def test_settings_reach_the_runs_they_concern(ran: list[Planned], tmp_path: Path) -> None:
+    given = {"devices": "4", "precision": "32-true", "nodes": "2", "data_dir": "d", "direction": "de-en", "seeds": "5"}
+    smoke(tmp_path, "bleu", "long-range", "--tasks", "recall", "--models", "lstm", *(
+        word for name, value in given.items() for word in (f"--{name}", value)
+    ))  # fmt: skip
+    translation, recall = sorted(ran, key=lambda one: one.key.experiment)
+    both = {"--trainer.devices=4", "--trainer.precision=32-true"}
+    assert set(recall.overrides) == both
+    assert set(translation.overrides) > {*both, "--trainer.num_nodes=2", "--data.init_args.data_dir=d"}
+    assert (translation.key.task, translation.key.seed, recall.key.seed) == ("embedded-de-en", 5, 5)
+
+
+STAGES = ["contrastive", "inspect", "speed", "report"]
+
+
+@pytest.mark.parametrize(
+    ("codes", "carried_out", "status"),
+    [
+        ([0, 0, 0, 0], 4, 0),
+        ([0, 1, 0, 0], 4, 1),
+        ([1, 75, 0, 0], 4, 75),
+        ([75, 1, 0, 0], 4, 1),
+        ([0, 2, 0, 0], 2, 2),
+        ([1, 130, 0, 0], 2, 130),
+        ([143, 0, 0, 0], 1, 143),
+        ([-9, 0, 0, 0], 1, 137),
+    ],
+)
+def test_a_failure_does_not_keep_later_stages_from_being_done_a_mistake_and_an_interruption_do(
+    codes: list[int], carried_out: int, status: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    codes = {"lstm": 0, "bahdanau": BUSY, "transformer": BUSY}
-    monkeypatch.setattr(launch, "run_one", lambda one, *_: codes[one.key.model])
-    with pytest.raises(SystemExit) as stopped:
-        main("bleu", "smoke", root=str(tmp_path))
-    assert stopped.value.code == BUSY
+    """Stages that are programs of their own; here each ends by a code, or kills itself."""
+    (tmp_path / "mark.py").write_text(
+        "import os, sys, pathlib\n"
+        "here = pathlib.Path(__file__).parent; ran = len([*here.glob('ran*')]); (here / f'ran{ran}').touch()\n"
+        f"code = {codes}[ran]\n"
+        "os.kill(os.getpid(), -code) if code < 0 else sys.exit(code)\n"
+    )
+    monkeypatch.setattr(suite, "MODULES", dict.fromkeys(STAGES, "mark"))
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    assert smoke(tmp_path, *STAGES) == status
+    assert len([*tmp_path.glob("ran*")]) == carried_out
+
+
+def test_contrastive_translation_after_long_range_tells_what_it_needs(
+    ran: list[Planned], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert smoke(tmp_path, "long-range", "contrastive", "--tasks", "recall", "--models", "lstm") == 0
+    assert "make bleu SUITE=smoke, then make contrastive SUITE=smoke" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGHUP, 143), (signal.SIGINT, 130)])
+def test_a_request_to_end_reaches_the_stage_which_may_save_first(
+    number: signal.Signals, code: int, tmp_path: Path
+) -> None:
+    (tmp_path / "saves.py").write_text(
+        "import pathlib, signal, sys, time\n"
+        "def save(*_):\n"
+        "    time.sleep(0.2); pathlib.Path('saved').touch(); sys.exit(143)\n"
+        "signal.signal(signal.SIGTERM, save); pathlib.Path('begun').touch(); time.sleep(60)\n"
+    )
+    (tmp_path / "next.py").write_text("import pathlib; pathlib.Path('next').touch()")
+    program = (
+        "import sys; from experiments import suite; suite.MODULES = {'speed': 'saves', 'report': 'next'}\n"
+        "sys.exit(suite.main(['speed', 'report', '--suite', 'smoke']))"
+    )
+    variables = {**os.environ, "PYTHONPATH": f"{ROOT}{os.pathsep}{tmp_path}"}
+    process = subprocess.Popen([sys.executable, "-c", program], cwd=tmp_path, env=variables)
+    try:
+        wait((tmp_path / "begun").exists)
+        time.sleep(0.1)
+        process.send_signal(number)
+        assert process.wait(30) == code
+    finally:
+        process.kill()
+        process.wait()
+    assert (tmp_path / "saved").exists()
+    assert not (tmp_path / "next").exists()
+
+
+def fail(planned: Planned) -> Planned:
+    write_failure(planned.key, "ValueError: too wide", "Traceback ...", planned.arguments)
+    return planned
+
+
+def test_retry_runs_again_what_failed_as_it_was_planned_and_lists_what_fails_again(
+    ran: list[Planned], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    root = str(tmp_path)
+    lstm, _, transformer = grid.plan_bleu("smoke", [], [1], "de-en", root, ["--trainer.precision=32-true"])
+    recall, *_ = grid.plan_long_range("smoke", ["recall"], ["lstm"], [13], root, [])
+    failed = [fail(planned) for planned in (lstm, transformer, recall)]
+    assert smoke(tmp_path, "retry") == FAILED
+    assert [one.key for one in ran] == [one.key for one in failed]
+    assert [sorted(one.arguments) for one in ran] == [sorted(one.arguments) for one in failed]
     said = capsys.readouterr().err
-    assert "2 of 3 runs are being run by another process" in said
-    assert "failed" not in said
-    codes["lstm"] = 1
-    with pytest.raises(SystemExit) as stopped:
-        main("bleu", "smoke", root=str(tmp_path))
-    assert stopped.value.code == 1
+    assert "1 of 3 runs failed:" in said
+    assert "recall lstm base seed 13: ValueError: too wide" in said
+    for planned in failed:
+        (planned.key.folder / "failure.json").unlink()
+    ran.clear()
+    assert smoke(tmp_path, "retry") == 0
+    assert not ran
+    assert capsys.readouterr().out.splitlines()[-1] == f"nothing has failed in {tmp_path / 'smoke'}"
 
 
 def test_two_invocations_at_once_make_each_run_once(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "experiments.suite", "bleu", "--suite", "smoke", "--models", "lstm transformer"]
     environment = {**os.environ, "WANDB_MODE": "disabled", "OMP_NUM_THREADS": "1"}
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
     both = [
-        subprocess.Popen(
-            [*command, "--root", str(tmp_path)],
-            cwd=ROOT,
-            env=environment,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-        )
+        subprocess.Popen([*command, "--root", str(tmp_path)], cwd=ROOT, env=environment, **pipes)  # type: ignore[call-overload]
         for _ in range(2)
     ]
-    said = [one.communicate(timeout=200)[0].decode() for one in both]
+    try:
+        said = [one.communicate(timeout=200)[0].decode() for one in both]
+    finally:
+        for one in both:
+            one.terminate()
     assert {one.returncode for one in both} <= {0, BUSY}
     for model in ("lstm", "transformer"):
-        (folder,) = (
-            path for path in tmp_path.glob(f"smoke/bleu/*/{model}/base/*") if path.is_dir() and path.name[0] != "."
-        )
+        folders = tmp_path.glob(f"smoke/bleu/*/{model}/base/*")
+        (folder,) = (path for path in folders if path.is_dir() and path.name[0] != ".")
         assert folder.name == "seed0"
-        steps = [
-            json.loads(line)["step"]
-            for line in (folder / "metrics.jsonl").read_text().splitlines()
-            if "train/loss" in line
-        ]
+        lines = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
+        steps = [row["step"] for row in lines if row["metric"] == "train/loss"]
         assert steps == sorted(set(steps))
         assert (folder / "result.json").exists()
         assert sum(text.count(f"{folder}: BLEU") for text in said) == 1

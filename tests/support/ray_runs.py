@@ -1,11 +1,9 @@
 """A Ray cluster of several nodes on this machine, and stand-ins for runs that take a second and compute nothing."""
 
 import importlib.util
-import os
 import re
 import signal
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -142,15 +140,6 @@ def told(planned: Planned, name: str) -> list[str]:
     return path.read_text(encoding="utf-8").splitlines() if path.exists() else []
 
 
-def until(what: Callable[[], object], seconds: float = 240.0) -> None:
-    """Wait for it to become true."""
-    ends = time.monotonic() + seconds
-    while not what():
-        if time.monotonic() > ends:
-            raise TimeoutError(f"waited {seconds:g} s in vain")
-        time.sleep(0.05)
-
-
 @contextmanager
 def mistake(says: str, capsys: pytest.CaptureFixture[str]) -> Iterator[None]:
     """Inside, the program ends as it does after a mistake in what was typed, and one line says `says`, a pattern."""
@@ -159,14 +148,6 @@ def mistake(says: str, capsys: pytest.CaptureFixture[str]) -> Iterator[None]:
     said = capsys.readouterr().err
     assert stopped.value.code == MISTAKE
     assert re.fullmatch(f"error: .*{says}.*\n", said), said
-
-
-def alive(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    return True
 
 
 def processes_of(planned: Planned) -> list[int]:

@@ -26,7 +26,7 @@ from experiments.speed.cost.throughput import (
     published_pace,
     read_records,
 )
-from experiments.training.quiet import quiet
+from experiments.training.environment import quiet
 
 GIB = 2**30
 PUBLISHED = ("transformer-big", "bahdanau-parallel")  # the paper suite's counterparts of what NVIDIA trained

@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from experiments.planning.grid import Planned
-from experiments.run import build_parser
+from experiments.planning.parser import build_parser
 from experiments.speed.flops import count
 from models import Seq2SeqModule
 from models.loss import scored_logits, smoothed_cross_entropy

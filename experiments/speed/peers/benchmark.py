@@ -20,8 +20,7 @@ from experiments.record.schema import Block
 from experiments.speed.peers import compare, sizes
 from experiments.speed.peers.benchmark_steps import attention_loop, lstm_ratios, peak_share, trainer_ratios
 from experiments.speed.timing import spread
-from experiments.training.environment import KEEP_MEMORY, environment
-from experiments.training.quiet import quiet
+from experiments.training.environment import KEEP_MEMORY, environment, quiet
 from experiments.training.trainer import resolve_precision
 
 BATCHES = 12  # of training text, for the steps that are timed without the Trainer

@@ -30,7 +30,7 @@ from experiments.speed.peers.sizes import (
 from experiments.speed.peers.textbook import TextbookBahdanau, TorchTransformer, training_loop
 from experiments.training.callbacks import Clock, LocalRecord, Progress, ReturnMemory
 from experiments.training.decode import translate_split
-from experiments.training.quiet import quiet
+from experiments.training.environment import quiet
 from experiments.training.trainer import TrainerSettings, build_trainer, fit
 from models import BahdanauSeq2Seq, Seq2SeqModule, TransformerSeq2Seq
 

@@ -9,24 +9,24 @@ from pathlib import Path
 import pytest
 
 from experiments.launch import local as launch
-from experiments.launch import ray_project
+from experiments.launch import ray_cluster
 from experiments.launch import ray_runs as ray_launch
 from experiments.launch.exit_codes import BUSY
 from experiments.launch.local import Ended, Limits
 from experiments.launch.ray_cluster import Machine, Request
 from experiments.launch.ray_runs import (
-    Followed,
+    LogFollower,
     Project,
     carry_out,
     code_of,
-    launcher,
     marked,
     request_of,
     run_all,
 )
 from experiments.planning.grid import Planned, plan_bleu
-from tests.support.ray_runs import STEPS, Cluster, alive, cluster, mistake, processes_of, told, until, use_stand_ins
+from tests.support.ray_runs import STEPS, Cluster, cluster, mistake, processes_of, told, use_stand_ins
 from tests.support.tiny_runs import read_json, tiny_arguments, tiny_key
+from tests.support.waiting import alive, wait
 
 FAILS = 13  # the seed of a stand-in that fails
 pytestmark = pytest.mark.timeout(900)
@@ -87,7 +87,7 @@ def test_runs_of_a_machine_that_is_lost_go_on_elsewhere_and_each_ends_once(
     runs = planned(tmp_path, *range(6))
 
     def lose_one() -> None:
-        until(lambda: sum(len(told(one, "steps")) > 2 for one in runs) >= 2)
+        wait(lambda: sum(len(told(one, "steps")) > 2 for one in runs) >= 2, seconds=240)
         two.kill("other")
 
     losing = in_background(lose_one)
@@ -103,7 +103,7 @@ def test_runs_of_a_machine_that_is_lost_go_on_elsewhere_and_each_ends_once(
         assert [int(pid) for pid, _ in itertools.groupby(steps)] == processes_of(one)
         assert not any(alive(pid) for pid in processes_of(one))
     said = capsys.readouterr().out
-    assert "is lost; its runs go on elsewhere" in said
+    assert "is lost; its runs continue elsewhere" in said
     assert "raylet" not in said
 
 
@@ -116,7 +116,7 @@ def test_an_interruption_lets_runs_finish_their_step_and_begins_nothing_more(
     before = [signal.getsignal(each) for each in (signal.SIGINT, signal.SIGTERM)]
 
     def interrupt() -> None:
-        until(lambda: sum(len(told(one, "steps")) > 2 for one in runs) >= 2)
+        wait(lambda: sum(len(told(one, "steps")) > 2 for one in runs) >= 2, seconds=240)
         os.kill(os.getpid(), number)
 
     interrupting = in_background(interrupt)
@@ -142,7 +142,7 @@ def test_a_run_that_its_machine_ends_goes_on(stand_ins: None, two: Cluster, tmp_
     one = planned(tmp_path, 0)[0]
 
     def end() -> None:
-        until(lambda: len(told(one, "steps")) > 2)
+        wait(lambda: len(told(one, "steps")) > 2, seconds=240)
         os.kill(processes_of(one)[0], signal.SIGTERM)
 
     ending = in_background(end)
@@ -216,7 +216,7 @@ def test_machines_with_other_code_are_refused_before_a_run_begins(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     runs = planned(tmp_path, 0)
-    monkeypatch.setattr(ray_project, "fingerprint", lambda: "of a later commit")
+    monkeypatch.setattr(ray_cluster, "fingerprint", lambda: "of a later commit")
     with mistake(r"has other code in .*: bring them to the same commit", capsys):
         run_all(runs, Limits(), two.address)
     assert not told(runs[0], "begun")
@@ -242,7 +242,7 @@ def test_real_runs_have_the_numbers_of_the_local_launcher_though_a_machine_is_lo
     runs, alike = tiny(tmp_path / "there"), tiny(tmp_path / "here")
 
     def lose_one() -> None:
-        until(lambda: sum((one.key.folder / "checkpoints" / "last.ckpt").exists() for one in runs) >= 2)
+        wait(lambda: sum((one.key.folder / "checkpoints" / "last.ckpt").exists() for one in runs) >= 2, seconds=240)
         two.kill("other")
 
     losing = in_background(lose_one)
@@ -270,7 +270,7 @@ def test_a_log_is_shown_by_whole_lines_from_where_it_stood(tmp_path: Path, capsy
     one = planned(tmp_path, 0)[0]
     one.key.log.parent.mkdir(parents=True)
     one.key.log.write_bytes(b"of an earlier time\n")
-    followed = Followed(one, "[1/3]")
+    followed = LogFollower(one, "[1/3]")
     followed.show()
     assert capsys.readouterr().out == ""
     with one.key.log.open("ab") as log:
@@ -290,7 +290,7 @@ def test_a_log_is_shown_by_whole_lines_from_where_it_stood(tmp_path: Path, capsy
 
 def test_a_run_without_a_word_is_named_when_it_ends(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     one = planned(tmp_path, 0)[0]
-    Followed(one, "[1/3]").show(to_the_end=True)
+    LogFollower(one, "[1/3]").show(to_the_end=True)
     assert capsys.readouterr().out == f"[1/3] {one.label}\n"
 
 
@@ -311,7 +311,7 @@ def test_a_run_that_lost_every_machine_it_got_has_a_record_of_it(tmp_path: Path)
     one = planned(tmp_path, 0)[0]
     one.key.log.parent.mkdir(parents=True)
     one.key.log.write_text("on machine7\nloss 1\n")
-    assert code_of(Unreachable(), RayError("\nits node is dead\nand so on"), Followed(one, "[1/1]")) == 1
+    assert code_of(Unreachable(), RayError("\nits node is dead\nand so on"), LogFollower(one, "[1/1]")) == 1
     record = read_json(one.key.folder / "failure.json")
     assert record["error"] == "RayError: its node is dead"
     assert record["traceback"] == "on machine7\nloss 1\n"
@@ -336,15 +336,6 @@ def test_several_gpus_and_several_machines_of_one_run_are_what_the_settings_say(
     spread = replace(one, overrides=(*one.overrides, "--trainer.num_nodes=2"))
     with mistake(r"trainer\.num_nodes \(NODES\) is 2, but LAUNCHER=ray .* with torchrun", capsys):
         request_of(spread, [Machine("machine", "node", 4, 0)], 1)
-
-
-def test_the_local_launcher_is_one_of_two_with_the_same_interface(monkeypatch: pytest.MonkeyPatch) -> None:
-    given: list[object] = []
-    monkeypatch.setattr(launch, "run_all", lambda *words: given.append(("local", *words)))
-    monkeypatch.setattr(ray_launch, "run_all", lambda *words, address: given.append(("ray", *words, address)))
-    launcher("local", "")([], Limits())
-    launcher("ray", "head:6379")([], Limits(2))
-    assert given == [("local", [], Limits()), ("ray", [], Limits(2), "head:6379")]
 
 
 def test_no_runs_need_no_cluster(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from experiments.run import build_parser
+from experiments.planning.parser import build_parser
 from tests.support.readme import ROOT
 
 SCRIPT = ROOT / "experiments" / "launch" / "slurm.sh"

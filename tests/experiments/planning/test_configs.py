@@ -13,7 +13,8 @@ from datamodules.embedded import corpus as embedded
 from experiments.long_range.experiment import right_share
 from experiments.planning import grid as plan
 from experiments.planning.grid import Planned, plan_bleu, plan_long_range, read_suite
-from experiments.run import build_parser, main
+from experiments.planning.parser import build_parser
+from experiments.run import main
 from experiments.speed.cost.recipe import build
 from experiments.training.trainer import TrainerSettings, build_trainer
 from models.schedules import learning_rate_factor

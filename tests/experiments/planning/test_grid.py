@@ -5,7 +5,7 @@ import pytest
 
 from experiments.planning import grid as plan
 from experiments.planning.grid import HERE, Planned, plan_bleu, plan_long_range, read_suite
-from experiments.run import build_parser
+from experiments.planning.parser import build_parser
 from models import Seq2SeqModule
 
 SUITES = sorted(path.stem for path in (HERE / "suites").glob("*.yaml"))

@@ -77,8 +77,9 @@ def test_a_checkpoint_is_written_beside_the_one_it_replaces_and_a_kill_leaves_th
     AtomicCheckpoints().save_checkpoint({"model_class": "Net", "weights": torch.ones(3)}, path)
     for call in ("fsync", "replace"):
         program = (
-            "import os, signal, sys, torch; from experiments import checkpoints, store\n"
-            f"store.os.{call} = lambda *_: os.kill(os.getpid(), signal.SIGKILL)\n"
+            "import os, signal, sys, torch; from experiments.record import write\n"
+            "from experiments.training import checkpoints\n"
+            f"write.os.{call} = lambda *_: os.kill(os.getpid(), signal.SIGKILL)\n"
             "checkpoints.AtomicCheckpoints().save_checkpoint({'weights': torch.zeros(9999)}, sys.argv[1])"
         )
         killed = subprocess.run([sys.executable, "-c", program, str(path)], check=False)
@@ -113,7 +114,7 @@ def test_patience_is_counted_on_after_an_interruption(
     step: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     scores = iter([5.0, 4.0, 3.0, 9.0])  # the second without a better one ends it, at step 9 of 30
-    monkeypatch.setattr("experiments.training.callbacks.bleu", lambda *_: next(scores))
+    monkeypatch.setattr("experiments.training.validation.bleu", lambda *_: next(scores))
     whole = tiny_run(tmp_path / "whole", *PATIENT)
     scores = iter([5.0, 4.0, 3.0, 9.0])
     with monkeypatch.context() as patch:
@@ -128,7 +129,7 @@ def test_patience_is_counted_on_after_an_interruption(
 def test_a_run_that_had_stopped_early_is_not_trained_further(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Killed while it was being evaluated, say."""
     scores = iter([5.0, 4.0, 3.0, 9.0])
-    monkeypatch.setattr("experiments.training.callbacks.bleu", lambda *_: next(scores))
+    monkeypatch.setattr("experiments.training.validation.bleu", lambda *_: next(scores))
     folder = tiny_run(tmp_path, *PATIENT)
     before, numbers = content(folder, "last"), measured(folder)
     (folder / "result.json").unlink()

@@ -3,7 +3,7 @@ import torch
 
 from datamodules import TranslationData
 from datamodules.batch import EOS
-from experiments.run import build_parser
+from experiments.planning.parser import build_parser
 from experiments.training import decode
 from experiments.training.decode import Translation, gather, translate_batch, translate_split
 from models.network import Network

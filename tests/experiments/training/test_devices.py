@@ -14,11 +14,13 @@ import torch
 from datamodules import TranslationData
 from datamodules.batch import Batch
 from datamodules.sampler import rank_and_world
-from experiments.run import build_parser, main
+from experiments.planning.parser import build_parser
+from experiments.run import main
 from experiments.tracking.logger import decide_mode
-from experiments.training.callbacks import Clock, ValidationBLEU
-from experiments.training.device_processes import join, leave
+from experiments.training.callbacks import Clock
+from experiments.training.process_group import join, leave
 from experiments.training.trainer import TrainerSettings, build_trainer
+from experiments.training.validation import ValidationBLEU
 from models import Seq2SeqModule
 from models.modules import gather_interleaved
 from models.search import Decoding

@@ -67,7 +67,7 @@ def test_a_run_whose_process_is_killed_or_that_is_terminated_goes_on(
         assert read_json(folder / "failure.json")["error"].endswith("the process of rank 1 was killed by SIGKILL")
     else:
         assert not (folder / "failure.json").exists()
-        assert said.count("goes on from") == 1
+        assert said.count("resumes from") == 1
     main(arguments)
     assert_same(folder, two)
     assert not (folder / "failure.json").exists()

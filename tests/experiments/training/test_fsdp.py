@@ -10,10 +10,11 @@ from torch.distributed.device_mesh import init_device_mesh
 from torch.distributed.fsdp import fully_shard
 
 from datamodules.sampler import rank_and_world
-from experiments.run import build_parser, load_module
+from experiments.planning.parser import build_parser
 from experiments.training.callbacks import Clock
-from experiments.training.device_processes import join, leave
 from experiments.training.divergence import gradient_norms
+from experiments.training.process_group import join, leave
+from experiments.training.trained_run import load_module
 from experiments.training.trainer import TrainerSettings, build_trainer, fit
 from models import Seq2SeqModule
 from tests.experiments.training.test_devices import (

@@ -9,10 +9,10 @@ from hypothesis import strategies as st
 from lightning.pytorch.callbacks import Callback, EarlyStopping, ModelCheckpoint, WeightAveraging
 from torch import Tensor
 
-from experiments.run import load_module
 from experiments.training.callbacks import Clock
 from experiments.training.divergence import ClipFinite
-from experiments.training.trainer import TrainerSettings, build_trainer, moving_average, resolve_precision
+from experiments.training.trained_run import load_module
+from experiments.training.trainer import TrainerSettings, build_trainer, hardware, moving_average, resolve_precision
 from models.loss import evaluate, scored_logits
 from tests.support.tiny_runs import STEPS, VALIDATE_EVERY, read_lines, tiny_run
 
@@ -175,3 +175,37 @@ def test_bf16_only_where_the_hardware_has_it(native: bool, expected: str, monkey
     assert resolve_precision("auto", "cpu") == expected
     assert resolve_precision("auto", "gpu") == expected
     assert resolve_precision("32-true", "gpu") == "32-true"
+
+
+@pytest.mark.parametrize(
+    ("gpus", "settings", "said"),
+    [
+        (0, {"accelerator": "gpu"}, r"trainer\.accelerator is gpu, but torch finds no GPU here: set it to cpu or auto"),
+        (1, {"devices": 2}, r"trainer\.devices is 2, but this machine has 1 GPU: lower it, or .* trainer\.accelerator"),
+        (2, {"devices": 8}, r"trainer\.devices is 8, but this machine has 2 GPUs"),
+        (0, {"devices": 0}, r"trainer\.devices is 0 and trainer\.num_nodes 1; both must be at least 1"),
+    ],
+)
+def test_devices_that_are_not_there_are_refused(
+    gpus: int, settings: dict[str, object], said: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: gpus)
+    with pytest.raises(ValueError, match=said):
+        hardware(TrainerSettings(**settings))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("gpus", "settings", "found"),
+    [
+        (0, {}, ("cpu", 1)),
+        (4, {}, ("gpu", 4)),
+        (4, {"devices": 2}, ("gpu", 2)),
+        (4, {"accelerator": "cpu"}, ("cpu", 1)),
+        (0, {"devices": 3}, ("cpu", 3)),
+    ],
+)
+def test_a_run_takes_all_gpus_or_one_process_of_the_cpu(
+    gpus: int, settings: dict[str, object], found: tuple[str, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: gpus)
+    assert hardware(TrainerSettings(**settings)) == found  # type: ignore[arg-type]

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from sacrebleu.tokenizers.tokenizer_13a import Tokenizer13a
 from torch import Tensor
 
-from experiments.run import load_module
+from experiments.training.trained_run import load_module
 from experiments.translation import attention_heads as inspection
 from experiments.translation.attention_heads import head_values, main, near_diagonal
 from tests.experiments.translation.conftest import MODELS

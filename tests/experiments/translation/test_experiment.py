@@ -4,8 +4,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from experiments.run import load_module
 from experiments.training.decode import bleu, translate_split
+from experiments.training.trained_run import load_module
 from experiments.translation.experiment import ATTENTION_SENTENCES, evenly_spaced
 from tests.support.tiny_runs import read_json, read_lines
 

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from datamodules.batch import EOS
-from experiments.run import load_module
+from experiments.training.trained_run import load_module
 from experiments.translation.translate import find_runs, main
 from models.search import search
 

@@ -11,11 +11,12 @@ import yaml
 from analysis.long_range.tuning import way
 from experiments import run
 from experiments.launch.exit_codes import BUSY
+from experiments.launch.finished import finished
 from experiments.launch.local import Ended, Limits
 from experiments.planning.grid import Planned, plan_long_range
+from experiments.planning.parser import build_parser
 from experiments.record.read import checked
 from experiments.record.schema import Trials
-from experiments.run import build_parser
 from experiments.tuning import tune as module
 from experiments.tuning.space import OPTIMISATION, SEED, SPACE, points
 from experiments.tuning.tune import Search, main, searches, tune, unequal
@@ -252,13 +253,6 @@ def test_a_mistyped_setting_is_one_sentence_and_nothing_is_run(
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_mistyped_number_of_jobs_is_one_sentence(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(SystemExit, match="2"):
-        main(tasks="copy", models="lstm", jobs="many", root=str(tmp_path))
-    assert capsys.readouterr().err == "error: JOBS is 'many'; write a whole number above 0.\n"
-    assert not list(tmp_path.iterdir())
-
-
 def test_the_command_trains_and_the_published_run_reads_what_it_chose(
     tmp_path: Path, here: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -270,7 +264,7 @@ def test_the_command_trains_and_the_published_run_reads_what_it_chose(
         return [Ended(planned, 0) for planned in runs]
 
     monkeypatch.setattr(module, "run_all", run_all)
-    monkeypatch.setattr(module, "finished", run.finished)
+    monkeypatch.setattr(module, "finished", finished)
     arguments = {"suite": "smoke", "tasks": "recall", "models": "lstm", "trials": 2, "root": str(tmp_path)}
     main(**arguments)
     monkeypatch.setattr(module, "run_all", lambda runs, _: [] if not runs else pytest.fail("ran again"))

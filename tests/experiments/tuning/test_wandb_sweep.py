@@ -8,7 +8,7 @@ import yaml
 from wandb.sdk.launch.sweeps.utils import create_sweep_command, create_sweep_command_args
 
 from experiments.planning.grid import HERE
-from experiments.run import build_parser
+from experiments.planning.parser import build_parser
 from experiments.tuning import wandb_sweep as sweep
 from experiments.tuning.space import OPTIMISATION, SPACE
 from experiments.tuning.tune import searches

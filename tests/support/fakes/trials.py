@@ -71,7 +71,6 @@ class FakeLauncher:
         return [planned.key.variant for planned in self.ran]
 
 
-def has_result(arguments: Sequence[str]) -> bool:
+def has_result(runs: Sequence[Planned]) -> list[bool]:
     """Takes the place of `finished`, which compares configurations of models that are not there."""
-    named = dict(word.removeprefix("--run.").split("=", 1) for word in arguments if word.startswith("--run."))
-    return (RunKey(**{**named, "seed": int(named["seed"])}).folder / "result.json").exists()
+    return [(planned.key.folder / "result.json").exists() for planned in runs]

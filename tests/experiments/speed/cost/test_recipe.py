@@ -6,7 +6,7 @@ import pytest
 from jsonargparse import Namespace
 
 from experiments.planning.grid import Planned, plan_bleu
-from experiments.run import build_parser
+from experiments.planning.parser import build_parser
 from experiments.speed.cost.recipe import (
     Activations,
     Recipe,

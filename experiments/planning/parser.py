@@ -1,0 +1,71 @@
+"""The configuration of a run: its arguments, the objects that they describe, and the part that decides its numbers."""
+
+from typing import Any
+
+from jsonargparse import ArgumentError, ArgumentParser, Namespace
+
+from datamodules import SyntheticData, TranslationData
+from experiments.planning.yaml_files import PlainConfig, one_sentence
+from experiments.record.keys import RunKey
+from experiments.training.trainer import TrainerSettings
+from models import Seq2SeqModule
+from models.search import Decoding
+
+DESCRIPTION = """One run: train a model, choose its best checkpoint on validation data, measure it, record the numbers.
+
+    C=experiments/configs/bleu/quick
+    python -m experiments.run -c $C/common.yaml -c $C/lstm.yaml \\
+        --run.suite quick --run.experiment bleu --run.task embedded-en-de --run.model lstm
+"""
+# What may change without changing a run's numbers.
+NOT_PART_OF_THE_EXPERIMENT = (
+    "config",
+    "run.root",
+    "run.command",
+    "data.init_args.data_dir",
+    "data.init_args.cache_dir",
+)
+
+
+def build_parser() -> ArgumentParser:
+    """Every key of a configuration is an argument of a class: `--help` shows their docstrings."""
+    parser = ArgumentParser(
+        prog="python -m experiments.run", description=DESCRIPTION, exit_on_error=False, allow_abbrev=False
+    )
+    parser.add_argument("-c", "--config", action=PlainConfig, help="YAML file; later files override earlier ones")
+    parser.add_class_arguments(RunKey, "run")
+    parser.add_subclass_arguments(Seq2SeqModule, "model", required=True)
+    parser.add_subclass_arguments((TranslationData, SyntheticData), "data", required=True)
+    parser.add_class_arguments(TrainerSettings, "trainer")
+    parser.add_class_arguments(Decoding, "decoding")
+    parser.add_argument("--validation_sentences", type=int, default=1000, help="decoded greedily at each validation")
+    parser.add_argument(
+        "--evaluate_tests", type=bool, default=True, help="false: train and validate only, as trials of tuning do"
+    )
+    parser.link_arguments("run.seed", "data.init_args.seed")
+    for vocabulary in ("source_vocabulary", "target_vocabulary", "shared_vocabulary"):
+        attribute = vocabulary.replace("vocabulary", "vocab_size") if vocabulary != "shared_vocabulary" else vocabulary
+        parser.link_arguments(f"data.{attribute}", f"model.init_args.{vocabulary}", apply_on="instantiate")
+    return parser
+
+
+def identity(config: Namespace) -> dict[str, Any]:
+    """The part of a configuration that decides a run's numbers."""
+    kept = config.clone()
+    for name in NOT_PART_OF_THE_EXPERIMENT:
+        kept.pop(name, None)
+    return kept.as_dict()
+
+
+def instantiate(parser: ArgumentParser, config: Namespace) -> Namespace:
+    """The model, data and settings of a configuration.
+
+    Raises:
+        ValueError: A value is impossible.
+    """
+    try:
+        return parser.instantiate(config)
+    except (ArgumentError, ValueError) as error:
+        raise ValueError(one_sentence(error)) from error
+    except TypeError as error:
+        raise ValueError(f"the configuration has a value of a wrong kind, null for example: {error}.") from error

@@ -1,0 +1,68 @@
+"""Why a run failed: as an exception, as a sentence, and as the failure.json in its folder."""
+
+import errno
+import sys
+import traceback
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from experiments.record.keys import RunKey
+from experiments.record.write import write_failure
+
+SPACE = "free some space"
+WRITABLE = "make the folder writable, or run in a copy of the project elsewhere"
+REMEDIES = {
+    errno.ENOSPC: SPACE,
+    errno.EDQUOT: f"{SPACE} of your quota",
+    errno.EFBIG: "raise the limit of file sizes (ulimit -f)",
+    errno.EROFS: WRITABLE,
+    errno.EACCES: WRITABLE,
+}
+
+
+@dataclass
+class Failure(Exception):
+    """The error of a run.
+
+    Args:
+        kind: Of exception.
+        message: The error.
+        trace: Python's traceback; empty for a process that was killed.
+        expected: Whether the message alone says what to do.
+    """
+
+    kind: str
+    message: str
+    trace: str
+    expected: bool
+
+    @property
+    def error(self) -> str:
+        return f"{self.kind}: {self.message}"
+
+    @classmethod
+    def of(cls, error: Exception) -> "Failure":
+        """That of an exception; one of another process is itself."""
+        if isinstance(error, Failure):
+            return error
+        message = system_error(error) if isinstance(error, OSError) else str(error)
+        return cls(type(error).__name__, message, traceback.format_exc(), isinstance(error, (ValueError, OSError)))
+
+
+def system_error(error: OSError) -> str:
+    """An error of the operating system, with the remedy where there is one."""
+    if error.errno not in REMEDIES:
+        return str(error)
+    where = f": {error.filename}" if error.filename else ""
+    return f"{error.strerror}{where}: {REMEDIES[error.errno]}; the same command resumes from the last checkpoint."
+
+
+def record_failure(key: RunKey, failure: Failure, arguments: Sequence[str], began: float) -> None:
+    """Write failure.json, unless another process of this run has done so since it began: that one failed first."""
+    record = key.folder / "failure.json"
+    if record.exists() and record.stat().st_mtime >= began:
+        return
+    try:
+        write_failure(key, failure.error, failure.trace, arguments)
+    except OSError as error:  # a full disk cannot record that it is full
+        print(f"the failure could not be recorded: {error}", file=sys.stderr)
