@@ -212,10 +212,3 @@ def test_a_model_into_another_language_is_skipped_without_a_complaint(
     said = capsys.readouterr()
     assert "target_language is 'fr', but contrast pairs are made of German references" in said.out
     assert said.err == ""
-
-
-def test_where_translations_are_optional_their_absence_is_no_failure(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    main("tiny", optional=True, root=str(tmp_path))
-    assert "make bleu SUITE=tiny, then make contrastive SUITE=tiny" in capsys.readouterr().out
