@@ -1,11 +1,11 @@
-"""What a suite's translation runs would take: hours, memory and money, from counted operations and measured speed.
+"""Hours, memory and cost of a suite's translation runs, from counted operations and measured speed.
 
 python -m experiments.speed.cost.estimate --suite paper --devices 8 --nodes 2 --price 2.5
 """
 
 import math
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,31 +14,25 @@ from jsonargparse import auto_cli
 from experiments.planning.grid import HERE, Planned, plan_bleu, row_of
 from experiments.speed.cost.recipe import Recipe, read_recipe
 from experiments.speed.cost.throughput import (
-    KERNEL_START,
     TERA,
-    Efficiency,
     Interval,
-    Pace,
+    Rate,
     Records,
     efficiency,
-    measured_pace,
+    measured_rate,
     percent,
-    published_pace,
+    published_rate,
     read_records,
 )
 from experiments.training.environment import quiet
 
 GIB = 2**30
-PUBLISHED = ("transformer-big", "bahdanau-parallel")  # the paper suite's counterparts of what NVIDIA trained
-# Vaswani et al. 2017, section 5.2 and table 2: base, 100,000 steps of 25,000 target tokens, 12 hours on eight P100
-# that are taken to sustain 9.5 TFLOP/s.
-VASWANI_TOKENS, VASWANI_COST = 100_000 * 25_000, 3.3e18
-VASWANI_HOURS, VASWANI_DEVICES, VASWANI_SUSTAINED = 12, 8, 9.5 * TERA
+PUBLISHED = ("transformer-big", "bahdanau-parallel")  # the paper suite's counterparts of NVIDIA's recipes
 
 
 @dataclass(frozen=True)
 class Cluster:
-    """Where it is to run; the price is of one device for an hour, in any currency."""
+    """The devices; the price is that of one device for an hour, in any currency."""
 
     devices: int
     nodes: int
@@ -51,33 +45,32 @@ class Cluster:
 
 @dataclass(frozen=True)
 class Estimate:
-    """What one recipe takes on a cluster."""
+    """A recipe on a cluster.
+
+    Attributes:
+        recipe, cluster: What is planned.
+        rate: FLOP/s of one device.
+        efficiency: Speed of all devices over as many times the speed of one.
+    """
 
     recipe: Recipe
     cluster: Cluster
-    pace: Pace
-    efficiency: Efficiency
-
-    @property
-    def hours(self) -> Interval:
-        """Of training steps, on all devices together."""
-        pace, share, flops = (
-            self.pace,
-            self.efficiency.share,
-            self.recipe.flops / self.recipe.steps / self.cluster.world,
-        )
-        quickest = max(flops / pace.flops_per_second.high, pace.least_step.low) / share.high
-        slowest = max(flops / pace.flops_per_second.low, pace.least_step.high) / share.low
-        return scaled(Interval(quickest, slowest), self.recipe.steps / 3600)
+    rate: Rate
+    efficiency: Rate
 
     @property
     def device_hours(self) -> Interval:
-        return scaled(self.hours, self.cluster.world)
+        """Of training steps."""
+        rate, share = self.rate.value, self.efficiency.value
+        return Interval(1 / (rate.high * share.high), 1 / (rate.low * share.low)).scaled(self.recipe.flops / 3600)
+
+    @property
+    def hours(self) -> Interval:
+        return self.device_hours.scaled(1 / self.cluster.world)
 
     @property
     def cost(self) -> Interval | None:
-        price = self.cluster.price
-        return None if price is None else scaled(self.device_hours, price)
+        return None if self.cluster.price is None else self.device_hours.scaled(self.cluster.price)
 
 
 def main(
@@ -88,10 +81,9 @@ def main(
     price: str = "",
     peak: str = "",
     length: int = 32,
-    measured: str = "",
     root: str = "runs",
 ) -> None:
-    """Print what the translation runs of a suite would take, and what that rests on.
+    """Print hours, memory and cost of the translation runs of a suite, with the assumptions.
 
     Args:
         suite: Which grid.
@@ -101,8 +93,7 @@ def main(
         price: Of one device for an hour; empty: no cost is printed.
         peak: TFLOP/s of a device that was not measured, as its data sheet gives it at the training's precision.
         length: Tokens of a source and of a target.
-        measured: Suite whose speed records count; empty: full, or quick where full has none.
-        root: Folder of the run store.
+        root: Folder of the run store, where the speed records of the suite full count, or of quick without those.
     """
     quiet()
     try:
@@ -112,20 +103,19 @@ def main(
             number("PRICE", price) if price else None,
         )
         given_peak = number("PEAK", peak) * TERA if peak else None
-        records = None if given_peak else read_records(Path(root), [measured] if measured else ["full", "quick"])
-        recipes = read_recipes(suite, models.split(), length)
+        records = None if given_peak else read_records(Path(root), ["full", "quick"])
+        recipes = [read_recipe(planned(suite, name), length) for name in models.split() or configurations(suite)]
         for recipe in recipes:
             recipe.tokens_on(cluster.world)
-        if given_peak is None:
-            assert records is not None
-            paces = [measured_pace(recipe, records, length, cluster.world) for recipe in recipes]
+        if records is not None:
+            rates = [measured_rate(recipe, records, length, cluster.world) for recipe in recipes]
         else:
-            known = {recipe.name: recipe for recipe in recipes} if suite == "paper" else {}
-            like = [known.get(name) or read_recipe(planned("paper", name), length) for name in PUBLISHED]
-            paces = [published_pace(recipe, given_peak, *like) for recipe in recipes]
+            assert given_peak is not None
+            like = [read_recipe(planned("paper", name), length) for name in PUBLISHED]
+            rates = [published_rate(recipe, given_peak, *like) for recipe in recipes]
         shares = [efficiency(recipe, records, cluster.world) for recipe in recipes]
-        estimates = [Estimate(r, cluster, p, s) for r, p, s in zip(recipes, paces, shares, strict=True)]
-        lines = [*table(estimates), "", *assumptions(estimates, records, length), *check(recipes)]
+        estimates = [Estimate(r, cluster, f, s) for r, f, s in zip(recipes, rates, shares, strict=True)]
+        lines = [*table(estimates), "", *assumptions(estimates, records, length)]
     except (ValueError, FileNotFoundError) as error:
         raise SystemExit(f"error: {error}") from None
     print("\n".join(lines))
@@ -142,12 +132,11 @@ def number(name: str, text: str, *, whole: bool = False) -> float:
     return value
 
 
-def read_recipes(suite: str, models: list[str], length: int) -> list[Recipe]:
-    """Recipes of a suite: those of its grid first, then those that only MODELS starts."""
-    folder = HERE / "configs" / "bleu" / suite
+def configurations(suite: str) -> list[str]:
+    """The models of a suite's grid first, then those that only MODELS starts."""
     grid = row_of(suite, "bleu")["models"]
-    others = sorted(path.stem for path in folder.glob("*.yaml") if path.stem not in ("common", *grid))
-    return [read_recipe(planned(suite, name), length) for name in models or [*grid, *others]]
+    others = {path.stem for path in (HERE / "configs" / "bleu" / suite).glob("*.yaml")} - {"common", *grid}
+    return [*grid, *sorted(others)]
 
 
 def planned(suite: str, model: str) -> Planned:
@@ -155,9 +144,8 @@ def planned(suite: str, model: str) -> Planned:
 
 
 def table(estimates: Sequence[Estimate]) -> list[str]:
-    """One column a recipe."""
+    """One column per recipe."""
     world = estimates[0].cluster.world
-    of_all = f"on {world} devices" if world > 1 else "on one device"
     rows = {
         "parameters": [f"{e.recipe.parameters / 1e6:.1f} M" for e in estimates],
         "steps": [f"{e.recipe.steps:,}" for e in estimates],
@@ -166,86 +154,61 @@ def table(estimates: Sequence[Estimate]) -> list[str]:
         "FLOP per target token": [scientific(e.recipe.flops_per_token) for e in estimates],
         "  of it vocabulary": [f"{100 * e.recipe.vocabulary_share:.0f} %" for e in estimates],
         "FLOP in all": [scientific(e.recipe.flops) for e in estimates],
-        f"hours {of_all}": [between(e.hours) for e in estimates],
+        f"hours on {world} devices" if world > 1 else "hours on one device": [between(e.hours) for e in estimates],
         "device hours": [between(e.device_hours) for e in estimates],
         "memory of a device, GiB": [f"{e.recipe.memory_on(world) / GIB:.1f}" for e in estimates],
     }
     if estimates[0].cost is not None:
         rows["cost"] = [between(e.cost) for e in estimates if e.cost is not None]
     lines = [["", *(e.recipe.name for e in estimates)], *([name, *values] for name, values in rows.items())]
-    widths = [max(len(line[i]) for line in lines) for i in range(len(lines[0]))]
-    aligned = ([cell.rjust(width) for cell, width in zip(line, widths, strict=True)] for line in lines)
-    return ["  ".join([line[0].ljust(widths[0]), *cells[1:]]) for line, cells in zip(lines, aligned, strict=True)]
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    return ["  ".join([name.ljust(widths[0]), *map(str.rjust, cells, widths[1:])]) for name, *cells in lines]
 
 
 def assumptions(estimates: Sequence[Estimate], records: Records | None, length: int) -> list[str]:
-    """What the figures rest on, and where each part comes from."""
-    recipes, cluster = [e.recipe for e in estimates], estimates[0].cluster
-    said = []
-    for pace in dict.fromkeys((e.pace.flops_per_second, e.pace.source) for e in estimates):
-        names = ", ".join(e.recipe.name for e in estimates if (e.pace.flops_per_second, e.pace.source) == pace)
-        said.append(f"{names}: a device does {between(scaled(pace[0], 1 / TERA))} TFLOP/s: {pace[1]}.")
-    if records is not None:
-        said.append(
-            f"Measured was one device, {records.device}. Networks of other sizes reach other shares of its peak."
+    """What the figures rest on, with the source of each part."""
+    cluster = estimates[0].cluster
+    found = []
+    for rate in dict.fromkeys(e.rate for e in estimates):
+        flops = between(rate.value.scaled(1 / TERA))
+        found.append(f"{names(e for e in estimates if e.rate == rate)}: a device does {flops} TFLOP/s: {rate.source}.")
+    if records is None:
+        found.append(
+            "Devices faster than a V100 reach a smaller share with batches this small: measured speed is better."
         )
-        if not records.on_gpu:
-            said[-1] += (
-                " No GPU was: these are hours of machines like this one. For GPUs measure on one (make speed "
-                "SUITE=full), or give the data sheet's TFLOP/s: make plan PEAK=989."
-            )
     else:
-        floors = (f"{e.recipe.name} {between(scaled(e.pace.least_step, 1e3))}" for e in estimates)
-        said.append(
-            f"A step takes no less than its kernels take to start, {between(scaled(KERNEL_START, 1e6))} us each in "
-            f"eager mode (the usual order of size, not measured), in ms: {', '.join(floors)}."
+        found.append(f"Measured on {records.device}. Networks of other sizes reach other shares of its peak.")
+        if not records.gpus:
+            found[-1] += (
+                " Not a GPU: these are hours of machines like this one. For GPUs measure on one (make speed "
+                "SUITE=full) or give the data sheet's TFLOP/s: make plan PEAK=989."
+            )
+    for share in dict.fromkeys(e.efficiency for e in estimates if cluster.world > 1):
+        found.append(
+            f"{names(e for e in estimates if e.efficiency == share)}: {cluster.world} devices are "
+            f"{percent(share.value)} as fast as {cluster.world} times one: {share.source}, extrapolated as a power of "
+            "the number of devices, whatever connects the nodes."
         )
-    for source in dict.fromkeys(e.efficiency.source for e in estimates if cluster.world > 1):
-        those = [e for e in estimates if e.efficiency.source == source]
-        said.append(
-            f"{', '.join(e.recipe.name for e in those)}: {cluster.world} devices work at "
-            f"{percent(those[0].efficiency.share)} of {cluster.world} times one: {source}, carried on as a "
-            "power of the number of devices. How nodes are connected is not known here."
+    for tokens in dict.fromkeys(e.recipe.tokens for e in estimates):
+        found.append(
+            f"A step has {tokens:,} target tokens on any number of devices: set data.init_args.max_tokens to "
+            f"{tokens // cluster.world}."
         )
-    for tokens in dict.fromkeys(recipe.tokens for recipe in recipes):
-        each = tokens // cluster.world
-        said.append(
-            f"A step has {tokens:,} target tokens on any number of devices, {each:,} on each of {cluster.world}: "
-            f"data.init_args.max_tokens is to be {each}."
-        )
-    said += [
-        f"Sources and targets have {length} tokens each, near the mean of WMT14 in subwords but not counted here "
-        "(--length); padding counts as tokens.",
-        "Operations are those of the networks, forward and backward, attention counted in full, optimiser left out; "
-        "measured FLOP/s are the same operations over the time of a whole step, optimiser included.",
-        "Memory: 4 bytes for each weight, its gradient, Adam's two moments, the average of weights and, on several "
-        "devices, the buffer its gradients are summed in; and what a forward pass keeps for the backward pass, in 32 "
-        "bits (mixed precision keeps about half of that part). The allocator's and the driver's own come on top.",
-        "Steps, tokens and sizes are those of the configurations; their comments name the papers.",
-        "One run of each model. Validation, decoding, checkpoints and trials of learning rates come on top.",
+    found += [
+        f"Sources and targets have {length} tokens each, padding included (--length); WMT14's were not counted.",
+        "Operations: forward and backward pass, attention in full, without the optimiser. Measured FLOP/s are these "
+        "over the time of a whole step.",
+        "Memory: 4 bytes for each weight, its gradient, Adam's two moments, the average of weights, DDP's buffer; and "
+        "the activations in 32 bits (about half with mixed precision). Allocator and driver take more.",
+        "One run per model, without validation, decoding, checkpoints and trials of learning rates.",
     ]
     if cluster.price is not None:
-        said.append(f"A device costs {cluster.price:g} an hour: PRICE.")
-    return ["Assumptions", *(wrapped(f"{i:2}. ", text) for i, text in enumerate(said, start=1))]
+        found.append(f"A device costs {cluster.price:g} an hour (PRICE).")
+    return ["Assumptions", *(wrapped(f"{i:2}. ", text) for i, text in enumerate(found, start=1))]
 
 
-def check(recipes: Sequence[Recipe]) -> list[str]:
-    """Our count of the Transformer base recipe beside the training cost that its paper prints."""
-    for recipe in recipes:
-        if recipe.name == "transformer" and recipe.all_tokens == VASWANI_TOKENS:
-            seconds = VASWANI_HOURS * 3600 * VASWANI_DEVICES
-            text = (
-                f"{scientific(recipe.flops)} FLOP counted for Transformer base, {scientific(VASWANI_COST)} in table 2 "
-                f"of Vaswani et al. 2017, which is a price and no count: {VASWANI_HOURS} h x {VASWANI_DEVICES} P100 x "
-                f"{VASWANI_SUSTAINED / TERA:g} TFLOP/s taken as sustained. By our count these did "
-                f"{recipe.flops / seconds / TERA:.1f} TFLOP/s each, {100 * recipe.flops / VASWANI_COST:.0f} % of that."
-            )
-            return ["", wrapped("Check: ", text)]
-    return []
-
-
-def scaled(interval: Interval, factor: float) -> Interval:
-    return Interval(*(value * factor for value in interval))
+def names(estimates: Iterable[Estimate]) -> str:
+    return ", ".join(e.recipe.name for e in estimates)
 
 
 def between(interval: Interval) -> str:

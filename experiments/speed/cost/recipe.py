@@ -1,12 +1,11 @@
-"""What a training recipe asks for, whatever the hardware: parameters, steps, tokens, operations, memory."""
+"""What a training recipe needs on any hardware: parameters, steps, tokens, operations, memory."""
 
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import torch
 from jsonargparse import ArgumentParser, Namespace
 from torch import Tensor
-from torch.utils._python_dispatch import TorchDispatchMode
 
 from experiments.planning.grid import Planned
 from experiments.planning.parser import build_parser
@@ -29,22 +28,21 @@ class Activations(NamedTuple):
 
 @dataclass(frozen=True)
 class Recipe:
-    """One model's training as its configuration describes it.
+    """One model's training by its configuration.
 
     Attributes:
         name: Model, with its variant after a dash.
         model: lstm, bahdanau or transformer.
-        routing: Variant of the network that the speed suite measures apart: parallel, or base.
+        routing: Variant of the network that the speed suite measures separately: parallel, or base.
         width: Model width D or H.
         parameters: Trained numbers.
         steps: Optimiser updates.
         tokens: Target positions of a step on all devices; as many source positions.
-        longest: Longest training sequence, in tokens.
+        longest: Tokens of the longest training sequence.
         averaged: Whether an average of the weights is kept too.
         flops_per_token: Forward and backward operations for a target token and its share of the source.
         vocabulary_share: Part of these that the projection to the vocabulary takes.
         activations: Bytes kept for the backward pass.
-        kernels: Operations that a step starts one after another, however many rows it has; views not counted.
     """
 
     name: str
@@ -59,7 +57,6 @@ class Recipe:
     flops_per_token: float
     vocabulary_share: float
     activations: Activations
-    kernels: int
 
     @property
     def all_tokens(self) -> int:
@@ -124,7 +121,6 @@ def read_recipe(planned: Planned, length: int) -> Recipe:
         flops_per_token=flops.forward_backward / length,
         vocabulary_share=flops.vocabulary / flops.forward_backward,
         activations=count_activations(network, length),
-        kernels=count_kernels(network, length),
     )
 
 
@@ -174,32 +170,7 @@ def kept_bytes(network: Network, rows: int, length: int) -> int:
     return sum(storage.nbytes() for storage in kept.values()) + logits.nbytes
 
 
-def count_kernels(network: Network, length: int) -> int:
-    """Operations of one forward and backward pass on a CPU that compute something; the optimiser's are a few more."""
-    with Kernels() as started:
-        _, loss = teacher_forced(network, torch.full((1, length), 4))
-        loss.backward()
-    network.zero_grad()
-    return started.number
-
-
 def teacher_forced(network: Network, tokens: Tensor) -> tuple[Tensor, Tensor]:
     """Logits and training loss with (B, T) tokens as source and as target."""
     logits, labels = scored_logits(network, tokens, tokens, tokens)
     return logits, smoothed_cross_entropy(logits, labels, 0.1)
-
-
-class Kernels(TorchDispatchMode):
-    """Counts operations that are dispatched, but for views of a tensor that is there already.
-
-    A recurrent layer is one operation on a CPU. On a GPU it starts at least one kernel for every position.
-    """
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.number = 0
-
-    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        positions = args[0].shape[0] if "rnn_layer" in func.name() else 1  # (T, B, inputs)
-        self.number += 0 if func.is_view else positions
-        return func(*args, **(kwargs or {}))

@@ -26,7 +26,7 @@ from experiments.record.keys import RunKey, digest
 from experiments.record.read import is_finished, read_result
 from experiments.record.write import write_failure
 from experiments.reproduce import as_lines, machine_type, read_reference
-from experiments.speed.cost import throughput as pace
+from experiments.speed.cost import throughput
 from experiments.tracking import logger as tracking
 from experiments.tracking import publish as mirror
 from experiments.tracking import sync
@@ -196,7 +196,7 @@ def read_records(folder: Path) -> Sequence[str]:
         lambda: sync.upload_all([(made, sent)], folder),
         lambda: mirror.attention(made),
         lambda: inspection.hypotheses(made, "test"),
-        lambda: pace.read_records(folder, ["quick"]).rows("length", "lstm", "base", "flops_per_second"),
+        lambda: throughput.read_records(folder, ["quick"]).values("length", "lstm", "base", "flops_per_second"),
         lambda: tune.result(cast(Any, Namespace(trials=[trial], number=1, monitor="val/loss")), 0, 0),
         lambda: tune.recorded_error(trial),
         lambda: list(retry.failures(str(folder), "quick")),

@@ -1,4 +1,4 @@
-"""Measured pace, published pace, and how they are carried over to other devices."""
+"""Measured and published rates, and how they are extrapolated to other devices."""
 
 import json
 from dataclasses import replace
@@ -15,8 +15,8 @@ from experiments.speed.cost.throughput import (
     V100_PEAK,
     Interval,
     efficiency,
-    measured_pace,
-    published_pace,
+    measured_rate,
+    published_rate,
     read_records,
 )
 from tests.experiments.speed.cost.test_recipe import RECIPE
@@ -34,7 +34,6 @@ def record(root: Path, task: str, model: str, variant: str, rows: dict[float, fl
     path = folder / "result.json"
     measurements = json.loads(path.read_text())["measurements"] if path.exists() else []
     measurements += [row(metric, value, "FLOP/s", 1, task, x) for x, value in rows.items()]
-    measurements.append(row("parameters", 9, "parameters", 1))
     key = {"experiment": "speed", "task": task, "machine": more.get("machine", CPU)}
     path.write_text(json.dumps(result(suite, model, variant, 0, measurements) | key))
     return root
@@ -52,28 +51,28 @@ def test_the_first_suite_with_records_counts(tmp_path: Path) -> None:
     assert read_records(tmp_path, ["full", "quick"]).folder == tmp_path / "full" / "speed"
 
 
-def test_the_pace_is_the_range_of_the_nearest_measurements_of_each_sweep(tmp_path: Path) -> None:
+def test_the_rate_is_the_range_of_the_nearest_measurements_of_each_sweep(tmp_path: Path) -> None:
     record(tmp_path, "length", "transformer", "base", {16: 1.0, 64: 5.0, 128: 2.0})
     record(tmp_path, "width", "transformer", "base", {128: 3.0, 256: 9.0})
     record(tmp_path, "batch", "transformer", "base", {1: 0.5, 16: 4.0})
     records = read_records(tmp_path, ["full"])
-    pace = measured_pace(RECIPE, records, length=40, world=1)  # width 512, 25 rows
-    assert pace.flops_per_second == Interval(4.0, 9.0)
-    assert "transformer base at length 64, width 256, batch 16" in pace.source
-    assert measured_pace(RECIPE, records, length=40, world=10).flops_per_second == Interval(0.5, 9.0)  # 2.5 rows
+    rate = measured_rate(RECIPE, records, length=40, world=1)  # width 512, 25 rows
+    assert rate.value == Interval(4.0, 9.0)
+    assert "transformer base at length 64, width 256, batch 16" in rate.source
+    assert measured_rate(RECIPE, records, length=40, world=10).value == Interval(0.5, 9.0)  # 2.5 rows
 
 
-def test_what_did_not_fit_into_memory_is_no_pace(tmp_path: Path) -> None:
+def test_what_did_not_fit_into_memory_is_no_rate(tmp_path: Path) -> None:
     record(tmp_path, "length", "transformer", "base", {16: 1.0})
     record(tmp_path, "length", "transformer", "base", {40: 1.0}, metric="out_of_memory")
-    assert "length 16" in measured_pace(RECIPE, read_records(tmp_path, ["full"]), 40, 1).source
+    assert "length 16" in measured_rate(RECIPE, read_records(tmp_path, ["full"]), 40, 1).source
 
 
 def test_training_runs_in_bf16_where_it_was_measured(tmp_path: Path) -> None:
     record(tmp_path, "length", "transformer", "base", {32: 1.0})
     record(tmp_path, "length", "transformer", "bf16", {32: 3.0})
     record(tmp_path, "length", "transformer", "compiled", {32: 9.0})
-    assert measured_pace(RECIPE, read_records(tmp_path, ["full"]), 32, 1).flops_per_second == Interval(3.0, 3.0)
+    assert measured_rate(RECIPE, read_records(tmp_path, ["full"]), 32, 1).value == Interval(3.0, 3.0)
 
 
 def test_one_routing_does_not_stand_for_another(tmp_path: Path) -> None:
@@ -82,41 +81,40 @@ def test_one_routing_does_not_stand_for_another(tmp_path: Path) -> None:
     with pytest.raises(
         ValueError, match=r"bahdanau \(parallel-bf16 or parallel\).*make speed SUITE=full MODELS=bahdanau"
     ):
-        measured_pace(parallel, read_records(tmp_path, ["full"]), 32, 1)
+        measured_rate(parallel, read_records(tmp_path, ["full"]), 32, 1)
     record(tmp_path, "length", "bahdanau", "parallel", {32: 2.0})
-    assert measured_pace(parallel, read_records(tmp_path, ["full"]), 32, 1).flops_per_second.low == 2.0
+    assert measured_rate(parallel, read_records(tmp_path, ["full"]), 32, 1).value.low == 2.0
 
 
 def test_the_published_recipe_on_the_published_device_has_the_published_speed() -> None:
     big, gnmt = replace(RECIPE, flops_per_token=1.3e9), replace(RECIPE, model="bahdanau", routing="parallel")
-    pace = published_pace(big, V100_PEAK, big, gnmt)
-    tokens = Interval(*(value / big.flops_per_token for value in pace.flops_per_second))
+    rate = published_rate(big, V100_PEAK, big, gnmt)
+    tokens = Interval(*(value / big.flops_per_token for value in rate.value))
     assert tokens == pytest.approx(TRANSFORMER_BIG_TOKENS)
-    twice = published_pace(big, 2 * V100_PEAK, big, gnmt)
-    assert twice.flops_per_second.low == pytest.approx(2 * pace.flops_per_second.low)
-    assert pace.least_step.low == 5e-6 * RECIPE.kernels
-    serial, parallel = (published_pace(replace(gnmt, routing=r), V100_PEAK, big, gnmt) for r in ("base", "parallel"))
-    assert serial.flops_per_second.high == pytest.approx(0.4 * parallel.flops_per_second.high)
+    twice = published_rate(big, 2 * V100_PEAK, big, gnmt)
+    assert twice.value.low == pytest.approx(2 * rate.value.low)
+    serial, parallel = (published_rate(replace(gnmt, routing=r), V100_PEAK, big, gnmt) for r in ("base", "parallel"))
+    assert serial.value.high == pytest.approx(0.4 * parallel.value.high)
     assert "input feeding" in serial.source
     assert "input feeding" not in parallel.source
 
 
 def test_published_efficiency_holds_for_its_devices_and_falls_as_a_power() -> None:
-    assert efficiency(RECIPE, None, 1).share == (1.0, 1.0)
-    assert efficiency(RECIPE, None, PUBLISHED_DEVICES).share == pytest.approx(TRANSFORMER_EFFICIENCY)
+    assert efficiency(RECIPE, None, 1).value == (1.0, 1.0)
+    assert efficiency(RECIPE, None, PUBLISHED_DEVICES).value == pytest.approx(TRANSFORMER_EFFICIENCY)
     squared = tuple(share**2 for share in RECURRENT_EFFICIENCY)
-    assert efficiency(replace(RECIPE, model="lstm"), None, PUBLISHED_DEVICES**2).share == pytest.approx(squared)
+    assert efficiency(replace(RECIPE, model="lstm"), None, PUBLISHED_DEVICES**2).value == pytest.approx(squared)
 
 
 def test_efficiency_of_gpus_is_the_measured_one_and_that_of_cores_says_nothing(tmp_path: Path) -> None:
     for machine in (CPU, GPU):
-        record(tmp_path, "devices", "transformer", "base", {1: 1.0, 2: 0.9}, metric="weak_efficiency", machine=machine)
-        record(
-            tmp_path, "devices", "transformer", "base", {1: 1.0, 2: 0.8}, metric="strong_efficiency", machine=machine
-        )
-        found = efficiency(RECIPE, read_records(tmp_path, ["full"]), 4)
+        root = tmp_path / str(len(machine["gpus"]))
+        for kind, of_two in (("weak", 0.9), ("strong", 0.8)):
+            metric = f"{kind}_efficiency"
+            record(root, "devices", "transformer", "base", {1: 1.0, 2: of_two}, metric=metric, machine=machine)
+        found = efficiency(RECIPE, read_records(root, ["full"]), 4)
         if machine is CPU:
             assert found == efficiency(RECIPE, None, 4)
         else:
-            assert found.share == pytest.approx((0.8**2, 0.9**2))
+            assert found.value == pytest.approx((0.8**2, 0.9**2))
             assert "80 to 90 % on 2 devices" in found.source
