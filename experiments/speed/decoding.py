@@ -1,4 +1,4 @@
-"""Greedy and beam search by length and by number of sentences: what a token costs when it is written."""
+"""Greedy and beam search by length and by number of sentences: latency of a token."""
 
 from collections.abc import Callable
 from typing import Any
@@ -6,21 +6,18 @@ from typing import Any
 import torch
 
 from experiments.speed.profiling import kernels
-from experiments.speed.record import Rows
+from experiments.speed.record import Rows, log
 from experiments.speed.settings import Decode, Settings
 from experiments.speed.systems import System, build, random_batch
 from experiments.speed.timing import alternate, spread
 from models.network import Network
 from models.search import Decoding, search
 
-Say = Callable[[str], None]
 SEARCHES = {"greedy": 1, "beam5": 5}
 NEVER = -1  # an end of sentence that no token is: every hypothesis is cut off at the limit
 
 
-def run_decoding(
-    asked: Decode, settings: Settings, device: torch.device, say: Say
-) -> tuple[dict[str, Rows], dict[str, Any]]:
+def run_decoding(asked: Decode, settings: Settings, device: torch.device) -> tuple[dict[str, Rows], dict[str, Any]]:
     """Seconds per token for every system; rows by system, and what was held equal."""
     systems = [System(name) for name in asked.systems]
     networks = {}
@@ -32,7 +29,7 @@ def run_decoding(
     shapes = [("length", length, asked.batch, length) for length in asked.lengths]
     shapes += [("batch", rows, rows, asked.length) for rows in asked.batches]
     for axis, value, rows, length in shapes:
-        say(f"decoding, {axis} {value}: {rows} sentences of {length} tokens")
+        log(f"decoding, {axis} {value}: {rows} sentences of {length} tokens")
         for search_name, beams in SEARCHES.items():
             runs = {name: searching(network, rows, length, beams, settings) for name, network in networks.items()}
             seconds = alternate(runs, settings.clock.rounds, settings.clock.seconds, device)

@@ -1,7 +1,6 @@
-"""The same step in one process and in several that exchange gradients: weak and strong scaling, in turns."""
+"""Weak and strong scaling: the same step in one process and in several that exchange gradients, interleaved."""
 
 import os
-import socket
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -15,20 +14,21 @@ from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
 from datamodules.batch import Batch
-from experiments.speed.record import Rows
+from experiments.speed.record import Rows, log
 from experiments.speed.settings import Devices, Settings
 from experiments.speed.systems import CLIP, System, build, random_batch
 from experiments.speed.timing import spread
 from models import Seq2SeqModule
 from models.kernels.matmul_backend import onednn_matmul
 
-Say = Callable[[str], None]
 WARM_UPS = 2
 KINDS = ("weak", "strong")
+RESULT = "seconds.pt"
+Seconds = dict[tuple[str, str, int], list[float]]  # of each round, by system, kind and number of processes
 
 
 class Loss(nn.Module):
-    """The loss of a batch as a forward pass, which is where gradient exchange is hooked in."""
+    """The loss of a batch as a forward pass, where DDP hooks in the exchange of gradients."""
 
     def __init__(self, module: Seq2SeqModule) -> None:
         super().__init__()
@@ -38,24 +38,18 @@ class Loss(nn.Module):
         return self.module.loss(batch)[0]
 
 
-def run_devices(
-    asked: Devices, settings: Settings, device: torch.device, say: Say
-) -> tuple[dict[str, Rows], dict[str, Any]]:
+def run_devices(asked: Devices, settings: Settings, device: torch.device) -> tuple[dict[str, Rows], dict[str, Any]]:
     """Global tokens/s and efficiency for every system and number of processes; rows by system, what was held equal.
 
-    As many processes as are ever needed are started once; where fewer are asked for, the others wait, so that all
-    numbers take turns under the same conditions.
+    The most processes that are needed are started once; the others wait where fewer are timed, so that all numbers of
+    processes are interleaved under the same conditions.
     """
     most = max(asked.processes)
     threads = max(1, (os.cpu_count() or 1) // most)
-    say(f"{most} processes of {threads} threads: {', '.join(asked.systems)}")
-    with TemporaryDirectory() as folder, socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-        free.close()
-        out = Path(folder, "seconds.pt")
-        mp.spawn(work, args=(most, port, threads, asked, settings, device.type, out), nprocs=most)
-        seconds: dict[tuple[str, str, int], list[float]] = torch.load(out, weights_only=True)
+    log(f"{most} processes of {threads} threads: {', '.join(asked.systems)}")
+    with TemporaryDirectory() as folder:
+        mp.spawn(run_process, args=(most, Path(folder), threads, asked, settings, device.type), nprocs=most)
+        seconds: Seconds = torch.load(Path(folder, RESULT), weights_only=True)
     found = {name: rows_of(name, asked, seconds, threads, device) for name in asked.systems}
     held_equal = {
         "threads of a process": threads,
@@ -69,7 +63,7 @@ def run_devices(
 def rows_of(
     name: str,
     asked: Devices,
-    seconds: dict[tuple[str, str, int], list[float]],
+    seconds: Seconds,
     threads: int,
     device: torch.device,
 ) -> Rows:
@@ -97,18 +91,18 @@ def tokens_of(kind: str, processes: int, asked: Devices) -> int:
     return rows_on_each(kind, processes, asked) * processes * asked.length
 
 
-def work(
-    rank: int, world: int, port: int, threads: int, asked: Devices, settings: Settings, kind: str, out: Path
+def run_process(
+    rank: int, world: int, folder: Path, threads: int, asked: Devices, settings: Settings, kind: str
 ) -> None:
-    """One process: takes part where its rank is below the number asked for, and waits where it is not."""
+    """One process: takes part in timings of more processes than its rank, and waits in others."""
     torch.set_num_threads(threads)
     device = torch.device(kind, rank) if kind == "cuda" else torch.device("cpu")
     if kind == "cuda":
         torch.cuda.set_device(device)
     backend = "nccl" if kind == "cuda" else "gloo"
-    dist.init_process_group(backend, init_method=f"tcp://127.0.0.1:{port}", rank=rank, world_size=world)
+    dist.init_process_group(backend, init_method=f"file://{folder / 'rendezvous'}", rank=rank, world_size=world)
     groups = {n: dist.new_group(list(range(n))) for n in asked.processes}
-    seconds: dict[tuple[str, str, int], list[float]] = {}
+    seconds: Seconds = {}
     for name in asked.systems:
         steps = {
             (part, n): take_step(name, rows_on_each(part, n, asked), asked.length, n, groups[n], settings, device)
@@ -123,13 +117,13 @@ def work(
                     if rank == 0 and number >= WARM_UPS:
                         seconds.setdefault((name, part, n), []).append(taken)
     if rank == 0:
-        torch.save(seconds, out)
+        torch.save(seconds, folder / RESULT)
     dist.barrier()
     dist.destroy_process_group()
 
 
 def timed(step: Callable[[], None] | None, device: torch.device) -> float:
-    """Seconds of one step among those that take it; everybody begins together."""
+    """Seconds of one step among the processes that take it; all start together."""
     dist.barrier()
     begun = time.perf_counter()
     if step is not None:

@@ -1,4 +1,4 @@
-"""Floating-point operations of a network, counted by torch on the operations that really run.
+"""Floating-point operations of a network, counted by torch as they run, and the most that a device does per second.
 
 A multiply-add counts 2. Only products are counted: additions, activations and softmax are left out, as usual. Attention
 is counted in full, causal or not. torch's counter knows neither the fused LSTM nor the fused attention of a CPU: their
@@ -8,14 +8,20 @@ formulas are given to it here.
 import copy
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
+from experiments.speed.timing import alternate
+from models.kernels.matmul_backend import onednn_matmul
 from models.network import Network
 
 Shape = Sequence[int]
+PEAK_SIZES = {"cpu": (1024, 2048), "cuda": (4096, 8192)}
+PEAK_DTYPES = {"32-true": torch.float32, "bf16-mixed": torch.bfloat16}
+PEAK_ROUNDS, PEAK_SECONDS = 5, 0.1
 
 
 @dataclass(frozen=True)
@@ -85,3 +91,15 @@ def _attention(query: Shape, key: Shape, value: Shape, *rest: Any, out_shape: An
 def _attention_backward(gradient: Shape, query: Shape, key: Shape, value: Shape, *rest: Any, **named: Any) -> int:
     """Twice the forward pass; what a kernel computes again instead of keeping it is not counted."""
     return 2 * _attention(query, key, value)
+
+
+def matmul_peak(precision: str, device: torch.device) -> float:
+    """FLOP/s of the fastest block of a square matrix product in this precision."""
+    dtype = PEAK_DTYPES[precision]
+    best = 0.0
+    for size in PEAK_SIZES[device.type]:
+        a, b = (torch.randn(size, size, dtype=dtype, device=device) for _ in range(2))
+        with onednn_matmul(precision == "32-true"):
+            seconds = alternate({"product": partial(torch.matmul, a, b)}, PEAK_ROUNDS, PEAK_SECONDS, device)["product"]
+        best = max(best, 2 * size**3 / min(seconds))
+    return best

@@ -1,8 +1,7 @@
-"""What the Trainer costs: the same batches through `Trainer.fit` and through a bare loop, in turns."""
+"""Overhead of the Trainer: the same batches through `Trainer.fit` and through a bare loop, interleaved."""
 
 import tempfile
 import time
-from collections.abc import Callable
 from copy import deepcopy
 from pathlib import Path
 from typing import Any
@@ -14,24 +13,23 @@ from datamodules.batch import IGNORE, PAD, Batch
 from experiments.planning.grid import HERE
 from experiments.planning.parser import build_parser
 from experiments.speed.profiling import kernels
-from experiments.speed.record import Rows
+from experiments.speed.record import Rows, log
 from experiments.speed.settings import Loops, Settings
 from experiments.speed.systems import Step, System
 from experiments.training.callbacks import Clock, LocalRecord, Progress, ReturnMemory
 from experiments.training.trainer import TrainerSettings, build_trainer, fit
 from models import Seq2SeqModule
 
-Say = Callable[[str], None]
 WARM_UP_BLOCKS = 1  # of both loops: every length of sentence brings shapes that are new to the kernels
 
 
 def run_loops(
-    loops: Loops, settings: Settings, device: torch.device, data_dir: str, say: Say
+    loops: Loops, settings: Settings, device: torch.device, data_dir: str
 ) -> tuple[dict[str, Rows], dict[str, Any]]:
     """Both loops for every system; rows by system, and what was held equal."""
     found = {}
     for name in loops.systems:
-        say(f"{loops.corpus} {loops.direction}: {name}, bare and through the Trainer")
+        log(f"{loops.corpus} {loops.direction}: {name}, bare and through the Trainer")
         found[name] = one_system(System(name), loops, settings.clock.rounds, device, data_dir)
     held_equal = {"batches": "the same for both loops and all models", "steps of a block": loops.steps}
     return found, held_equal
@@ -57,33 +55,33 @@ def one_system(system: System, loops: Loops, rounds: int, device: torch.device, 
     L.seed_everything(0, verbose=False)
     words = [word for path in files for word in ("-c", str(path))]
     built = parser.instantiate(parser.parse_args([*words, *(f"--{name}={value}" for name, value in given.items())]))
-    return rows_of(in_turns(built.model, built.data, built.trainer, system, loops.steps, device))
+    return rows_of(interleave(built.model, built.data, built.trainer, system, loops.steps, device))
 
 
-def in_turns(
+def interleave(
     module: Seq2SeqModule,
     data: L.LightningDataModule,
     settings: TrainerSettings,
     system: System,
     steps: int,
     device: torch.device,
-) -> "Turns":
-    """Train with all that a run does between two validations, a bare loop beside it in blocks of `steps`."""
-    turns = Turns(Step(deepcopy(module), system, device), steps)
+) -> "InterleavedSteps":
+    """Train with all that a run does between two validations, interleaved with bare steps in blocks of `steps`."""
+    timed = InterleavedSteps(Step(deepcopy(module), system, device), steps)
     clock = Clock()
     with tempfile.TemporaryDirectory() as folder:
         record = LocalRecord(Path(folder, "metrics.jsonl"), clock)
-        watching = [clock, ReturnMemory(), Progress(clock, ""), turns]
+        watching = [clock, ReturnMemory(), Progress(clock, ""), timed]
         trainer = build_trainer(settings, Path(folder), [record], watching)
         trainer.limit_val_batches = 0  # no validation, and no checkpoint to choose
         fit(trainer, module, data)
-    return turns
+    return timed
 
 
-class Turns(L.Callback):
-    """Takes each of the Trainer's batches through a bare step too, before it and after it by turns.
+class InterleavedSteps(L.Callback):
+    """Takes a bare step on each of the Trainer's batches too, alternately before and after the Trainer's own.
 
-    Who comes second finds the kernels warm for the batch's lengths: always second, the bare step would seem faster.
+    The second step finds the kernels warm for the batch's lengths: always second, the bare step would seem faster.
 
     Args:
         step: A second copy of the model with its optimiser.
@@ -136,10 +134,10 @@ def counted(batches: list[Batch]) -> tuple[int, int, int]:
     return target, source, sum(batch.source.numel() + batch.labels.numel() for batch in batches)
 
 
-def rows_of(turns: Turns) -> Rows:
+def rows_of(timed: InterleavedSteps) -> Rows:
     rows = Rows()
-    for loop, seconds in turns.seconds.items():
-        measured = list(zip(seconds, turns.tokens, strict=True))[WARM_UP_BLOCKS:]
+    for loop, seconds in timed.seconds.items():
+        measured = list(zip(seconds, timed.tokens, strict=True))[WARM_UP_BLOCKS:]
         per_second = {
             "target_tokens_per_second": [target / s for s, (target, _, _) in measured],
             "source_and_target_tokens_per_second": [(target + source) / s for s, (target, source, _) in measured],
@@ -147,9 +145,9 @@ def rows_of(turns: Turns) -> Rows:
         }
         for metric, values in per_second.items():
             rows.add_spread(metric, values, "tokens/s", "loop", loop)
-        rows.add_spread("step_seconds", [s / turns.steps for s, _ in measured], "s", "loop", loop)
+        rows.add_spread("step_seconds", [s / timed.steps for s, _ in measured], "s", "loop", loop)
         target, source, positions = (sum(column) for column in zip(*(t for _, t in measured), strict=True))
         rows.add("padding_share", 1 - (target + source) / positions, "share", "loop", loop)
-    rows.kernels.update(kernels(turns.step.step))
-    rows.kernels |= {"precision": turns.step.system.precision, "mode": "eager"}
+    rows.kernels.update(kernels(timed.step.step))
+    rows.kernels |= {"precision": timed.step.system.precision, "mode": "eager"}
     return rows

@@ -1,4 +1,4 @@
-"""What torch's profiler tells of one call: the most memory held at once, and which kernels ran."""
+"""Peak memory and kernels of one call, from torch's profiler."""
 
 import os
 from collections.abc import Callable, Iterator
@@ -23,7 +23,7 @@ STEPWISE = {"aten::lstm", "aten::gru", "aten::rnn_tanh"}  # where none of the fu
 def peak_memory(run: Callable[[], object], device: torch.device) -> int:
     """Bytes that tensors made by a call hold at their peak, beyond what was there before.
 
-    On a CPU the profiler's account of every allocation is added up: the process's own size would tell what the
+    On a CPU the profiler's account of every allocation is added up: the process's own size shows what the
     allocator keeps, not what the step needs. Scratch memory inside oneDNN's kernels is not seen.
     """
     if device.type == "cuda":
@@ -52,14 +52,14 @@ def kernels(run: Callable[[], object]) -> dict[str, str]:
 
 
 def _events(run: Callable[[], object], memory: bool) -> list[Any]:
-    with _no_chatter(), profile(activities=[ProfilerActivity.CPU], profile_memory=memory) as watched:
+    with _silenced_stderr(), profile(activities=[ProfilerActivity.CPU], profile_memory=memory) as watched:
         run()
     assert watched.profiler is not None
     return list(watched.profiler.kineto_results.events())
 
 
 @contextmanager
-def _no_chatter() -> Iterator[None]:
+def _silenced_stderr() -> Iterator[None]:
     """The profiler's library writes to the terminal that it starts and stops, whatever its log level."""
     kept, silence = os.dup(2), os.open(os.devnull, os.O_WRONLY)
     os.dup2(silence, 2)

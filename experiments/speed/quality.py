@@ -1,6 +1,6 @@
 """Operations that the translation runs of a suite spent for each target token, for time and FLOPs to quality."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
 
@@ -9,12 +9,11 @@ from datamodules.batch import IGNORE, Batch
 from experiments.planning.parser import build_parser
 from experiments.planning.yaml_files import read_yaml
 from experiments.speed.flops import count
-from experiments.speed.record import Rows
+from experiments.speed.record import Rows, log
 from experiments.speed.systems import System
 from models import Seq2SeqModule
 
 BATCHES = 24  # of the first pass over the data: they stand for all
-Say = Callable[[str], None]
 
 
 def translation_runs(root: Path, suite: str) -> Iterator[tuple[str, System, Path]]:
@@ -27,9 +26,9 @@ def translation_runs(root: Path, suite: str) -> Iterator[tuple[str, System, Path
             yield task, System(model if variant == "base" else f"{model}-{variant}"), result.parent
 
 
-def operations(folder: Path, say: Say) -> Rows:
+def operations(folder: Path) -> Rows:
     """FLOPs per scored target token of a run, padding included as it was trained."""
-    say(f"operations of {folder}")
+    log(f"operations of {folder}")
     parser = build_parser()
     built = parser.instantiate(parser.parse_object(read_yaml(folder / "config.yaml")))
     module, data = built.model, built.data

@@ -1,4 +1,4 @@
-"""Speed measurements on their way into the run store: rows and raw blocks of each system, written at the end."""
+"""Speed measurements before they are written: rows and raw blocks of each system, and the task they belong to."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -15,6 +15,11 @@ from experiments.speed.systems import System
 from experiments.speed.timing import spread
 
 MODELS = Path(__file__).parents[2] / "models"
+
+
+def log(text: str) -> None:
+    """A line of progress below the name of the task."""
+    print(f"      {text}", flush=True)
 
 
 @dataclass
@@ -39,13 +44,13 @@ class Rows:
 
 @dataclass
 class Task:
-    """One speed task of a suite: what names its records and decides whether they are there already.
+    """One speed task of a suite: names its records and decides whether they exist already.
 
     Args:
         suite, name: Of the task.
         root: Folder of the run store.
-        settings: Everything that was asked for; with the machine, the versions and the networks' code it makes the
-            fingerprint of the records, because each of these can change a speed.
+        settings: Of the measurement; with the machine, the versions and the networks' code they make the fingerprint
+            of the records, because each of these can change a speed.
         systems: What is timed.
     """
 

@@ -1,4 +1,4 @@
-"""What `make speed` is asked to measure, as read from experiments/configs/speed."""
+"""Settings of `make speed`, as read from experiments/configs/speed."""
 
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -6,10 +6,10 @@ from typing import Any, Literal
 
 @dataclass
 class Clock:
-    """How long is measured.
+    """How long to measure.
 
     Args:
-        rounds: Blocks of each system, taken in turns.
+        rounds: Blocks of each system, interleaved.
         seconds: Least length of a block.
     """
 
@@ -100,7 +100,7 @@ class Settings:
         models: Configuration of each network that a sweep names (class_path and init_args).
         width: The width that those configurations have, which a sweep of the width starts from.
         vocabulary: Size of both vocabularies; small, so that the networks and not the projection are compared.
-        clock: How long is measured.
+        clock: How long to measure.
         length, width_sweep, batch: Sweeps.
         text: Bare steps against the Trainer.
         decoding: Greedy and beam search.

@@ -1,4 +1,4 @@
-"""The speed tasks of a suite, one after another in one process; those measured already are skipped."""
+"""The speed tasks of a suite, one after another in one process; tasks that are already measured are skipped."""
 
 import os
 import resource
@@ -40,7 +40,7 @@ def main(suite: str = "quick", tasks: str = "", data_dir: str = "", root: str = 
     """Measure the speed tasks of a suite that are not measured yet on this machine with this code.
 
     Args:
-        suite: smoke, quick or full; what they measure stands in experiments/configs/speed.
+        suite: smoke, quick or full; what they measure is in experiments/configs/speed.
         tasks: Some tasks only, separated by blanks, for example "length decoding".
         data_dir: Folder of downloaded corpora.
         root: Folder of the run store.
@@ -60,10 +60,12 @@ def main(suite: str = "quick", tasks: str = "", data_dir: str = "", root: str = 
     left = [(task, measure) for task, measure in chosen if not task.finished()]
     if len(left) < len(chosen):
         print(
-            f"measured already on this machine with this code: {len(chosen) - len(left)} of {len(chosen)} speed tasks"
+            f"already measured on this machine with this code: {len(chosen) - len(left)} of {len(chosen)} speed tasks"
         )
     failed = [
-        task for number, (task, measure) in enumerate(left, 1) if not carried_out(task, measure, number, len(left))
+        task
+        for number, (task, measure) in enumerate(left, 1)
+        if not measured_and_written(task, measure, number, len(left))
     ]
     if failed:
         raise SystemExit(f"{len(failed)} of {len(left)} speed tasks failed: {', '.join(t.name for t in failed)}")
@@ -87,7 +89,7 @@ def read_settings(suite: str) -> Settings:
 
 
 def plan(suite: str, settings: Settings, device: torch.device, data_dir: str, root: str) -> list[tuple[Task, Measure]]:
-    """The tasks that the settings ask for, with what carries them out."""
+    """The tasks of the settings, each with the function that measures it."""
     common = {"models": settings.models, "width": settings.width, "vocabulary": settings.vocabulary}
     common |= {"clock": asdict(settings.clock)}
     found: list[tuple[Task, Measure]] = []
@@ -104,14 +106,14 @@ def plan(suite: str, settings: Settings, device: torch.device, data_dir: str, ro
     }
     for axis, sweep in sweeps.items():
         if sweep is not None:
-            add(axis, sweep, partial(run_sweep, axis, sweep, settings, device, say))
+            add(axis, sweep, partial(run_sweep, axis, sweep, settings, device))
     if (loops := settings.text) is not None:
         name = f"text-{loops.corpus}-{loops.direction}"
-        add(name, loops, lambda: run_loops(loops, settings, device, data_dir, say))
+        add(name, loops, lambda: run_loops(loops, settings, device, data_dir))
     if (decode := settings.decoding) is not None:
-        add("decoding", decode, lambda: run_decoding(decode, settings, device, say))
+        add("decoding", decode, lambda: run_decoding(decode, settings, device))
     if (devices := settings.devices) is not None:
-        add("devices", devices, lambda: run_devices(devices, settings, device, say))
+        add("devices", devices, lambda: run_devices(devices, settings, device))
     if settings.quality:
         for task, systems in by_task(root, suite).items():
             names = {system.name: folder for system, folder in systems}
@@ -129,11 +131,11 @@ def by_task(root: str, suite: str) -> Mapping[str, list[tuple[System, Path]]]:
 
 
 def count_operations(folders: Mapping[str, Path]) -> Measured:
-    return {name: operations(folder, say) for name, folder in folders.items()}, {}
+    return {name: operations(folder) for name, folder in folders.items()}, {}
 
 
-def carried_out(task: Task, measure: Measure, number: int, of: int) -> bool:
-    """Measure a task and write its records; a failure is recorded, and the next task goes on."""
+def measured_and_written(task: Task, measure: Measure, number: int, of: int) -> bool:
+    """Measure a task and write its records; a failure is recorded and does not stop the next task."""
     print(f"[{number}/{of}] speed: {task.name}", flush=True)
     begun = time.monotonic()
     return_memory()
@@ -146,10 +148,6 @@ def carried_out(task: Task, measure: Measure, number: int, of: int) -> bool:
         return False
     print(f"      {time.monotonic() - begun:.0f} s", flush=True)
     return True
-
-
-def say(text: str) -> None:
-    print(f"      {text}", flush=True)
 
 
 def keep_within_memory() -> None:

@@ -1,27 +1,23 @@
 """Step time, rate, memory and operations by length, width or number of rows, on batches without padding."""
 
 import time
-from collections.abc import Callable
 from dataclasses import asdict
 from typing import Any
 
 import torch
 
-from experiments.speed.flops import count
-from experiments.speed.peak import matmul_peak
+from experiments.speed.flops import count, matmul_peak
 from experiments.speed.profiling import kernels, peak_memory
-from experiments.speed.record import Rows
+from experiments.speed.record import Rows, log
 from experiments.speed.settings import Axis, Settings, Sweep
 from experiments.speed.systems import Step, System, build, random_batch, sequential_steps
 from experiments.speed.timing import alternate, fits, spread
 from experiments.training.environment import return_memory
 from models.bahdanau import BahdanauNetwork
 
-Say = Callable[[str], None]
-
 
 def run_sweep(
-    axis: Axis, sweep: Sweep, settings: Settings, device: torch.device, say: Say
+    axis: Axis, sweep: Sweep, settings: Settings, device: torch.device
 ) -> tuple[dict[str, Rows], dict[str, Any]]:
     """Time every system at every value; rows by system, and what was held equal."""
     systems = [System(name) for name in sweep.systems]
@@ -33,7 +29,7 @@ def run_sweep(
                 found[system.name].add("matmul_peak", peak, "FLOP/s")
     for value in sweep.values:
         chosen = [s for s in systems if value in sweep.only.get(s.name, sweep.values)]
-        say(f"{axis} {value}: {', '.join(s.name for s in chosen)}")
+        log(f"{axis} {value}: {', '.join(s.name for s in chosen)}")
         at_value(axis, value, chosen, sweep, settings, found, device)
     held_equal: dict[str, Any] = {
         "target tokens per batch": sweep.tokens if axis != "batch" else "rows x length",
@@ -55,7 +51,7 @@ def at_value(
     found: dict[str, Rows],
     device: torch.device,
 ) -> None:
-    """All systems at one value, in turns."""
+    """All systems at one value, interleaved."""
     length = value if axis == "length" else sweep.length
     rows = value if axis == "batch" else max(1, sweep.tokens // length)
     scale = value / settings.width if axis == "width" else 1.0
@@ -86,7 +82,7 @@ def at_value(
 def describe(
     found: Rows, step: Step, seconds: float, at: tuple[str, int], shape: tuple[int, int], device: torch.device
 ) -> None:
-    """What follows from a step's time, and what it held and computed."""
+    """Rates that follow from a step's time, its memory and its operations."""
     (rows, length), network = shape, step.module.network
     peak = next(m.value for m in found.measurements if m.metric == "matmul_peak")
     flops = rows * count(network, length, length).forward_backward

@@ -1,4 +1,4 @@
-"""What is timed: a model in one of its variants, in a precision, eager or compiled, ready to take a step."""
+"""A timed system: a model in one of its variants, in a precision, eager or compiled, ready to take a step."""
 
 import logging
 from collections.abc import Callable, Mapping
@@ -27,7 +27,7 @@ FIRST_TOKEN = EOS + 2  # random tokens begin after the special ones
 
 @dataclass(frozen=True)
 class System:
-    """A name such as lstm, transformer-bf16 or bahdanau-parallel-compiled, taken apart.
+    """A name such as lstm, transformer-bf16 or bahdanau-parallel-compiled, parsed.
 
     `math-attention` runs the Transformer with the plain product-softmax-product in place of the fused kernel.
     """

@@ -1,4 +1,4 @@
-"""Clocks: variants take turns, so that a noisy machine hits all alike."""
+"""Timing of interleaved variants, so that a noisy machine affects all alike."""
 
 import gc
 import time
@@ -87,7 +87,7 @@ def spread(seconds: Sequence[float]) -> Spread:
 
 
 def fits(run: Run) -> bool:
-    """Whether a call gets the memory it asks for."""
+    """Whether a call fits into memory."""
     try:
         run()
     except (torch.OutOfMemoryError, MemoryError):

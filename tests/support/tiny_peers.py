@@ -1,4 +1,4 @@
-"""A corpus with the splits that the comparison with peers asks for, a second's worth of work."""
+"""A tiny corpus with the splits of the comparison with peers."""
 
 from pathlib import Path
 from typing import Any
@@ -18,20 +18,20 @@ def peer_data(folder: Path, max_tokens: int = 60) -> TranslationData:
     return TranslationData(corpus, tokenizer, max_tokens=max_tokens, cache_dir=str(folder / "cache"))
 
 
-class Told:
-    """Commands to a worker in this process; when there are none left `Over` ends its loop."""
+class FakeChannel:
+    """Commands to a worker in this process; after the last one `InputEnds` ends its loop."""
 
     def __init__(self, *commands: str) -> None:
         self.commands, self.answers = list(commands), list[dict[str, Any]]()
 
     def command(self) -> str:
         if not self.commands:
-            raise Over
+            raise InputEnds
         return self.commands.pop(0)
 
     def answer(self, **values: Any) -> None:
         self.answers.append(values)
 
 
-class Over(Exception):
-    """Nothing more is asked for."""
+class InputEnds(Exception):
+    """No command is left."""

@@ -1,1 +1,1 @@
-"""How fast our models are beside others' code: JoeyNMT, torch.nn.Transformer and a textbook attention loop."""
+"""Speed of our models compared with JoeyNMT, torch.nn.Transformer and a textbook attention loop."""

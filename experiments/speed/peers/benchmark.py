@@ -1,4 +1,4 @@
-"""The bars that the speed of our models has to clear, as ratios of two things timed in turns: make benchmark.
+"""Speed bars that our models must meet, as ratios of interleaved timings: make benchmark.
 
 python -m experiments.speed.peers.benchmark --suite full
 """
@@ -24,17 +24,17 @@ from experiments.training.environment import KEEP_MEMORY, environment, quiet
 from experiments.training.trainer import resolve_precision
 
 BATCHES = 12  # of training text, for the steps that are timed without the Trainer
-Outcome = Literal["met", "MISSED", "told", "not measured"]
+Outcome = Literal["met", "MISSED", "for information", "not measured"]
 
 
 @dataclass(frozen=True)
 class Bar:
-    """What a ratio must be.
+    """The limit of a ratio.
 
     Args:
-        what: The two things, the first over the second.
+        what: What is compared, the first over the second.
         kind: Whether the ratio must be at least or at most the limit.
-        limit: The limit; none where the ratio is only told.
+        limit: The limit; none where the ratio is for information only.
         how: How it is measured.
     """
 
@@ -58,7 +58,7 @@ class Row:
         if not self.ratios:
             return "not measured"
         if self.bar.limit is None:
-            return "told"
+            return "for information"
         median = spread(self.ratios).median
         return "met" if (median >= self.bar.limit if self.bar.kind == "≥" else median <= self.bar.limit) else "MISSED"
 
@@ -78,7 +78,7 @@ def main(
     environment_dir: str = ".venv-peers",
     root: str = "runs",
 ) -> None:
-    """Measure what has not been measured with this code on this machine, print all bars, fail when one is missed.
+    """Print all bars, measured where this code was not on this machine yet; fail when one is missed.
 
     Args:
         suite: Where the comparison with peers is recorded.
@@ -125,8 +125,8 @@ def peer_rows(suite: str, root: str) -> list[Row]:
     for model, name in names.items():
         speeds = {variant: rates(suite, model, variant, root) for variant in sizes.SYSTEMS[model]}
         best = max(("fp32", "bf16"), key=lambda variant: spread(speeds[variant].get(training, [0.0])).median)
-        how = f"target tokens/s end to end, blocks in turns, {threads}"
-        asked = [
+        how = f"target tokens/s end to end, interleaved blocks, {threads}"
+        bars = [
             (Bar(f"{name} fp32 / JoeyNMT fp32", "≥", 3.0, how), "fp32", training),
             (Bar(f"{name} at best ({best}) / JoeyNMT fp32", "≥", 5.0, how), best, training),
             (
@@ -135,13 +135,15 @@ def peer_rows(suite: str, root: str) -> list[Row]:
                 translating,
             ),
         ]
-        for bar, variant, metric in asked:
+        for bar, variant, metric in bars:
             ratios = over(speeds[variant].get(metric, []), speeds["joeynmt"].get(metric, []))
             rows.append(Row(bar, ratios, reason))
-        told = [(f"{name} {v} / JoeyNMT fp32 in our environment", v, "joeynmt-settings") for v in ("fp32", best)]
+        informative = [(f"{name} {v} / JoeyNMT fp32 in our environment", v, "joeynmt-settings") for v in ("fp32", best)]
         if model == "transformer":
-            told.append((f"{name} fp32 / JoeyNMT fp32, no dropout in either", "fp32-dropout0", "joeynmt-dropout0"))
-        for what, own, other in dict.fromkeys(told):
+            informative.append(
+                (f"{name} fp32 / JoeyNMT fp32, no dropout in either", "fp32-dropout0", "joeynmt-dropout0")
+            )
+        for what, own, other in dict.fromkeys(informative):
             ratios = over(*(speeds[variant].get(training, []) for variant in (own, other)))
             rows.append(Row(Bar(what, "≥", None, how), ratios, reason))
     return rows
@@ -164,31 +166,31 @@ def over(ours: Sequence[float], theirs: Sequence[float]) -> list[float]:
 
 
 def step_rows(data: TranslationData, updates: int, rounds: int) -> list[Row]:
-    """What our own code costs over the bare parts that it is made of."""
-    return [said(row) for row in chain(lstm_rows(data, rounds), trainer_rows(data, updates, rounds))]
+    """Overhead of our code over the bare parts it is made of."""
+    return [printed(row) for row in chain(lstm_rows(data, rounds), trainer_rows(data, updates, rounds))]
 
 
-def said(row: Row) -> Row:
+def printed(row: Row) -> Row:
     print(f"  {row.bar.what}: {row.measured}", flush=True)
     return row
 
 
 def lstm_rows(data: TranslationData, rounds: int) -> Iterator[Row]:
     batches = list(islice(data.train_dataloader(), BATCHES))
-    how = f"forward, backward, update on {BATCHES} Multi30k batches, in turns"
+    how = f"forward, backward, update on {BATCHES} Multi30k batches, interleaved"
     for precision, ratios in lstm_ratios(data, batches, rounds):
         yield Row(Bar(f"LSTM step {precision} / its nn.LSTM + projection + cross-entropy", "≤", 1.15, how), ratios)
 
 
 def trainer_rows(data: TranslationData, updates: int, rounds: int) -> Iterator[Row]:
     precision = resolve_precision("auto", "cpu")
-    how = f"target tokens/s, {precision}, same batches, in turns"
+    how = f"target tokens/s, {precision}, same batches, interleaved"
     for name, ratios in trainer_ratios(data, precision, updates, rounds):
         yield Row(Bar(f"Trainer / bare step, {name}", "≥", 0.93, how), ratios)
 
 
 def gpu_rows(rounds: int) -> list[Row]:
-    """What only an accelerator can show."""
+    """Bars that only an accelerator can show."""
     bars = [
         (Bar("Transformer base bf16 FLOP/s / matmul peak", "≥", 0.40, "width 512, 6 + 6 layers, compiled"), peak_share),
         (Bar("Bahdanau bf16 step / cuDNN LSTM step", "≤", 3.0, "input feeding, equal size, compiled"), attention_loop),

@@ -1,4 +1,4 @@
-"""Steps timed in turns, one over the other: the LSTM and its bare parts, the Trainer and the bare step, a GPU's own.
+"""Ratios of interleaved steps: the LSTM over its bare parts, the Trainer over the bare step, and those of a GPU.
 
 B batch, S source length, T target length, N scored target positions, E embedding, H hidden, V vocabulary.
 """
@@ -12,9 +12,8 @@ from torch.nn import functional as F
 
 from datamodules import TranslationData
 from datamodules.batch import IGNORE, Batch
-from experiments.speed.flops import count
-from experiments.speed.loops import WARM_UP_BLOCKS, in_turns
-from experiments.speed.peak import matmul_peak
+from experiments.speed.flops import count, matmul_peak
+from experiments.speed.loops import WARM_UP_BLOCKS, interleave
 from experiments.speed.peers import sizes
 from experiments.speed.systems import Step, System, random_batch
 from experiments.speed.timing import alternate
@@ -57,7 +56,7 @@ def full_step(step: Step) -> Work:
 
 
 class BareLSTM(nn.Module):
-    """What torch itself brings of an LSTM encoder-decoder: its LSTMs, one projection, the loss."""
+    """The parts of an LSTM encoder-decoder that torch provides: its LSTMs, one projection, the loss."""
 
     def __init__(self, vocabulary: int, settings: LSTMSettings) -> None:
         super().__init__()
@@ -147,8 +146,8 @@ def trainer_ratio(
         precision=system.precision,  # type: ignore[arg-type]
         gradient_clip=sizes.GRADIENT_CLIP,
     )
-    turns = in_turns(module, data, settings, system, updates, CPU)
-    pairs = zip(turns.seconds["bare"], turns.seconds["trainer"], strict=True)
+    timed = interleave(module, data, settings, system, updates, CPU)
+    pairs = zip(timed.seconds["bare"], timed.seconds["trainer"], strict=True)
     return [bare / trained for bare, trained in pairs][WARM_UP_BLOCKS:]
 
 

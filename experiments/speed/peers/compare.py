@@ -1,4 +1,4 @@
-"""JoeyNMT's two models, ours and the textbook's take turns on the same text, sizes, token budget and threads.
+"""JoeyNMT's two models, ours and the textbook's, interleaved on the same text, sizes, token budget and threads.
 
 python -m experiments.speed.peers.compare --suite full
 """
@@ -7,7 +7,7 @@ import hashlib
 import os
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
@@ -19,20 +19,21 @@ from jsonargparse import auto_cli
 
 from datamodules import TranslationData
 from experiments.provenance import machine, provenance
-from experiments.record.keys import Measurement, RunKey, config_hash
+from experiments.record.keys import RunKey, config_hash
 from experiments.record.read import is_finished
 from experiments.record.write import write_result, write_rows
 from experiments.speed.peers import sizes
 from experiments.speed.peers.installation import CannotInstall, build_environment
 from experiments.speed.peers.joeynmt_files import DECODING_TOKENS, write_config, write_text
 from experiments.speed.peers.protocol import Worker, WorkerFailed
+from experiments.speed.record import Rows
 from experiments.training.decode import bleu
 from experiments.training.environment import environment
 from models.kernels.matmul_backend import onednn_is_exact
 
 TRANSLATING = ("fp32", "joeynmt")  # variants whose beam search is timed: bf16 decodes in 32 bits too
 HERE = Path(__file__).parents[3]
-# What a measured figure depends on: all that runs between the first batch and the last hypothesis.
+# The code that a measurement depends on: all that runs between the first batch and the last hypothesis.
 CODE = (
     "models",
     "datamodules",
@@ -43,7 +44,7 @@ CODE = (
 
 @dataclass(frozen=True)
 class Plan:
-    """How much is measured.
+    """How much to measure.
 
     Args:
         updates: Updates in a block.
@@ -62,7 +63,7 @@ class Plan:
 
 @dataclass
 class Measured:
-    """All that one variant answered."""
+    """All answers of one variant."""
 
     parameters: int
     name: str
@@ -96,7 +97,7 @@ def main(
     Args:
         suite: Folder of the record.
         models: transformer, bahdanau or both; empty: both.
-        plan: How much is measured.
+        plan: How much to measure.
         data_dir: Folder of downloaded corpora.
         cache_dir: Folder of JoeyNMT's copy of the text, and of the logs.
         environment_dir: Folder of JoeyNMT's environment.
@@ -109,7 +110,7 @@ def main(
     left = [model for model in wanted if not finished(suite, model, plan, root)]
     for model in wanted:
         if model not in left:
-            print(f"finished already, with this code on this machine: peers of the {model}", flush=True)
+            print(f"already measured with this code on this machine: peers of the {model}", flush=True)
     if not left:
         return
     data = sizes.multi30k(data_dir)
@@ -136,7 +137,7 @@ def key_of(suite: str, model: str, variant: str, root: str) -> RunKey:
 
 
 def configuration(model: str, variant: str, plan: Plan) -> dict[str, Any]:
-    """Whatever a figure depends on, the code and the machine among it."""
+    """Everything a measurement depends on, code and machine included."""
     network = sizes.transformer if model == "transformer" else sizes.bahdanau
     return {
         "model": {"network": asdict(network(sizes.dropout_of(variant))), "optimisation": asdict(sizes.OPTIMISATION)},
@@ -167,7 +168,7 @@ def finished(suite: str, model: str, plan: Plan, root: str) -> bool:
 
 
 def compare(model: str, plan: Plan, data: TranslationData, python: Path, folder: Path, suite: str, root: str) -> None:
-    """Start every variant, let them take turns, and write what they took."""
+    """Start every variant, interleave their blocks, and write the records."""
     started = datetime.now(UTC)
     threads = os.cpu_count() or 1
     print(f"peers of the {model}: {', '.join(sizes.SYSTEMS[model])}; {threads} threads", flush=True)
@@ -186,16 +187,14 @@ def compare(model: str, plan: Plan, data: TranslationData, python: Path, folder:
     facts = provenance(started)
     for variant, found in measured.items():
         key = key_of(suite, model, variant, root)
-        write_rows(key.folder / "blocks.jsonl", blocks(found))
-        rows = measurements(found, data)
-        held_equal = what_was_equal(plan, data, threads)
-        write_result(
-            key, configuration(model, variant, plan), rows, held_equal, signatures(model, variant, found), facts
-        )
+        rows, config = rows_of(found, data), configuration(model, variant, plan)
+        write_rows(key.folder / "blocks.jsonl", rows.blocks)
+        held_equal, signed = what_was_equal(plan, data, threads), signatures(model, variant, found)
+        write_result(key, config, rows.measurements, held_equal, signed, facts)
 
 
 def environment_of(variant: str, threads: int) -> dict[str, str]:
-    """That of the suite's own runs, but for JoeyNMT as its users start it."""
+    """As for the suite's own runs, except for JoeyNMT as its users start it."""
     given = {**environment(threads), "OMP_NUM_THREADS": str(threads)}
     if variant.endswith("-settings") and onednn_is_exact():
         given["ONEDNN_MATMUL"] = "1"
@@ -216,7 +215,7 @@ def command_of(model: str, variant: str, plan: Plan, data: TranslationData, pyth
 
 
 def train(workers: Mapping[str, Worker], measured: Mapping[str, Measured], plan: Plan) -> None:
-    """Blocks of training in turns: A B C A B C ..."""
+    """Interleaved blocks of training: A B C A B C ..."""
     begun = time.monotonic()
     total = plan.warm_up + plan.rounds
     for done in range(1, total + 1):
@@ -243,7 +242,7 @@ def teach(workers: Mapping[str, Worker], plan: Plan) -> None:
 
 
 def translate(workers: Mapping[str, Worker], measured: Mapping[str, Measured], plan: Plan) -> None:
-    """Passes over the test set in turns, none of them a warm-up: a pass is hundreds of steps long."""
+    """Interleaved passes over the test set, none of them a warm-up: a pass is hundreds of steps long."""
     for done in range(1, plan.translations + 1):
         for variant in TRANSLATING:
             answer = workers[variant].ask("translate")
@@ -253,7 +252,7 @@ def translate(workers: Mapping[str, Worker], measured: Mapping[str, Measured], p
 
 
 def hypothesis_tokens(found: Measured, data: TranslationData) -> float:
-    """Mean length of a hypothesis, cut into tokens by the same tokeniser whoever wrote it."""
+    """Mean length of a hypothesis in tokens of our tokeniser, whichever system wrote it."""
     return float(np.mean([len(data.target_tokenizer.encode(text)) for text in found.translations[-1]["hypotheses"]]))
 
 
@@ -272,35 +271,20 @@ def summary(model: str, measured: Mapping[str, Measured], data: TranslationData)
     print(f"JoeyNMT's has {fewer:.1%} fewer parameters than ours: {sizes.DIFFERS[model]}", flush=True)
 
 
-def quartiles(metric: str, values: Sequence[float], unit: str) -> list[Measurement]:
-    q25, median, q75 = np.quantile(values, [0.25, 0.5, 0.75]).tolist()
-    named = {metric: median, f"{metric}_q25": q25, f"{metric}_q75": q75}
-    return [Measurement(name, value, unit, len(values)) for name, value in named.items()]
-
-
-def measurements(found: Measured, data: TranslationData) -> list[Measurement]:
-    rows = [
-        Measurement("parameters", found.parameters, "parameters", 1),
-        Measurement("padding_share", found.padding_share, "share", len(found.blocks)),
-        *quartiles("target_tokens_per_second", found.tokens_per_second, "tokens/s"),
-    ]
+def rows_of(found: Measured, data: TranslationData) -> Rows:
+    """Measurements, and one block per round with its rate and the seconds per update or per sentence."""
+    rows = Rows()
+    rows.add("parameters", found.parameters, "parameters")
+    rows.add("padding_share", found.padding_share, "share", n=len(found.blocks))
+    rows.add_spread("target_tokens_per_second", found.tokens_per_second, "tokens/s")
+    seconds = [answer["seconds"] / answer["updates"] for answer in found.blocks]
     if found.translations:
+        rows.add_spread("sentences_per_second", found.sentences_per_second, "sentences/s")
+        seconds += [answer["seconds"] / len(answer["hypotheses"]) for answer in found.translations]
         sentences = len(found.translations[-1]["hypotheses"])
-        rows += quartiles("sentences_per_second", found.sentences_per_second, "sentences/s")
-        rows.append(Measurement("mean_hypothesis_tokens", hypothesis_tokens(found, data), "tokens", sentences))
-    return rows
-
-
-def blocks(found: Measured) -> list[dict[str, Any]]:
-    """One row a block: seconds per update, or per sentence, and the rate that the median is of."""
-    rows = []
-    for metric, answers, rates in (
-        ("target_tokens_per_second", found.blocks, found.tokens_per_second),
-        ("sentences_per_second", found.translations, found.sentences_per_second),
-    ):
-        for number, (answer, rate) in enumerate(zip(answers, rates, strict=True)):
-            per = answer["seconds"] / (answer["updates"] if "updates" in answer else len(answer["hypotheses"]))
-            rows.append({"metric": metric, "x_name": "", "x": None, "round": number, "seconds": per, "value": rate})
+        rows.add("mean_hypothesis_tokens", hypothesis_tokens(found, data), "tokens", n=sentences)
+    for block, per_item in zip(rows.blocks, seconds, strict=True):
+        block["seconds"] = per_item
     return rows
 
 

@@ -1,4 +1,4 @@
-"""The environment that JoeyNMT runs in: its own packages in front of ours, so that both compute with one torch."""
+"""JoeyNMT's environment: its own packages in front of ours, so that both compute with one torch."""
 
 import hashlib
 import subprocess
@@ -13,14 +13,14 @@ CHECK = "import joeynmt.training, torch"
 
 
 class CannotInstall(Exception):
-    """The environment could not be made; the message says why, in one line."""
+    """The environment could not be made; the message is the reason in one line."""
 
 
 def build_environment(folder: Path, packages: str = sysconfig.get_path("purelib")) -> Path:
     """Make the environment once; further calls find it.
 
     Args:
-        folder: Where it is to be.
+        folder: Of the environment.
         packages: Folder of the installed packages, torch among them, that both share.
 
     Returns:
@@ -47,7 +47,7 @@ def build_environment(folder: Path, packages: str = sysconfig.get_path("purelib"
 
 
 def fingerprint(packages: str) -> str:
-    """Changes with whatever the environment is made of."""
+    """Changes with everything the environment is made of."""
     made_of = f"{sys.version}\n{packages}\n{REQUIREMENTS.read_text()}"
     return hashlib.sha256(made_of.encode()).hexdigest()
 

@@ -1,4 +1,4 @@
-"""What JoeyNMT is given: the same sentences, the same SentencePiece model, the same sizes, in its own files."""
+"""JoeyNMT's input files: the same sentences, the same SentencePiece model, the same sizes."""
 
 from pathlib import Path
 from typing import Any
@@ -40,14 +40,14 @@ def lines(texts: Any) -> str:
 def write_config(
     network: TransformerSettings | BahdanauSettings, data: TranslationData, updates: int, name: str, folder: Path
 ) -> Path:
-    """JoeyNMT's configuration of a model, beside the text that `write_text` wrote.
+    """JoeyNMT's configuration of a model, in the folder of `write_text`.
 
     Args:
         network: Sizes of our model; JoeyNMT's gets the same.
-        data: Where the token budget is.
+        data: With the token budget.
         updates: Updates between two lines of its log, which are the blocks of the comparison.
-        name: What the file is called.
-        folder: Where the text is.
+        name: Of the file.
+        folder: Of the text.
     """
     model = transformer(network) if isinstance(network, TransformerSettings) else bahdanau(network)
     config = {

@@ -8,10 +8,10 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from experiments.speed.peers.protocol import Paced, Talk
+from experiments.speed.peers.protocol import BlockTimer, WorkerChannel
 
-# Before the imports: what they print is no answer.
-talk = Talk()
+# Before the imports, which print.
+channel = WorkerChannel()
 
 import torch  # noqa: E402
 from joeynmt.config import BaseConfig, load_config, parse_global_args  # type: ignore[import-not-found]  # noqa: E402
@@ -19,26 +19,26 @@ from joeynmt.prediction import predict, prepare  # type: ignore[import-not-found
 from joeynmt.training import TrainManager  # type: ignore[import-not-found]  # noqa: E402
 
 
-class PacedTrainManager(TrainManager):
-    """Unchanged but for two notes: what each batch held, and that a block is over where JoeyNMT logs."""
+class TimedTrainManager(TrainManager):
+    """Unchanged, but counts each batch, and ends a block where JoeyNMT logs."""
 
-    paced: Paced
+    timer: BlockTimer
 
     def _train_step(self, batch: Any) -> Any:
         result = super()._train_step(batch)
         source, target = batch.src, batch.trg
-        self.paced.count(
+        self.timer.count(
             batch.ntokens, int(batch.src_length.sum()) + batch.ntokens, int(source.numel() + target.numel())
         )
         return result
 
     def _log_scores(self, *scores: Any) -> None:
         super()._log_scores(*scores)
-        self.paced.pause()
+        self.timer.pause()
 
 
 def main(config: str, updates: int) -> None:
-    """Wait for commands until there are none left."""
+    """Carry out commands until the input ends."""
     torch.set_num_threads(int(os.environ["OMP_NUM_THREADS"]))
     if os.environ.get("ONEDNN_MATMUL"):  # as `models.kernels.matmul_backend` has them
         torch.backends.mkldnn.matmul.fp32_precision = "bf16"  # type: ignore[attr-defined]
@@ -46,7 +46,7 @@ def main(config: str, updates: int) -> None:
     Path(settings["model_dir"]).mkdir(parents=True, exist_ok=True)
     args = parse_global_args(settings, rank=0, mode="train")
     model, train_data, validation_data, test_data = prepare(args, rank=0, mode="train")
-    manager = PacedTrainManager(
+    manager = TimedTrainManager(
         rank=0,
         model=model,
         model_dir=args.model_dir,
@@ -57,9 +57,9 @@ def main(config: str, updates: int) -> None:
         train_args=args.train,
         dev_args=args.test,
     )
-    manager.paced = Paced(talk, updates, lambda: translate(args, model, test_data))
-    talk.answer(parameters=sum(p.numel() for p in model.parameters()), name=f"JoeyNMT {settings['joeynmt_version']}")
-    manager.paced.wait()
+    manager.timer = BlockTimer(channel, updates, lambda: translate(args, model, test_data))
+    channel.answer(parameters=sum(p.numel() for p in model.parameters()), name=f"JoeyNMT {settings['joeynmt_version']}")
+    manager.timer.wait()
     manager.train_and_validate(train_data=train_data, valid_data=validation_data)
 
 

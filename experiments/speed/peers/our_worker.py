@@ -15,7 +15,7 @@ from lightning.pytorch.callbacks import Callback
 
 from datamodules import TranslationData
 from datamodules.batch import IGNORE, PAD, Batch
-from experiments.speed.peers.protocol import Paced, Talk
+from experiments.speed.peers.protocol import BlockTimer, WorkerChannel
 from experiments.speed.peers.sizes import (
     DECODING,
     GRADIENT_CLIP,
@@ -38,30 +38,30 @@ PRECISION = {"fp32": "32-true", "bf16": "bf16-mixed", "fp32-dropout0": "32-true"
 NEVER = 10**8  # updates
 
 
-class Blocks(Callback):
-    """Hands every update of the Trainer to a `Paced`."""
+class TimedUpdates(Callback):
+    """Counts every update of the Trainer in a `BlockTimer`."""
 
-    def __init__(self, paced: Paced) -> None:
-        self.paced = paced
+    def __init__(self, timer: BlockTimer) -> None:
+        self.timer = timer
 
     def on_train_start(self, trainer: L.Trainer, module: L.LightningModule) -> None:
-        self.paced.wait()
+        self.timer.wait()
 
     def on_train_batch_end(
         self, trainer: L.Trainer, module: L.LightningModule, outputs: Any, batch: Batch, batch_idx: int
     ) -> None:
-        note(self.paced, batch)
+        count_update(self.timer, batch)
 
 
-def note(paced: Paced, batch: Batch) -> None:
+def count_update(timer: BlockTimer, batch: Batch) -> None:
     target_tokens = int((batch.labels != IGNORE).sum())
     source_tokens = int((batch.source != PAD).sum())
-    paced.count(target_tokens, source_tokens + target_tokens, batch.source.numel() + batch.labels.numel())
-    paced.pause()
+    timer.count(target_tokens, source_tokens + target_tokens, batch.source.numel() + batch.labels.numel())
+    timer.pause()
 
 
 def main(model: str, variant: str, updates: int, data_dir: str | None = None) -> None:
-    """Wait for commands until there are none left.
+    """Carry out commands until the input ends.
 
     Args:
         model: transformer or bahdanau.
@@ -69,15 +69,15 @@ def main(model: str, variant: str, updates: int, data_dir: str | None = None) ->
         updates: Updates in a block.
         data_dir: Folder of downloaded corpora.
     """
-    talk = Talk()
+    channel = WorkerChannel()
     quiet()
     L.seed_everything(SEED, verbose=False)
     data = multi30k(data_dir)
     data.examples("train")
     if variant in PRECISION:
-        train_ours(talk, build_ours(model, dropout_of(variant), data), data, PRECISION[variant], updates)
+        train_ours(channel, build_ours(model, dropout_of(variant), data), data, PRECISION[variant], updates)
     else:
-        train_textbook(talk, build_textbook(model, data), data, updates)
+        train_textbook(channel, build_textbook(model, data), data, updates)
 
 
 def build_ours(model: str, dropout: float, data: TranslationData) -> Seq2SeqModule:
@@ -93,9 +93,11 @@ def build_textbook(model: str, data: TranslationData) -> torch.nn.Module:
     return TextbookBahdanau(data.target_vocab_size, bahdanau(dropout_of("textbook")))
 
 
-def train_ours(talk: Talk, module: Seq2SeqModule, data: TranslationData, precision: str, updates: int) -> None:
+def train_ours(
+    channel: WorkerChannel, module: Seq2SeqModule, data: TranslationData, precision: str, updates: int
+) -> None:
     """Everything that a run of the suite does between two validations: clock, record, average of the weights."""
-    paced = Paced(talk, updates, lambda: translate(module, data))
+    timer = BlockTimer(channel, updates, lambda: translate(module, data))
     settings = TrainerSettings(
         max_steps=NEVER,
         validate_every=NEVER,
@@ -106,10 +108,10 @@ def train_ours(talk: Talk, module: Seq2SeqModule, data: TranslationData, precisi
     with TemporaryDirectory() as folder:
         clock = Clock()
         loggers = [LocalRecord(Path(folder, "metrics.jsonl"), clock)]
-        watching = [clock, ReturnMemory(), Progress(clock, ""), Blocks(paced)]
+        watching = [clock, ReturnMemory(), Progress(clock, ""), TimedUpdates(timer)]
         trainer = build_trainer(settings, Path(folder), loggers, watching)
         trainer.limit_val_batches = 0
-        talk.answer(parameters=sum(p.numel() for p in module.parameters()), name="this suite")
+        channel.answer(parameters=sum(p.numel() for p in module.parameters()), name="this suite")
         fit(trainer, module, data)
 
 
@@ -120,12 +122,12 @@ def translate(module: Seq2SeqModule, data: TranslationData) -> list[str]:
     return [t.hypothesis for t in translations]
 
 
-def train_textbook(talk: Talk, network: torch.nn.Module, data: TranslationData, updates: int) -> None:
-    paced = Paced(talk, updates, no_translation)
-    talk.answer(parameters=sum(p.numel() for p in network.parameters()), name=type(network).__name__)
-    paced.wait()
+def train_textbook(channel: WorkerChannel, network: torch.nn.Module, data: TranslationData, updates: int) -> None:
+    timer = BlockTimer(channel, updates, no_translation)
+    channel.answer(parameters=sum(p.numel() for p in network.parameters()), name=type(network).__name__)
+    timer.wait()
     for batch in training_loop(network, endless(data), OPTIMISATION.learning_rate, GRADIENT_CLIP):
-        note(paced, batch)
+        count_update(timer, batch)
 
 
 def no_translation() -> list[str]:

@@ -1,8 +1,8 @@
-"""What the comparison and its workers say to each other: a command a line, an answer in JSON a line.
+"""Protocol between the comparison and its workers: one command per line, one JSON answer per line.
 
-A worker owns a model and its training loop. It trains a block of updates when it is told `train`, translates the test
-set when it is told `translate`, and is idle otherwise, so that only one of many uses the machine. The standard library
-alone is imported here: this runs in JoeyNMT's environment too.
+A worker owns a model and its training loop. On the command `train` it trains a block of updates, on
+`translate` it translates the test set, and is idle otherwise, so that only one of many uses the machine. Imports the
+standard library alone: this runs in JoeyNMT's environment too.
 """
 
 import json
@@ -16,8 +16,8 @@ from types import TracebackType
 from typing import Any
 
 
-class Talk:
-    """The worker's end. What libraries print goes to the worker's log; only answers reach the comparison."""
+class WorkerChannel:
+    """The worker's end. Prints of libraries go to the worker's log; only answers reach the comparison."""
 
     def __init__(self) -> None:
         self._answers = os.fdopen(os.dup(1), "w", buffering=1, encoding="utf-8")
@@ -34,33 +34,33 @@ class Talk:
         return line.strip()
 
 
-class Paced:
+class BlockTimer:
     """Stops a training loop after every block of updates until the next command.
 
-    The clock runs from the command to the end of the block's last update: loading and the turn of an epoch count, as
-    they do for somebody who trains.
+    The clock runs from the command to the end of the block's last update: loading and the change of an epoch count, as
+    they do in training.
 
     Args:
-        talk: Where commands come from.
+        channel: Where commands come from.
         updates: Length of a block.
         translate: Gives the hypotheses of the test set.
     """
 
-    def __init__(self, talk: Talk, updates: int, translate: Callable[[], list[str]]) -> None:
-        self.talk, self.updates, self.translate = talk, updates, translate
+    def __init__(self, channel: WorkerChannel, updates: int, translate: Callable[[], list[str]]) -> None:
+        self.channel, self.updates, self.translate = channel, updates, translate
 
     def wait(self) -> None:
-        """Answer `translate` as often as it is asked for; return when told `train`."""
-        while (command := self.talk.command()) == "translate":
+        """Answer `translate` until the command `train` arrives."""
+        while (command := self.channel.command()) == "translate":
             begun = time.perf_counter()
             hypotheses = self.translate()
-            self.talk.answer(seconds=time.perf_counter() - begun, hypotheses=hypotheses)
+            self.channel.answer(seconds=time.perf_counter() - begun, hypotheses=hypotheses)
         assert command == "train", command
         self.done = self.target_tokens = self.tokens = self.positions = 0
         self.begun = time.perf_counter()
 
     def count(self, target_tokens: int, tokens: int, positions: int) -> None:
-        """Take note of an update.
+        """Count an update.
 
         Args:
             target_tokens: Scored target tokens, the end of sentence among them.
@@ -77,21 +77,21 @@ class Paced:
         if self.done == self.updates:
             seconds = time.perf_counter() - self.begun
             counted = {"target_tokens": self.target_tokens, "tokens": self.tokens, "positions": self.positions}
-            self.talk.answer(seconds=seconds, updates=self.done, **counted)
+            self.channel.answer(seconds=seconds, updates=self.done, **counted)
             self.wait()
 
 
 class WorkerFailed(Exception):
-    """A worker ended before it was told to; the message names its log."""
+    """A worker ended too early; the message names its log."""
 
 
 class Worker:
     """The comparison's end: a process that trains one model.
 
     Args:
-        name: What it is called in messages.
-        command: How it is started.
-        log: File for all that it prints.
+        name: In messages.
+        command: Starts it.
+        log: File for its output.
         environment: Its environment variables.
 
     Raises:
@@ -118,7 +118,7 @@ class Worker:
             self.process.stdin.write(command + "\n")
             self.process.stdin.flush()
         except BrokenPipeError:
-            pass  # it has ended: reading says so, with its last words
+            pass  # it has ended: reading raises, with its last words
         return self._read()
 
     def _read(self) -> dict[str, Any]:
@@ -127,7 +127,7 @@ class Worker:
         if not line:
             self.process.wait()
             lines = [line.strip() for line in self.log.read_text(encoding="utf-8").splitlines() if line.strip()]
-            raise WorkerFailed(f"{self.name} ended with {lines[-1] if lines else 'no word'!r}: see {self.log}")
+            raise WorkerFailed(f"{self.name} ended with {lines[-1] if lines else 'no output'!r}: see {self.log}")
         answer: dict[str, Any] = json.loads(line)
         return answer
 
@@ -142,7 +142,7 @@ class Worker:
         self.end()
 
     def end(self) -> None:
-        """A worker at rest leaves by itself when its input ends; one at work has to be terminated before."""
+        """An idle worker ends when its input does; a busy one has to be terminated before."""
         for pipe in (self.process.stdin, self.process.stdout):
             assert pipe is not None
             pipe.close()

@@ -1,4 +1,4 @@
-"""What is compared and what is held equal: the sizes of both models, the data, the optimisation, the search."""
+"""The compared systems and what is equal for all: sizes, data, optimisation, search."""
 
 from datamodules import TranslationData
 from datamodules.corpora import Corpus
@@ -14,12 +14,13 @@ SOURCE, TARGET = "en", "de"
 DROPOUT = 0.3
 
 # By model, ours first. A ratio is ours over JoeyNMT's 32-bit variant with the same dropout. JoeyNMT runs as its users
-# start it; `memory` is JoeyNMT in the environment that this suite gives its own runs, where freed memory is kept.
+# start it; `joeynmt-settings` is JoeyNMT in the environment of this suite's own runs: freed memory is kept, and 32-bit
+# products go to oneDNN.
 SYSTEMS = {
     "transformer": ("fp32", "bf16", "joeynmt", "joeynmt-settings", "torch", "fp32-dropout0", "joeynmt-dropout0"),
     "bahdanau": ("fp32", "bf16", "joeynmt", "joeynmt-settings", "textbook"),
 }
-# What JoeyNMT's models do otherwise; it cannot be switched off there. Without dropout both are timed as well.
+# Differences of JoeyNMT's models that cannot be switched off there. Without dropout both are timed as well.
 DIFFERS = {
     "transformer": "no bias in the output layer; drops attention weights and inner feed-forward units too",
     "bahdanau": "attends with the new state; readout without the word, one bridge layer, no bias in the output layer",

@@ -1,4 +1,4 @@
-"""Both models as they are commonly written, without any thought of speed, on our batches.
+"""Both models as they are commonly written, not optimised, on our batches.
 
 B batch, S source length, T target length, E embedding, H hidden, D model width, V vocabulary.
 """

@@ -27,8 +27,7 @@ def test_efficiency_is_one_when_n_processes_do_n_times_the_work() -> None:
 def test_processes_exchange_gradients_and_report_every_round() -> None:
     settings = read_settings("smoke")
     assert settings.devices is not None
-    said: list[str] = []
-    found, _ = run_devices(settings.devices, settings, CPU, said.append)
+    found, _ = run_devices(settings.devices, settings, CPU)
     assert set(found) == set(settings.devices.systems)
     for rows in found.values():
         assert rows.kernels["gradient exchange"] == "DDP, gloo"

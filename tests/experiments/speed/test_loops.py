@@ -3,7 +3,7 @@ from typing import Any
 import pytest
 import torch
 
-from experiments.speed.loops import Turns
+from experiments.speed.loops import InterleavedSteps
 from experiments.speed.systems import random_batch
 
 CPU = torch.device("cpu")
@@ -24,16 +24,16 @@ class FakeStep:
 
 def test_each_goes_first_every_other_time_and_neither_pays_for_the_other(monkeypatch: pytest.MonkeyPatch) -> None:
     step: Any = FakeStep()
-    turns = Turns(step, steps=4)
-    monkeypatch.setattr(turns, "_now", lambda: step.now)
+    timed = InterleavedSteps(step, steps=4)
+    monkeypatch.setattr(timed, "_now", lambda: step.now)
     nothing: Any = None
-    turns.on_train_start(nothing, nothing)
+    timed.on_train_start(nothing, nothing)
     for i in range(8):
         batch = random_batch(2, 3, 5, 50, CPU)
-        turns.on_train_batch_start(nothing, nothing, batch, i)
+        timed.on_train_batch_start(nothing, nothing, batch, i)
         step.now += 3.0
         step.order.append("trainer")
-        turns.on_train_batch_end(nothing, nothing, nothing, batch, i)
+        timed.on_train_batch_end(nothing, nothing, nothing, batch, i)
     assert step.order == ["trainer", "bare", "bare", "trainer"] * 4
-    assert turns.seconds == {"trainer": [12.0, 12.0], "bare": [8.0, 8.0]}
-    assert turns.tokens == [(40, 24, 64), (40, 24, 64)]
+    assert timed.seconds == {"trainer": [12.0, 12.0], "bare": [8.0, 8.0]}
+    assert timed.tokens == [(40, 24, 64), (40, 24, 64)]

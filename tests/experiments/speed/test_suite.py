@@ -79,7 +79,7 @@ def test_what_is_measured_is_not_measured_again(
     monkeypatch.setattr(suite, "keep_within_memory", lambda: None)
     before = measured(runs, "length", "lstm")
     main("smoke", TASKS, root=str(runs))
-    assert "measured already" in capsys.readouterr().out
+    assert "already measured" in capsys.readouterr().out
     assert measured(runs, "length", "lstm") == before
 
 

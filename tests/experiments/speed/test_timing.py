@@ -1,4 +1,4 @@
-"""Turns, blocks and memory errors: what is counted, never how long it takes."""
+"""Interleaving, blocks and memory errors: counted, never timed."""
 
 import pytest
 import torch
@@ -11,39 +11,30 @@ from experiments.speed.timing import alternate, fits, spread
 CPU = torch.device("cpu")
 
 
-def test_runs_take_turns_after_their_warm_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(timing, "warm_up", lambda run, device: 0.01)
+@pytest.mark.parametrize(("call", "calls"), [(0.01, 2), (10.0, 1)])
+def test_runs_are_interleaved_in_blocks_and_timed_per_call(
+    call: float, calls: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two calls of 0.01 s fill a block of 0.02 s; a long call is a block of its own."""
+    monkeypatch.setattr(timing, "warm_up", lambda run, device: call)
     order: list[str] = []
-    taken = alternate({"a": lambda: order.append("a"), "b": lambda: order.append("b")}, rounds=3, seconds=0.02)
-    assert order == ["a", "a", "b", "b"] * 3  # two calls of 0.01 s fill a block
-    assert {name: len(blocks) for name, blocks in taken.items()} == {"a": 3, "b": 3}
-
-
-def test_a_long_call_is_a_block_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(timing, "warm_up", lambda run, device: 10.0)
-    calls: list[int] = []
-    alternate({"a": lambda: calls.append(1)}, rounds=2, seconds=0.1)
-    assert len(calls) == 2
-
-
-def test_warming_up_goes_on_until_a_call_takes_as_long_as_the_one_before(monkeypatch: pytest.MonkeyPatch) -> None:
-    times = iter([5.0, 2.0, 1.0, 1.05, 9.0])
-    monkeypatch.setattr(timing, "block", lambda run, calls, device: next(times))
-    assert timing.warm_up(lambda: None, CPU) == 1.0
-    assert next(times) == 9.0
-
-
-def test_warming_up_ends_even_if_times_never_settle(monkeypatch: pytest.MonkeyPatch) -> None:
-    times = iter(float(2**n) for n in range(100))
-    monkeypatch.setattr(timing, "block", lambda run, calls, device: next(times))
-    timing.warm_up(lambda: None, CPU)
-    assert next(times) == 2.0**timing.MOST_WARM_UPS
-
-
-def test_seconds_are_per_call(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(timing, "warm_up", lambda run, device: 0.1)
+    alternate({name: lambda name=name: order.append(name) for name in "ab"}, rounds=3, seconds=0.02)  # type: ignore[misc]
+    assert order == [*"a" * calls, *"b" * calls] * 3
     monkeypatch.setattr(timing, "block", lambda run, calls, device: calls * 0.5)
-    assert alternate({"a": lambda: None}, rounds=2, seconds=0.4) == {"a": [0.5, 0.5]}
+    assert alternate({"a": lambda: None}, rounds=2, seconds=0.02) == {"a": [0.5, 0.5]}
+
+
+@pytest.mark.parametrize(
+    ("times", "shortest", "number"),
+    [([5.0, 2.0, 1.0, 1.05, 9.0], 1.0, 4), ([float(2**n) for n in range(100)], 1.0, timing.MOST_WARM_UPS)],
+)
+def test_warming_up_ends_when_a_call_takes_as_long_as_the_one_before_or_after_some_calls(
+    times: list[float], shortest: float, number: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    left = list(times)
+    monkeypatch.setattr(timing, "block", lambda run, calls, device: left.pop(0))
+    assert timing.warm_up(lambda: None, CPU) == shortest
+    assert len(left) == len(times) - number
 
 
 @given(st.lists(st.floats(1e-6, 1e3), min_size=1, max_size=9))
@@ -53,7 +44,7 @@ def test_a_spread_lies_within_what_was_measured(seconds: list[float]) -> None:
     assert found.rounds == len(seconds)
 
 
-def test_what_does_not_fit_into_memory_is_told_from_what_is_wrong() -> None:
+def test_a_lack_of_memory_is_distinguished_from_other_errors() -> None:
     assert fits(lambda: torch.ones(3))
     assert not fits(lambda: torch.empty(2**60, dtype=torch.uint8))
     with pytest.raises(RuntimeError, match="shape"):

@@ -1,5 +1,4 @@
 import json
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -7,9 +6,9 @@ import pytest
 import torch
 
 from experiments.speed.peers import benchmark, compare, sizes
-from experiments.speed.peers.benchmark import Bar, Row, gpu_rows, over, peer_rows, table
+from experiments.speed.peers.benchmark import Bar, Row, gpu_rows, peer_rows, table
 
-AT_LEAST, AT_MOST = Bar("a / b", "≥", 3.0, "in turns"), Bar("c / d", "≤", 1.15, "in turns")
+AT_LEAST, AT_MOST = Bar("a / b", "≥", 3.0, "interleaved"), Bar("c / d", "≤", 1.15, "interleaved")
 
 
 @pytest.mark.parametrize(
@@ -20,25 +19,20 @@ AT_LEAST, AT_MOST = Bar("a / b", "≥", 3.0, "in turns"), Bar("c / d", "≤", 1.
         (AT_MOST, [1.0, 1.15, 9.0], "met"),
         (AT_MOST, [1.16, 1.2, 1.0], "MISSED"),
         (AT_MOST, [], "not measured"),
-        (Bar("e / f", "≥", None, "in turns"), [0.1], "told"),
+        (Bar("e / f", "≥", None, "interleaved"), [0.1], "for information"),
     ],
 )
 def test_the_median_decides(bar: Bar, ratios: list[float], outcome: str) -> None:
     assert Row(bar, ratios, "no GPU").outcome == outcome
 
 
-def test_rounds_are_paired() -> None:
-    """The second round was slow for both: that is not a difference between them."""
-    assert over([6.0, 1.5, 6.0], [2.0, 0.5, 2.0]) == [3.0, 3.0, 3.0]
-
-
 def test_the_table_shows_bar_spread_outcome_and_how() -> None:
     rows = [Row(AT_LEAST, [3.0, 4.0, 5.0]), Row(AT_MOST, [2.0]), Row(AT_MOST, reason="no GPU: not measured")]
     head, first, second, third = table(rows).splitlines()
-    assert first.split() == ["a", "/", "b", "≥", "3", "4.00", "(3.50", "to", "4.50)", "met", "in", "turns"]
-    assert second.split()[5:] == ["2.00", "(2.00", "to", "2.00)", "MISSED", "in", "turns"]
+    assert first.split() == ["a", "/", "b", "≥", "3", "4.00", "(3.50", "to", "4.50)", "met", "interleaved"]
+    assert second.split()[5:] == ["2.00", "(2.00", "to", "2.00)", "MISSED", "interleaved"]
     assert "no GPU: not measured" in third
-    columns = [line.index("in turns") for line in (first, second, third)]
+    columns = [line.index("interleaved") for line in (first, second, third)]
     assert set(columns) == {head.index("how")}
 
 
@@ -93,32 +87,20 @@ def test_without_a_gpu_its_bars_are_named_and_not_missed(monkeypatch: pytest.Mon
     assert {row.outcome for row in rows} == {"not measured"}
 
 
-@pytest.fixture
-def run(monkeypatch: pytest.MonkeyPatch) -> Callable[[list[Row]], None]:
-    """make benchmark, with everything measured replaced."""
-
-    def given(rows: list[Row]) -> None:
-        called: list[Any] = []
-        monkeypatch.setattr(compare, "main", lambda *rest, **named: called.append(rest))
-        monkeypatch.setattr(benchmark, "peer_rows", lambda *rest: rows)
-        monkeypatch.setattr(benchmark, "step_rows", lambda *rest: [])
-        monkeypatch.setattr(benchmark, "gpu_rows", lambda *rest: [Row(AT_MOST, reason="no GPU: not measured")])
-        threads = torch.get_num_threads()
-        try:
+@pytest.mark.parametrize("ratios", [[4.0], [4.0, 2.0]])
+def test_one_missed_bar_fails(
+    ratios: list[float], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    called: list[Any] = []
+    monkeypatch.setattr(compare, "main", lambda *rest, **named: called.append(rest))
+    monkeypatch.setattr(benchmark, "peer_rows", lambda *rest: [Row(AT_LEAST, [ratio]) for ratio in ratios])
+    monkeypatch.setattr(benchmark, "step_rows", lambda *rest: [])
+    monkeypatch.setattr(benchmark, "gpu_rows", lambda *rest: [Row(AT_MOST, reason="no GPU: not measured")])
+    monkeypatch.setattr(torch, "set_num_threads", called.append)
+    if len(ratios) == 1:
+        benchmark.main("tiny")
+    else:
+        with pytest.raises(SystemExit, match="1 of 3 bars missed"):
             benchmark.main("tiny")
-        finally:
-            torch.set_num_threads(threads)
-        assert called == [("tiny",)]
-
-    return given
-
-
-def test_one_missed_bar_fails(run: Callable[[list[Row]], None], capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(SystemExit, match="1 of 3 bars missed"):
-        run([Row(AT_LEAST, [4.0]), Row(AT_LEAST, [2.0])])
-    assert "MISSED" in capsys.readouterr().out
-
-
-def test_all_met_does_not_fail(run: Callable[[list[Row]], None], capsys: pytest.CaptureFixture[str]) -> None:
-    run([Row(AT_LEAST, [4.0])])
-    assert "met" in capsys.readouterr().out
+    assert called[1:] == [("tiny",)]
+    assert ("MISSED" if len(ratios) == 2 else "met") in capsys.readouterr().out

@@ -21,7 +21,7 @@ class FakeWorker:
     """Ten target tokens a second, a hundred for bf16; slower in the warm-up, twice as fast in the last round."""
 
     running: Sequence[str] = ()
-    turns: list[tuple[str, str]]
+    commands: list[tuple[str, str]]
     fails = ""
 
     def __init__(self, name: str, command: list[str], log: Path, environment: dict[str, str]) -> None:
@@ -32,7 +32,7 @@ class FakeWorker:
         assert str(PLAN.updates) in command
 
     def ask(self, command: str) -> dict[str, Any]:
-        self.turns.append((command, self.variant))
+        self.commands.append((command, self.variant))
         if self.variant == self.fails:
             raise WorkerFailed(f"{self.variant} ended with 'no memory': see log.txt")
         if command == "translate":
@@ -51,12 +51,12 @@ class FakeWorker:
 
 @pytest.fixture
 def data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> TranslationData:
-    """Everything but the workers in real, on a small corpus."""
+    """Everything real but the workers, on a small corpus."""
     data = peer_data(tmp_path)
     monkeypatch.setattr(sizes, "multi30k", lambda data_dir: data)
     monkeypatch.setattr(compare, "build_environment", lambda folder: folder / "bin" / "python")
     monkeypatch.setattr(compare, "Worker", FakeWorker)
-    monkeypatch.setattr(FakeWorker, "turns", [], raising=False)
+    monkeypatch.setattr(FakeWorker, "commands", [], raising=False)
     monkeypatch.setattr(FakeWorker, "fails", "")
     return data
 
@@ -76,7 +76,9 @@ def value(result: dict[str, Any], metric: str) -> float:
     return float(found)
 
 
-def test_medians_are_of_the_rounds_without_the_warm_up(data: TranslationData, tmp_path: Path) -> None:
+def test_medians_are_of_the_rounds_without_the_warm_up_and_two_variants_translate(
+    data: TranslationData, tmp_path: Path
+) -> None:
     run(tmp_path)
     for variant in sizes.SYSTEMS["transformer"]:
         result, rate = record(tmp_path, variant), 100 if variant == "bf16" else 10
@@ -87,38 +89,34 @@ def test_medians_are_of_the_rounds_without_the_warm_up(data: TranslationData, tm
         blocks = [row for row in result["blocks"] if row["metric"] == "target_tokens_per_second"]
         assert [row["value"] for row in blocks] == [rate, rate, 2 * rate]
         assert [row["seconds"] for row in blocks] == [10 / rate, 10 / rate, 5 / rate]
+        translating = [row for row in result["blocks"] if row["metric"] == "sentences_per_second"]
+        if variant in ("fp32", "joeynmt"):
+            assert value(result, "sentences_per_second") == SIZES["seen"] / 2
+            assert value(result, "mean_hypothesis_tokens") == len(data.target_tokenizer.encode("ein Mann"))
+            assert [row["seconds"] for row in translating] == [2 / SIZES["seen"]] * 2
+        else:
+            assert not translating
 
 
-def test_only_two_translate_and_lengths_are_counted_with_one_tokeniser(data: TranslationData, tmp_path: Path) -> None:
-    run(tmp_path)
-    length = len(data.target_tokenizer.encode("ein Mann"))
-    for variant in sizes.SYSTEMS["transformer"]:
-        metrics = [m["metric"] for m in record(tmp_path, variant)["measurements"]]
-        assert ("sentences_per_second" in metrics) is (variant in ("fp32", "joeynmt"))
-    for variant in ("fp32", "joeynmt"):
-        assert value(record(tmp_path, variant), "sentences_per_second") == SIZES["seen"] / 2
-        assert value(record(tmp_path, variant), "mean_hypothesis_tokens") == length
-
-
-def test_variants_take_turns(data: TranslationData, tmp_path: Path) -> None:
+def test_variants_are_interleaved(data: TranslationData, tmp_path: Path) -> None:
     run(tmp_path)
     once = [("train", variant) for variant in sizes.SYSTEMS["transformer"]]
-    lesson, translating = ([(told, "fp32"), (told, "joeynmt")] for told in ("train", "translate"))
+    lesson, translating = ([(command, "fp32"), (command, "joeynmt")] for command in ("train", "translate"))
     timed = once * (PLAN.warm_up + PLAN.rounds)
-    assert FakeWorker.turns == timed + lesson * PLAN.lessons + translating * PLAN.translations
+    assert FakeWorker.commands == timed + lesson * PLAN.lessons + translating * PLAN.translations
 
 
 def test_what_is_finished_is_not_measured_again_until_something_changes(
     data: TranslationData, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     run(tmp_path)
-    FakeWorker.turns.clear()
+    FakeWorker.commands.clear()
     run(tmp_path)
-    assert not FakeWorker.turns
-    assert "finished already" in capsys.readouterr().out
+    assert not FakeWorker.commands
+    assert "already measured" in capsys.readouterr().out
     monkeypatch.setattr(compare, "fingerprint", lambda: "other code")
     run(tmp_path)
-    assert FakeWorker.turns
+    assert FakeWorker.commands
 
 
 def test_every_file_that_is_timed_is_in_the_fingerprint(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -160,7 +158,7 @@ def test_missing_text_or_an_unknown_model_is_one_sentence(
     monkeypatch.setattr(data, "prepare", gone)
     with pytest.raises(SystemExit, match="error: multi30k is not in data"):
         run(tmp_path)
-    assert not FakeWorker.turns
+    assert not FakeWorker.commands
 
 
 def test_a_worker_that_fails_leaves_no_record_of_its_model(
@@ -185,7 +183,7 @@ def test_a_record_says_what_was_equal_and_what_ran(data: TranslationData, tmp_pa
 
 
 def test_joeynmt_runs_as_its_users_start_it_and_once_more_in_our_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("GLIBC_TUNABLES", KEEP_MEMORY)  # as when the benchmark started itself anew
+    monkeypatch.setenv("GLIBC_TUNABLES", KEEP_MEMORY)  # as when the benchmark restarted itself
     kept = {variant for variant in sizes.SYSTEMS["transformer"] if "GLIBC_TUNABLES" in environment_of(variant, 2)}
     assert kept == set(sizes.SYSTEMS["transformer"]) - {"joeynmt", "joeynmt-dropout0"}
     for exact in (True, False):

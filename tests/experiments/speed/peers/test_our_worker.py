@@ -9,7 +9,7 @@ from datamodules import TranslationData
 from datamodules.batch import IGNORE, PAD
 from experiments.speed.peers import our_worker, sizes
 from experiments.speed.peers.our_worker import build_ours, build_textbook, endless, train_ours, train_textbook
-from tests.support.tiny_peers import Over, Told, peer_data
+from tests.support.tiny_peers import FakeChannel, InputEnds, peer_data
 from tests.support.tiny_runs import SIZES
 
 UPDATES = 3
@@ -38,12 +38,12 @@ def expected_blocks(data: TranslationData, number: int) -> list[dict[str, int]]:
 def test_ours_trains_through_the_trainer_in_blocks_and_translates_between_them(
     model: str, data: TranslationData
 ) -> None:
-    told = Told("train", "translate", "train")
+    channel = FakeChannel("train", "translate", "train")
     module = build_ours(model, 0.3, data)
     before = [p.detach().clone() for p in module.parameters()]
-    with pytest.raises(Over):
-        train_ours(told, module, data, "32-true", UPDATES)  # type: ignore[arg-type]
-    started, first, translated, second = told.answers
+    with pytest.raises(InputEnds):
+        train_ours(channel, module, data, "32-true", UPDATES)  # type: ignore[arg-type]
+    started, first, translated, second = channel.answers
     assert started["parameters"] == sum(p.numel() for p in module.parameters())
     blocks = [{k: v for k, v in block.items() if k != "seconds"} for block in (first, second)]
     assert blocks == expected_blocks(data, 2)
@@ -54,10 +54,10 @@ def test_ours_trains_through_the_trainer_in_blocks_and_translates_between_them(
 
 @pytest.mark.parametrize("model", sizes.SYSTEMS)
 def test_textbooks_train_on_our_batches(model: str, data: TranslationData) -> None:
-    told = Told("train", "train")
-    with pytest.raises(Over):
-        train_textbook(told, build_textbook(model, data), data, UPDATES)  # type: ignore[arg-type]
-    blocks = [{k: v for k, v in block.items() if k != "seconds"} for block in told.answers[1:]]
+    channel = FakeChannel("train", "train")
+    with pytest.raises(InputEnds):
+        train_textbook(channel, build_textbook(model, data), data, UPDATES)  # type: ignore[arg-type]
+    blocks = [{k: v for k, v in block.items() if k != "seconds"} for block in channel.answers[1:]]
     assert blocks == expected_blocks(data, 2)
 
 
@@ -74,9 +74,9 @@ def test_a_variant_has_its_dropout_and_precision(
     variant: str, expected: float, data: TranslationData, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     seen = []
-    monkeypatch.setattr(our_worker, "Talk", Told)
+    monkeypatch.setattr(our_worker, "WorkerChannel", FakeChannel)
     monkeypatch.setattr(our_worker, "multi30k", lambda data_dir: data)
-    monkeypatch.setattr(our_worker, "train_ours", lambda talk, module, data, *rest: seen.append((module, *rest)))
+    monkeypatch.setattr(our_worker, "train_ours", lambda channel, module, data, *rest: seen.append((module, *rest)))
     our_worker.main("transformer", variant, UPDATES)
     ((module, precision, updates),) = seen
     assert module.network.encoder[0].around_attention.dropout.p == expected
