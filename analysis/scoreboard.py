@@ -9,7 +9,7 @@ from analysis.long_range.wording import at, title
 from analysis.page.blocks import Best, Paragraph, Section, SectionLink, Table
 from analysis.page.labels import NONE, decimal, label, ordered, slug, whole
 from analysis.speed.runs import Median, Speed
-from analysis.speed.wording import memory, milliseconds
+from analysis.speed.units import memory, milliseconds
 from analysis.statistics.intervals import Interval
 from analysis.store import Store, System
 from analysis.translation.bleu import TestSet

@@ -7,7 +7,7 @@ from analysis.page.labels import label
 from analysis.speed import rules
 from analysis.speed.quality import TRANSLATION, Quality
 from analysis.speed.runs import EXPERIMENT, STEP, Speed
-from analysis.speed.wording import RATE
+from analysis.speed.units import RATE
 
 READING = (
     "Claims on speed hold for the machine, the kernels and the sizes that they were measured with, and for no other. "

@@ -1,7 +1,8 @@
-"""Figures of cost by length, size or devices: two logarithmic axes, quartiles, fitted lines and crossings."""
+"""Figures of cost by length, size or devices: logarithmic axes, quartiles, fitted lines and crossings."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -10,17 +11,32 @@ from matplotlib.ticker import EngFormatter, FixedLocator, FuncFormatter, LogLoca
 from analysis.page.canvas import CHANCE_COLOUR, TALL_PANEL, Figure, add_legend, finish, panel, plot, scale_x
 from analysis.page.labels import label
 from analysis.page.look import Look
-from analysis.speed.runs import Curve
-from analysis.speed.scaling_laws import Crossing, Fit
-from analysis.speed.wording import figure
+from analysis.speed.runs import Curve, Speed
+from analysis.speed.scaling_laws import Crossing, Fit, power_law, upper_half
+from analysis.speed.units import rounded
 from analysis.store import System
 
 MANY_DECADES = 1000  # beyond such a range only powers of ten are marked
 
 
+class Panel(NamedTuple):
+    """A metric, how it is named, and the unit it is drawn in, which is `scale` times the recorded one."""
+
+    metric: str
+    what: str
+    unit: str
+    scale: float
+
+
+STEP_TIME = Panel("step_seconds", "step time", "ms", 1e3)
+MEMORY = Panel("peak_memory", "memory of a step", "MiB", 2.0**-20)
+OPERATIONS = Panel("flops_per_step", "operations of a step", "GFLOP", 1e-9)
+THROUGHPUT = Panel("target_tokens_per_second", "throughput", "target tokens/s", 1.0)
+
+
 @dataclass(frozen=True)
 class Chart:
-    """What a figure shows: curves by system; `absent` are the x at which a system ran out of memory."""
+    """Content of a figure: curves by system; `absent` are the x at which a system ran out of memory."""
 
     name: str
     title: str
@@ -66,7 +82,7 @@ def logarithmic(look: Look, chart: Chart) -> Figure:
         axes.set(xlabel=chart.x_label, ylabel=f"{chart.y_label} ({chart.unit})" if chart.unit else chart.y_label)
         axes.set_title(chart.title)
         add_legend(axes)
-        return finish(canvas, chart.name, chart.title, described(chart))
+        return finish(canvas, chart.name, chart.title, description(chart))
 
 
 def draw(axes: Axes, look: Look, system: System, curve: Curve, scale: float) -> None:
@@ -94,10 +110,10 @@ def mark_values(axes: Axes) -> None:
     axes.yaxis.set_minor_locator(NullLocator())
 
 
-def described(chart: Chart) -> str:
+def description(chart: Chart) -> str:
     parts = []
     for system, curve in chart.curves.items():
-        values = ", ".join(f"{figure(m.value * chart.scale)} at {x:g}" for x, m in curve.items())
+        values = ", ".join(f"{rounded(m.value * chart.scale)} at {x:g}" for x, m in curve.items())
         fit = chart.fits.get(system)
         slope = f" (exponent {fit.exponent.value:.2f} from {fit.start:g} to {fit.end:g})" if fit else ""
         parts.append(f"{label(system)}: {values}{slope}")
@@ -108,3 +124,37 @@ def described(chart: Chart) -> str:
         parts.append(f"{pair} cross at {crossing.x.value:.3g}")
     unit = f" in {chart.unit}" if chart.unit else ""
     return f"{chart.y_label}{unit} over {chart.x_label}. {'; '.join(parts)}."
+
+
+def drawn(
+    speed: Speed,
+    look: Look,
+    task: str,
+    systems: Sequence[System],
+    panels: Sequence[Panel],
+    *,
+    model: str = "",
+    fitted: bool = False,
+    met: Sequence[Crossing] = (),
+) -> list[Figure]:
+    """A figure for each panel that has values; `model` is the one whose variants are shown, `met` crosses in time."""
+    absent = {s: gone for s in systems if (gone := speed.out_of_memory(task, s))}
+    figures = []
+    for shown in panels:
+        curves = {s: curve for s in systems if (curve := speed.curve(task, s, shown.metric))}
+        if curves:
+            name = "-".join(filter(None, ("speed", shown.metric.replace("_", "-"), task, model)))
+            title = f"{shown.what[0].upper()}{shown.what[1:]} by {task}"
+            title = f"{label(System(model, 'base'))}: {shown.what} by {task}" if model else title
+            x_label = "length (source and target)" if task == "length" else task
+            fits = fitted_lines(speed, systems, shown.metric) if fitted else {}
+            marks = met if shown is STEP_TIME else ()
+            chart = Chart(name, title, x_label, shown.what, shown.unit, curves, fits, marks, absent, scale=shown.scale)
+            figures.append(logarithmic(look, chart))
+    return figures
+
+
+def fitted_lines(speed: Speed, systems: Sequence[System], metric: str) -> dict[System, Fit]:
+    """Exponents over the longer half of the lengths."""
+    found = {s: power_law(upper_half(speed.values("length", s, metric))) for s in systems}
+    return {system: fit for system, fit in found.items() if fit}

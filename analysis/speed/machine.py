@@ -1,4 +1,4 @@
-"""What the speed was measured on: machine, kernels, precision, and which runs were left out."""
+"""Machine, kernels and precision behind the measurements, and which runs are left out."""
 
 import math
 from statistics import median
@@ -6,7 +6,7 @@ from statistics import median
 from analysis.page.blocks import Block, Notice, Table
 from analysis.page.labels import NONE, label, listing, whole
 from analysis.speed.runs import STEP, Speed
-from analysis.speed.wording import operations, percent, precision_name
+from analysis.speed.units import operations, percent, precision_name
 from analysis.store import Run
 
 NOISY = 0.2  # of the median, between the quartiles
@@ -17,12 +17,12 @@ def blocks(speed: Speed) -> list[Block]:
 
 
 def left_out(speed: Speed) -> list[Block]:
-    """Times from elsewhere are in no number: a comparison across machines would compare the machines."""
+    """Times from other machines are in no number: they would compare the machines."""
     if not speed.left_out:
         return []
     text = (
-        "Times of different machines or thread counts are not compared. The machine with most runs is shown; left out "
-        f"of this section: {'; '.join(f'{name(run)} ({where(run)})' for run in speed.left_out)}."
+        "Times of different machines or thread counts are not compared. This section has the machine with most "
+        f"runs; left out are: {'; '.join(f'{name(run)} ({where(run)})' for run in speed.left_out)}."
     )
     return [Notice(text)]
 
@@ -38,7 +38,7 @@ def where(run: Run) -> str:
 
 
 def commits(speed: Speed) -> list[Block]:
-    """Which runs were made by which code, where it is not the same for all."""
+    """The runs of each commit, where there are several."""
     by_commit: dict[str, list[str]] = {}
     for (task, _), run in speed.runs.items():
         git = run.record["git"]
@@ -47,18 +47,18 @@ def commits(speed: Speed) -> list[Block]:
     if len(by_commit) < 2:
         return []
     each = [f"{commit} ({listing(list(dict.fromkeys(tasks)))})" for commit, tasks in by_commit.items()]
-    return [Notice(f"The speed runs come from different commits, compare them with care: {'; '.join(each)}.")]
+    return [Notice(f"The speed runs are of different commits, compare with care: {'; '.join(each)}.")]
 
 
 def noise(speed: Speed) -> list[Block]:
-    """A caution where the quartiles of the step times lie far apart, as on a machine that does other work too."""
+    """A caution where the quartiles of the step times are far apart, as on a machine with other work."""
     curves = [speed.curve("length", system, STEP).values() for system in speed.systems("length")]
     spreads = [(m.high - m.low) / m.value for curve in curves for m in curve if not math.isnan(m.low)]
     if not spreads or median(spreads) < NOISY:
         return []
     text = (
-        f"The clock was noisy: for half of the step times by length the quartiles lie {percent(median(spreads))} of "
-        "the median apart or more. Something else may have used the machine; measure again when it is idle."
+        f"Noisy timing: for half of the step times by length the quartiles are {percent(median(spreads))} of the "
+        "median apart or more. Other programs may have used the machine; measure again when it is idle."
     )
     return [Notice(text)]
 
@@ -78,7 +78,7 @@ def machine_table(speed: Speed) -> Table:
     ]
     for precision, peak in peaks(speed).items():
         rows.append([f"matmul peak, {precision_name(precision)}", operations(peak, "/s")])
-    return Table("Measured on; the matmul peak was measured in the same runs.", ["", "value"], rows, left=2)
+    return Table("Measured on, with the matmul peak of the same runs.", ["", "value"], rows, left=2)
 
 
 def peaks(speed: Speed) -> dict[str, float]:
@@ -104,5 +104,5 @@ def backends(speed: Speed) -> list[Block]:
         rows.append(
             [label(system), *(precision_name(str(signatures[system].get(key, NONE))) for key in keys), parameters]
         )
-    caption = f"What ran, in the measurements by {task}." if task == "length" else f"What ran, in the task {task}."
+    caption = f"Kernels and precision of the task {task}."
     return [Table(caption, ["model", *keys, "parameters"], rows, left=1 + len(keys))]

@@ -9,8 +9,12 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from analysis.page.labels import label, listing, ordered
+from analysis.page.blocks import Block, Figures, Heading, Notice, Paragraph, Table
+from analysis.page.canvas import Line, learning_curve
+from analysis.page.labels import NONE, decimal, duration, label, listing, ordered, whole
+from analysis.page.look import Look
 from analysis.speed.runs import Speed, machine
+from analysis.speed.units import operations
 from analysis.statistics.intervals import Interval
 from analysis.store import Run, Store, System
 
@@ -21,7 +25,7 @@ APART = 0.08  # levels closer than this share of another say the same
 
 
 class Spent(NamedTuple):
-    """What a model had spent when it first reached a BLEU; FLOPs are NaN where they were not counted."""
+    """Cost of first reaching a BLEU; FLOPs are NaN where they were not counted."""
 
     seconds: float
     target_tokens: float
@@ -36,7 +40,7 @@ class Validation(NamedTuple):
 
 @dataclass(frozen=True)
 class Quality:
-    """The validation curves of a task by system and seed, FLOPs a target token, and why times do not compare."""
+    """The validation curves of a task by system and seed, FLOPs a target token, and why times are not comparable."""
 
     task: str
     curves: Mapping[System, Mapping[int, Sequence[Validation]]]
@@ -49,7 +53,7 @@ class Quality:
         return min(top(curve) for curve in self.curves[system].values())
 
     def spent(self, system: System, seed: int, level: float) -> Spent | None:
-        """What it took to reach a level, None if it was not reached."""
+        """Cost of reaching a level, None if it was not reached."""
         found = reached(self.curves[system][seed], level)
         return Spent(*found, found[1] * self.flops.get(system, math.nan)) if found else None
 
@@ -69,7 +73,7 @@ class Quality:
         return sorted(found)
 
     def ratio(self, slow: System, fast: System, what: str) -> Interval | None:
-        """What `slow` spends over what `fast` spends to the highest BLEU that both reach, of the same seed.
+        """Cost of `slow` over cost of `fast` of the highest BLEU that both reach with the same seed.
 
         The value is the mean over seeds; low and high are the lowest and highest over seeds and over 90, 95 and 100 %
         of that BLEU, so that one lucky validation does not decide. None without a seed that both have.
@@ -143,10 +147,10 @@ def flaws(store: Store, runs: Sequence[Run]) -> list[str]:
         each = [f"{n} ({listing([label(r.system) for r in members])})" for n, members in threads.items()]
         found.append(f"their numbers of threads differ: {', '.join(each)}")
     others = [run for run in store.runs if run.status == "finished"]
-    beside = [run for run in runs if any(run is not other and overlap(run, other) for other in others)]
-    if beside:
-        names = listing([f"{label(run.system)} seed {run.seed}" for run in beside])
-        found.append(f"other runs were going on at the same time: {names}")
+    shared = [run for run in runs if any(run is not other and overlap(run, other) for other in others)]
+    if shared:
+        names = listing([f"{label(run.system)} seed {run.seed}" for run in shared])
+        found.append(f"other runs ran at the same time: {names}")
     return found
 
 
@@ -162,3 +166,58 @@ def overlap(first: Run, second: Run) -> bool:
 def remarks(runs: Sequence[Run]) -> list[str]:
     commits = {run.record["git"].get("commit") for run in runs}
     return ["The translation runs come from different commits."] if len(commits) > 1 else []
+
+
+def to_quality(quality: Quality, look: Look) -> list[Block]:
+    """Time, tokens and operations of each model until its validation BLEU first reached each level."""
+    blocks: list[Block] = [Heading(f"Time and operations to quality: {quality.task}")]
+    if quality.flaws:
+        text = f"The seconds below are not comparable: {'; '.join(quality.flaws)}. Tokens and operations are."
+        blocks.append(Notice(text))
+    blocks += [Paragraph(text) for text in quality.remarks]
+    lines = []
+    for system, seeds in quality.curves.items():
+        flops = quality.flops.get(system, math.nan)
+        if not math.isnan(flops):
+            for curve in seeds.values():
+                lines.append(Line(system, [p.target_tokens * flops for p in curve], [p.bleu for p in curve]))
+    if lines:
+        name = f"speed-quality-{quality.task}"
+        title = "Validation BLEU by computed operations"
+        drawn = learning_curve(name, title, look, lines, "training FLOPs", "validation BLEU")
+        blocks.append(Figures("One line per run; see Learning curves for time and tokens.", [drawn]))
+    return [*blocks, quality_table(quality)]
+
+
+def quality_table(quality: Quality) -> Table:
+    rows = []
+    systems = ordered(quality.curves)
+    fastest = {level: min_seconds(quality, level) for level in quality.levels()}
+    for level in quality.levels():
+        for system in systems:
+            spent = [quality.spent(system, seed, level) for seed in quality.curves[system]]
+            done = [s for s in spent if s]
+            cells = [label(system), decimal(level)]
+            if len(done) < len(spent):
+                some = f" by {len(spent) - len(done)} of {len(spent)} seeds" if done else ""
+                rows.append([*cells, f"not reached{some}", NONE, NONE, NONE])
+                continue
+            seconds, tokens, flops = (sum(column) / len(done) for column in zip(*done, strict=True))
+            ratio = decimal(seconds / fastest[level], 2)
+            rows.append([*cells, duration(seconds), ratio, whole(tokens), operations(flops)])
+    bests = listing([f"{label(s)} {decimal(quality.best(s))}" for s in systems])
+    caption = (
+        "Until validation BLEU first reached a level (straight lines between validations; means over seeds; seconds "
+        f"include validation). Levels are 50, 75, 90 and 100 % of the best of the two weakest models. Best: {bests}."
+    )
+    header = ["model", "BLEU", "training time", "over fastest", "target tokens", "operations"]
+    return Table(caption, header, rows)
+
+
+def min_seconds(quality: Quality, level: float) -> float:
+    found = []
+    for system, seeds in quality.curves.items():
+        spent = [quality.spent(system, seed, level) for seed in seeds]
+        if all(spent):
+            found.append(sum(s.seconds for s in spent if s) / len(spent))
+    return min(found, default=math.nan)

@@ -22,7 +22,7 @@ from analysis.page.labels import decimal, label, listing, whole
 from analysis.speed.quality import NEAR_THE_TOP, Quality
 from analysis.speed.runs import STEP, Speed, growth, ratio, round_ratios
 from analysis.speed.scaling_laws import Fit, over, power_law, upper_half
-from analysis.speed.wording import RATE, milliseconds, operations, text_title, times
+from analysis.speed.units import RATE, milliseconds, operations, text_title, times
 from analysis.statistics.intervals import Interval
 from analysis.store import System
 

@@ -1,4 +1,4 @@
-"""Speed runs, read: medians with their quartiles, timed blocks, and which runs may be compared at all."""
+"""Speed runs as read: medians with quartiles, timed blocks, and which runs are comparable."""
 
 import math
 from collections import Counter
@@ -92,6 +92,10 @@ class Speed:
         found = self.numbers.get((task, system), {})
         xs = sorted(x for m, n, x in found if (m, n) == (metric, name) and not isinstance(x, str))
         return {x: self.median(task, system, metric, name, x) for x in xs}
+
+    def values(self, task: str, system: System, metric: str) -> dict[float, float]:
+        """The medians of a curve alone."""
+        return {x: median.value for x, median in self.curve(task, system, metric).items()}
 
     def out_of_memory(self, task: str, system: System) -> list[float]:
         return list(self.curve(task, system, "out_of_memory"))

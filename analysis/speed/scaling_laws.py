@@ -81,7 +81,7 @@ def between(a: float, b: float, share: float) -> float:
 
 def crossings(speed: Speed, systems: Sequence[System], task: str = "length", metric: str = STEP) -> list[Crossing]:
     """Every crossing of every pair; its interval comes from resampled blocks, where there are enough."""
-    values = {s: {x: m.value for x, m in speed.curve(task, s, metric).items()} for s in systems}
+    values = {s: speed.values(task, s, metric) for s in systems}
     found = []
     for i, first in enumerate(systems):
         for second in systems[i + 1 :]:
@@ -94,7 +94,7 @@ def crossings(speed: Speed, systems: Sequence[System], task: str = "length", met
 
 
 def resampled(speed: Speed, task: str, metric: str, pair: tuple[System, System]) -> list[list[float]]:
-    """Crossings of resampled curves: at each length the rounds that timed both are drawn anew, together for both."""
+    """Crossings of resampled curves: at each length the rounds that timed both are resampled, together for both."""
     curves = [speed.curve(task, system, metric) for system in pair]
     blocks = {}
     for x in sorted(set(curves[0]) & set(curves[1])):
@@ -116,7 +116,7 @@ def resampled(speed: Speed, task: str, metric: str, pair: tuple[System, System])
 
 
 def nearest_interval(x: float, again: Sequence[Sequence[float]]) -> Interval:
-    """The 95 % interval of the resampled crossings that lie nearest; none where too few resampled curves cross."""
+    """The 95 % interval of the nearest resampled crossings; none where too few resampled curves cross."""
     near = [min(found, key=lambda other: abs(math.log(other / x))) for found in again if found]
     if not again or len(near) < ALWAYS * len(again):
         return Interval(x, math.nan, math.nan)

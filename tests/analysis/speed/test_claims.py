@@ -159,7 +159,7 @@ def test_times_of_runs_side_by_side_decide_nothing_operations_do(tmp_path: Path)
         write_cost(tmp_path, model, seconds)
     found = decided(tmp_path)
     assert found[SECONDS].outcome == NOT_DECIDED
-    assert "times on multi30k cannot be compared: other runs were going on" in found[SECONDS].reason
+    assert "times on multi30k cannot be compared: other runs ran at the same time" in found[SECONDS].reason
     assert found[OPERATIONS].outcome == SUPPORTED
 
 

@@ -90,7 +90,7 @@ def test_runs_side_by_side_or_with_other_threads_or_machines_do_not(tmp_path: Pa
     machine = result("quick", "lstm", "base", 0, [])["machine"]
     write_curve(tmp_path, "bahdanau", POINTS["bahdanau"], **times, machine=machine | {"threads": 1})
     found = "; ".join(read(tmp_path).flaws)
-    assert "other runs were going on at the same time: LSTM seed 0 and LSTM + attention seed 0" in found
+    assert "other runs ran at the same time: LSTM seed 0 and LSTM + attention seed 0" in found
     assert "threads differ: 2 (LSTM and Transformer), 1 (LSTM + attention)" in found
     write_curve(tmp_path, "bahdanau", POINTS["bahdanau"], **times, machine=machine | {"cpu": "another CPU"})
     assert read(tmp_path).flaws == ["they come from different machines"]

@@ -13,7 +13,7 @@ from analysis.speed.quality import qualities
 from analysis.speed.runs import measured
 from analysis.speed.section import build as section_of
 from analysis.speed.section import summary
-from analysis.speed.wording import figure, memory, operations, percent, times
+from analysis.speed.units import memory, operations, percent, rounded, times
 from analysis.statistics.intervals import Interval
 from analysis.store import read_store
 from tests.support.fakes.long_range import write_task
@@ -42,7 +42,7 @@ TOPICS = (
     "Decoding",
     "Several devices",
     "Time and operations to quality: multi30k",
-    "Beside other people's code",
+    "Compared with other toolkits",
 )
 
 
@@ -79,7 +79,7 @@ def test_it_opens_with_how_fast_each_trains(everything: list[Block]) -> None:
     text = everything[0].text
     assert "multi30k en-de (32-bit, eager): Transformer 6,000, LSTM 5,000 and LSTM + attention 2,600" in text
     assert re.search(r"The Transformer's rate is 1\.20 \([\d. to]+\) times the LSTM's and 2\.31", text)
-    assert "a step on a batch of 4,096 tokens goes from" in text
+    assert "a step on a batch of 4,096 tokens takes from" in text
     assert "LSTM 49.6 ms at 16 to 654 at 1024 (×13.2)" in text
 
 
@@ -88,7 +88,7 @@ def test_machine_and_kernels_are_named(everything: list[Block]) -> None:
     assert machine["processor"] == ["made-up CPU, 2 cores"]
     assert machine["GPUs"] == ["none"]
     assert (machine["matmul peak, 32-bit"], machine["matmul peak, bf16"]) == (["200 GFLOP/s"], ["800 GFLOP/s"])
-    ran = table(everything, "What ran")
+    ran = table(everything, "Kernels and precision")
     assert "flash (CPU)" in ran["Transformer"]
     assert "oneDNN LSTM" in ran["LSTM"]
     assert "bf16" in ran["LSTM, bf16"]
@@ -99,19 +99,19 @@ def test_tables_by_length_hold_the_medians(everything: list[Block]) -> None:
     clock, work = table(everything, "Time at a fixed"), table(everything, "Work of the same")
     assert clock["LSTM"] == ["1024", "196 [193–199]", "589 [580–598]", "654 [645–664]", "6,259 [6,165–6,353]"]
     assert work["LSTM"] == ["1024", "12,518", "9.17 GFLOP/s", "4.6 %", "67 MiB"]
-    depth = table(everything, "What must wait")
+    depth = table(everything, "Sequential steps")
     assert depth["LSTM"] == ["O(n·d²)", "O(n)", "O(n)", "32", "2,048"]
     assert depth["Transformer"] == ["O(n²·d)", "O(1)", "O(1)", "6", "6"]
 
 
-def test_crossings_are_said_and_listed(everything: list[Block]) -> None:
+def test_crossings_are_in_words_and_a_table(everything: list[Block]) -> None:
     crossings = table(everything, "step times cross")
     # 40 + 0.6 n = 90 + 0.25 n at n = 142.9, here on straight lines between logarithms
     assert 138 < float(crossings["LSTM below, Transformer above"][0]) < 147
     assert "the LSTM is faster than the Transformer, beyond it slower" in texts(everything)
 
 
-def test_variants_stand_beside_their_base(everything: list[Block]) -> None:
+def test_variants_are_compared_with_their_base(everything: list[Block]) -> None:
     variants = next(block for block in everything if isinstance(block, Table) and "Speed of a variant" in block.caption)
     rows = {(row[0], row[1]): row[2:] for row in variants.rows}
     assert rows["LSTM", "bf16"][0] == "1.67 (1.67 to 1.67)"
@@ -125,7 +125,7 @@ def test_real_sentences_decoding_and_devices_hold_their_numbers(everything: list
     assert real["LSTM"][:3] == ["5,000 [4,925–5,075]", "4,800 [4,728–4,872]", "0.96 (0.96 to 0.96)"]
     assert real["LSTM"][-1] == "7.0 %"
     said = texts(everything)
-    assert "a token costs it the same however many it has written" in said
+    assert "its cost per token stays constant" in said
     assert "×1.00 (0.97 to 1.03) for the LSTM" in said
     assert "×3.07 (2.98 to 3.16) for the Transformer" in said
     assert "processes of one CPU with 2 cores, no GPU" in said
@@ -170,7 +170,7 @@ def test_times_to_quality_of_runs_side_by_side_carry_a_caution(tmp_path: Path) -
     for model in ("lstm", "transformer"):
         write_curve(tmp_path, model, [(60.0, 1000.0, 10.0)], **times)
     said = texts(blocks(tmp_path), Notice)
-    assert "no fair comparison: other runs were going on at the same time" in said
+    assert "not comparable: other runs ran at the same time" in said
 
 
 def machine(**changes: Any) -> dict[str, Any]:
@@ -183,7 +183,7 @@ def test_other_machines_are_named_and_in_no_number(tmp_path: Path) -> None:
     write_length(tmp_path, "transformer", lambda n: 7.0, changes=machine(gpus=["NVIDIA made-up"]))
     found = blocks(tmp_path)
     said = texts(found, Notice)
-    assert "left out of this section: length, Transformer (made-up CPU, 2 cores, 2 threads, NVIDIA made-up)" in said
+    assert "left out are: length, Transformer (made-up CPU, 2 cores, 2 threads, NVIDIA made-up)" in said
     assert "Transformer" not in table(found, "Time at a fixed")
     assert "7,000" not in str(found)
 
@@ -195,16 +195,16 @@ def test_other_commits_are_marked(tmp_path: Path) -> None:
     assert texts(blocks(tmp_path), Notice) == ""
     write_length(tmp_path, "transformer", lambda n: 1.0, changes={"git": git})
     said = texts(blocks(tmp_path), Notice)
-    assert "different commits, compare them with care: " in said
+    assert "different commits, compare with care: " in said
     assert "abcdef01 with uncommitted changes (length)" in said
 
 
-def test_a_noisy_clock_is_said(tmp_path: Path) -> None:
+def test_noisy_timing_has_a_caution(tmp_path: Path) -> None:
     rows: list[dict[str, Any]] = []
     for n in (16, 32, 64):
         rows += [row(f"step_seconds{q}", v, "s", 5, "length", n) for q, v in (("", 1.0), ("_q25", 0.8), ("_q75", 1.3))]
     write_speed(tmp_path, "length", "lstm", rows)
-    assert "for half of the step times by length the quartiles lie 50 % of the median apart" in texts(
+    assert "for half of the step times by length the quartiles are 50 % of the median apart" in texts(
         blocks(tmp_path), Notice
     )
     write_length(tmp_path, "lstm", lambda n: 1.0)
@@ -253,45 +253,36 @@ def test_without_a_finished_run_the_section_says_so(tmp_path: Path) -> None:
     assert "No speed run has finished yet" in str(next(s for s in sections if s.identifier == "speed").blocks)
 
 
-def test_memory_and_speed_share_one_ledger(tmp_path: Path) -> None:
-    write_task(tmp_path, "copy")
-    _, before = build(read_store(tmp_path, "quick"))
-    assert next(s for s in before if s.identifier == "claims").title == "Claims"
-    write_everything(tmp_path)
-    text, sections = build(read_store(tmp_path, "quick"))
-    order = [section.identifier for section in sections]
-    assert order.index("claims") < order.index("learning") < order.index("speed") < order.index("task-copy")
-    ledger = next(section for section in sections if section.identifier == "claims")
-    assert ledger.title == "Claims"
-    claims = str(ledger.blocks)
-    assert "Attention costs O(n²): time (Transformer)" in claims
-    assert "One fixed vector must hold everything" in claims
-    assert "Claims on speed hold for the machine" in claims
-    assert "at the easiest setting is under-trained" in claims
-    assert text.index("BLEU on") < text.index("Speed: target tokens") < text.index("Long range: ")
-
-
-def test_links_of_claims_lead_to_figures_and_kernels_are_no_metric_settings(tmp_path: Path) -> None:
+def test_the_report_has_speed_and_long_range_in_one_ledger_with_links_to_figures(tmp_path: Path) -> None:
     write_everything(tmp_path / "runs")
+    write_task(tmp_path / "runs", "copy")
     main(["--suite", "quick", "--runs", str(tmp_path / "runs"), "--results", str(tmp_path / "results")])
     folder = tmp_path / "results" / "quick"
     html, text = (folder / "report.html").read_text(), (folder / "report.md").read_text()
     ids = re.findall(r'\bid="([^"]+)"', html)
     assert len(ids) == len(set(ids))
+    assert ids.index("claims") < ids.index("learning") < ids.index("speed") < ids.index("task-copy")
     links = set(re.findall(r'href="#(figure-[^"]+)"', html))
     assert {"figure-speed-step-seconds-length", "figure-curve-multi30k-val-bleu-seconds"} <= links <= set(ids)
     assert all((folder / image).is_file() for image in re.findall(r"\]\((figures/[^)]+)\)", text))
-    assert "different metric settings" not in html
-    assert "make speed SUITE=quick" in html
-    assert "make speed-peers SUITE=quick" in html
+    assert "different metric settings" not in html  # kernels are none
+    for expected in (
+        "make speed SUITE=quick",
+        "make speed-peers SUITE=quick",
+        "Attention costs O(n²): time (Transformer)",
+        "One fixed vector must hold everything",
+        "Claims on speed hold for the machine",
+    ):
+        assert expected in html
+    assert text.index("BLEU on") < text.index("Speed: target tokens") < text.index("Long range: ")
 
 
 @pytest.mark.parametrize(
     ("shown", "text"),
     [
-        (figure(1234.5), "1,234"),
-        (figure(0.01234), "0.0123"),
-        (figure(math.nan), "–"),
+        (rounded(1234.5), "1,234"),
+        (rounded(0.01234), "0.0123"),
+        (rounded(math.nan), "–"),
         (memory(3 * 2**30), "3.00 GiB"),
         (memory(5 * 2**20), "5 MiB"),
         (operations(2.5e12), "2.5 TFLOP"),
