@@ -9,46 +9,9 @@ from analysis.page.labels import NONE, label
 from analysis.page.run_sources import commit, in_order
 from analysis.speed.runs import EXPERIMENT as SPEED
 from analysis.store import Run, Store, missing_runs
-from analysis.translation.heads import MEANINGS as OF_HEADS
-from experiments.record.metrics import MEANINGS as OF_SPEED
+from experiments.record.metrics import metrics
 
 TARGETS = {"inspection": "inspect"}  # of experiments whose make target has another name
-MEANINGS = {
-    "bleu": "BLEU of sacreBLEU on detokenised text, upper and lower case kept (13a); comparable across papers.",
-    "chrf": "Overlap of character sequences with the reference; kinder to inflected word forms than BLEU.",
-    "bleu_tokenised": "BLEU on lower-cased, normalised, Moses-tokenised text, as in the Multi30k literature; "
-    "compare it with those papers only.",
-    "bleu_torchtext": "The same idea computed by torchtext, as a cross-check of the tokenised BLEU.",
-    "length_ratio": "Hypothesis tokens per reference token; below 1 the model stops early, above 1 it rambles.",
-    "truncated_share": "Share of hypotheses cut at the length limit before the model ended them.",
-    "bleu_by_length": "BLEU of the sentences of one range of source lengths alone.",
-    "target_tokens_per_second": "Target tokens without padding per second of training.",
-    "val_loss": "Cross-entropy per target token on the validation set at the best step, in nats.",
-    "val_bleu": "BLEU on the validation set with averaged weights, the ones tested.",
-    "val_bleu_unaveraged": "The same without weight averaging, to show what averaging adds.",
-    "token_accuracy": "Share of the scored target tokens that are right, the true ones before them given; for adding, "
-    "of answers within 0.04 of the sum.",
-    "token_accuracy_error": "Its standard error over test examples; the tokens of one example are not independent.",
-    "exact_match": "Share of examples in which every answer is right.",
-    "trained": "1 where a value lies within the range of training, 0 where it is extrapolation.",
-    "chance": "Accuracy of a strategy that remembers nothing or too little, named after the colon.",
-    "squared_error": "Mean squared error of the sum that the model expects; an accuracy says little about numbers.",
-    "chance squared error": "The squared error of always answering the mean.",
-    "control_accuracy": "Accuracy at the easiest setting of the same training; below 0.99 a model is under-trained.",
-    "steps_to_0.99": "Steps until that accuracy was first at least 0.99.",
-    "gradient_reach": "Norm of the loss's gradient at the embedding of a source token, by its distance to the end.",
-    "probe_accuracy": "Share of held-out sentences whose first noun a linear probe reads off the encoder's state.",
-    "probe_chance": "What such a probe reaches by always naming the most frequent noun.",
-    "attention_on_answer": "Mean attention mass on the source position that holds the answer.",
-    "attention_entropy": "Mean entropy of a layer's attention to the source; 0 where one token has everything.",
-    "score_entropy": "Entropy of a softmax over random scores by head size, divided by √d or not.",
-    "score_gradient": "Norm of such a softmax's Jacobian; small where one weight is all, and where all are equal.",
-    "permutation_difference": "Largest change of an output probability when source tokens are shuffled.",
-    "contrastive_accuracy": "Share of pairs in which the right translation is more probable than the wrong one.",
-    "contrastive_accuracy_mean": "The same judged by mean log-probability per token; lengths may differ.",
-    **OF_HEADS,
-    **OF_SPEED,
-}
 
 
 def build(store: Store) -> list[Section]:
@@ -212,7 +175,7 @@ def shown(value: Any) -> str:
 def meaning_section(store: Store) -> Section:
     section = Section("again", "Reading and regenerating this report")
     measured = {metric.partition(":")[0] for metric in store.measurements["metric"]}
-    rows = [[metric, text] for metric, text in MEANINGS.items() if metric in measured]
+    rows = [[name, metric.meaning] for name, metric in metrics().items() if name in measured]
     if rows:
         section.blocks.append(Table("What each metric means.", ["metric", "meaning"], rows, left=2))
     experiments = dict.fromkeys(run.experiment for run in store.runs)

@@ -4,7 +4,7 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
-from analysis.long_range.evidence import MASTERED, axes, controls, main_axis, tasks_of
+from analysis.long_range.evidence import axes, controls, main_axis, tasks_of
 from analysis.long_range.wording import at, title
 from analysis.page.blocks import Best, Paragraph, Section, SectionLink, Table
 from analysis.page.labels import NONE, decimal, label, ordered, slug, whole
@@ -13,6 +13,7 @@ from analysis.speed.units import memory, milliseconds
 from analysis.statistics.intervals import Interval
 from analysis.store import Store, System
 from analysis.translation.bleu import TestSet
+from experiments.record.metrics import MASTERED, metrics
 
 WEAK = " †"
 
@@ -26,11 +27,11 @@ class Score(NamedTuple):
 
 
 class Question(NamedTuple):
-    """One row: each model's score; `section` is where the numbers come from."""
+    """One row: each model's score of a metric; `section` is where the numbers come from."""
 
     text: str
     scores: Mapping[System, Score]
-    higher_is_better: bool
+    metric: str
     section: str
 
     @property
@@ -41,7 +42,7 @@ class Question(NamedTuple):
         """
         if len(self.scores) < 2 or any(score.weak for score in self.scores.values()):
             return None
-        sign = 1 if self.higher_is_better else -1
+        sign = 1 if metrics()[self.metric].better == "higher" else -1
         first = max(self.scores, key=lambda system: sign * self.scores[system].interval.value)
         others = [score.interval for system, score in self.scores.items() if system != first]
         return first if all(is_beyond(self.scores[first].interval, other, sign) for other in others) else None
@@ -92,7 +93,7 @@ def translation(test_sets: Sequence[TestSet]) -> list[Question]:
                 for system, outcome in found.outcomes.items()
                 if system.variant == "base"
             },
-            higher_is_better=True,
+            "bleu",
             section="results",
         )
         for found in test_sets
@@ -118,7 +119,7 @@ def long_range(store: Store) -> list[Question]:
                 for s, p in points.items()
             }
             text = f"Long range: {title(task).lower()}, accuracy {at(axis.vary, x)}{beyond}"
-            questions.append(Question(text, scores, higher_is_better=True, section=slug("task", task)))
+            questions.append(Question(text, scores, metric, section=slug("task", task)))
     return questions
 
 
@@ -134,17 +135,15 @@ def fast(speed: Speed) -> list[Question]:
         lengths = sorted({x for curve in curves.values() for x in curve})
         for x in dict.fromkeys((lengths[0], lengths[-1])) if lengths else ():
             medians = {system: curve[x] for system, curve in curves.items() if x in curve}
-            questions.append(asked(f"Speed: {text}, length {x:g}", medians, show, higher_is_better=False))
+            questions.append(asked(f"Speed: {text}, length {x:g}", medians, show, metric))
     for task in speed.kind("text"):
         medians = {s: speed.median(task, s, "target_tokens_per_second", "loop", "trainer") for s in speed.bases(task)}
         text = f"Speed: target tokens/s in training, {task.removeprefix('text-')}"
-        questions.append(asked(text, medians, whole, higher_is_better=True))
+        questions.append(asked(text, medians, whole, "target_tokens_per_second"))
     return [question for question in questions if question.scores]
 
 
-def asked(
-    text: str, medians: Mapping[System, Median], show: Callable[[float], str], *, higher_is_better: bool
-) -> Question:
+def asked(text: str, medians: Mapping[System, Median], show: Callable[[float], str], metric: str) -> Question:
     measured = {system: median for system, median in medians.items() if not math.isnan(median.value)}
     scores = {system: Score(show(median.value), Interval(*median)) for system, median in measured.items()}
-    return Question(text, scores, higher_is_better, section="speed")
+    return Question(text, scores, metric, section="speed")

@@ -7,8 +7,9 @@ from typing import NamedTuple
 
 from analysis.claims.verdict import ABOVE, BAHDANAU, BELOW, LSTM, RNN, TRANSFORMER, VASWANI, Claim, Needs, Rule
 from analysis.long_range import rules
-from analysis.long_range.evidence import EXPERIMENT, MASTERED, Evidence, rows_of, systems_of, tasks_of
+from analysis.long_range.evidence import EXPERIMENT, Evidence, rows_of, systems_of, tasks_of
 from analysis.store import System
+from experiments.record.metrics import MASTERED
 
 READING = (
     f"A model below {MASTERED} at the easiest setting is under-trained. The intervals of accuracies cover the choice "

@@ -16,10 +16,10 @@ from analysis.long_range.wording import TITLES, is_kind_of, quantity
 from analysis.page.labels import decimal, label, listing, ordered, slug
 from analysis.statistics.intervals import Interval, pooled, spread
 from analysis.store import Store, System
+from experiments.record.metrics import MASTERED
 
 EXPERIMENT = "long-range"
 HELD = 0.9  # a model holds a length, a gap or a load if its accuracy there is at least this
-MASTERED = 0.99  # below it at the easiest setting a model is under-trained, and nothing follows from its failures
 CHANCE = {"token_accuracy": "chance: ", "squared_error": "chance squared error: "}
 
 

@@ -26,7 +26,6 @@ from analysis.claims.verdict import (
 from analysis.long_range.evidence import (
     EXPERIMENT,
     HELD,
-    MASTERED,
     Axis,
     Evidence,
     Point,
@@ -41,6 +40,7 @@ from analysis.long_range.wording import at
 from analysis.page.labels import decimal, label, listing, whole
 from analysis.statistics.intervals import Interval, any_two_seeds, difference, spread
 from analysis.store import System
+from experiments.record.metrics import MASTERED
 
 MARGIN = 0.05  # a difference in accuracy that matters
 ROUNDING, VISIBLE = 0.001, 0.01  # changes of a probability

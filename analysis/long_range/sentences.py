@@ -2,10 +2,11 @@
 
 from collections.abc import Mapping, Sequence
 
-from analysis.long_range.evidence import HELD, MASTERED, Axis, Control, Point, reach
+from analysis.long_range.evidence import HELD, Axis, Control, Point, reach
 from analysis.long_range.wording import amount, at, at_most, point, quantity, starting_at
 from analysis.page.labels import decimal, label, listing
 from analysis.store import System
+from experiments.record.metrics import MASTERED
 
 
 def seen(axis: Axis) -> str:

@@ -3,12 +3,13 @@
 import math
 from collections.abc import Mapping, Sequence
 
-from analysis.long_range.evidence import MASTERED, Axis, Control, Point, over_all, reach, rows_of
+from analysis.long_range.evidence import Axis, Control, Point, over_all, reach, rows_of
 from analysis.long_range.wording import heading, is_kind_of, most, point, settings
 from analysis.page.blocks import Table
 from analysis.page.labels import NONE, decimal, duration, label, ordered, span, together, whole, with_span
 from analysis.statistics.intervals import t_interval
 from analysis.store import Store, System
+from experiments.record.metrics import MASTERED
 
 NAMES = {
     "token_accuracy": "accuracy",

@@ -35,19 +35,6 @@ COLUMNS = {
     "head_alignment": "diagonal",
 }
 
-MEANINGS = {
-    "head_entropy": "Mean entropy of an attention head's weights; 0 where one token has everything.",
-    "head_entropy_share": "The same as a share of the largest possible, which even weights have.",
-    "head_distance": "Mean number of tokens between a token and what a head looks at from there, by weight.",
-    "head_strongest": "Mean of the strongest weight.",
-    "head_previous": "Mean weight on the token before; in the decoder on the one before that written last.",
-    "head_same": "Mean weight on the token itself; in the decoder on the one written last.",
-    "head_next": "Mean weight on the token after.",
-    "head_edge": "Mean weight on the end of the source, or in the decoder on the start of the target.",
-    "head_alignment": "Share of target tokens whose strongest source token is within one place of the diagonal.",
-    "alignment_by_chance": "That share for a source token drawn at random.",
-}
-
 
 def build(store: Store, look: Look, task: str, shown: Mapping[System, Run]) -> list[Block]:
     """Roles counted over all seeds, every head drawn, and the heads of the runs shown in a table for each model."""

@@ -28,12 +28,12 @@ from experiments.long_range.probes import (
     score_statistics,
 )
 from experiments.record.keys import Measurement
+from experiments.record.metrics import MASTERED
 from experiments.training.trained_run import Trained
 from models import Seq2SeqModule
 from models.network import Network
 from models.transformer import TransformerNetwork
 
-MASTERED = 0.99  # a control below this is under-trained
 ROWS = 100  # examples evaluated at once
 PROBED = 800  # sentences, half of them to fit the probe
 DISTANCES = {round(2 ** (half / 2)) for half in range(21)}  # 1, 1.4, 2 .. 1024, rounded: enough for a curve
@@ -128,7 +128,7 @@ def control(run: Trained[SyntheticData]) -> list[Measurement]:
     rows = [Measurement("control_accuracy", accuracy, "share", data.test_examples, "control", point)]
     mastered_at = callback_of(run, ControlAccuracy).mastered_at
     if mastered_at is not None:
-        rows.append(Measurement("steps_to_0.99", mastered_at, "steps", 1))
+        rows.append(Measurement(f"steps_to_{MASTERED}", mastered_at, "steps", 1))
     return rows
 
 

@@ -1,31 +1,24 @@
-"""What each metric of the speed runs means."""
+"""The metrics of all experiments. A new one is a row of metrics.csv."""
 
-MEANINGS = {
-    "forward_seconds": "Median time of a forward pass with its loss, over blocks; its quartiles end in _q25 and _q75.",
-    "forward_backward_seconds": "The same with the backward pass.",
-    "step_seconds": "The same with clipping and the optimiser's update: a whole training step.",
-    "positions_per_second": "Source and target positions, padding included, per second of training.",
-    "source_and_target_tokens_per_second": "Source and target tokens without padding per second of training.",
-    "sentences_per_second": "Test sentences translated per second with beam search.",
-    "peak_memory": "Bytes that one step allocates beyond parameters, gradients and optimiser state.",
-    "out_of_memory": "1 where a step did not fit into memory; nothing else was measured there.",
-    "flops_per_step": "Floating-point operations of a step, counted from the shapes, attention in full.",
-    "flops_per_second": "The same divided by the median time of a step.",
-    "matmul_peak": "The highest rate of a matrix product on this machine, in the same run and precision.",
-    "peak_share": "Operations per second of a step as a share of that peak.",
-    "sequential_steps": "Steps that must wait for one another: positions for recurrence, layers for the Transformer.",
-    "compile_seconds": "Time that compilation took before the first timed step; in no other time.",
-    "padding_share": "Share of positions that are padding.",
-    "greedy_seconds_per_token": "Time for one more token of every sentence of the batch, greedily: latency.",
-    "beam5_seconds_per_token": "The same with beam search of size 5.",
-    "greedy_tokens_per_second": "Tokens of the whole batch decoded per second, greedily.",
-    "beam5_tokens_per_second": "The same with beam search of size 5.",
-    "weak_tokens_per_second": "Target tokens/s of all processes together, each with a batch as large as one alone.",
-    "strong_tokens_per_second": "The same where the batch of one process is split among all.",
-    "weak_efficiency": "That rate over as many times the rate of one process.",
-    "strong_efficiency": "The same where the batch is split.",
-    "threads_per_process": "Threads that each process computed with.",
-    "flops_per_target_token": "Operations of training per target token, forward and backward.",
-    "flops_per_target_token_without_vocabulary": "The same without the projection to the vocabulary.",
-    "mean_hypothesis_tokens": "Mean length of the translations that were timed.",
-}
+import csv
+from functools import cache
+from pathlib import Path
+from typing import NamedTuple
+
+MASTERED = 0.99  # control accuracy below which a model is under-trained: nothing follows from its failures
+
+
+class Metric(NamedTuple):
+    """A row of metrics.csv; `better` is higher, lower, or empty where neither is."""
+
+    metric: str
+    unit: str
+    better: str
+    meaning: str
+
+
+@cache
+def metrics() -> dict[str, Metric]:
+    """Every metric by its name; medians over timed blocks have quartiles of the same name with _q25 and _q75."""
+    with Path(__file__).with_name("metrics.csv").open(encoding="utf-8", newline="") as file:
+        return {row["metric"]: Metric(**row) for row in csv.DictReader(file)}

@@ -20,6 +20,7 @@ from datamodules import TranslationData
 from experiments.launch.receipts import of_stage
 from experiments.provenance import provenance
 from experiments.record.keys import ATTENTION, WORD_COUNTS, Measurement, config_hash
+from experiments.record.metrics import metrics
 from experiments.record.read import is_finished, read_translations
 from experiments.record.write import write_atomically, write_result
 from experiments.training.environment import quiet
@@ -32,7 +33,6 @@ from models.search import Decoding
 SENTENCES = 6  # whose maps are kept
 MEASURED = 200  # sentences that the measures of the heads are means over
 PRECISION = "32-true"
-UNITS = {"head_entropy": "nats", "head_distance": "tokens"}  # all others are shares
 
 
 def main(suite: str = "quick", root: str = "runs") -> None:
@@ -106,7 +106,7 @@ def measurements(network: Network, data: TranslationData) -> list[Measurement]:
     rows = []
     for (metric, name), parts in found.items():
         for head, value in enumerate(torch.cat(parts, dim=1).mean(1).tolist(), start=1):
-            rows.append(Measurement(metric, value, UNITS.get(metric, "share"), n, name, head))
+            rows.append(Measurement(metric, value, metrics()[metric].unit, n, name, head))
     if rows:
         rows.append(Measurement("alignment_by_chance", float(torch.cat(chance).mean()), "share", n))
     return rows

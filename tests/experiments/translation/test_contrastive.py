@@ -191,7 +191,7 @@ def test_the_record_its_rows_and_when_they_are_made_again(captioned: Path, capsy
 
     for name in ("config_hash", "finished"):  # trained again
         trained = run_folder(captioned) / "result.json"
-        trained.write_text(json.dumps(read_json(trained) | {name: "another"}))
+        trained.write_text(json.dumps(read_json(trained) | {name: "2026-01-01T00:00:00+00:00"}))
         score(captioned)
         assert "finished already" not in capsys.readouterr().out
 
