@@ -18,7 +18,7 @@ METRICS = {
     "bleu_tokenised": "tokenised BLEU (lower-cased, punctuation-normalised, Moses-tokenised, no smoothing)",
 }
 
-Place = tuple[str, str, str, str, str]  # experiment, task, metric, x_name, x
+Benchmark = tuple[str, str, str, str, str]  # experiment, task, metric, x_name, x
 Scores = dict[System, list[float]]
 
 
@@ -63,7 +63,7 @@ def published() -> Sequence[Published]:
 def build(store: Store) -> list[Section]:
     """One section, or none if no published figure has the task and the metric of a finished run."""
     measured = scores(store)
-    matched = [row for row in published() if place_of(row) in measured]
+    matched = [row for row in published() if benchmark_of(row) in measured]
     if not matched:
         return []
     blocks: list[Block] = [
@@ -73,15 +73,15 @@ def build(store: Store) -> list[Section]:
             "are t intervals over our seeds; published figures come without one. Links are in analysis/published.csv."
         )
     ]
-    for place, rows in groupby(sorted(matched, key=place_of), key=place_of):
+    for place, rows in groupby(sorted(matched, key=benchmark_of), key=benchmark_of):
         blocks.append(next_to_ours(place, list(rows), measured[place]))
     blocks += not_comparable(store, matched, measured)
     return [Section("published", "Compared with published figures", blocks)]
 
 
-def scores(store: Store) -> dict[Place, Scores]:
+def scores(store: Store) -> dict[Benchmark, Scores]:
     """Values of every seed by place and system."""
-    table: dict[Place, Scores] = {}
+    table: dict[Benchmark, Scores] = {}
     wanted = {row.metric for row in published()}
     rows = store.measurements[store.measurements["metric"].isin(wanted)]
     columns = (rows[name] for name in ("experiment", "task", "metric", "x_name", "x", "model", "variant", "value"))
@@ -91,11 +91,11 @@ def scores(store: Store) -> dict[Place, Scores]:
     return table
 
 
-def place_of(row: Published) -> Place:
+def benchmark_of(row: Published) -> Benchmark:
     return row.experiment, row.task, row.metric, row.x_name, row.x
 
 
-def next_to_ours(place: Place, rows: Sequence[Published], ours: Scores) -> Table:
+def next_to_ours(place: Benchmark, rows: Sequence[Published], ours: Scores) -> Table:
     """Ours first, then published figures from low to high."""
     _, task, metric, _, x = place
     cells = []
@@ -113,7 +113,7 @@ def next_to_ours(place: Place, rows: Sequence[Published], ours: Scores) -> Table
     return Table(caption, header, cells, left=2, wrap=True)
 
 
-def not_comparable(store: Store, matched: Sequence[Published], measured: dict[Place, Scores]) -> list[Block]:
+def not_comparable(store: Store, matched: Sequence[Published], measured: dict[Benchmark, Scores]) -> list[Block]:
     """Published figures on the same data that must not share a column with ours, and why."""
     metrics: dict[tuple[str, str], set[str]] = {}
     columns = (store.measurements[name] for name in ("experiment", "task", "metric"))
@@ -123,7 +123,7 @@ def not_comparable(store: Store, matched: Sequence[Published], measured: dict[Pl
     near = [row for row in published() if row not in matched and corpus(row.experiment, row.task) in corpora]
     unmatched: dict[tuple[str, str], list[str]] = {}
     for place in measured:
-        if place not in map(place_of, matched):
+        if place not in map(benchmark_of, matched):
             unmatched.setdefault((place[2], place[1]), []).append(place[4])
     blocks: list[Block] = [Heading("What is not comparable")] if near or unmatched else []
     if unmatched:

@@ -148,6 +148,8 @@ def read_store(root: Path, suite: str) -> Store:
     problems += copied
     rows = [run.key | row for run in runs if run.status == "finished" for row in run.record["measurements"]]
     measurements = pd.DataFrame(rows, columns=[*KEY, *COLUMNS]).astype({"value": float})
+    texts = ("experiment", "task", "model", "variant", "metric", "x_name")
+    measurements = measurements.astype(dict.fromkeys(texts, object))  # compared much faster than strings of pandas
     return Store(suite, runs, problems, measurements)
 
 

@@ -54,7 +54,7 @@ def table(a: Side, b: Side, found: Comparison) -> pd.DataFrame:
     """One row per place of either side; nothing is left out."""
     rows = [row_of(d) for d in found.differences]
     for side, places in ((a, found.only_a), (b, found.only_b)):
-        rows += [alone(side, place) for place in places]
+        rows += [one_sided(side, place) for place in places]
     columns = [*Place._fields, "unit", "in", "a", "seeds_a", "b", "seeds_b", "difference", "low", "high", "ratio"]
     frame = pd.DataFrame(rows, columns=[*columns, "interval", "source"])
     return frame.astype({"seeds_a": "Int64", "seeds_b": "Int64"})
@@ -77,7 +77,7 @@ def row_of(found: Difference) -> dict[str, Any]:
     }
 
 
-def alone(side: Side, place: Place) -> dict[str, Any]:
+def one_sided(side: Side, place: Place) -> dict[str, Any]:
     numbers = list(side.places[place].values())
     letter = side.name.lower()
     mean = sum(number.value for number in numbers) / len(numbers)

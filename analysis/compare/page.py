@@ -49,7 +49,7 @@ def build(a: Side, b: Side, found: Comparison) -> list[Section]:
         if experiment in SHOWN and "table" not in (a.kind, b.kind):
             shown = [metric for metric in SHOWN[experiment] if metric in shown]
         sections.append(one_experiment(experiment, mine, shown, look))
-    return [*sections, alone(a, b, found), reading()]
+    return [*sections, one_sided(a, b, found), reading()]
 
 
 def summary(a: Side, b: Side, found: Comparison) -> str:
@@ -201,7 +201,7 @@ def rest_table(found: Sequence[Difference]) -> Table:
     return Table("All other metrics; every row of them is in compare.csv.", header, rows)
 
 
-def alone(a: Side, b: Side, found: Comparison) -> Section:
+def one_sided(a: Side, b: Side, found: Comparison) -> Section:
     """What cannot be compared, by name: one line for each task and set of metrics."""
     section = Section("alone", "What only one side has")
     for side, places in ((a, found.only_a), (b, found.only_b)):

@@ -206,8 +206,8 @@ def by_place(path: Path, numbers: Sequence[Number]) -> dict[Place, dict[int, Num
         if earlier is not number:
             where = f", lines {earlier.line} and {number.line}" if number.line else ""
             raise ValueError(
-                f"{path}{where}: two values of {named(number.place)}, seed {number.seed}; keep one, or tell them apart "
-                "by variant or seed."
+                f"{path}{where}: two values of {named(number.place)}, seed {number.seed}; keep one, or distinguish "
+                "them by variant or seed."
             )
     return table
 
@@ -235,7 +235,7 @@ def completed(side: Side, other: Side) -> Side:
             raise ValueError(
                 f"{side.path}, line {number.line}: {number.place.metric} of {number.place.model} fits {len(found)} "
                 f"places of {other.path} ({'; '.join(sorted(named(p) for p in fits)[:3])}, ...); add the columns "
-                f"{', '.join(side.absent)} that tell them apart."
+                f"{', '.join(side.absent)} that distinguish them."
             )
         filled = dict(zip(side.absent, found.pop(), strict=True)) if found else {}
         numbers.append(replace(number, place=number.place._replace(**filled)))

@@ -34,6 +34,7 @@ STYLE: dict[Any, Any] = {
     "axes.titlesize": 9,
     "axes.titleweight": "bold",
     "axes.titlelocation": "left",
+    "axes.titley": 1.0,  # finding a place clear of the ticks takes a tenth of the time of a figure
     "axes.spines.top": False,
     "axes.spines.right": False,
     "axes.edgecolor": INK,

@@ -14,7 +14,7 @@ ORDER = 4  # BLEU counts n-grams up to this length
 TINY = 1e-9  # BLEU; differences closer than this are equal but for the order of additions
 
 
-class Comparison(NamedTuple):
+class PairedTest(NamedTuple):
     """BLEU of a system minus BLEU of the baseline; `p` is two-sided, from paired approximate randomisation."""
 
     difference: Interval
@@ -63,7 +63,7 @@ def bleu_interval(seeds: Sequence[Array]) -> Interval:
     return percentile_interval(float(np.mean([bleu_of(s.sum(axis=0)) for s in seeds])), samples)
 
 
-def compare_bleu(baseline: Sequence[str], hypotheses: Sequence[str], references: Sequence[str]) -> Comparison:
+def compare_bleu(baseline: Sequence[str], hypotheses: Sequence[str], references: Sequence[str]) -> PairedTest:
     """Compare a system with a baseline on the same sentences, in the same order.
 
     The interval is that of the paired bootstrap (Koehn 2004): both sides are scored on the same samples.
@@ -72,7 +72,7 @@ def compare_bleu(baseline: Sequence[str], hypotheses: Sequence[str], references:
     counts = resampled_counts(len(references))
     samples = bootstrap_bleu(system, counts) - bootstrap_bleu(base, counts)
     difference = bleu_of(system.sum(axis=0)) - bleu_of(base.sum(axis=0))
-    return Comparison(percentile_interval(difference, samples), randomisation_p(base, system))
+    return PairedTest(percentile_interval(difference, samples), randomisation_p(base, system))
 
 
 def randomisation_p(base: Array, system: Array) -> float:

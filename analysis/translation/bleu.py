@@ -24,7 +24,7 @@ from analysis.page.labels import (
 )
 from analysis.page.look import Look
 from analysis.page.run_sources import behind
-from analysis.statistics.bleu import Comparison, bleu_interval, bleu_of, sentence_statistics
+from analysis.statistics.bleu import PairedTest, bleu_interval, bleu_of, sentence_statistics
 from analysis.statistics.intervals import Interval, t_interval
 from analysis.store import Run, Store, System, by_system, number
 from analysis.translation.figures import Bin, bin_names, by_bin
@@ -44,7 +44,7 @@ class Outcome:
     bleu: dict[int, float]
     interval: Interval
     seed: int | None = None
-    comparison: Comparison | None = None
+    comparison: PairedTest | None = None
     p_holm: float = math.nan
 
     @property

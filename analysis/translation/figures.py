@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from typing import NamedTuple
 
+import matplotlib
 import numpy as np
 from matplotlib.colors import LinearSegmentedColormap
 
@@ -146,7 +147,9 @@ def attention_map(
         axes.tick_params(length=0)
         axes.xaxis.tick_top()
         axes.grid(visible=False)
-        axes.set(xlabel="source", ylabel="hypothesis", title=title)
+        axes.set(xlabel="source", ylabel="hypothesis")
+        with matplotlib.rc_context({"axes.titley": None}):  # above the tokens at the top
+            axes.set_title(title)
         strongest = [f"{t} → {source[int(i)]}" for t, i in zip(target, weights.argmax(axis=1), strict=True)]
         description = f"Strongest source token of each target token: {', '.join(strongest)}."
         return finish(canvas, name, title, description, grow=True)

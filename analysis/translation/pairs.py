@@ -9,7 +9,7 @@ import pandas as pd
 
 from analysis.page.blocks import Table
 from analysis.page.labels import label, probability, signed, span
-from analysis.statistics.bleu import Comparison, compare_bleu
+from analysis.statistics.bleu import PairedTest, compare_bleu
 from analysis.statistics.intervals import holm
 from analysis.store import Run, Store, System, first_common_seed, number
 
@@ -31,7 +31,7 @@ class Pair:
     seed: int
     each: Mapping[int, float]
     translations: tuple[pd.DataFrame, pd.DataFrame]
-    comparison: Comparison
+    comparison: PairedTest
     p_holm: float = math.nan
 
     @property

@@ -23,7 +23,7 @@ from experiments.record.text import passage
 EXTREMES = 5
 
 
-class Difference(NamedTuple):
+class Sentence(NamedTuple):
     """A sentence, with the hypotheses of a pair and the chrF of each."""
 
     name: str
@@ -103,11 +103,11 @@ def chrfs(pair: Pair) -> tuple[Array, Array]:
     return one, other
 
 
-def differences(pair: Pair) -> list[Difference]:
+def differences(pair: Pair) -> list[Sentence]:
     one, other = pair.translations
     columns = (one["id"], one["source"], one["reference"], one["hypothesis"], other["hypothesis"], *chrfs(pair))
     return [
-        Difference(f"{pair.test_set} {i}", source, reference, (a, b), (float(c), float(d)))
+        Sentence(f"{pair.test_set} {i}", source, reference, (a, b), (float(c), float(d)))
         for i, source, reference, a, b, c, d in zip(*columns, strict=True)
     ]
 
@@ -133,7 +133,7 @@ def win_table(pairs: Sequence[Pair]) -> Table:
     return Table(caption, header, rows, left=2)
 
 
-def extremes(first: System, second: System, found: Sequence[Difference], sign: int) -> Table:
+def extremes(first: System, second: System, found: Sequence[Sentence], sign: int) -> Table:
     """The sentences that speak most for the second system (`sign` 1) or for the first (-1), from all test sets."""
     better, other = (second, first) if sign > 0 else (first, second)
     won = sorted((d for d in found if sign * d.value > TINY), key=lambda d: -sign * d.value)

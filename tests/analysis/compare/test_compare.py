@@ -3,8 +3,6 @@
 import csv
 import json
 import re
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -194,22 +192,6 @@ def test_metrics_not_shown_row_by_row_are_summed_up(tmp_path: Path) -> None:
     assert "gradient reach 2 0 0 +0.5 copy, LSTM, distance 1" in text
 
 
-def test_the_committed_form_of_a_result_compares_as_the_runs_do(tmp_path: Path) -> None:
-    write_run(tmp_path / "a", "lstm", sentences=20)
-    write_run(tmp_path / "b", "lstm", sentences=20, error=0.5)
-    folder = tmp_path / "report"
-    folder.mkdir()
-    a, _ = read_pair(tmp_path / "a" / "quick", tmp_path / "b" / "quick")
-    assert a.store is not None
-    a.store.measurements.to_csv(folder / "measurements.csv", index=False)
-    _, _, rows = page(tmp_path, "report", "b/quick")
-    assert bleu(rows)["interval"] == "none: one seed each"  # no translations in a report
-    assert (
-        float(bleu(rows)["a"])
-        == a.places[Place("bleu", "multi30k", "lstm", "base", "bleu", "test_set", "test2016")][0].value
-    )
-
-
 @pytest.mark.parametrize(
     ("a", "b", "complaint"),
     [
@@ -227,19 +209,6 @@ def test_bad_input_is_one_sentence_and_writes_nothing(tmp_path: Path, a: str, b:
         main(["--a", paths[0], "--b", paths[1], "--to", str(tmp_path / "out")])
     assert "\n" not in str(error.value)
     assert not (tmp_path / "out").exists()
-
-
-def test_runs_as_a_program_without_torch(tmp_path: Path) -> None:
-    for side in "ab":
-        write_run(tmp_path / side, "lstm", sentences=20)
-    paths = [str(tmp_path / name) for name in ("a/quick", "b/quick", "c")]
-    code = (
-        "import sys; from analysis.compare.__main__ import main; "
-        f"main(['--a', {paths[0]!r}, '--b', {paths[1]!r}, '--to', {paths[2]!r}]); "
-        "assert not {'torch', 'lightning', 'wandb'} & set(sys.modules)"
-    )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout.splitlines() == [str(tmp_path / "c" / f"compare.{kind}") for kind in ("html", "md", "csv")]
 
 
 def test_table_rows_of_one_side_are_means_over_its_seeds(tmp_path: Path) -> None:
@@ -274,9 +243,6 @@ def test_many_names_are_grouped_without_losing_one() -> None:
 )
 def test_numbers_have_the_digits_of_their_unit(value: float, unit: str, text: str) -> None:
     assert shown_value(value, unit) == text
-
-
-def test_signs() -> None:
     assert [signed(v, "BLEU") for v in (1.0, -1.0, 0.0)] == ["+1.00", "−1.00", "0.00"]
 
 

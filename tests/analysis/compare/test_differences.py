@@ -31,32 +31,16 @@ def only(a: Side, b: Side) -> Difference:
     return found
 
 
+def seeds(place: Place, *values: float, **settings: object) -> list[Number]:
+    return [made(place, value, seed, **settings) for seed, value in enumerate(values)]
+
+
 def test_seeds_on_both_sides_give_welch() -> None:
-    a = side("A", *(made(STEP, value, seed) for seed, value in enumerate((1.0, 2.0, 3.0))))
-    b = side("B", *(made(STEP, value, seed) for seed, value in enumerate((2.0, 4.0))))
-    found = only(a, b)
+    found = only(side("A", *seeds(STEP, 1, 2, 3)), side("B", *seeds(STEP, 2, 4)))
     assert found.how == "Welch t, 3 and 2 seeds"
     assert found.change == welch([1, 2, 3], [2, 4])
     assert found.ratio == 1.5
     assert not found.beyond
-
-
-def test_one_seed_on_a_side_leaves_no_interval() -> None:
-    a = side("A", made(STEP, 1.0), made(STEP, 2.0, 1))
-    b = side("B", made(STEP, 4.0))
-    found = only(a, b)
-    assert (found.change.value, found.how) == (2.5, "none: 2 and 1 seeds")
-    assert math.isnan(found.change.low)
-
-
-def test_seeds_that_are_all_alike_leave_no_interval() -> None:
-    parameters = STEP._replace(metric="parameters")
-    a, b = (
-        side(name, made(parameters, 7, 0, unit="parameters"), made(parameters, 7, 1, unit="parameters"))
-        for name in "AB"
-    )
-    found = only(a, b)
-    assert (found.change.value, found.how, found.equal) == (0, "none: seeds all alike", True)
 
 
 def test_shares_give_newcombes_interval_by_hand() -> None:
@@ -80,51 +64,35 @@ def test_a_share_of_nothing_known_has_no_interval(value: float, n: float) -> Non
     assert math.isnan(share(side("A", made(EXACT, value, n=n)), EXACT).low)
 
 
-def test_other_shares_are_no_proportions() -> None:
-    chance = EXACT._replace(metric="chance: guessing")
-    assert only(side("A", made(chance, 0.1)), side("B", made(chance, 0.2))).how == "none: one seed each"
+CHANCE, MEMORY = EXACT._replace(metric="chance: guessing"), STEP._replace(metric="peak_memory")
+PARAMETERS = STEP._replace(metric="parameters")
+NAN = math.nan
 
 
 @pytest.mark.parametrize(
-    ("machine", "how", "ratio"),
-    [("other", "refused: two machines", 2.0), ("", "refused: machine unknown", math.nan)],
+    ("a", "b", "how", "change", "ratio"),
+    [
+        (seeds(STEP, 1, 2), seeds(STEP, 4), "none: 2 and 1 seeds", 2.5, 8 / 3),
+        (seeds(PARAMETERS, 7, 7, unit=""), seeds(PARAMETERS, 7, 7, unit=""), "none: seeds all alike", 0, NAN),
+        (seeds(CHANCE, 0.5), seeds(CHANCE, 0.75), "none: one seed each", 0.25, NAN),
+        (seeds(EXACT, NAN), seeds(EXACT, 0.5), "none: not measured", NAN, NAN),
+        (seeds(STEP, 1), seeds(STEP, 2, machine="other"), "refused: two machines", NAN, 2),
+        (seeds(STEP, 1), seeds(STEP, 2, machine=""), "refused: machine unknown", NAN, NAN),
+        (seeds(STEP, 1), seeds(STEP, 1000, unit="ms"), "refused: the units are s and ms", NAN, NAN),
+        (seeds(MEMORY, 10, unit="B", machine=""), seeds(MEMORY, 30, unit="B"), "none: one seed each", 20, 3),
+        (seeds(EXACT, 0.5), seeds(EXACT, 0.75, machine="other"), "Newcombe, over test examples", 0.25, NAN),
+        (seeds(EXACT, 0.5, unit=""), seeds(EXACT, 0.75), "Newcombe, over test examples", 0.25, NAN),
+    ],
 )
-def test_times_of_two_machines_are_not_subtracted(machine: str, how: str, ratio: float) -> None:
-    found = only(side("A", made(STEP, 1.0)), side("B", made(STEP, 2.0, machine=machine)))
+def test_a_difference_without_an_interval_has_a_reason(
+    a: list[Number], b: list[Number], how: str, change: float, ratio: float
+) -> None:
+    found = only(side("A", *a), side("B", *b))
     assert found.how == how
-    assert math.isnan(found.change.value)
-    assert found.ratio == pytest.approx(ratio, nan_ok=True)
-    assert (found.mean_a, found.mean_b) == (1, 2)
-    assert not found.same_origin
-
-
-def test_accuracy_of_two_machines_is_compared() -> None:
-    found = only(side("A", made(EXACT, 0.5)), side("B", made(EXACT, 0.75, machine="other")))
-    assert found.change.value == 0.25
-    assert math.isnan(found.ratio)
-
-
-def test_memory_has_a_ratio_on_any_machine() -> None:
-    memory = STEP._replace(metric="peak_memory")
-    found = only(side("A", made(memory, 10, unit="B", machine="")), side("B", made(memory, 30, unit="B")))
-    assert (found.ratio, found.change.value) == (3, 20)
-
-
-def test_other_units_are_refused_by_name() -> None:
-    found = only(side("A", made(STEP, 1.0)), side("B", made(STEP, 1000.0, unit="ms")))
-    assert found.how == "refused: the units are s and ms"
-    assert math.isnan(found.change.value)
-    assert math.isnan(found.ratio)
-
-
-def test_a_unit_that_one_side_leaves_out_is_the_others() -> None:
-    assert only(side("A", made(EXACT, 0.5, unit="")), side("B", made(EXACT, 0.5))).unit == "share"
-
-
-def test_what_was_not_measured_has_no_difference() -> None:
-    found = only(side("A", made(EXACT, math.nan)), side("B", made(EXACT, 0.5)))
-    assert found.how == "none: not measured"
-    assert not found.equal
+    assert (found.change.value, found.ratio) == pytest.approx((change, ratio), nan_ok=True)
+    assert math.isnan(found.change.low) == (not how.startswith("Newcombe"))
+    assert found.unit == b[0].unit or "units" in how
+    assert found.same_origin == all(n.machine == "m" for n in b + a)
 
 
 def test_nothing_is_dropped() -> None:
