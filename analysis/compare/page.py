@@ -1,4 +1,4 @@
-"""What the page of a comparison says: both sides, their differences by experiment and task, what one alone has."""
+"""The page of a comparison: both sides, their differences by experiment and task, what only one side has."""
 
 import math
 from collections import Counter
@@ -36,6 +36,10 @@ SHOWN = {
         "weak_tokens_per_second",
         "sentences_per_second",
     ),
+}
+REFUSED = {
+    TWO: "not subtracted; B / A shows how the machines compare, not the models or commits.",
+    UNKNOWN: "shown side by side, neither subtracted nor divided: one machine may not have made both.",
 }
 NAMED_ONE_BY_ONE = 20  # more of them are named together, with their number
 
@@ -77,20 +81,10 @@ def sides(a: Side, b: Side, found: Comparison) -> Section:
             Notice("No number is in both: experiment, task, model, variant, metric and x must be named alike.")
         )
     refused = Counter(d.how.removeprefix("refused: ") for d in found.differences if d.how.startswith("refused"))
-    if refused[TWO]:
-        blocks.append(
-            Notice(
-                f"Two machines: {counted(refused[TWO], 'time or rate is', 'times and rates are')} not subtracted; B "
-                "/ A says how the machines compare, and nothing about models or commits."
-            )
-        )
-    if refused[UNKNOWN]:
-        blocks.append(
-            Notice(
-                f"Machine unknown: {counted(refused[UNKNOWN], 'time or rate is', 'times and rates are')} shown side by "
-                "side, neither subtracted nor divided, because nothing says that one machine made both."
-            )
-        )
+    for why, consequence in REFUSED.items():
+        if refused[why]:
+            many = counted(refused[why], "time or rate is", "times and rates are")
+            blocks.append(Notice(f"{why.capitalize()}: {many} {consequence}"))
     same = [d for d in found.differences if d.same_origin and not d.timed]
     changed = [d for d in same if d.changed]
     if changed:
@@ -149,36 +143,32 @@ def chart_of(experiment: str, task: str, found: Sequence[Difference], shown: Seq
 
 def rows_table(found: Sequence[Difference]) -> Table:
     """One row per place; a column that would be empty is left out."""
-    has_interval = any(not math.isnan(d.change.low) for d in found)
-    has_ratio = any(not math.isnan(d.ratio) for d in found)
-    has_source = any(d.source for d in found)
-    header = ["model", "metric", "at", "A", "B", "B − A"]
-    header += (["95 % interval"] if has_interval else []) + (["B / A"] if has_ratio else []) + ["interval rests on"]
-    header += ["source"] if has_source else []
-    rows: list[list[str]] = []
-    flagged = set()
+    header = ["model", "metric", "at", "A", "B", "B − A", "95 % interval", "B / A", "interval rests on", "source"]
     ranked = ordered(map(system_of, found))
     metrics = list(dict.fromkeys(d.place.metric for d in found))
+    rows, flagged = [], set()
     for d in [d for metric in metrics for s in ranked for d in points_of(found, s) if d.place.metric == metric]:
-        row = [
-            label(system_of(d)),
-            words(d.place.metric),
-            at(d.place),
-            with_seeds(d.a, d.unit),
-            with_seeds(d.b, d.unit),
-        ]
-        row.append("0" if d.equal and not math.isnan(d.change.value) else signed(d.change.value, d.unit))
-        if has_interval:
-            low, high = (shown_value(value, d.unit) for value in (d.change.low, d.change.high))
-            row.append(NONE if math.isnan(d.change.low) else f"{low} to {high}")
-        row += [decimal(d.ratio, 3)] if has_ratio else []
-        row.append(f"{d.how}; excludes 0" if d.beyond else d.how)
+        low, high = (shown_value(value, d.unit) for value in (d.change.low, d.change.high))
         flagged |= {len(rows)} if d.beyond else set()
-        row += [d.source or NONE] if has_source else []
-        rows.append(row)
+        rows.append(
+            [
+                label(system_of(d)),
+                words(d.place.metric),
+                at(d.place),
+                with_seeds(d.a, d.unit),
+                with_seeds(d.b, d.unit),
+                "0" if d.equal and not math.isnan(d.change.value) else signed(d.change.value, d.unit),
+                NONE if math.isnan(d.change.low) else f"{low} to {high}",
+                decimal(d.ratio, 3),
+                f"{d.how}; excludes 0" if d.beyond else d.how,
+                d.source or NONE,
+            ]
+        )
+    kept = [i for i in range(len(header)) if i < header.index("95 % interval") or any(row[i] != NONE for row in rows)]
     units = listing([f"{words(m)} in {d.unit}" for m in metrics if (d := first_of(found, m)).unit] or ["no unit"])
     caption = f"A and B are means over seeds ({units}); rows whose interval excludes 0 are marked."
-    return Table(caption, header, rows, left=3, flagged=frozenset(flagged))
+    cells = [[row[i] for i in kept] for row in rows]
+    return Table(caption, [header[i] for i in kept], cells, left=3, flagged=frozenset(flagged))
 
 
 def rest_table(found: Sequence[Difference]) -> Table:
@@ -231,21 +221,20 @@ def names(places: Sequence[Place]) -> list[str]:
 
 def reading() -> Section:
     texts = [
-        "Welch t: two seeds or more on both sides, means of independent samples of unequal variance; it covers what "
-        "another seed would change.",
+        "Welch t: two seeds or more on both sides, means of independent samples of unequal variance; it covers "
+        "run-to-run variation.",
         "Newcombe: shares of test examples by Newcombe's square-and-add of two Wilson intervals (1998), for token "
-        "accuracy with the number of examples that gives its recorded standard error. It takes the sides as "
-        "independent, although both may have answered the same examples, so it is wider than it need be, and it does "
-        "not cover what another seed would change.",
+        "accuracy with the number of examples that gives its recorded standard error. It treats the sides as "
+        "independent, although both may have answered the same examples, so it is wider than necessary, and it does "
+        "not cover run-to-run variation.",
         "Paired bootstrap over sentences: 1,000 samples of the same test sentences for both sides (Koehn 2004); it "
         "needs the translations, so both sides must be folders of runs, with one seed each.",
-        "None: one seed on a side and no test examples to count, or no spread. Nothing then says how far the "
-        "difference is from chance.",
+        "None: one seed on a side and no test examples to count, or no spread: chance may explain any difference.",
         "Times, rates and shares of a machine's peak are subtracted only if one machine made both sides.",
     ]
     many = (
-        "No correction is made for the number of comparisons: where nothing differs, one 95 % interval in twenty "
-        "excludes 0 all the same. compare.csv has every number of either side."
+        "Not corrected for the number of comparisons: by chance, 1 interval in 20 excludes 0. compare.csv has every "
+        "number of both sides."
     )
     return Section("reading", "How the intervals are made", [Listing(texts), Paragraph(many)])
 

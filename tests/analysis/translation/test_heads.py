@@ -6,14 +6,13 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from analysis.page.blocks import Figures, Paragraph, Table
-from analysis.page.look import Look
-from analysis.store import Run, Store, System, read_store
+from analysis.page.blocks import Block, Figures, Paragraph, Table
+from analysis.page.look import COLOURS, Look
+from analysis.store import Store, read_store
 from analysis.translation.heads import COLUMNS, ROLES, build, counted_roles, heads_of, roles_of
 from tests.support.fakes.inspection import CHANCE, HEADS, write_inspection
 
 NOTHING = dict.fromkeys(COLUMNS, math.nan)
-BAHDANAU, TRANSFORMER = System("bahdanau", "base"), System("transformer", "base")
 
 
 @pytest.mark.parametrize("role", ROLES)
@@ -28,26 +27,40 @@ def test_what_does_not_apply_is_no_role() -> None:
     assert roles_of(NOTHING) == []
 
 
-def test_a_head_may_play_two_roles() -> None:
-    assert roles_of(NOTHING | {"head_next": 0.5, "head_edge": 0.5}) == ["next token", "edge"]
+def test_a_head_may_play_two_roles_and_counts_for_both() -> None:
+    both = NOTHING | {"head_next": 0.5, "head_edge": 0.5}
+    assert roles_of(both) == ["next token", "edge"]
+    counts = counted_roles(pd.DataFrame([both, NOTHING]))
+    assert counts["next token"] == counts["edge"] == counts["without a role"] == 1
 
 
-@pytest.fixture
-def store(tmp_path: Path) -> Store:
+@pytest.fixture(scope="module")
+def store(tmp_path_factory: pytest.TempPathFactory) -> Store:
+    path = tmp_path_factory.mktemp("heads")
     for model in HEADS:
-        write_inspection(tmp_path, model)
-    return read_store(tmp_path, "quick")
+        write_inspection(path, model)
+    return read_store(path, "quick")
 
 
-def runs(store: Store, seed: int = 0) -> dict[System, Run]:
-    return {run.system: run for run in store.finished("inspection") if run.seed == seed}
+def built(store: Store, seed: int = 0) -> list[Block]:
+    runs = {run.system: run for run in store.finished("inspection") if run.seed == seed}
+    return build(store, Look(run.system for run in store.runs), "multi30k", runs)
 
 
-def look(store: Store) -> Look:
-    return Look(run.system for run in store.runs)
+@pytest.fixture(scope="module")
+def blocks(store: Store) -> list[Block]:
+    return built(store)
 
 
-def test_one_row_a_head(store: Store) -> None:
+def tables_of(blocks: list[Block]) -> list[Table]:
+    return [block for block in blocks if isinstance(block, Table)]
+
+
+def text_of(blocks: list[Block]) -> str:
+    return " ".join(block.text for block in blocks if isinstance(block, Paragraph))
+
+
+def test_one_row_per_head(store: Store) -> None:
     table = heads_of(store, "multi30k")
     assert len(table) == sum(len(heads) for maps in HEADS.values() for heads in maps.values()) == 11
     additive = table[table["map"] == "additive"].iloc[0]
@@ -55,20 +68,8 @@ def test_one_row_a_head(store: Store) -> None:
     assert math.isnan(additive["head_previous"])
 
 
-def test_roles_are_counted() -> None:
-    heads = [NOTHING | {"head_previous": 0.9}, NOTHING | {"head_next": 0.5, "head_edge": 0.6}, NOTHING]
-    counts = counted_roles(pd.DataFrame(heads))
-    assert {role: n for role, n in counts.items() if n} == {
-        "previous token": 1,
-        "next token": 1,
-        "edge": 1,
-        "without a role": 1,
-    }
-
-
-def test_the_table_of_roles_counts_by_kind_and_marks_what_cannot_be(store: Store) -> None:
-    blocks = build(store, look(store), "multi30k", runs(store))
-    table = next(block for block in blocks if isinstance(block, Table))
+def test_the_table_of_roles_counts_by_kind_and_marks_what_cannot_be(blocks: list[Block]) -> None:
+    table = tables_of(blocks)[0]
     assert list(table.header) == ["attention", "heads", *ROLES, "without a role"]
     assert [list(row) for row in table.rows] == [
         ["LSTM + attention, additive", "1", "–", "–", "–", "0", "1", "0", "0"],
@@ -76,11 +77,7 @@ def test_the_table_of_roles_counts_by_kind_and_marks_what_cannot_be(store: Store
         ["Transformer, decoder", "2", "1", "1", "–", "0", "–", "0", "0"],
         ["Transformer, cross", "4", "–", "–", "–", "0", "3", "1", "0"],
     ]
-
-
-def test_rules_and_counts_stand_in_words(store: Store) -> None:
-    blocks = build(store, look(store), "multi30k", runs(store))
-    text = " ".join(block.text for block in blocks if isinstance(block, Paragraph))
+    text = text_of(blocks)
     assert f"(by chance {CHANCE})" in text
     assert "fixed before any head was measured" in text
     assert (
@@ -90,42 +87,37 @@ def test_rules_and_counts_stand_in_words(store: Store) -> None:
     assert "LSTM + attention, 1 head (1 seed): 1 alignment." in text
 
 
-def test_every_head_has_a_row_with_its_role(store: Store) -> None:
-    blocks = build(store, look(store), "multi30k", runs(store))
-    tables = [block for block in blocks if isinstance(block, Table) and "every head" in block.caption]
+def test_every_head_has_a_row_with_its_role(blocks: list[Block]) -> None:
+    tables = [table for table in tables_of(blocks) if "every head" in table.caption]
     assert [table.caption.split(":")[0] for table in tables] == ["LSTM + attention, seed 0", "Transformer, seed 0"]
     rows = {row[0]: list(row[1:]) for row in tables[1].rows}
     assert len(rows) == 10
-    assert rows["encoder layer 1, head 2"] == [
-        "0.80", "0.30", "1.50", "0.30", "0.05", "0.05", "0.70", "0.10", "–", "next token",
-    ]  # fmt: skip
+    values = ["0.80", "0.30", "1.50", "0.30", "0.05", "0.05", "0.70", "0.10", "–"]
+    assert rows["encoder layer 1, head 2"] == [*values, "next token"]
     assert rows["cross layer 1, head 1"][-1] == "even"
     assert rows["encoder layer 2, head 2"][-1] == "–"
+
+
+def test_the_figure_has_a_colour_for_each_kind_and_the_models_own_for_one(blocks: list[Block]) -> None:
+    (figure,) = next(block for block in blocks if isinstance(block, Figures)).figures
+    for name in ("LSTM + attention: additive", "Transformer: encoder", "Transformer: decoder", "Transformer: cross"):
+        assert name in figure.svg
+    assert COLOURS["bahdanau"].lower() in figure.svg.lower()
+    assert COLOURS["transformer"].lower() not in figure.svg.lower()
+    assert "Transformer, cross: 4 heads, distance 1.5 to 4.0, entropy 0.30 to 0.95" in figure.description
 
 
 def test_every_seed_is_counted_and_one_is_shown(tmp_path: Path) -> None:
     for seed in (0, 1, 2):
         write_inspection(tmp_path, "transformer", seed=seed, config_hash=f"hash{seed}")
-    store = read_store(tmp_path, "quick")
-    blocks = build(store, look(store), "multi30k", runs(store, seed=1))
-    tables = [block for block in blocks if isinstance(block, Table)]
+    blocks = built(read_store(tmp_path, "quick"), seed=1)
+    tables = tables_of(blocks)
     assert [row[1] for row in tables[0].rows] == ["12", "6", "12"]
     assert tables[1].caption.startswith("Transformer, seed 1: ")
     assert len(tables[1].rows) == 10
-    assert "30 heads (3 seeds)" in " ".join(block.text for block in blocks if isinstance(block, Paragraph))
-
-
-def test_the_figure_has_a_colour_for_each_kind_and_the_models_own_for_one(store: Store) -> None:
-    blocks = build(store, look(store), "multi30k", runs(store))
-    (figure,) = next(block for block in blocks if isinstance(block, Figures)).figures
-    for name in ("LSTM + attention: additive", "Transformer: encoder", "Transformer: decoder", "Transformer: cross"):
-        assert name in figure.svg
-    assert look(store).colour(BAHDANAU).lower() in figure.svg.lower()
-    assert look(store).colour(TRANSFORMER).lower() not in figure.svg.lower()
-    assert "Transformer, cross: 4 heads, distance 1.5 to 4.0, entropy 0.30 to 0.95" in figure.description
+    assert "30 heads (3 seeds)" in text_of(blocks)
 
 
 def test_models_without_attention_have_no_heads(tmp_path: Path) -> None:
     write_inspection(tmp_path, "lstm")
-    store = read_store(tmp_path, "quick")
-    assert build(store, look(store), "multi30k", runs(store)) == []
+    assert built(read_store(tmp_path, "quick")) == []
