@@ -216,7 +216,7 @@ def test_without_baseline_attention_or_curves_the_rest_is_reported(tmp_path: Pat
     summary, sections = built(tmp_path)
     assert summary.startswith("BLEU on multi30k test: mamba ")
     assert "attention" not in sections
-    assert "metrics.jsonl is missing" in str(sections["runs"].blocks)
+    assert "metrics.jsonl is not there" in str(sections["runs"].blocks)
 
 
 def test_no_runs_is_an_error_that_overwrites_nothing(tmp_path: Path) -> None:
