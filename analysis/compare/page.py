@@ -146,7 +146,8 @@ def rows_table(found: Sequence[Difference]) -> Table:
     header = ["model", "metric", "at", "A", "B", "B − A", "95 % interval", "B / A", "interval rests on", "source"]
     ranked = ordered(map(system_of, found))
     metrics = list(dict.fromkeys(d.place.metric for d in found))
-    rows, flagged = [], set()
+    rows: list[list[str]] = []
+    flagged: set[int] = set()
     for d in [d for metric in metrics for s in ranked for d in points_of(found, s) if d.place.metric == metric]:
         low, high = (shown_value(value, d.unit) for value in (d.change.low, d.change.high))
         flagged |= {len(rows)} if d.beyond else set()
