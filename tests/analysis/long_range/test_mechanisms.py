@@ -12,13 +12,15 @@ from analysis.page.look import Look
 from analysis.statistics.intervals import Interval
 from analysis.store import read_store
 from tests.support.fakes.long_range import (
+    AXES,
+    FLAT,
+    attention_rows,
     axis_rows,
     gradient_rows,
     probe_rows,
     write_ablations,
     write_long_range,
     write_published,
-    write_task,
 )
 from tests.support.fakes.runs import row
 
@@ -56,21 +58,20 @@ def test_gradients_of_zero_alone_draw_nothing(tmp_path: Path) -> None:
     assert figures_of(sections_of(tmp_path)[0]) == []
 
 
-def test_probes_show_their_chance(tmp_path: Path) -> None:
-    write_long_range(tmp_path, "agreement", "lstm", probe_rows())
-    (figure,) = figures_of(sections_of(tmp_path)[0])
-    assert "LSTM: 0.9 at 1, 0.6 at 4, 0.3 at 16" in figure.description
-    assert "chance, the most frequent noun: 0.1 at 1" in figure.description
+def test_probes_show_their_chance_where_it_was_recorded(tmp_path: Path) -> None:
+    rows = probe_rows()
+    for recorded, shown in ((rows, True), ([r for r in rows if r["metric"] == "probe_accuracy"], False)):
+        write_long_range(tmp_path, "agreement", "lstm", recorded)
+        (figure,) = figures_of(sections_of(tmp_path)[0])
+        assert "LSTM: 0.9 at 1, 0.6 at 4, 0.3 at 16" in figure.description
+        assert ("chance, the most frequent noun: 0.1 at 1" in figure.description) == shown
 
 
-def test_a_probe_without_recorded_chance_is_drawn_without(tmp_path: Path) -> None:
-    rows = [r for r in probe_rows() if r["metric"] == "probe_accuracy"]
-    write_long_range(tmp_path, "agreement", "lstm", rows)
-    assert "chance" not in figures_of(sections_of(tmp_path)[0])[0].description
-
-
-def test_attention_is_shown_of_those_that_have_it(tmp_path: Path) -> None:
-    write_task(tmp_path, "recall")
+def test_attention_is_shown_of_models_that_have_it(tmp_path: Path) -> None:
+    name = AXES["recall"]
+    for model in ("gru", "bahdanau"):
+        rows = attention_rows(name, FLAT) if model == "bahdanau" else []
+        write_long_range(tmp_path, "recall", model, axis_rows(FLAT, name) + rows)
     (section,) = sections_of(tmp_path)
     attention = figures_of(section)[-1]
     assert attention.title == "Attention on the answer by gap"

@@ -18,10 +18,12 @@ from tests.support.fakes.long_range import (
     PAIRS,
     axis_rows,
     folder_of,
+    write_ablations,
     write_adding,
-    write_everything,
     write_long_range,
     write_pairs,
+    write_parity,
+    write_published,
     write_task,
 )
 from tests.support.fakes.runs import row
@@ -61,8 +63,13 @@ def figures_of(section: Section) -> list[str]:
 
 @pytest.fixture(scope="module")
 def store(tmp_path_factory: pytest.TempPathFactory) -> Store:
-    path = tmp_path_factory.mktemp("everything")
-    write_everything(path)
+    path = tmp_path_factory.mktemp("several")
+    for seed in (0, 1):
+        write_task(path, "copy", seed=seed)
+        write_ablations(path, seed=seed)
+        write_published(path, seed=seed)
+    write_task(path, "recall")
+    write_parity(path)
     return store_of(path)
 
 

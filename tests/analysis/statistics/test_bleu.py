@@ -92,11 +92,6 @@ def test_p_is_that_of_sacrebleus_paired_randomisation(other: list[str]) -> None:
     assert compare_bleu(GOOD, other, REFERENCES).p == pytest.approx(expected, abs=2.5 / TRIALS)
 
 
-def test_p_does_not_depend_on_who_is_the_baseline() -> None:
-    other = system(0.25, 4)
-    assert compare_bleu(GOOD, other, REFERENCES).p == compare_bleu(other, GOOD, REFERENCES).p
-
-
 def test_with_nothing_to_find_p_is_small_as_seldom_as_it_says() -> None:
     ps = [compare_bleu(system(0.3, 2 * i), system(0.3, 2 * i + 1), REFERENCES).p for i in range(40)]
     assert sum(p < 0.5 for p in ps) in range(10, 31)
@@ -117,8 +112,9 @@ def test_better_system_is_found_better_and_itself_is_not() -> None:
 
 
 def test_comparison_turns_round() -> None:
-    there, back = (compare_bleu(a, b, REFERENCES).difference for a, b in ((BAD, GOOD), (GOOD, BAD)))
-    assert (there.value, there.low, there.high) == pytest.approx((-back.value, -back.high, -back.low))
+    there, back = (compare_bleu(a, b, REFERENCES) for a, b in ((BAD, GOOD), (GOOD, BAD)))
+    assert tuple(there.difference) == pytest.approx(tuple(-back.difference[i] for i in (0, 2, 1)))
+    assert there.p == back.p
 
 
 def test_interval_shrinks_with_more_sentences_and_covers_the_score() -> None:
