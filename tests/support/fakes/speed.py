@@ -275,7 +275,7 @@ def bleu_rows(points: Sequence[tuple[float, float, float]]) -> Rows:
     """Seconds, target tokens and validation BLEU as training went on."""
     rows = []
     for step, (seconds, tokens, bleu) in enumerate(points, start=1):
-        common = {"step": step, "seconds": seconds, "target_tokens": tokens}
+        common = {"step": step, "seconds": seconds, "target_tokens": round(tokens)}
         rows += [
             common | {"metric": "val/loss", "value": 5 - bleu / 10},
             common | {"metric": "val/bleu", "value": bleu},
