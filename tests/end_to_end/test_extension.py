@@ -18,6 +18,7 @@ from datamodules.synthetic import Axis, SyntheticData
 from experiments import run
 from experiments.long_range.experiment import right_share
 from experiments.planning import grid as plan
+from experiments.training.trained_run import load_module
 from experiments.training.trainer import TrainerSettings, build_trainer
 from models.modules import Optimisation
 from models.network import select_rows
@@ -82,7 +83,7 @@ def test_the_new_model_goes_from_its_yaml_to_the_report(
     folder = written / "runs/smoke/bleu/embedded-en-de/bag/base/seed0"
     result = json.loads((folder / "result.json").read_text())
     assert {m["metric"] for m in result["measurements"]} >= {"bleu", "bleu_by_length", "target_tokens_per_second"}
-    module, data, _ = run.load_module(folder)
+    module, data, _ = load_module(folder)
     assert type(module).__name__ == "BagSeq2Seq"
     assert len(data.target_tokenizer) == 300
     report.main(["--suite", "smoke"])
@@ -137,5 +138,5 @@ def test_the_new_model_learns_the_new_task(written: Path, tmp_path: Path) -> Non
     trainer = build_trainer(settings, tmp_path / "run", [], [])
     trainer.fit(module, datamodule=data)
     batch = data.examples("test", {"length": 2}, 200)
-    share = right_share(module.eval().network, batch, data.task, torch.device("cpu"))
+    share = right_share(module.eval().network, batch, data.task)
     assert share.mean() > 0.8  # guessing is right in one of ten

@@ -139,7 +139,7 @@ def test_a_long_range_configuration_builds_and_measures(planned: Planned, tmp_pa
             drawn = data.examples("test", point, 2)
             assert set(data.task.chance(point))
             if point == longest[axis.name]:
-                share = right_share(network, drawn, data.task, torch.device("cpu"))
+                share = right_share(network, drawn, data.task)
                 assert ((share >= 0) & (share <= 1)).all()
 
 
