@@ -16,10 +16,9 @@ from torch.nn.parallel import DistributedDataParallel
 from datamodules.batch import Batch
 from experiments.speed.record import Rows, log
 from experiments.speed.settings import Devices, Settings
-from experiments.speed.systems import CLIP, System, build, random_batch
+from experiments.speed.systems import Step, System, build, random_batch
 from experiments.speed.timing import spread
 from models import Seq2SeqModule
-from models.kernels.matmul_backend import onednn_matmul
 
 WARM_UPS = 2
 KINDS = ("weak", "strong")
@@ -34,8 +33,8 @@ class Loss(nn.Module):
         super().__init__()
         self.module = module
 
-    def forward(self, batch: Batch) -> Tensor:
-        return self.module.loss(batch)[0]
+    def forward(self, batch: Batch) -> tuple[Tensor, int]:
+        return self.module.loss(batch)
 
 
 def run_devices(asked: Devices, settings: Settings, device: torch.device) -> tuple[dict[str, Rows], dict[str, Any]]:
@@ -105,7 +104,9 @@ def run_process(
     seconds: Seconds = {}
     for name in asked.systems:
         steps = {
-            (part, n): take_step(name, rows_on_each(part, n, asked), asked.length, n, groups[n], settings, device)
+            (part, n): distributed_step(
+                name, rows_on_each(part, n, asked), asked.length, n, groups[n], settings, device
+            )
             for n in asked.processes
             if rank < n
             for part in KINDS
@@ -133,27 +134,14 @@ def timed(step: Callable[[], None] | None, device: torch.device) -> float:
     return time.perf_counter() - begun
 
 
-def take_step(
+def distributed_step(
     name: str, rows: int, length: int, processes: int, group: Any, settings: Settings, device: torch.device
 ) -> Callable[[], None]:
     """A training step of a system in a group of processes, each on a batch of its own."""
     system = System(name)
     torch.manual_seed(0)
-    module = build(settings.models[system.network], settings.vocabulary).to(device).train()
-    batch = random_batch(rows, length, length, settings.vocabulary, device)
-    loss: nn.Module = Loss(module)
+    step = Step(build(settings.models[system.network], settings.vocabulary), system, device)
+    step.batch = random_batch(rows, length, length, settings.vocabulary, device)
     if processes > 1:
-        loss = DistributedDataParallel(loss, process_group=group)
-    optimiser = module.optimiser()
-    autocast = torch.autocast(device.type, torch.bfloat16, enabled=system.precision == "bf16-mixed")
-
-    def step() -> None:
-        optimiser.zero_grad()
-        with onednn_matmul(system.precision == "32-true"):
-            with autocast:
-                value = loss(batch)
-            value.backward()
-        torch.nn.utils.clip_grad_norm_(module.parameters(), CLIP)
-        optimiser.step()
-
-    return step
+        step.loss = DistributedDataParallel(Loss(step.module), process_group=group)
+    return step.step

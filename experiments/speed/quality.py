@@ -13,7 +13,7 @@ from experiments.speed.record import Rows, log
 from experiments.speed.systems import System
 from models import Seq2SeqModule
 
-BATCHES = 24  # of the first pass over the data: they stand for all
+BATCHES = 24  # of the first pass over the data, as a sample
 
 
 def translation_runs(root: Path, suite: str) -> Iterator[tuple[str, System, Path]]:

@@ -112,17 +112,17 @@ class Step:
         self._by_onednn = system.precision == "32-true" and not compiled_attention
         self.optimiser = module.optimiser()
         self.batch: Batch | None = None
-        self._loss: Callable[[Batch], tuple[Tensor, int]] = module.loss
+        self.loss: Callable[[Batch], tuple[Tensor, int]] = module.loss
         if system.compiled:
             torch._dynamo.reset()
             torch._logging.set_logs(dynamo=logging.ERROR)  # it warns of every graph break; that there are some is known
-            self._loss = torch.compile(module.loss, dynamic=False)
+            self.loss = torch.compile(module.loss, dynamic=False)
 
     def forward(self) -> Tensor:
         """The loss of the batch."""
         assert self.batch is not None
         with self._settings():
-            return self._loss(self.batch)[0]
+            return self.loss(self.batch)[0]
 
     def forward_backward(self) -> None:
         """The gradients of the batch."""

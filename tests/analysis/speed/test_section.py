@@ -69,18 +69,19 @@ def everything(tmp_path_factory: pytest.TempPathFactory) -> list[Block]:
     return blocks(path)
 
 
-def test_topics_come_in_order(everything: list[Block]) -> None:
-    assert [block.text for block in everything if isinstance(block, Heading)] == list(TOPICS)
-    assert isinstance(everything[0], Paragraph)
-
-
-def test_it_opens_with_how_fast_each_trains(everything: list[Block]) -> None:
+def test_it_opens_with_how_fast_each_trains_and_has_its_topics_in_order(everything: list[Block]) -> None:
     assert isinstance(everything[0], Paragraph)
     text = everything[0].text
     assert "multi30k en-de (32-bit, eager): Transformer 6,000, LSTM 5,000 and LSTM + attention 2,600" in text
     assert re.search(r"The Transformer's rate is 1\.20 \([\d. to]+\) times the LSTM's and 2\.31", text)
     assert "a step on a batch of 4,096 tokens takes from" in text
     assert "LSTM 49.6 ms at 16 to 654 at 1024 (×13.2)" in text
+    assert [block.text for block in everything if isinstance(block, Heading)] == list(TOPICS)
+    figures = [figure for block in everything if isinstance(block, Figures) for figure in block.figures]
+    names = [figure.name for figure in figures]
+    assert len(names) == len(set(names)) == 3 + 4 + 4 + 4 + 2 + 1
+    assert {"speed-step-seconds-length", "speed-devices-weak", "speed-quality-multi30k"} <= set(names)
+    assert all(block.caption for block in everything if isinstance(block, Figures))
 
 
 def test_machine_and_kernels_are_named(everything: list[Block]) -> None:
@@ -144,33 +145,23 @@ def test_peers_are_compared_with_the_same_dropout(everything: list[Block]) -> No
     assert "torch.nn.Transformer in a textbook loop" not in translating
 
 
-def test_figures_are_there_once_and_have_captions(everything: list[Block]) -> None:
-    shown = [figure for block in everything if isinstance(block, Figures) for figure in block.figures]
-    names = [figure.name for figure in shown]
-    assert len(names) == len(set(names)) == 3 + 4 + 4 + 4 + 2 + 1
-    assert {"speed-step-seconds-length", "speed-devices-weak", "speed-quality-multi30k"} <= set(names)
-    assert all(block.caption for block in everything if isinstance(block, Figures))
-
-
-def test_levels_that_were_not_reached_say_so(tmp_path: Path) -> None:
+def test_levels_that_were_not_reached_are_marked_and_times_of_runs_side_by_side_have_a_caution(tmp_path: Path) -> None:
     write_text(tmp_path, "lstm", 1.0, 1.0)
     write_cost(tmp_path, "lstm", 1e6)
-    write_curve(tmp_path, "lstm", [(60.0, 1000.0, 10.0)])
-    write_curve(tmp_path, "transformer", [(60.0, 2000.0, 30.0)])
-    quality = next(b for b in blocks(tmp_path) if isinstance(b, Table) and "Until validation BLEU" in b.caption)
+    curves = {"lstm": [(60.0, 1000.0, 10.0)], "transformer": [(60.0, 2000.0, 30.0)]}
+    for model, points in curves.items():
+        write_curve(tmp_path, model, points)
+    found = blocks(tmp_path)
+    quality = next(b for b in found if isinstance(b, Table) and "Until validation BLEU" in b.caption)
     rows = {(row[0], row[1]): row[2:] for row in quality.rows}
     assert rows["LSTM", "10.0"] == ["1 min 00 s", "3.00", "1,000", "1 GFLOP"]
     assert rows["Transformer", "10.0"] == ["20.0 s", "1.00", "667", "–"]
     assert rows["LSTM", "30.0"] == ["not reached", "–", "–", "–"]
-
-
-def test_times_to_quality_of_runs_side_by_side_carry_a_caution(tmp_path: Path) -> None:
+    assert "comparable" not in texts(found, Notice)
     times = {"started": "2026-01-02T03:00:00+00:00", "finished": "2026-01-02T04:00:00+00:00"}
-    write_text(tmp_path, "lstm", 1.0, 1.0)
-    for model in ("lstm", "transformer"):
-        write_curve(tmp_path, model, [(60.0, 1000.0, 10.0)], **times)
-    said = texts(blocks(tmp_path), Notice)
-    assert "not comparable: other runs ran at the same time" in said
+    for model, points in curves.items():
+        write_curve(tmp_path, model, points, **times)
+    assert "not comparable: other runs ran at the same time" in texts(blocks(tmp_path), Notice)
 
 
 def machine(**changes: Any) -> dict[str, Any]:

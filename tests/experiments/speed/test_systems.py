@@ -95,7 +95,7 @@ def test_single_precision_goes_to_onednn_unless_compiled_attention_would_suffer(
     system = System(name)
     step = Step(build(SMOKE.models[system.network], 50), system, CPU)
     seen: list[str] = []
-    step._loss = lambda _: (seen.append(MATMUL.fp32_precision), (torch.zeros(1, requires_grad=True).sum(), 1))[1]
+    step.loss = lambda _: (seen.append(MATMUL.fp32_precision), (torch.zeros(1, requires_grad=True).sum(), 1))[1]
     step.batch = random_batch(2, 4, 4, 50, CPU)
     step.forward_backward()
     assert seen == ["bf16" if by_onednn and onednn_is_exact() else "none"]

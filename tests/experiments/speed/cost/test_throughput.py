@@ -22,8 +22,8 @@ from experiments.speed.cost.throughput import (
 from tests.experiments.speed.cost.test_recipe import RECIPE
 from tests.support.fakes.runs import result, row
 
-CPU = {"cpu": "a CPU", "threads": 2, "gpus": []}
-GPU = {**CPU, "gpus": ["a GPU"]}
+CPU = result("full", "lstm", "base", 0, [])["machine"]
+GPU = CPU | {"gpus": ["a GPU"]}
 
 
 def record(root: Path, task: str, model: str, variant: str, rows: dict[float, float], **more: Any) -> Path:
@@ -39,16 +39,12 @@ def record(root: Path, task: str, model: str, variant: str, rows: dict[float, fl
     return root
 
 
-def test_without_records_the_way_to_them_is_named(tmp_path: Path) -> None:
+def test_the_first_suite_with_records_counts(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match="run `make speed SUITE=full` first"):
         read_records(tmp_path, ["full", "quick"])
-
-
-def test_the_first_suite_with_records_counts(tmp_path: Path) -> None:
-    record(tmp_path, "length", "lstm", "base", {32: 1.0}, suite="quick")
-    assert read_records(tmp_path, ["full", "quick"]).folder == tmp_path / "quick" / "speed"
-    record(tmp_path, "length", "lstm", "base", {32: 1.0})
-    assert read_records(tmp_path, ["full", "quick"]).folder == tmp_path / "full" / "speed"
+    for suite in ("quick", "full"):
+        record(tmp_path, "length", "lstm", "base", {32: 1.0}, suite=suite)
+        assert read_records(tmp_path, ["full", "quick"]).folder == tmp_path / suite / "speed"
 
 
 def test_the_rate_is_the_range_of_the_nearest_measurements_of_each_sweep(tmp_path: Path) -> None:
@@ -62,17 +58,14 @@ def test_the_rate_is_the_range_of_the_nearest_measurements_of_each_sweep(tmp_pat
     assert measured_rate(RECIPE, records, length=40, world=10).value == Interval(0.5, 9.0)  # 2.5 rows
 
 
-def test_what_did_not_fit_into_memory_is_no_rate(tmp_path: Path) -> None:
-    record(tmp_path, "length", "transformer", "base", {16: 1.0})
-    record(tmp_path, "length", "transformer", "base", {40: 1.0}, metric="out_of_memory")
-    assert "length 16" in measured_rate(RECIPE, read_records(tmp_path, ["full"]), 40, 1).source
-
-
-def test_training_runs_in_bf16_where_it_was_measured(tmp_path: Path) -> None:
+def test_training_runs_in_bf16_where_it_was_measured_and_fitted_into_memory(tmp_path: Path) -> None:
     record(tmp_path, "length", "transformer", "base", {32: 1.0})
-    record(tmp_path, "length", "transformer", "bf16", {32: 3.0})
+    record(tmp_path, "length", "transformer", "bf16", {16: 3.0})
+    record(tmp_path, "length", "transformer", "bf16", {32: 1.0}, metric="out_of_memory")
     record(tmp_path, "length", "transformer", "compiled", {32: 9.0})
-    assert measured_rate(RECIPE, read_records(tmp_path, ["full"]), 32, 1).value == Interval(3.0, 3.0)
+    rate = measured_rate(RECIPE, read_records(tmp_path, ["full"]), 32, 1)
+    assert rate.value == Interval(3.0, 3.0)
+    assert "bf16 at length 16" in rate.source
 
 
 def test_one_routing_does_not_stand_for_another(tmp_path: Path) -> None:

@@ -38,20 +38,17 @@ def test_it_reads_the_same_sentences_with_the_same_pieces(data: TranslationData,
 
 
 @pytest.mark.parametrize("model", sizes.SYSTEMS)
-def test_every_file_that_a_configuration_names_is_there(model: str, data: TranslationData, tmp_path: Path) -> None:
+def test_files_exist_and_budget_optimisation_and_search_are_ours(
+    model: str, data: TranslationData, tmp_path: Path
+) -> None:
     write_text(data, tmp_path)
-    section = config_of(model, data, tmp_path)["data"]
+    config = config_of(model, data, tmp_path)
+    section, training, testing = config["data"], config["training"], config["testing"]
     for side in ("src", "trg"):
         for split in ("train", "dev", "test"):
             assert Path(f"{section[split]}.{section[side]['lang']}").exists()
         assert Path(section[side]["voc_file"]).exists()
         assert Path(section[side]["tokenizer_cfg"]["model_file"]).exists()
-
-
-@pytest.mark.parametrize("model", sizes.SYSTEMS)
-def test_budget_optimisation_and_search_are_ours(model: str, data: TranslationData, tmp_path: Path) -> None:
-    config = config_of(model, data, tmp_path)
-    training, testing = config["training"], config["testing"]
     assert (training["batch_type"], training["batch_size"]) == ("token", data.max_tokens)
     assert training["learning_rate"] == sizes.OPTIMISATION.learning_rate
     assert training["label_smoothing"] == sizes.OPTIMISATION.label_smoothing
