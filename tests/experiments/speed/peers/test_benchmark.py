@@ -1,4 +1,3 @@
-import json
 from pathlib import Path
 from typing import Any
 
@@ -7,6 +6,7 @@ import torch
 
 from experiments.speed.peers import benchmark, compare, sizes
 from experiments.speed.peers.benchmark import Bar, Row, gpu_rows, peer_rows, table
+from tests.support.fakes.runs import write_lines
 
 AT_LEAST, AT_MOST = Bar("a / b", "≥", 3.0, "interleaved"), Bar("c / d", "≤", 1.15, "interleaved")
 
@@ -36,11 +36,14 @@ def test_the_table_shows_bar_spread_outcome_and_how() -> None:
     assert set(columns) == {head.index("how")}
 
 
+def blocks(metric: str, values: list[float]) -> list[dict[str, Any]]:
+    common = {"metric": metric, "x_name": "", "x": None}
+    return [common | {"round": number, "value": value} for number, value in enumerate(values)]
+
+
 def write_blocks(root: Path, model: str, variant: str, rates: dict[str, list[float]]) -> None:
     folder = compare.key_of("tiny", model, variant, str(root)).folder
-    folder.mkdir(parents=True)
-    rows = [{"metric": m, "round": i, "value": v} for m, values in rates.items() for i, v in enumerate(values)]
-    (folder / "blocks.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    write_lines(folder / "blocks.jsonl", [row for metric, values in rates.items() for row in blocks(metric, values)])
 
 
 @pytest.fixture
