@@ -12,21 +12,14 @@ pytest_plugins = ["tests.support.processes"]
 
 
 @pytest.fixture(autouse=True, scope="session")
-def one_thread() -> Iterator[None]:
-    """Tiny tensors gain nothing from threads, and results do not depend on the number of cores."""
-    before = torch.get_num_threads()
+def quiet_machine() -> Iterator[None]:
+    """One thread, because tiny tensors gain nothing from more; W&B off but where a test has a server of its own."""
     torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
-@pytest.fixture
-def no_tracking(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """W&B off, and decided anew by the next test."""
-    monkeypatch.setenv("WANDB_MODE", "disabled")
-    decide_mode.cache_clear()
-    yield
-    decide_mode.cache_clear()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("OMP_NUM_THREADS", "1")
+        patch.setenv("WANDB_MODE", "disabled")
+        decide_mode.cache_clear()
+        yield
 
 
 @pytest.fixture

@@ -36,7 +36,6 @@ def written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     for package in (models, datamodules):
         monkeypatch.setattr(package, "__path__", [*package.__path__, str(tmp_path / package.__name__)])
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("WANDB_MODE", "disabled")
     yield tmp_path
     for package, name in ((models, "bag"), (datamodules, "sorting")):
         sys.modules.pop(f"{package.__name__}.{name}", None)

@@ -1,6 +1,5 @@
 """What the machine may do to a run: a full disk, a folder that cannot be written, data that vanish, no memory."""
 
-import os
 import resource
 import subprocess
 import sys
@@ -12,8 +11,6 @@ import pytest
 from experiments.run import main
 from tests.support.readme import ROOT
 from tests.support.tiny_runs import STEPS, read_json, read_lines, tiny_arguments, tiny_key, tiny_run
-
-pytestmark = pytest.mark.usefixtures("no_tracking")
 
 
 def trained_steps(folder: Path) -> list[int]:
@@ -35,7 +32,6 @@ def test_a_file_that_the_system_refuses_is_one_sentence_with_the_remedy_and_noth
     ended = subprocess.run(
         [sys.executable, "-m", "experiments.run", *tiny_arguments(tmp_path)],
         cwd=ROOT,
-        env={**os.environ, "OMP_NUM_THREADS": "1"},
         preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit)),
         capture_output=True,
         text=True,

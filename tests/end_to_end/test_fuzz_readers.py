@@ -25,7 +25,6 @@ def test_broken_files_are_read_or_named_in_a_sentence(name: str, cases: int) -> 
 
 
 @pytest.mark.slow
-@pytest.mark.usefixtures("no_tracking")
 @pytest.mark.parametrize("target", TARGETS, ids=lambda target: target.name)
 def test_many_broken_files_are_read_or_named_in_a_sentence(target: Target) -> None:
     tally = fuzz(target, seconds=20.0, seed=2)

@@ -8,7 +8,6 @@ import shutil
 import subprocess
 import xml.etree.ElementTree as ElementTree
 import zipfile
-from collections.abc import Iterator
 from contextlib import redirect_stderr, redirect_stdout
 from html.parser import HTMLParser
 from pathlib import Path
@@ -28,7 +27,6 @@ from datamodules.subword_tokenizer import SentencePieceTokenizer, train_sentence
 from datamodules.tokenizer import Tokenizer, TokenizerSettings
 from datamodules.word_tokenizer import build_word_tokenizers
 from experiments.record.text import LONGEST, visible
-from experiments.tracking.logger import decide_mode
 from experiments.translation import attention_heads as inspection
 from experiments.translation import translate
 from tests.support import tiny_runs
@@ -119,21 +117,17 @@ def test_the_longest_word_is_one_word(every_tokenizer: dict[str, Tokenizer]) -> 
 
 
 @pytest.fixture(scope="module")
-def root(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Three models trained on hostile sentences, inspected and reported."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("WANDB_MODE", "disabled")
+    folder, said = tmp_path_factory.mktemp("hostile"), io.StringIO()
+    with pytest.MonkeyPatch.context() as patch, redirect_stdout(said), redirect_stderr(said):
         patch.setattr(tiny_runs, "write_corpus", write_hostile_corpus)
-        decide_mode.cache_clear()
-        folder, said = tmp_path_factory.mktemp("hostile"), io.StringIO()
-        with redirect_stdout(said), redirect_stderr(said):
-            for model in MODELS:
-                tiny_run(folder, VOCABULARY, model=model)
-            inspection.main("tiny", str(folder / "runs"))
-            report.main(["--suite", "tiny", "--runs", str(folder / "runs"), "--results", str(folder / "results")])
-        (folder / "said.txt").write_text(said.getvalue(), encoding="utf-8")
-        yield folder
-    decide_mode.cache_clear()
+        for model in MODELS:
+            tiny_run(folder, VOCABULARY, model=model)
+        inspection.main("tiny", str(folder / "runs"))
+        report.main(["--suite", "tiny", "--runs", str(folder / "runs"), "--results", str(folder / "results")])
+    (folder / "said.txt").write_text(said.getvalue(), encoding="utf-8")
+    return folder
 
 
 def page_of(root: Path, name: str) -> str:
@@ -154,7 +148,7 @@ def test_every_sentence_has_one_line_of_the_record_and_is_in_it_unchanged(root: 
 @pytest.mark.timeout(900)
 @pytest.mark.parametrize("model", MODELS)
 def test_a_line_of_ten_thousand_words_is_trained_beside_validated_on_and_translated(
-    model: str, tmp_path: Path, no_tracking: None, monkeypatch: pytest.MonkeyPatch
+    model: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def with_long_lines(folder: Path) -> dict[str, list[str]]:
         files = write_hostile_corpus(folder, words=10_000)
@@ -294,11 +288,6 @@ def test_a_comparison_with_a_hostile_table_obeys_nothing(root: Path, tmp_path: P
 # --- terminal
 
 
-def assert_shown(text: str) -> None:
-    assert text
-    assert not OBEYED.search(text), OBEYED.search(text)
-
-
 @pytest.mark.parametrize(
     "name", ["escape sequences", "eight-bit controls", "line separators", "carriage return", "right to left", "script"]
 )
@@ -307,7 +296,7 @@ def test_a_translation_on_the_terminal_is_lines_of_text(
 ) -> None:
     translate.main(PROBES[name], suite="tiny", root=str(root / "runs"))
     said = capfd.readouterr()
-    assert_shown(said.out)
+    assert not OBEYED.search(said.out)
     assert said.out.split("\n")[0] == f"source  {visible(PROBES[name])}"
     assert len(said.out.splitlines()) == 1 + len(MODELS)
     assert said.err == ""
@@ -319,7 +308,9 @@ def test_what_was_not_text_is_refused_in_a_sentence(root: Path) -> None:
 
 
 def test_training_inspection_and_report_say_nothing_that_a_terminal_obeys(root: Path) -> None:
-    assert_shown((root / "said.txt").read_text(encoding="utf-8"))
+    said = (root / "said.txt").read_text(encoding="utf-8")
+    assert said
+    assert not OBEYED.search(said)
 
 
 def test_what_watches_a_suite_obeys_no_folder_record_or_plan(tmp_path: Path) -> None:
@@ -339,7 +330,7 @@ def test_what_watches_a_suite_obeys_no_folder_record_or_plan(tmp_path: Path) -> 
     assert isinstance(console.file, io.StringIO)
     shown = console.file.getvalue()
     assert "1 failed" in shown
-    assert_shown(shown)
+    assert not OBEYED.search(shown)
 
 
 # --- Weights & Biases

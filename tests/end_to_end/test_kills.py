@@ -26,7 +26,6 @@ def suite(root: Path, experiment: str, models: str = "") -> subprocess.Popen[byt
     return subprocess.Popen(
         [*command, "--models", models, "--jobs", "1"],
         cwd=HERE,
-        env={**os.environ, "WANDB_MODE": "disabled", "OMP_NUM_THREADS": "1"},
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
         start_new_session=True,

@@ -33,7 +33,7 @@ def make(checkout: Path, *words: str, answer: str = "", **variables: str) -> sub
     return subprocess.run(
         ["make", f"PY={sys.executable}", *words],
         cwd=checkout,
-        env={**inherited, "OMP_NUM_THREADS": "1", "WANDB_MODE": "disabled", **variables},
+        env={**inherited, "WANDB_MODE": "disabled", **variables},
         input=answer,
         capture_output=True,
         text=True,

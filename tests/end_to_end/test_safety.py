@@ -19,7 +19,6 @@ from experiments.planning.parser import build_parser, identity
 from experiments.record.keys import config_hash
 from experiments.run import main
 from experiments.tracking import sync
-from experiments.tracking.logger import decide_mode
 from experiments.training.trained_run import load_module
 from experiments.training.trainer import TrainerSettings, build_trainer, fit
 from experiments.translation import translate
@@ -104,12 +103,8 @@ NO_ARCHIVES: list[Attack] = [  # as every checkpoint is
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Where a run is, finished."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("WANDB_MODE", "disabled")
-        decide_mode.cache_clear()
-        root = tmp_path_factory.mktemp("trained")
-        tiny_run(root)
-    decide_mode.cache_clear()
+    root = tmp_path_factory.mktemp("trained")
+    tiny_run(root)
     return root
 
 
@@ -149,7 +144,7 @@ def refused(act: Callable[[], object]) -> str:
 @pytest.mark.parametrize("attack", [*ARCHIVES, *NO_ARCHIVES])
 @pytest.mark.parametrize("name", ["last.ckpt", "best.ckpt"])
 def test_a_checkpoint_that_would_run_something_is_refused_and_what_is_none_is_renamed(
-    name: str, attack: Attack, run: tuple[Path, Path], made: Path, no_tracking: None
+    name: str, attack: Attack, run: tuple[Path, Path], made: Path
 ) -> None:
     root, folder = run
     (folder / "result.json").unlink()
@@ -181,7 +176,7 @@ def test_a_model_that_would_run_something_translates_nothing(
 
 
 def test_lightning_itself_resumes_from_nothing_that_would_run_something(
-    trained: Path, tmp_path: Path, made: Path, no_tracking: None
+    trained: Path, tmp_path: Path, made: Path
 ) -> None:
     """The last line of defence, were the check before it forgotten."""
     module, data, _ = load_module(tiny_key(trained).folder)
@@ -198,7 +193,7 @@ def command(made: Path) -> str:
     return f'!!python/object/apply:os.mkdir ["{made}"]'
 
 
-def test_a_configuration_runs_nothing_and_builds_models_alone(tmp_path: Path, made: Path, no_tracking: None) -> None:
+def test_a_configuration_runs_nothing_and_builds_models_alone(tmp_path: Path, made: Path) -> None:
     config = tmp_path / "evil.yaml"
     texts = [f"trainer: {{max_steps: {command(made)}}}", command(made), f"? {command(made)}\n: 1"]
     for path in ("os.mkdir", "subprocess.Popen", "builtins.exec", "models.Seq2SeqModule.__init__"):
@@ -211,7 +206,7 @@ def test_a_configuration_runs_nothing_and_builds_models_alone(tmp_path: Path, ma
     assert not tiny_key(tmp_path).folder.exists()
 
 
-def test_a_refusal_spells_what_a_terminal_would_obey(tmp_path: Path, no_tracking: None) -> None:
+def test_a_refusal_spells_what_a_terminal_would_obey(tmp_path: Path) -> None:
     (tmp_path / "evil.yaml").write_text('trainer: {monitor_mode: "\\e]0;owned\\a"}')
     said = refused(lambda: main([*tiny_arguments(tmp_path), "-c", str(tmp_path / "evil.yaml")]))
     assert r"\x1b]0;owned\x07" in said

@@ -2,7 +2,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,6 @@ from experiments.planning.parser import build_parser, identity
 from experiments.record.keys import config_hash
 from experiments.record.read import is_finished
 from experiments.run import main
-from experiments.tracking.logger import decide_mode
 from experiments.training.callbacks import Clock
 from experiments.training.run_folder import run_lock
 from experiments.training.trained_run import load_module
@@ -44,22 +43,10 @@ PER_RUN = {
 }  # fmt: skip
 
 
-pytestmark = pytest.mark.usefixtures("no_tracking")
-
-
-@pytest.fixture(autouse=True)
-def ctrl_c_interrupts() -> Iterator[None]:
-    yield
-    signal.signal(signal.SIGINT, signal.default_int_handler)  # Lightning ignores Ctrl-C once it has seen one
-
-
 @pytest.fixture(scope="module", params=MODELS)
 def finished(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of a finished run."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("WANDB_MODE", "disabled")
-        decide_mode.cache_clear()
-        return tiny_run(tmp_path_factory.mktemp("finished"), model=request.param)
+    return tiny_run(tmp_path_factory.mktemp("finished"), model=request.param)
 
 
 def root_of(folder: Path) -> Path:

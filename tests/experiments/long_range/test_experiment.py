@@ -1,7 +1,6 @@
 import math
 import os
 import signal
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, cast
 
@@ -27,7 +26,6 @@ from experiments.long_range.experiment import (
 )
 from experiments.planning.grid import Planned, plan_long_range
 from experiments.run import main
-from experiments.tracking.logger import decide_mode
 from experiments.training.callbacks import Clock
 from models import LSTMSeq2Seq
 from models.lstm import LSTMSettings
@@ -37,15 +35,6 @@ from tests.support.tiny_runs import read_json, read_lines
 from tests.support.toy_networks import bahdanau, lstm, transformer
 
 Measured = dict[tuple[str, str, Any], float]
-
-
-@pytest.fixture(autouse=True, scope="module")
-def no_tracking() -> Iterator[None]:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("WANDB_MODE", "disabled")
-        decide_mode.cache_clear()
-        yield
-    decide_mode.cache_clear()
 
 
 class Constant(torch.nn.Module):

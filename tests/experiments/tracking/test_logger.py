@@ -81,8 +81,7 @@ def test_a_run_without_a_login_leaves_exactly_one_offline_run(tmp_path: Path) ->
     assert not list(tmp_path.parent.glob("**/lightning_logs"))
 
 
-def test_disabled_writes_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("WANDB_MODE", "disabled")
+def test_disabled_writes_nothing(tmp_path: Path) -> None:
     assert wandb_logger(key(tmp_path), CONFIG, Clock()) is None
     folder = tiny_run(tmp_path)
     assert not list(tmp_path.glob("**/wandb*"))
@@ -289,10 +288,7 @@ def numbers_of(folder: Path) -> dict[tuple[Any, ...], float]:
 @pytest.fixture(scope="module")
 def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of a run with W&B off."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("WANDB_MODE", "disabled")
-        decide_mode.cache_clear()
-        return tiny_run(tmp_path_factory.mktemp("undisturbed"))
+    return tiny_run(tmp_path_factory.mktemp("undisturbed"))
 
 
 def assert_complete(folder: Path, undisturbed: Path, said: str) -> None:

@@ -12,8 +12,6 @@ from datamodules.batch import IGNORE, PAD, Batch
 from experiments.training import callbacks
 from experiments.training.callbacks import Clock, LocalRecord, Progress
 
-pytestmark = pytest.mark.usefixtures("no_tracking")
-
 
 def batch() -> Batch:
     source = torch.tensor([[5, 6, 2], [5, 2, PAD]])

@@ -17,7 +17,6 @@ from experiments.training.callbacks import Clock
 from experiments.training.checkpoints import AtomicCheckpoints, BrokenCheckpoint, read_checkpoint
 from tests.support.tiny_runs import STEPS, VALIDATE_EVERY, read_json, tiny_arguments, tiny_key, tiny_run
 
-pytestmark = pytest.mark.usefixtures("no_tracking")
 PATIENT = ["--trainer.patience=2", "--trainer.max_steps=30"]
 
 
@@ -49,9 +48,7 @@ def empty(path: Path) -> None:
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of a run that nothing happened to."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("WANDB_MODE", "disabled")
-        return tiny_run(tmp_path_factory.mktemp("whole"))
+    return tiny_run(tmp_path_factory.mktemp("whole"))
 
 
 @pytest.mark.parametrize("harm", [half, empty, os.remove])

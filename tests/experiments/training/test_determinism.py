@@ -13,7 +13,6 @@ from experiments.run import main
 from experiments.training.callbacks import Clock
 from tests.support.tiny_runs import VALIDATE_EVERY, tiny_arguments, tiny_key, tiny_run
 
-pytestmark = pytest.mark.usefixtures("no_tracking")
 DROPOUT = "--model.init_args.network.dropout=0.4"
 
 

@@ -3,7 +3,7 @@
 import json
 import os
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,6 @@ from datamodules.batch import Batch
 from datamodules.sampler import rank_and_world
 from experiments.planning.parser import build_parser
 from experiments.run import main
-from experiments.tracking.logger import decide_mode
 from experiments.training.callbacks import Clock
 from experiments.training.process_group import join, leave
 from experiments.training.trainer import TrainerSettings, build_trainer
@@ -40,15 +39,6 @@ DROPOUT = "--model.init_args.network.dropout=0.4"
 TWO = ("--trainer.devices=2", DROPOUT)
 TIMES = ("train_seconds", "decode_seconds", "target_tokens_per_second")
 Rows = list[tuple[int, str, float, int]]
-
-
-@pytest.fixture(scope="module", autouse=True)
-def no_tracking() -> Iterator[None]:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("WANDB_MODE", "disabled")
-        decide_mode.cache_clear()
-        yield
-    decide_mode.cache_clear()
 
 
 def run_in_two(root: Path, *more: str, model: str = "transformer") -> list[int]:

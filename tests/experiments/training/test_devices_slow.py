@@ -3,14 +3,12 @@
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from experiments import suite
 from experiments.run import main
-from experiments.tracking.logger import decide_mode
 from experiments.training import device_processes as processes
 from tests.experiments.training.test_devices import TWO, assert_same, folder_of
 from tests.support.readme import ROOT
@@ -28,15 +26,11 @@ def one_thread_each(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture(scope="module")
-def two(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """The folder of a run in two processes that nothing befell."""
+def two(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a run in two processes that nothing disturbed."""
     root = tmp_path_factory.mktemp("two")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("WANDB_MODE", "disabled")
-        decide_mode.cache_clear()
-        assert in_processes(2, main, [*tiny_arguments(root, "transformer"), *TWO]) == [0, 0]
-        yield folder_of(root)
-    decide_mode.cache_clear()
+    assert in_processes(2, main, [*tiny_arguments(root, "transformer"), *TWO]) == [0, 0]
+    return folder_of(root)
 
 
 def exit_code(arguments: list[str]) -> object:
@@ -54,7 +48,6 @@ def test_a_run_starts_its_processes_and_is_one_run_of_wandb(two: Path, tmp_path:
 
 
 @pytest.mark.parametrize("fault", ["kill", "terminate-all"])
-@pytest.mark.usefixtures("no_tracking")
 def test_a_run_whose_process_is_killed_or_that_is_terminated_goes_on(
     fault: str, two: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
@@ -73,7 +66,6 @@ def test_a_run_whose_process_is_killed_or_that_is_terminated_goes_on(
     assert not (folder / "failure.json").exists()
 
 
-@pytest.mark.usefixtures("no_tracking")
 def test_the_traceback_is_that_of_the_process_that_failed(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     arguments = [*tiny_arguments(tmp_path, "transformer"), *TWO]
     with pytest.MonkeyPatch.context() as patch:
@@ -115,7 +107,6 @@ def test_two_tasks_of_srun_train_as_two_devices(two: Path, tmp_path: Path) -> No
     assert_same(folder_of(tmp_path), two)
 
 
-@pytest.mark.usefixtures("no_tracking")
 def test_a_suite_hands_its_devices_on(tmp_path: Path) -> None:
     suite.main("bleu", suite="smoke", models="lstm bahdanau", devices="2", root=str(tmp_path))
     results = sorted(tmp_path.glob("smoke/bleu/*/*/base/seed0/result.json"))

@@ -62,7 +62,6 @@ def last_checkpoint(folder: Path) -> dict[str, Any]:
     return checkpoint
 
 
-@pytest.mark.usefixtures("no_tracking")
 @pytest.mark.parametrize("value", [math.nan, math.inf])
 def test_a_bad_loss_ends_the_run_at_its_step_and_the_next_goes_on_from_the_last_checkpoint(
     value: float, tmp_path: Path, poisoned: SimpleNamespace
@@ -89,7 +88,6 @@ def test_a_bad_loss_ends_the_run_at_its_step_and_the_next_goes_on_from_the_last_
         assert torch.equal(resumed["current_model_state"][name], weights), name
 
 
-@pytest.mark.usefixtures("no_tracking")
 @pytest.mark.parametrize("clip", [1.0, 0.0])
 def test_a_bad_gradient_names_its_parameter_and_changes_no_weight(
     clip: float, tmp_path: Path, poisoned: SimpleNamespace, monkeypatch: pytest.MonkeyPatch
@@ -111,7 +109,6 @@ def test_a_bad_gradient_names_its_parameter_and_changes_no_weight(
         assert torch.equal(weights, before[name]), name
 
 
-@pytest.mark.usefixtures("no_tracking")
 def test_of_several_batches_the_bad_one_is_named_and_all_are_recorded(
     tmp_path: Path, poisoned: SimpleNamespace
 ) -> None:
@@ -125,7 +122,6 @@ def test_of_several_batches_the_bad_one_is_named_and_all_are_recorded(
     assert trace.count("its examples: ") == 2
 
 
-@pytest.mark.usefixtures("no_tracking")
 @pytest.mark.parametrize(("every", "met_until"), [(2, POISONED), (20, STEPS)])
 def test_an_accelerator_is_looked_at_now_and_then_and_before_anything_is_validated_or_saved(
     every: int, met_until: int, tmp_path: Path, poisoned: SimpleNamespace, monkeypatch: pytest.MonkeyPatch

@@ -21,7 +21,6 @@ from tests.experiments.training.test_devices import (
     DROPOUT,
     UNEVEN,
     folder_of,
-    no_tracking,
     recorded,
     run_in_two,
     saved,
@@ -30,8 +29,6 @@ from tests.experiments.training.test_devices import (
 )
 from tests.support.several import in_processes
 from tests.support.tiny_runs import VALIDATE_EVERY, read_json, tiny_arguments, tiny_run
-
-__all__ = ["no_tracking"]  # a fixture that is used by itself
 
 
 class Divided(torch.nn.Module):

@@ -16,8 +16,6 @@ from experiments.training.trainer import TrainerSettings, build_trainer, hardwar
 from models.loss import evaluate, scored_logits
 from tests.support.tiny_runs import STEPS, VALIDATE_EVERY, read_lines, tiny_run
 
-pytestmark = pytest.mark.usefixtures("no_tracking")
-
 
 def built(tmp_path: Path, callbacks: list[Callback] | None = None, **settings: Any) -> L.Trainer:
     return build_trainer(TrainerSettings(accelerator="cpu", **settings), tmp_path, [], callbacks or [])

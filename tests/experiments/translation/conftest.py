@@ -5,7 +5,6 @@ from pathlib import Path
 
 import pytest
 
-from experiments.tracking.logger import decide_mode
 from tests.support.tiny_runs import tiny_run
 
 MODELS = ("lstm", "transformer")
@@ -15,12 +14,8 @@ MODELS = ("lstm", "transformer")
 def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Its root, with folders `runs` and `corpus`: to be read alone."""
     root = tmp_path_factory.mktemp("trained")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("WANDB_MODE", "disabled")
-        decide_mode.cache_clear()
-        for model in MODELS:
-            tiny_run(root, model=model)
-    decide_mode.cache_clear()
+    for model in MODELS:
+        tiny_run(root, model=model)
     return root
 
 
