@@ -81,7 +81,8 @@ def test_a_run_without_a_login_leaves_exactly_one_offline_run(tmp_path: Path) ->
     assert not list(tmp_path.parent.glob("**/lightning_logs"))
 
 
-def test_disabled_writes_nothing(tmp_path: Path) -> None:
+def test_disabled_writes_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WANDB_MODE", "disabled")
     assert wandb_logger(key(tmp_path), CONFIG, Clock()) is None
     folder = tiny_run(tmp_path)
     assert not list(tmp_path.glob("**/wandb*"))
