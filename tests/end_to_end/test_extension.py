@@ -50,21 +50,15 @@ def bag(written: Path, **sizes: Any) -> models.Seq2SeqModule:
     return module
 
 
-def test_the_new_network_decodes_step_by_step_as_at_once(written: Path) -> None:
+def test_the_new_network_decodes_step_by_step_as_at_once_and_ignores_padding_and_order(written: Path) -> None:
     network = bag(written, source_vocabulary=11, target_vocabulary=13, width=8).network
-    source = torch.tensor([[4, 5, 6, EOS], [7, EOS, PAD, PAD]])
     decoder_input = torch.tensor([[BOS, 4, 5], [BOS, 6, 7]])
-    expected = network.decode(network.encode(source), decoder_input)
-    memory = network.encode(source)
-    state = network.start(memory)
+    memory = network.encode(torch.tensor([[4, 5, 6, EOS], [7, EOS, PAD, PAD]]))
+    expected, state = network.decode(memory, decoder_input), network.start(memory)
     for t in range(decoder_input.shape[1]):
         features, state = network.step(decoder_input[:, t], memory, state)
         torch.testing.assert_close(features, expected[:, t])
     assert select_rows(state, torch.tensor([1, 0, 1])).shape == (3, 8)
-
-
-def test_the_new_network_ignores_padding_and_order(written: Path) -> None:
-    network = bag(written, source_vocabulary=11, target_vocabulary=13, width=8).network
     memory = network.encode(torch.tensor([[4, 5, 6, PAD], [6, 4, 5, PAD]]))
     torch.testing.assert_close(memory[0], memory[1])
     torch.testing.assert_close(memory[:1], network.encode(torch.tensor([[4, 5, 6]])))

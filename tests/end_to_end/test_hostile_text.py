@@ -1,13 +1,11 @@
 """Hostile sentences go all the way: files, tokenisers, training, search, W&B, report, terminal. None is obeyed."""
 
-import gzip
 import io
 import json
 import re
 import shutil
 import subprocess
 import xml.etree.ElementTree as ElementTree
-import zipfile
 from contextlib import redirect_stderr, redirect_stdout
 from html.parser import HTMLParser
 from pathlib import Path
@@ -42,18 +40,7 @@ VOCABULARY = "--data.init_args.tokenizer.vocab_size=420"
 OBEYED = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]")
 
 
-# --- files
-
-
-@pytest.mark.parametrize("name", ["text.en", "text.en.gz", "text.zip"])
-def test_every_line_is_read_as_it_was_written(name: str, tmp_path: Path) -> None:
-    content, path = "".join(line + "\n" for line in LINES).encode(), tmp_path / name
-    if path.suffix == ".zip":
-        with zipfile.ZipFile(path, "w") as archive:
-            archive.writestr("text.txt", content)
-    else:
-        path.write_bytes(gzip.compress(content) if path.suffix == ".gz" else content)
-    assert text_files.read_lines(path) == LINES
+# --- files and tokenisers
 
 
 @given(st.lists(st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\n\r"), min_size=1), min_size=1))
@@ -62,9 +49,6 @@ def test_any_text_is_read_as_it_was_written(tmp_path_factory: pytest.TempPathFac
     lines[0] = lines[0].lstrip("\ufeff") or "a"  # one at the very beginning is the mark of a file, no text
     path.write_bytes("\n".join(lines).encode())
     assert text_files.read_lines(path) == lines
-
-
-# --- tokenisers
 
 
 @pytest.fixture(scope="module")

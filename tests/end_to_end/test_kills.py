@@ -8,24 +8,24 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import torch
 
 from tests.experiments.training.test_checkpoints import measured
+from tests.support.readme import ROOT
 from tests.support.tiny_runs import read_lines
 
 KILLS = 30
-HERE = Path(__file__).parents[2]
 
 
 def suite(root: Path, experiment: str, models: str = "") -> subprocess.Popen[bytes]:
     command = [sys.executable, "-m", "experiments.suite", experiment, "--suite", "smoke", "--root", str(root)]
     return subprocess.Popen(
         [*command, "--models", models, "--jobs", "1"],
-        cwd=HERE,
+        cwd=ROOT,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
         start_new_session=True,
@@ -40,28 +40,25 @@ def children(pid: int) -> Iterator[int]:
             yield from children(number)
 
 
-def send(pid: int, number: signal.Signals) -> None:
-    with contextlib.suppress(ProcessLookupError):
-        os.kill(pid, number)
+def send(number: signal.Signals, pids: list[int]) -> None:
+    for pid in pids:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, number)
 
 
-def kill_suite(started: subprocess.Popen[bytes], number: signal.Signals) -> None:
-    send(started.pid, number)
+def the_suite(suite: int) -> list[int]:
+    return [suite]
 
 
-def kill_run(started: subprocess.Popen[bytes], number: signal.Signals) -> None:
-    for child in [*children(started.pid)][:1]:
-        send(child, number)
+def the_run(suite: int) -> list[int]:
+    return [*children(suite)][:1]
 
 
-def kill_all(started: subprocess.Popen[bytes], number: signal.Signals) -> None:
-    for child in [*children(started.pid), started.pid]:
-        send(child, number)
+def everything(suite: int) -> list[int]:
+    return [*children(suite), suite]
 
 
-WAYS: list[tuple[Callable[[subprocess.Popen[bytes], signal.Signals], None], signal.Signals]] = [
-    (way, number) for way in (kill_suite, kill_run, kill_all) for number in (signal.SIGKILL, signal.SIGTERM)
-]
+WAYS = [(what, number) for what in (the_suite, the_run, everything) for number in (signal.SIGKILL, signal.SIGTERM)]
 
 
 def folders(root: Path) -> list[str]:
@@ -115,15 +112,15 @@ def test_a_suite_that_is_killed_at_random_ends_as_one_that_was_not(experiment: s
         roots += 1
         for _ in range(KILLS):
             started = suite(root, experiment)
-            way, number = draw.choice(WAYS)
+            what, number = draw.choice(WAYS)
             try:
                 codes.append(started.wait(draw.uniform(0.1, 0.6) * whole))
                 if codes[-1] == 0:
                     break
             except subprocess.TimeoutExpired:
-                way(started, number)
+                send(number, what(started.pid))
                 kills += 1
-                print(f"{kills} {way.__name__} {number.name} {root.name}", flush=True)
+                print(f"{kills} {what.__name__} {number.name} {root.name}", flush=True)
                 codes.append(started.wait(600))
         finish(root, experiment)
         assert_as_if_nothing_had_happened(root, reference)
@@ -140,7 +137,7 @@ def test_a_suite_that_is_killed_in_training_ends_as_one_that_was_not(tmp_path: P
         if log.exists() and log.stat().st_size:
             break
         time.sleep(0.05)
-    kill_suite(started, signal.SIGKILL)
+    send(signal.SIGKILL, the_suite(started.pid))
     assert started.wait(10) == -signal.SIGKILL
     finish(tmp_path / "killed", "bleu", "lstm")
     assert_as_if_nothing_had_happened(tmp_path / "killed", tmp_path / "reference")
