@@ -21,8 +21,6 @@ from models.search import Decoding
 from tests.support.several import in_processes
 from tests.support.tiny_runs import SIZES, tiny_arguments
 
-pytestmark = pytest.mark.usefixtures("no_tracking")
-
 
 class Seen(Callback):
     """Writes the ids of every validation example and what was measured, one file of each a process."""
