@@ -1,4 +1,4 @@
-"""How runs are carried out: each in a process of its own, several at once where they are small."""
+"""Runs on this machine: each in a process of its own, several at once where they are small."""
 
 import contextlib
 import os
@@ -90,13 +90,13 @@ def print_time_left(done: int, of: int, seconds: float) -> None:
 
 
 def run_one(planned: Planned, position: str, threads: int, running: Running, minutes: float = 0.0) -> int:
-    """Run in a process of its own; what it says goes to the terminal and to the run's log.txt.
+    """Run in a process of its own; its output goes to the terminal and to the run's log.
 
     Args:
         planned: The run.
         position: For example [3/24].
         threads: Of the process.
-        running: Is told of the process.
+        running: The process is added to it.
         minutes: After which it is stopped and counts as failed; 0 for no limit.
 
     Returns:
@@ -145,13 +145,13 @@ def run_one(planned: Planned, position: str, threads: int, running: Running, min
 
 
 def say(text: str) -> None:
-    """Print, also where the terminal is gone: runs go on without it."""
+    """Print; runs continue where the terminal is gone."""
     with contextlib.suppress(OSError):
         print(text, end="", flush=True)
 
 
 def log_of(planned: Planned) -> TextIO:
-    """The run's log, to write to; where it cannot be opened the run will tell why."""
+    """The run's log, to write to; where it cannot be opened the run will report why."""
     try:
         planned.key.log.parent.mkdir(parents=True, exist_ok=True)
         return planned.key.log.open("a", encoding="utf-8")
@@ -179,7 +179,7 @@ def time_limit(process: subprocess.Popen[str], minutes: float, late: threading.E
 
 @contextmanager
 def no_survivors(process: subprocess.Popen[str]) -> Iterator[None]:
-    """Take down what a process left behind, when it has ended and the block goes on: processes of other devices."""
+    """Kill what a process left behind, processes of other devices, where it has ended and the block has not."""
     over = threading.Event()
 
     def watch() -> None:

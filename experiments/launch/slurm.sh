@@ -12,7 +12,7 @@
 #SBATCH --ntasks-per-node=4            # <- processes on each: one for each GPU
 #SBATCH --gpus-per-node=4              # <- the same number; your cluster may want --gres=gpu:4
 #SBATCH --cpus-per-task=8              # <- cores for each process
-#SBATCH --time=12:00:00                # <- when it is over the job is queued again and the run goes on
+#SBATCH --time=12:00:00                # <- when it is over the job is queued again and the run resumes
 #SBATCH --signal=TERM@180              # to every process, so many seconds before: it finishes its step and saves
 #SBATCH --open-mode=append
 #SBATCH --output=slurm-%j.log

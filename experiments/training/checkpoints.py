@@ -21,7 +21,7 @@ from experiments.record.write import write_atomically
 BEST, LAST = "best.ckpt", "last.ckpt"
 
 
-# What reading a broken archive ends in; OSError where it points to a place before the beginning of the file.
+# What reading a broken archive raises; OSError where it points to a place before the beginning of the file.
 UNREADABLE = (
     zipfile.BadZipFile,
     zlib.error,
@@ -42,7 +42,7 @@ class BrokenCheckpoint(ValueError):
 
 
 class AtomicCheckpoints(TorchCheckpointIO):
-    """Writes beside the file it replaces; Lightning's own way copies it over from the system's temporary folder."""
+    """Writes next to the file it replaces; Lightning's own way copies it from the system's temporary folder."""
 
     def save_checkpoint(self, checkpoint: dict[str, Any], path: str | Path, storage_options: Any = None) -> None:
         content = io.BytesIO()
@@ -65,7 +65,7 @@ class LastCheckpoint(ModelCheckpoint):
     """Saved at each validation and, when training is terminated, after the step that is being taken.
 
     Other exceptions come in the middle of a step, and in a validation the module holds the averaged weights: neither
-    state could be gone on from.
+    state can be resumed from.
     """
 
     def on_exception(self, trainer: L.Trainer, pl_module: L.LightningModule, exception: BaseException) -> None:
@@ -116,9 +116,9 @@ def is_whole(path: Path) -> bool:
 
 
 def resume_from(folder: Path, model_class: str) -> Path | None:
-    """The checkpoint that training goes on from: the last, else the best, else none.
+    """The checkpoint that training resumes from: the last, else the best, else none.
 
-    A file that is not whole is put aside, and training goes on from what there is: it ends the same, only later.
+    A file that is not whole is renamed, and training resumes from what is left: it ends the same, only later.
 
     Raises:
         ValueError: A checkpoint is of another model, or holds more than tensors and plain values.
@@ -126,21 +126,21 @@ def resume_from(folder: Path, model_class: str) -> Path | None:
     last, best = (whole(folder / name, model_class) for name in (LAST, BEST))
     if last and (best or not validated(last)):
         return folder / LAST
-    if last:  # to go on from it could end without a best one
-        print(f"{folder / BEST} is gone, although {LAST} followed it: training begins anew.", file=sys.stderr)
+    if last:  # resuming from it could end without a best one
+        print(f"{folder / BEST} is gone, although {LAST} followed it: training starts again.", file=sys.stderr)
     return folder / BEST if best else None
 
 
 def whole(path: Path, model_class: str) -> dict[str, Any] | None:
-    """The content of a checkpoint; None if there is none, or if it is not whole and was put aside."""
+    """The content of a checkpoint; None if there is none, or if it is not whole, and was renamed."""
     if not path.exists():
         return None
     try:
         return read_checkpoint(path, model_class)
     except BrokenCheckpoint:
-        aside = path.with_name(f"{path.name}.broken")
-        path.replace(aside)
-        print(f"{path} is not a whole checkpoint: it is now {aside.name}", file=sys.stderr)
+        broken = path.with_name(f"{path.name}.broken")
+        path.replace(broken)
+        print(f"{path} is not a whole checkpoint: it is now {broken.name}", file=sys.stderr)
         return None
 
 

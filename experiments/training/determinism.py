@@ -9,7 +9,7 @@ from lightning.pytorch.callbacks import Callback
 
 
 class SeedEachStep(Callback):
-    """Seeds dropout anew before each batch from (seed, updates done, number of the batch in the update).
+    """Seeds dropout again before each batch from (seed, updates done, number of the batch in the update).
 
     Nothing has to be kept in checkpoints, and what a loader or a validation draws in between changes nothing. A batch
     has the same number in the update, and the same dropout, whether two devices share the update or one takes it all.

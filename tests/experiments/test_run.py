@@ -9,7 +9,6 @@ from typing import Any
 import lightning as L
 import pytest
 import torch
-import yaml
 
 from datamodules import TranslationData
 from experiments.launch import finished as launch
@@ -225,26 +224,6 @@ def exit_of(*arguments: str) -> SystemExit:
 
 def is_one_sentence(text: str) -> bool:
     return "\n" not in text.strip() and "Traceback" not in text
-
-
-@pytest.mark.parametrize("key", ["trainer.max_stps", "model.init_args.network.hiden", "nonsense", "data.init_args.sed"])
-def test_an_unknown_key_on_the_command_line_is_named(
-    key: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    stopped = exit_of(*tiny_arguments(tmp_path), f"--{key}=3")
-    assert stopped.code not in (0, None)
-    assert key.rpartition(".")[2] in f"{stopped.code} {capsys.readouterr().err}"
-    assert not tiny_key(tmp_path).folder.exists()
-
-
-@pytest.mark.parametrize("part", ["trainer", "decoding", "run"])
-def test_an_unknown_key_in_a_file_is_named(part: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    typo = tmp_path / "typo.yaml"
-    typo.write_text(yaml.safe_dump({part: {"beem": 5}}))
-    stopped = exit_of(*tiny_arguments(tmp_path), "-c", str(typo))
-    assert stopped.code not in (0, None)
-    assert "beem" in f"{stopped.code} {capsys.readouterr().err}"
-    assert not tiny_key(tmp_path).folder.exists()
 
 
 def test_a_missing_corpus_is_one_sentence_and_a_recorded_failure(tmp_path: Path) -> None:

@@ -26,25 +26,27 @@ def test_there_are_the_suites_that_are_promised() -> None:
     assert {"smoke", "quick", "full", "paper"} <= set(SUITES)
 
 
+def optimisation(config: dict[str, Any], *tuned: str) -> dict[str, Any]:
+    """What all models of a comparison share: without what is tuned for each."""
+    values = config["model"]["init_args"]["optimisation"]
+    return {name: value for name, value in values.items() if name not in tuned}
+
+
 @pytest.mark.parametrize("name", SUITES)
-def test_every_run_of_every_suite_is_a_valid_configuration(name: str) -> None:
+def test_every_run_of_every_suite_is_valid_and_models_differ_by_themselves_and_their_learning_rate(name: str) -> None:
     grid, runs = read_suite(name)["bleu"], planned(name)
-    assert len(runs) == len(grid["models"]) * len(grid["seeds"])
-    assert len({run.key.folder for run in runs}) == len(runs)
+    assert len({run.key.folder for run in runs}) == len(runs) == len(grid["models"]) * len(grid["seeds"])
     parser = build_parser()
-    for run in runs:
-        config = parser.parse_args(run.arguments)
-        assert config.run.model == run.key.model
-        assert config.data.init_args.corpus.name in (grid["corpus"], "files")
-        assert run.key.model in config.model.class_path.lower()
-
-
-@pytest.mark.parametrize("name", SUITES)
-def test_models_that_are_compared_differ_by_the_model_alone(name: str) -> None:
-    parser = build_parser()
-    configs = [parser.parse_args(run.arguments).as_dict() for run in planned(name)]
-    for part in ("data", "trainer", "decoding", "validation_sentences"):
-        assert all(config[part] == configs[0][part] for config in configs)
+    configs = [parser.parse_args(run.arguments).as_dict() for run in runs]
+    for run, config in zip(runs, configs, strict=True):
+        assert config["run"]["model"] == run.key.model
+        assert config["data"]["init_args"]["corpus"]["name"] in (grid["corpus"], "files")
+        assert run.key.model in config["model"]["class_path"].lower()
+        data, first = ({**c["data"]["init_args"], "seed": 0} for c in (config, configs[0]))
+        assert data == first
+        for part in ("trainer", "decoding", "validation_sentences"):
+            assert config[part] == configs[0][part]
+        assert optimisation(config, "learning_rate") == optimisation(configs[0], "learning_rate")
 
 
 def test_a_plan_names_models_seeds_direction_and_how_to_make_it_again() -> None:
@@ -63,45 +65,25 @@ def test_a_plan_names_models_seeds_direction_and_how_to_make_it_again() -> None:
 
 
 @pytest.mark.parametrize("name", LONG_RANGE)
-def test_every_long_range_run_of_every_suite_is_a_valid_configuration(name: str) -> None:
+def test_every_long_range_run_is_valid_and_models_differ_by_themselves_and_what_was_tuned(name: str) -> None:
     grid, runs = read_suite(name)["long-range"], planned_long_range(name)
-    assert len(runs) == sum(len(models) for models in grid["tasks"].values()) * len(grid["seeds"])
-    assert len({run.key.folder for run in runs}) == len(runs)
-    parser = build_parser()
-    for run in runs:
-        if run.key.seed == grid["seeds"][0]:
-            config = parser.parse_args(run.arguments)
-            network = config.model.init_args.network
-            assert run.key.model in (*config.model.class_path.lower().split("."), network.get("cell")) or (
-                run.key.model in config.model.class_path.lower()
-            )
-            assert config.data.init_args.seed == run.key.seed
-
-
-def long_range_parts(name: str) -> dict[str, dict[tuple[str, str], dict[str, Any]]]:
-    """Parsed configurations of the first seed by task and (model, variant)."""
-    parser, seed = build_parser(), read_suite(name)["long-range"]["seeds"][0]
-    parts: dict[str, dict[tuple[str, str], dict[str, Any]]] = {}
-    for run in planned_long_range(name, seeds=[seed]):
+    number = sum(len(models) for models in grid["tasks"].values()) * len(grid["seeds"])
+    assert len({run.key.folder for run in runs}) == len(runs) == number
+    parser, tuned = build_parser(), ("learning_rate", "initialisation_scale")
+    by_task: dict[str, dict[tuple[str, str], dict[str, Any]]] = {}
+    for run in planned_long_range(name, seeds=grid["seeds"][:1]):
         config = parser.parse_args(run.arguments).as_dict()
-        parts.setdefault(run.key.task, {})[run.key.model, run.key.variant] = config
-    return parts
-
-
-@pytest.mark.parametrize("name", LONG_RANGE)
-def test_long_range_models_differ_by_the_model_and_what_was_tuned_alone(name: str) -> None:
-    for configs in long_range_parts(name).values():
-        first, *others = configs.values()
-        for config in others:
+        cell = config["model"]["init_args"]["network"].get("cell")
+        assert run.key.model == cell or run.key.model in config["model"]["class_path"].lower()
+        assert config["data"]["init_args"]["seed"] == run.key.seed
+        by_task.setdefault(run.key.task, {})[run.key.model, run.key.variant] = config
+    for configs in by_task.values():
+        first = next(iter(configs.values()))
+        for (model, _), config in configs.items():
             for part in ("data", "trainer", "decoding"):
                 assert config[part] == first[part]
-            optimisations = [dict(c["model"]["init_args"]["optimisation"]) for c in (first, config)]
-            for optimisation in optimisations:
-                del optimisation["learning_rate"], optimisation["initialisation_scale"]
-            assert optimisations[0] == optimisations[1]
-        for (model, _), config in configs.items():
-            base = configs[model, "base"]["model"]["init_args"]
-            assert config["model"]["init_args"]["optimisation"] == base["optimisation"]
+            assert optimisation(config, *tuned) == optimisation(first, *tuned)
+            assert optimisation(config) == optimisation(configs[model, "base"])  # a variant takes its model's values
 
 
 @pytest.mark.parametrize("name", ["quick", "full"])

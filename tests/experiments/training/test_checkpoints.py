@@ -66,7 +66,7 @@ def test_what_is_left_of_the_checkpoints_is_gone_on_from(
     broken = sorted(path.name for path in folder.glob("checkpoints/*.broken"))
     assert broken == ([] if harm is os.remove else sorted(f"{name}.ckpt.broken" for name in harmed))
     assert all(name in said for name in broken)
-    assert ("begins anew" in said) == (harmed == ["best"])
+    assert ("starts again" in said) == (harmed == ["best"])
 
 
 def test_a_checkpoint_is_written_beside_the_one_it_replaces_and_a_kill_leaves_that(tmp_path: Path) -> None:

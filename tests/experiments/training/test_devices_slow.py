@@ -108,7 +108,8 @@ def test_two_tasks_of_srun_train_as_two_devices(two: Path, tmp_path: Path) -> No
 
 
 def test_a_suite_hands_its_devices_on(tmp_path: Path) -> None:
-    suite.main("bleu", suite="smoke", models="lstm bahdanau", devices="2", root=str(tmp_path))
+    words = ["bleu", "--suite", "smoke", "--devices", "2", "--root", str(tmp_path), "--models", "lstm bahdanau"]
+    assert suite.main(words) == 0
     results = sorted(tmp_path.glob("smoke/bleu/*/*/base/seed0/result.json"))
     assert [path.parts[-4] for path in results] == ["bahdanau", "lstm"]
     assert {read_json(path)["held_equal"]["batches per step"] for path in results} == {2}
