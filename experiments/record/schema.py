@@ -203,7 +203,7 @@ class Translation(TypedDict):
 
 
 class Pair(TypedDict):
-    """A line of pairs.jsonl: a translation scored beside a wrong one."""
+    """A line of pairs.jsonl: a translation and a wrong one, both scored."""
 
     id: Count
     source: str

@@ -1,8 +1,8 @@
 """Weights & Biases: a mirror of the local record that can never stop a run.
 
 One W&B run for each run of the store, made by the process of rank 0. While a run trains, its metrics go there as
-`train/...` and `val/...`, over steps, seconds and target tokens of training; when it is finished, what its folder
-holds follows (`experiments.tracking.publish`). Every failure is a line on the terminal.
+`train/...` and `val/...`, over steps, seconds and target tokens of training; when it is finished, the contents
+of its folder follow (`experiments.tracking.publish`). Every failure is a line on the terminal.
 """
 
 import json
@@ -28,7 +28,7 @@ from experiments.tracking.publish import model_is_wanted, send
 from experiments.training.callbacks import Clock
 
 Mode = Literal["online", "offline", "disabled"]
-MARK = "wandb.json"  # beside result.json: this very record is on W&B
+MARK = "wandb.json"  # in the folder of a run: W&B has its result
 ANSWER = 30.0  # seconds for W&B to answer when a run begins
 UPLOAD = 120.0  # seconds for the rest of the uploads when a run ends; what is left then waits for `make sync`
 
@@ -68,7 +68,7 @@ def decide_mode() -> Mode:
 def wandb_logger(key: RunKey, config: dict[str, Any], clock: Clock) -> WandbLogger | None:
     """The W&B logger of a run, or None when W&B is off or does not answer.
 
-    The run's id follows from its key, so that a resumed run goes on in the same place.
+    The run's id follows from its key, so that a resumed run continues in the same place.
 
     Args:
         key: Names the run.
@@ -77,7 +77,7 @@ def wandb_logger(key: RunKey, config: dict[str, Any], clock: Clock) -> WandbLogg
     """
     quiet()
     mode = decide_mode()
-    model_is_wanted()  # a mistyped wish is better told before training than after it
+    model_is_wanted()  # a mistyped WANDB_LOG_MODEL ends the run before training and not after it
     if mode == "disabled":
         return None
     config = {**config, "git": git_state()}
@@ -98,7 +98,7 @@ def wandb_logger(key: RunKey, config: dict[str, Any], clock: Clock) -> WandbLogg
 
 
 def quiet() -> None:
-    """No telemetry, and no words of wandb's own on the terminal."""
+    """No telemetry, and no messages of wandb on the terminal."""
     os.environ.setdefault("WANDB_ERROR_REPORTING", "false")
     os.environ.setdefault("WANDB_SILENT", "true")
 

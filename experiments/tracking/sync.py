@@ -22,7 +22,7 @@ Upload = Callable[[Path], bool]  # folder -> whether W&B has it now
 
 
 def main(root: str = "runs") -> None:
-    """Upload every run once, the oldest first; a second call finds nothing to do, and an interrupted one goes on.
+    """Upload every run once, the oldest first; a second call finds nothing to do, and an interrupted one continues.
 
     Args:
         root: Folder of the run store.
@@ -39,7 +39,7 @@ def main(root: str = "runs") -> None:
     try:
         failed = upload_all(waiting, Path(root))
     except KeyboardInterrupt:
-        print("\ninterrupted; the same command goes on from here", file=sys.stderr)
+        print("\ninterrupted; the same command continues from here", file=sys.stderr)
         raise SystemExit(130) from None
     print(f"uploaded {len(waiting) - len(failed)} of {len(waiting)} runs")
     if failed:

@@ -80,7 +80,7 @@ class WandbServer(Kept):
             return reply(self, variables)
 
     def take_stream(self, run: SentRun, body: dict[str, Any]) -> None:
-        """The files that grow while a run goes on: history, summary, system metrics."""
+        """The files that grow during a run: history, summary, system metrics."""
         with self._lock:
             for file, part in (body.get("files") or {}).items():
                 rows = [json.loads(line) for line in part["content"]] if file.endswith((".json", ".jsonl")) else []

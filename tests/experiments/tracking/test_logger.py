@@ -20,7 +20,7 @@ from experiments.tracking.logger import MARK, decide_mode, is_mirrored, publish,
 from experiments.tracking.publish import numbers
 from experiments.training.callbacks import Clock
 from tests.support.tiny_runs import STEPS, read_json, tiny_arguments, tiny_key, tiny_run
-from tests.support.wandb_server import ENTITY, WandbServer
+from tests.support.wandb_server import ENTITY, WandbServer, connected
 
 CONFIG = {"model": {"width": 32}}
 
@@ -72,21 +72,20 @@ def test_a_mode_that_there_is_not_is_one_sentence(tmp_path: Path, monkeypatch: p
         main(tiny_arguments(tmp_path))
 
 
-def test_a_run_without_a_login_leaves_exactly_one_offline_run(tmp_path: Path) -> None:
+def test_a_run_without_a_login_leaves_one_offline_run_that_holds_what_the_record_holds(tmp_path: Path) -> None:
     folder = tiny_run(tmp_path)
-    (run,) = offline_runs(folder)
-    (file,) = run.glob("*.wandb")
-    assert file.stat().st_size > 0
-    assert (folder / "result.json").exists()
+    (offline,) = offline_runs(folder)
     assert not list(tmp_path.parent.glob("**/lightning_logs"))
+    command = [sys.executable, "-m", "wandb", "leet", "inspect", "--summary", "--json", str(offline)]
+    read = json.loads(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
+    expected = numbers(read_result(folder))
+    assert {name: read["summary"][name] for name in expected} == expected
+    assert read["config"]["run"] == tiny_key(tmp_path).identity
 
 
-def test_disabled_writes_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("WANDB_MODE", "disabled")
-    assert wandb_logger(key(tmp_path), CONFIG, Clock()) is None
-    folder = tiny_run(tmp_path)
-    assert not list(tmp_path.glob("**/wandb*"))
-    assert (folder / "result.json").exists()
+def test_disabled_writes_nothing(undisturbed: Path) -> None:
+    assert not list(undisturbed.parents[5].glob("**/wandb*"))
+    assert (undisturbed / "result.json").exists()
 
 
 def made_with(monkeypatch: pytest.MonkeyPatch, run_key: RunKey) -> dict[str, Any]:
@@ -167,19 +166,18 @@ def test_a_resumed_run_keeps_its_id(tmp_path: Path) -> None:
     assert [run.name.split("-")[3] for run in offline_runs(tiny_key(tmp_path).folder)] == [kept, kept]
 
 
-def test_what_an_offline_run_says_is_what_the_record_says(tmp_path: Path) -> None:
-    folder = tiny_run(tmp_path)
-    (offline,) = offline_runs(folder)
-    command = [sys.executable, "-m", "wandb", "leet", "inspect", "--summary", "--json", str(offline)]
-    read = json.loads(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
-    expected = numbers(read_result(folder))
-    assert {name: read["summary"][name] for name in expected} == expected
-    assert read["config"]["run"] == tiny_key(tmp_path).identity
+@pytest.fixture(scope="module")
+def online(tmp_path_factory: pytest.TempPathFactory) -> tuple[WandbServer, Path, Path]:
+    """A run that was trained online, with its checkpoint sent: the server, the run's root and its folder."""
+    root = tmp_path_factory.mktemp("online")
+    with pytest.MonkeyPatch.context() as patch, connected(root, patch) as server:
+        patch.setenv("WANDB_LOG_MODEL", "true")
+        return server, root, tiny_run(root, model="bahdanau")
 
 
-def test_an_online_run_is_on_the_server_number_for_number(tmp_path: Path, server: WandbServer) -> None:
-    folder = tiny_run(tmp_path, model="bahdanau")
-    run_key = tiny_key(tmp_path, "bahdanau")
+def test_an_online_run_is_on_the_server_number_for_number(online: tuple[WandbServer, Path, Path]) -> None:
+    server, root, folder = online
+    run_key = tiny_key(root, "bahdanau")
     assert list(server.runs) == [run_id(run_key.identity)]
     (run,) = server.runs.values()
     expected = numbers(read_result(folder))
@@ -193,10 +191,12 @@ def test_an_online_run_is_on_the_server_number_for_number(tmp_path: Path, server
     assert not offline_runs(folder)
     assert is_mirrored(folder)
     assert read_json(folder / MARK)["url"].endswith(f"/{ENTITY}/{PROJECT}/runs/{run_id(run_key.identity)}")
+    assert ("model", run_id(run_key.identity)) in server.artifacts
+    assert (folder / "checkpoints" / "best.ckpt").read_bytes() in server.files.values()
 
 
-def test_training_is_seen_over_steps_time_and_tokens(tmp_path: Path, server: WandbServer) -> None:
-    folder = tiny_run(tmp_path)
+def test_training_is_seen_over_steps_time_and_tokens(online: tuple[WandbServer, Path, Path]) -> None:
+    server, _, folder = online
     (run,) = server.runs.values()
     local = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
     for metric in ("train/loss", "val/loss", "val/bleu"):
@@ -210,8 +210,8 @@ def test_training_is_seen_over_steps_time_and_tokens(tmp_path: Path, server: Wan
     assert seconds[-1] > 0
 
 
-def test_curves_translations_pictures_and_the_lock_file_are_there(tmp_path: Path, server: WandbServer) -> None:
-    folder = tiny_run(tmp_path, model="bahdanau")
+def test_curves_translations_pictures_and_the_lock_file_are_there(online: tuple[WandbServer, Path, Path]) -> None:
+    server, _, folder = online
     (identifier, run), *_ = server.runs.items()
     files = {path.removeprefix(f"{identifier}/"): content for path, content in server.files.items()}
     assert b"torch==" in files["requirements.lock"]
@@ -227,57 +227,11 @@ def test_curves_translations_pictures_and_the_lock_file_are_there(tmp_path: Path
     assert "test/bleu_by_length/source words, seen" in json.dumps(run.config | {"summary": run.summary})
 
 
-def test_the_best_checkpoint_is_sent_on_request(
-    tmp_path: Path, server: WandbServer, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("WANDB_LOG_MODEL", "true")
-    folder = tiny_run(tmp_path)
-    assert ("model", run_id(tiny_key(tmp_path).identity)) in server.artifacts
-    assert (folder / "checkpoints" / "best.ckpt").read_bytes() in server.files.values()
-
-
 def test_a_mistyped_wish_is_told_before_training(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("WANDB_LOG_MODEL", "all")
     with pytest.raises(SystemExit, match="error: WANDB_LOG_MODEL is 'all'; choose true or false"):
         tiny_run(tmp_path)
     assert not (tiny_key(tmp_path).folder / "checkpoints").exists()
-
-
-def test_a_server_that_refuses_leaves_an_offline_run(
-    tmp_path: Path, server: WandbServer, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.setattr(tracking, "ANSWER", 3.0)
-    server.failing = 403
-    folder = tiny_run(tmp_path)
-    assert (folder / "result.json").exists()
-    assert len(offline_runs(folder)) == 1
-    assert "this run is kept offline; `make sync` uploads it later" in capsys.readouterr().err
-    assert not is_mirrored(folder)
-
-
-@pytest.mark.parametrize("status", [403, 503])
-def test_a_server_that_dies_while_a_run_trains_costs_seconds_and_no_number(
-    status: int,
-    tmp_path: Path,
-    server: WandbServer,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-) -> None:
-    monkeypatch.setattr(tracking, "UPLOAD", 2.0)
-    monkeypatch.setattr(wandb.Api, "_HTTP_TIMEOUT", 1)  # 19 s in earnest
-    begin = server.answer
-
-    def answer(operation: str, variables: dict[str, Any]) -> dict[str, Any]:
-        if operation == "UpsertBucket":
-            server.failing = status  # from the next request on
-        return begin(operation, variables)
-
-    monkeypatch.setattr(server, "answer", answer)
-    folder = tiny_run(tmp_path)
-    assert (folder / "result.json").exists()
-    assert not (folder / "failure.json").exists()
-    assert not is_mirrored(folder)
-    monkeypatch.undo()
 
 
 def numbers_of(folder: Path) -> dict[tuple[Any, ...], float]:
@@ -303,7 +257,9 @@ def assert_complete(folder: Path, undisturbed: Path, said: str) -> None:
     assert line.startswith("W&B ")
 
 
-def test_a_server_that_cannot_be_reached_costs_no_number(
+@pytest.mark.parametrize("outage", ["unreachable", "late", "refusing"])
+def test_a_server_that_does_not_take_the_run_costs_no_number(
+    outage: str,
     tmp_path: Path,
     undisturbed: Path,
     server: WandbServer,
@@ -311,32 +267,22 @@ def test_a_server_that_cannot_be_reached_costs_no_number(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     monkeypatch.setattr(tracking, "ANSWER", 2.0)
+    server.failing = 403 if outage == "refusing" else 0
+    if outage == "late":
+        server.late.clear()
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))
-        monkeypatch.setenv("WANDB_BASE_URL", f"http://127.0.0.1:{unused.getsockname()[1]}")
-    folder = tiny_run(tmp_path)
+        if outage == "unreachable":
+            monkeypatch.setenv("WANDB_BASE_URL", f"http://127.0.0.1:{unused.getsockname()[1]}")
+        folder = tiny_run(tmp_path)
     assert_complete(folder, undisturbed, capsys.readouterr().err)
     assert len(offline_runs(folder)) == 1
-    assert server.requests == []
+    assert not (outage == "unreachable" and server.requests)
 
 
-def test_a_server_that_takes_too_long_costs_no_number(
-    tmp_path: Path,
-    undisturbed: Path,
-    server: WandbServer,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-) -> None:
-    monkeypatch.setattr(tracking, "ANSWER", 2.0)
-    server.late.clear()
-    folder = tiny_run(tmp_path)
-    assert_complete(folder, undisturbed, capsys.readouterr().err)
-    assert len(offline_runs(folder)) == 1
-
-
-@pytest.mark.parametrize("outage", ["gone", "late"])
-def test_a_server_that_is_lost_in_the_middle_of_training_costs_no_number(
-    outage: str,
+@pytest.mark.parametrize("outage", ["gone", "late", 403, 503])
+def test_a_server_that_is_lost_in_the_middle_of_training_costs_seconds_and_no_number(
+    outage: str | int,
     tmp_path: Path,
     undisturbed: Path,
     server: WandbServer,
@@ -351,6 +297,7 @@ def test_a_server_that_is_lost_in_the_middle_of_training_costs_no_number(
         step_ended(self, trainer, *rest)
         if trainer.global_step == STEPS // 2:
             server.gone = outage == "gone"
+            server.failing = outage if isinstance(outage, int) else 0
             if outage == "late":
                 server.late.clear()
 

@@ -86,7 +86,7 @@ def test_every_run_is_uploaded_once_and_the_oldest_first(
 
 
 @pytest.mark.usefixtures("logged_in")
-def test_an_interrupted_upload_goes_on_with_what_is_left(
+def test_an_interrupted_upload_continues_with_the_runs_left(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     uploaded: list[Path] = []
@@ -106,7 +106,7 @@ def test_an_interrupted_upload_goes_on_with_what_is_left(
     with pytest.raises(SystemExit) as stopped:
         main(str(tmp_path))
     assert stopped.value.code == 130
-    assert "goes on from here" in capsys.readouterr().err
+    assert "continues from here" in capsys.readouterr().err
     monkeypatch.setattr(sync, "upload", upload_the_rest)
     main(str(tmp_path))
     assert uploaded == folders
