@@ -97,7 +97,7 @@ def test_lost_hypotheses_leave_the_other_pairs(tmp_path: Path) -> None:
     (folder_of(tmp_path, "bahdanau") / "hypotheses" / "test.jsonl").unlink()
     store, results = measured(tmp_path)
     assert [(p.first, p.second) for p in all_pairs(results)] == [(LSTM, TRANSFORMER)]
-    assert "test.jsonl is missing" in store.problems[0]
+    assert "test.jsonl is not there" in store.problems[0]
 
 
 def test_one_model_has_no_pair(tmp_path: Path) -> None:

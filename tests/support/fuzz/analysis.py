@@ -10,7 +10,7 @@ from unittest.mock import patch
 from matplotlib.figure import Figure
 from rich.console import Console
 
-from analysis import report
+from analysis import provenance, report
 from analysis.compare import __main__ as compare
 from analysis.store import read_store
 from analysis.watch import read_suite, view
@@ -95,7 +95,7 @@ def prepare_sides(folder: Path) -> None:
         store = read_store(folder / "runs", name)
         (folder / name).mkdir()
         store.measurements.to_csv(folder / name / "measurements.csv", index=False)
-        (folder / name / "provenance.json").write_text(report.exports.provenance(store), encoding="utf-8")
+        (folder / name / "provenance.json").write_text(provenance.as_json(store), encoding="utf-8")
     (folder / "paper.csv").write_text("model,metric,value,x\nlstm,bleu,30.5,test\ntransformer,bleu,33,test\n")
     shutil.copy(ROOT / "analysis" / "published.csv", folder)
 
