@@ -158,12 +158,9 @@ def test_command_line(server: Server, tmp_path: Path, monkeypatch: pytest.Monkey
     captured = capsys.readouterr()
     assert captured.out == ""
     assert captured.err.count("\n") == 1
-
-
-def test_no_name_means_all(server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys) -> None:
     other = RemoteFile("set/other.gz", server.file.url, SHA256)
     monkeypatch.setattr(download, "DATASETS", {"one": [server.file], "two": [other]})
-    assert main(["--data_dir", str(tmp_path)]) == 0
+    assert main([]) == 0  # all of them
     assert names(tmp_path) == ["file.gz", "other.gz"]
 
 

@@ -101,13 +101,9 @@ def test_right_and_wrong(reference: LogProb, contrast: LogProb, right: bool, rig
     assert (found.right, found.right_by_mean) == (right, right_by_mean)
 
 
-@pytest.mark.parametrize(("value", "low"), [(0, 0), (1, 1), (2, 2), (3, 2), (4, 4), (7, 4), (8, 8), (99, 8)])
-def test_bins_of_distances(value: int, low: int) -> None:
-    assert bin_of(value, DISTANCES) == low
-
-
-def test_bins_of_attractors() -> None:
-    assert [bin_of(n, ATTRACTORS) for n in range(5)] == [0, 1, 2, 2, 2]
+def test_bins_reach_to_the_next() -> None:
+    assert [bin_of(distance, DISTANCES) for distance in (0, 1, 2, 3, 4, 7, 8, 99)] == [0, 1, 2, 2, 4, 4, 8, 8]
+    assert [bin_of(attractors, ATTRACTORS) for attractors in range(5)] == [0, 1, 2, 2, 2]
 
 
 def test_measurements_by_hand() -> None:
@@ -189,9 +185,9 @@ def test_the_record_its_rows_and_when_they_are_made_again(captioned: Path, capsy
     assert capsys.readouterr().out.strip() == f"finished already: {scoring_folder(captioned)}"
     assert path.stat().st_mtime_ns == before
 
-    for name in ("config_hash", "finished"):  # trained again
+    for name, value in (("config_hash", "0" * 16), ("finished", "2126-01-01T00:00:00+00:00")):  # trained again
         trained = run_folder(captioned) / "result.json"
-        trained.write_text(json.dumps(read_json(trained) | {name: "2026-01-01T00:00:00+00:00"}))
+        trained.write_text(json.dumps(read_json(trained) | {name: value}))
         score(captioned)
         assert "finished already" not in capsys.readouterr().out
 

@@ -38,9 +38,7 @@ def test_hypotheses_are_those_of_the_chosen_checkpoint(folder: Path) -> None:
         assert measured(folder, "truncated_share", test_set) == sum(t.truncated for t in again) / len(again)
 
 
-def test_validation_bleu_is_measured_with_averaged_and_with_raw_weights(
-    folder: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_validation_bleu_is_measured_with_averaged_and_with_raw_weights(folder: Path) -> None:
     module, data, decoding = load_module(folder)
     checkpoint = torch.load(folder / "checkpoints" / "best.ckpt", weights_only=True)
     references = data.text("val").target
