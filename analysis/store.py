@@ -80,6 +80,13 @@ class Store:
     def finished(self, experiment: str) -> list[Run]:
         return [run for run in self.runs if run.experiment == experiment and run.status == "finished"]
 
+    def rows(self, experiment: str, **where: str) -> pd.DataFrame:
+        """The measurements of an experiment where other columns have these values."""
+        found = self.measurements
+        for column, value in {"experiment": experiment, **where}.items():
+            found = found[found[column] == value]
+        return found
+
     def translations(self, run: Run, test_set: str) -> pd.DataFrame | None:
         """The hypotheses of one test set in corpus order, or None (and a problem) where they cannot be read."""
         path = run.folder / "hypotheses" / f"{test_set}.jsonl"

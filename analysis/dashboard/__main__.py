@@ -224,8 +224,7 @@ def as_markdown(table: Table) -> str:
 
 def media(section: Section) -> list[Panel]:
     """A panel for each figure of a section of the local report."""
-    figures = [figure for block in section.blocks if isinstance(block, Figures) for figure in block.figures]
-    return browsers(figures)
+    return browsers(figures_of([section]))
 
 
 def browsers(figures: Sequence[Figure]) -> list[Panel]:

@@ -52,7 +52,7 @@ def parts(store: Store) -> list[Part]:
     found = []
     runs = [run for run in store.runs if run.status == "finished"]
     for experiment, task in dict.fromkeys((run.experiment, run.task) for run in runs):
-        rows = store.measurements.query("experiment == @experiment and task == @task")
+        rows = store.rows(experiment, task=task)
         here = [run for run in runs if (run.experiment, run.task) == (experiment, task)]
         question = QUESTIONS.get(experiment, f"{experiment}:")
         panels = [*bars(rows), *charts(rows), *kept(here)]

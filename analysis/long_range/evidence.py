@@ -155,11 +155,7 @@ def systems_of(store: Store, task: str) -> list[System]:
 
 def rows_of(store: Store, task: str, metric: str, system: System | None = None, **where: str) -> pd.DataFrame:
     """The measurements of a metric on a task, of one system if given, where other columns have these values."""
-    rows = store.measurements
-    wanted = {"experiment": EXPERIMENT, "task": task, "metric": metric} | (system._asdict() if system else {}) | where
-    for column, value in wanted.items():
-        rows = rows[rows[column] == value]
-    return rows
+    return store.rows(EXPERIMENT, task=task, metric=metric, **(system._asdict() if system else {}), **where)
 
 
 def by_seed(rows: pd.DataFrame) -> dict[int, float]:

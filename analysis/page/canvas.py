@@ -95,7 +95,7 @@ class Figure:
         opening, rest = self.svg.split(">", 1)
         return f'{opening} color="#1b1d21">\n<rect width="100%" height="100%" fill="white"/>{rest}'
 
-    @property
+    @cached_property
     def png(self) -> bytes:
         buffer = io.BytesIO()
         with styled():

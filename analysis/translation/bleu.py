@@ -69,7 +69,7 @@ def measure(store: Store) -> list[TestSet]:
     runs = store.finished(EXPERIMENT)
     for task in dict.fromkeys(run.task for run in runs):
         systems = systems_of(runs, task)
-        rows = store.measurements.query("experiment == @EXPERIMENT and task == @task and metric == 'bleu'")
+        rows = store.rows(EXPERIMENT, task=task, metric="bleu")
         found = {name: outcomes(store, systems, name) for name in dict.fromkeys(rows["x"])}
         scored = {name: runs_scored(systems, of_set) for name, of_set in found.items()}
         pairs = adjusted([pair for name, runs_of in scored.items() for pair in pairs_of(store, runs_of, name)])
@@ -206,7 +206,7 @@ def quality_table(store: Store, result: TestSet) -> Table:
             row += [signed(change.value) + seed, span(change)]
             row += [probability(outcome.comparison.p), probability(outcome.p_holm)]
         rows.append(row)
-    counts = store.measurements.query("experiment == @EXPERIMENT and task == @result.task and metric == 'bleu'")
+    counts = store.rows(EXPERIMENT, task=result.task, metric="bleu")
     sentences = sorted({int(n) for n in counts.loc[counts["x"] == result.name, "n"]})
     caption = f"BLEU on {result.name}, {' or '.join(whole(n) for n in sentences)} sentences."
     return Table(caption, header, rows)
@@ -249,7 +249,7 @@ def reading_help(systems: dict[System, Seeds]) -> Paragraph:
 
 def by_length(store: Store, look: Look, systems: dict[System, Seeds], task: str) -> list[Block]:
     """A panel and a table for each test set."""
-    rows = store.measurements.query("experiment == @EXPERIMENT and task == @task and metric == 'bleu_by_length'")
+    rows = store.rows(EXPERIMENT, task=task, metric="bleu_by_length")
     figures: list[Figure] = []
     tables: list[Block] = []
     for x_name in dict.fromkeys(rows["x_name"]):

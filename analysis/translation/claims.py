@@ -43,14 +43,12 @@ def all_claims(store: Store) -> list[Claim]:
 
 def sets_translated(store: Store) -> list[tuple[str, str]]:
     """Task and name of each, in the order in which they were recorded."""
-    rows = store.measurements
-    rows = rows[(rows["experiment"] == EXPERIMENT) & (rows["metric"] == "bleu")]
+    rows = store.rows(EXPERIMENT, metric="bleu")
     return list(dict.fromkeys(zip(rows["task"], rows["x"], strict=True)))
 
 
 def several(store: Store) -> Claim:
-    rows = store.measurements
-    task = next(iter(rows.loc[rows["experiment"] == heads.EXPERIMENT, "task"]), "")
+    task = next(iter(store.rows(heads.EXPERIMENT)["task"]), "")
     text = "Several heads see several relations (in translation)"
     needs = Needs(heads.EXPERIMENT, task, "attention of each head")
     return Claim(text, f"{VASWANI}, 3.2.2", needs, rules.heads_apart(store, task), f"attention-heads-{task}")

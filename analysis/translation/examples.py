@@ -30,9 +30,8 @@ def evenly_spaced(count: int, wanted: int) -> list[int]:
 
 
 def side_by_side(store: Store, runs: dict[System, Run]) -> list[Paragraph | Table]:
-    rows = store.measurements.query("experiment == @EXPERIMENT and metric == 'bleu'")
-    first = next(iter(runs.values()))
-    test_set = rows.loc[rows["task"] == first.task, "x"].iloc[0]
+    task = next(iter(runs.values())).task
+    test_set = store.rows(EXPERIMENT, task=task, metric="bleu")["x"].iloc[0]
     frames = {system: store.translations(run, test_set) for system, run in runs.items()}
     tables = {system: frame.set_index("id") for system, frame in frames.items() if frame is not None}
     if not tables:

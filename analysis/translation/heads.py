@@ -57,8 +57,8 @@ def build(store: Store, look: Look, task: str, shown: Mapping[System, Run]) -> l
 
 def heads_of(store: Store, task: str) -> pd.DataFrame:
     """One row a head, one column a measure, NaN where a measure does not apply to that kind of attention."""
-    rows = store.measurements
-    rows = rows[(rows["experiment"] == EXPERIMENT) & (rows["task"] == task) & rows["metric"].str.startswith("head_")]
+    rows = store.rows(EXPERIMENT, task=task)
+    rows = rows[rows["metric"].str.startswith("head_")]
     renamed = rows.rename(columns={"x_name": "map", "x": "head"})
     wide = renamed.pivot_table(index=HEAD, columns="metric", values="value", sort=False).reset_index()
     return wide.reindex(columns=[*HEAD, *COLUMNS])
@@ -87,9 +87,8 @@ def kinds(table: pd.DataFrame) -> dict[tuple[System, str], pd.DataFrame]:
 
 
 def rules(store: Store, task: str) -> str:
-    rows = store.measurements
-    mine = (rows["experiment"] == EXPERIMENT) & (rows["task"] == task) & (rows["metric"] == "alignment_by_chance")
-    chance = f" (by chance {decimal(rows.loc[mine, 'value'].iloc[0], 2)})" if mine.any() else ""
+    by_chance = store.rows(EXPERIMENT, task=task, metric="alignment_by_chance")["value"]
+    chance = f" (by chance {decimal(by_chance.iloc[0], 2)})" if len(by_chance) else ""
     return (
         "Roles by rules that were fixed before any head was measured, means over the tokens of sentences with their "
         f"references: a previous-token, same-token or next-token head has a mean weight of at least {STRONG} on that "
