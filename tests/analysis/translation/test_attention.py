@@ -89,7 +89,7 @@ def test_models_that_were_not_inspected_are_named(tmp_path: Path) -> None:
     write_all(tmp_path)
     (inspection_folder(tmp_path, "bahdanau") / "result.json").unlink()
     found = section(stored(tmp_path))
-    assert "Not inspected, and so not shown here: LSTM + attention. Run make inspect SUITE=quick." in words(found)
+    assert "Not inspected and not shown here: LSTM + attention. Run make inspect SUITE=quick." in words(found)
     assert [m["label"] for m in explorers(found)[0].sentences[0]["models"]] == ["Transformer"]
 
 
