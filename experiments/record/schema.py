@@ -205,7 +205,7 @@ class Translation(TypedDict):
 class Pair(TypedDict):
     """A line of pairs.jsonl: a translation and a wrong one, both scored."""
 
-    id: Count
+    id: str
     source: str
     reference: str
     contrast: str

@@ -25,6 +25,7 @@ from experiments.launch.receipts import of_stage
 from experiments.provenance import provenance
 from experiments.record.keys import Measurement, config_hash
 from experiments.record.read import is_finished
+from experiments.record.schema import Pair
 from experiments.record.write import write_result, write_rows
 from experiments.training.environment import quiet
 from experiments.training.trained_run import load_module
@@ -171,7 +172,7 @@ def bin_of(value: int, lows: Sequence[int]) -> int:
     return lows[bisect_right(lows, value) - 1]
 
 
-def as_row(scored: Scored) -> dict[str, str | int | float]:
+def as_row(scored: Scored) -> Pair:
     """A pair as a line of pairs.jsonl."""
     pair = scored.pair
     return {

@@ -89,27 +89,22 @@ def test_every_run_is_uploaded_once_and_the_oldest_first(
 def test_an_interrupted_upload_continues_with_the_runs_left(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    uploaded: list[Path] = []
+    called: list[Path] = []
 
     def upload(folder: Path) -> bool:
-        if len(uploaded) == 1:
+        called.append(folder)
+        if len(called) == 2:
             raise KeyboardInterrupt
-        uploaded.append(folder)
         return take_as_uploaded(folder)
 
-    def upload_the_rest(folder: Path) -> bool:
-        uploaded.append(folder)
-        return take_as_uploaded(folder)
-
-    folders = [offline_run(tmp_path, seed, seed) for seed in (1, 2, 3)]
+    first, second, third = (offline_run(tmp_path, seed, seed) for seed in (1, 2, 3))
     monkeypatch.setattr(sync, "upload", upload)
     with pytest.raises(SystemExit) as stopped:
         main(str(tmp_path))
     assert stopped.value.code == 130
     assert "continues from here" in capsys.readouterr().err
-    monkeypatch.setattr(sync, "upload", upload_the_rest)
     main(str(tmp_path))
-    assert uploaded == folders
+    assert called == [first, second, second, third]
 
 
 @pytest.mark.usefixtures("logged_in")
@@ -161,30 +156,23 @@ def test_trials_and_runs_with_an_offline_run_are_no_records_to_publish(tmp_path:
 def test_wandb_itself_uploads_and_its_mark_decides(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    commands: list[list[str]] = []
-    seen: set[str] = set()
+    folder = offline_run(tmp_path, 1, 1)
 
     def run(command: list[str], env: dict[str, str], **_: Any) -> subprocess.CompletedProcess[str]:
-        commands.append(command)
-        seen.add(env["WANDB_DIR"])
+        assert command == [sys.executable, "-m", "wandb", "sync", str(folder)]
+        assert env["WANDB_DIR"] == str(folder.parents[1])
         return subprocess.CompletedProcess(command, 0, "", "no such project")
 
-    folder = offline_run(tmp_path, 1, 1)
+    def too_long(command: list[str], **_: Any) -> None:
+        raise subprocess.TimeoutExpired(command, sync.PATIENCE)
+
+    monkeypatch.setattr(sync.subprocess, "run", too_long)
+    assert sync.upload(folder) is False
     monkeypatch.setattr(sync.subprocess, "run", run)
     assert sync.upload(folder) is False
     assert capsys.readouterr().err == "no such project\n"
     take_as_uploaded(folder)
     assert sync.upload(folder) is True
-    assert seen == {str(tmp_path / "quick" / "bleu" / "t" / "lstm" / "base" / "seed1")}
-    assert commands == [[sys.executable, "-m", "wandb", "sync", str(folder)]] * 2
-
-
-def test_an_upload_that_never_ends_is_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def run(command: list[str], **_: Any) -> subprocess.CompletedProcess[str]:
-        raise subprocess.TimeoutExpired(command, sync.PATIENCE)
-
-    monkeypatch.setattr(sync.subprocess, "run", run)
-    assert sync.upload(offline_run(tmp_path, 1, 1)) is False
 
 
 def test_a_server_that_refuses_is_one_line_and_nothing_is_marked(tmp_path: Path, server: WandbServer) -> None:
@@ -248,10 +236,9 @@ def test_finished_records_without_a_run_on_wandb_are_published_once(
 def test_a_record_made_again_is_published_again(tmp_path: Path, server: WandbServer) -> None:
     folder = fake_speed.write_cost(tmp_path / "runs", "lstm", 2.0e7)
     main(str(tmp_path / "runs"))
-    result = folder / "result.json"
-    record = read_result(folder)
+    record: Any = read_result(folder)
     record["measurements"][0]["value"] = 1.0
-    result.write_text(json.dumps(record | {"finished": "2026-02-02T00:00:00+00:00"}))
+    fake_runs.write_json(folder / "result.json", record | {"finished": "2026-02-02T00:00:00+00:00"})
     main(str(tmp_path / "runs"))
     (run,) = server.runs.values()
     assert run.times_begun == 2
