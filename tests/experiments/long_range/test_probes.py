@@ -282,7 +282,7 @@ def test_the_probe_finds_a_class_planted_in_the_state_and_none_in_noise() -> Non
         return (predicted == classes[half[1]]).double().mean().item()
 
     assert accuracy(states) == pytest.approx(0.25, abs=0.08)
-    # Tiny beside the noise of other features, and far from zero: standardising finds it all the same.
+    # Tiny compared with the noise of other features, and far from zero: standardising finds it all the same.
     planted = torch.cat([100 * states, 7 + 1e-3 * torch.eye(4)[classes]], 1)
     assert accuracy(planted) == 1.0
     constant = torch.cat([planted, torch.ones(800, 2)], 1)
