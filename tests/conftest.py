@@ -1,6 +1,7 @@
 from collections.abc import Iterator
 from pathlib import Path
 
+import hypothesis
 import pytest
 import torch
 import wandb
@@ -9,6 +10,8 @@ from experiments.tracking.logger import decide_mode
 from tests.support.wandb_server import WandbServer, connected, without_login
 
 pytest_plugins = ["tests.support.processes"]
+hypothesis.settings.register_profile("any machine", deadline=None)  # a busy one is slow, and not wrong
+hypothesis.settings.load_profile("any machine")
 
 
 @pytest.fixture(autouse=True, scope="session")

@@ -37,7 +37,7 @@ def first(batches: FreshBatches, count: int) -> list[Batch]:
 
 
 @given(st.integers(0, 10**6), st.integers(0, 10**6))
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 def test_a_training_batch_follows_from_seed_and_number_alone(seed: int, number: int) -> None:
     data = copying(seed=seed)
     batch = data.training_batch(number)
@@ -102,7 +102,7 @@ def test_devices_share_the_batches(world: int, monkeypatch: pytest.MonkeyPatch) 
 
 
 @given(st.integers(0, 20), st.integers(1, 5))
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 def test_a_loader_resumes_where_its_checkpoint_was_taken(taken: int, more: int) -> None:
     whole, parts = copying().train_dataloader(), copying().train_dataloader()
     batches: Iterator[Batch] = iter(whole)

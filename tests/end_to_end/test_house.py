@@ -1,4 +1,4 @@
-"""The house of the project, checked on its syntax trees: who may import whom, no circles, no crowded folder."""
+"""The house of the project, checked on its syntax trees: who imports whom, no circles, no crowded folder, no long file."""
 
 import ast
 from collections.abc import Iterable, Iterator
@@ -11,7 +11,7 @@ ROOT = Path(__file__).parents[2]
 PACKAGES = ("models", "datamodules", "experiments", "analysis")
 QUESTIONS = ("translation", "long_range", "speed", "language")
 GROUND = "experiments.record"
-MOST_ENTRIES = 16
+MOST_ENTRIES, MOST_LINES = 16, 350
 HEAVY = ("torch", "lightning", "wandb")  # kept out of the ground floor
 
 
@@ -26,10 +26,11 @@ def imported(path: Path, known: Iterable[str]) -> Iterator[tuple[int, str]]:
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
             yield from ((node.lineno, alias.name) for alias in node.names)
-        elif isinstance(node, ast.ImportFrom) and node.module:
+        elif isinstance(node, ast.ImportFrom):
+            module = "." * node.level + (node.module or "")
             for alias in node.names:
-                inner = f"{node.module}.{alias.name}"
-                yield node.lineno, inner if inner in known else node.module
+                inner = f"{module}.{alias.name}"
+                yield node.lineno, inner if inner in known else module
 
 
 def within(name: str, package: str) -> bool:
@@ -39,6 +40,10 @@ def within(name: str, package: str) -> bool:
 def forbidden(importer: str, name: str) -> str:
     """Why this import may not be, or an empty text."""
     side, top = importer.partition(".")[0], name.partition(".")[0]
+    if top in ("", "tests"):
+        return "imports are absolute, and the product needs no tests"
+    if side == "analysis" and top in ("torch", "lightning"):
+        return "a report is made without torch"
     if within(importer, GROUND):
         if top in HEAVY or (top in PACKAGES and not within(name, GROUND)):
             return "the ground floor imports nothing of the project, and no torch"
@@ -82,12 +87,33 @@ def crowded(root: Path) -> list[str]:
     ]
 
 
+def unwieldy(root: Path) -> list[str]:
+    """Files of the product that are too long, or whose names repeat their folder's."""
+    paths = modules(root).values()
+    long = [path for path in paths if path.read_text(encoding="utf-8").count("\n") > MOST_LINES]
+    return [
+        str(path.relative_to(root))
+        for path in [*long, *(p for p in paths if f"{p.stem}_".startswith(f"{p.parent.name}_"))]
+    ]
+
+
 def test_imports_run_one_way() -> None:
     assert violations(ROOT) == []
 
 
-def test_no_folder_is_crowded() -> None:
+def test_no_folder_is_crowded_and_no_file_unwieldy() -> None:
     assert crowded(ROOT) == []
+    assert unwieldy(ROOT) == []
+
+
+def test_crowded_folders_and_unwieldy_files_are_found(tmp_path: Path) -> None:
+    for top in (*PACKAGES, "tests"):
+        (tmp_path / top).mkdir()
+    for number in range(17):
+        (tmp_path / "models" / f"{number}.py").write_text("\n" * (335 + number))
+    (tmp_path / "analysis" / "analysis_of_runs.py").touch()
+    assert crowded(tmp_path) == ["models has 17 entries"]
+    assert unwieldy(tmp_path) == ["models/16.py", "analysis/analysis_of_runs.py"]
 
 
 @pytest.mark.parametrize(
@@ -103,6 +129,9 @@ def test_no_folder_is_crowded() -> None:
         ("analysis/speed/section.py", "from analysis.long_range import section"),
         ("experiments/translation/decode.py", "from experiments.speed import timing"),
         ("models/lstm.py", "from models import attention"),  # which imports it back
+        ("analysis/speed/section.py", "from ..long_range import section"),
+        ("analysis/report.py", "import torch"),
+        ("models/lstm.py", "from tests.support import readme"),
     ],
 )
 def test_a_planted_import_is_found(importer: str, planted: str, tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""A suite that is killed again and again, anywhere, ends as one that was left alone: nothing lost, nothing twice."""
+"""A suite that is killed, or started twice at once, ends as one that was left alone: nothing lost, nothing twice."""
 
 import contextlib
 import json
@@ -14,19 +14,21 @@ from pathlib import Path
 import pytest
 import torch
 
+from experiments.launch.exit_codes import BUSY
 from tests.experiments.training.test_checkpoints import measured
 from tests.support.readme import ROOT
 from tests.support.tiny_runs import read_lines
+from tests.support.waiting import wait
 
 KILLS = 30
 
 
-def suite(root: Path, experiment: str, models: str = "") -> subprocess.Popen[bytes]:
+def suite(root: Path, experiment: str, models: str = "", stdout: int = subprocess.DEVNULL) -> subprocess.Popen[bytes]:
     command = [sys.executable, "-m", "experiments.suite", experiment, "--suite", "smoke", "--root", str(root)]
     return subprocess.Popen(
         [*command, "--models", models, "--jobs", "1"],
         cwd=ROOT,
-        stdout=subprocess.DEVNULL,
+        stdout=stdout,
         stderr=subprocess.DEVNULL,
         start_new_session=True,
     )
@@ -128,16 +130,21 @@ def test_a_suite_that_is_killed_at_random_ends_as_one_that_was_not(experiment: s
     print(json.dumps({"experiment": experiment, "kills": kills, "suites": roots, "exit codes": codes}))
 
 
-def test_a_suite_that_is_killed_in_training_ends_as_one_that_was_not(tmp_path: Path) -> None:
-    """One kill, in the middle of the training of the first model: the thin version of the test above."""
-    finish(tmp_path / "reference", "bleu", "lstm")
-    started = suite(tmp_path / "killed", "bleu", "lstm")
-    log = tmp_path / "killed/smoke/bleu/embedded-en-de/lstm/base/seed0/metrics.jsonl"
-    for _ in range(1200):
-        if log.exists() and log.stat().st_size:
-            break
-        time.sleep(0.05)
+def test_a_suite_that_is_started_twice_or_killed_in_training_ends_as_one_that_was_not(tmp_path: Path) -> None:
+    """The thin version of the test above: one kill, in the middle of the training of one model."""
+    reference, root = tmp_path / "reference", tmp_path / "killed"
+    both = [suite(reference, "bleu", "lstm", stdout=subprocess.PIPE) for _ in range(2)]
+    said = b"".join(one.communicate(timeout=200)[0] for one in both).decode()
+    assert {one.returncode for one in both} in ({0}, {0, BUSY})
+    (folder,) = (reference / name for name in folders(reference))
+    assert said.count(f"{folder}: BLEU") == 1
+    steps = [step for step, metric, _ in history(folder) if metric == "train/loss"]
+    assert steps == sorted(set(steps))
+
+    started = suite(root, "bleu", "lstm")
+    log = root / folder.relative_to(reference) / "metrics.jsonl"
+    wait(lambda: log.exists() and log.stat().st_size, 120)
     send(signal.SIGKILL, the_suite(started.pid))
     assert started.wait(10) == -signal.SIGKILL
-    finish(tmp_path / "killed", "bleu", "lstm")
-    assert_as_if_nothing_had_happened(tmp_path / "killed", tmp_path / "reference")
+    finish(root, "bleu", "lstm")
+    assert_as_if_nothing_had_happened(root, reference)

@@ -247,28 +247,3 @@ def test_retry_runs_again_what_failed_as_it_was_planned_and_lists_what_fails_aga
     assert smoke(tmp_path, "retry") == 0
     assert not ran
     assert capsys.readouterr().out.splitlines()[-1] == f"nothing has failed in {tmp_path / 'smoke'}"
-
-
-def test_two_invocations_at_once_make_each_run_once(tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "experiments.suite", "bleu", "--suite", "smoke", "--models", "lstm transformer"]
-    environment = {**os.environ, "WANDB_MODE": "disabled", "OMP_NUM_THREADS": "1"}
-    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
-    both = [
-        subprocess.Popen([*command, "--root", str(tmp_path)], cwd=ROOT, env=environment, **pipes)  # type: ignore[call-overload]
-        for _ in range(2)
-    ]
-    try:
-        said = [one.communicate(timeout=200)[0].decode() for one in both]
-    finally:
-        for one in both:
-            one.terminate()
-    assert {one.returncode for one in both} <= {0, BUSY}
-    for model in ("lstm", "transformer"):
-        folders = tmp_path.glob(f"smoke/bleu/*/{model}/base/*")
-        (folder,) = (path for path in folders if path.is_dir() and path.name[0] != ".")
-        assert folder.name == "seed0"
-        lines = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
-        steps = [row["step"] for row in lines if row["metric"] == "train/loss"]
-        assert steps == sorted(set(steps))
-        assert (folder / "result.json").exists()
-        assert sum(text.count(f"{folder}: BLEU") for text in said) == 1

@@ -126,7 +126,7 @@ decodings = st.builds(
 
 
 @given(searches())
-@settings(max_examples=60, deadline=None, derandomize=True)
+@settings(max_examples=60, derandomize=True)
 def test_hypotheses_are_scored_as_by_teacher_forcing_distinct_and_sorted(
     case: tuple[Network, Tensor, Decoding],
 ) -> None:
@@ -267,7 +267,7 @@ def chains(draw: st.DrawFn) -> tuple[Chain, Tensor]:
     return Chain(scores), sources(tuple(lengths))
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(chains(), decodings)
 def test_any_chain_is_searched_as_in_the_textbook(drawn: tuple[Chain, Tensor], decoding: Decoding) -> None:
     network, source = drawn
@@ -276,7 +276,7 @@ def test_any_chain_is_searched_as_in_the_textbook(drawn: tuple[Chain, Tensor], d
 
 
 @given(data=st.data(), rows=st.integers(1, 4), width=st.sampled_from([7, 64, 320, 1000]))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_the_largest_are_those_of_topk(data: st.DataObject, rows: int, width: int) -> None:
     """Whether or not the width divides into chunks, and with impossible candidates among them."""
     k = data.draw(st.integers(1, min(width, 12)))

@@ -46,7 +46,7 @@ sentences = st.lists(
 )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(sentences)
 def test_summed_statistics_give_the_corpus_bleu_of_sacrebleu(pairs: list[tuple[str, str]]) -> None:
     hypotheses, references = (list(part) for part in zip(*pairs, strict=True))
@@ -63,7 +63,7 @@ def test_a_bootstrap_sample_is_a_corpus_of_the_drawn_sentences() -> None:
     assert bootstrap_bleu(statistics, counts)[1] == pytest.approx(expected)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.lists(st.tuples(*[st.integers(0, 30)] * 6), min_size=1, max_size=5))
 def test_many_scores_at_once_are_those_of_sacrebleu(rows: list[tuple[int, ...]]) -> None:
     sums = []

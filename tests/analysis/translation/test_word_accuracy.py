@@ -68,7 +68,7 @@ def test_matches_are_clipped_and_case_and_punctuation_count() -> None:
     assert (precision, recall, f1) == pytest.approx((50, 100, 200 / 3))
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.lists(st.tuples(*[st.text("ab .,'&", max_size=20)] * 2), min_size=1, max_size=5))
 def test_over_all_bins_the_words_are_the_unigrams_of_bleu(pairs: list[tuple[str, str]]) -> None:
     counts = {word: len(word) for pair in pairs for text in pair for word in words_of(text)}

@@ -4,7 +4,7 @@ import re
 from random import Random
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from datamodules.embedded.grammar import SentencePair, generate_pair, repeats
@@ -26,7 +26,6 @@ def pairs() -> list[SentencePair]:
 
 
 @given(st.integers(0, 2**32), st.integers(3, 50))
-@settings(deadline=None)
 def test_the_length_is_right_within_a_word_and_the_seed_fixes_the_pair(seed: int, words: int) -> None:
     pair = generate_pair(Random(seed), words)
     assert abs(pair.words - words) <= 1

@@ -2,7 +2,7 @@
 
 from random import Random
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from datamodules.embedded.morphology import ADJECTIVES, DETERMINERS, NOUNS, TIMES
@@ -14,13 +14,11 @@ living = st.sampled_from(["person", "animal"])
 
 
 @given(seeds, living, st.integers(2, 3))
-@settings(deadline=None)
 def test_short_phrases_keep_to_their_budget(seed: int, kind: str, words: int) -> None:
     assert count(full(phrase(Random(seed), (kind,), "nominative", words))) <= words
 
 
 @given(seeds, living, st.integers(1, 14))
-@settings(deadline=None)
 def test_predicates_fit_their_subject(seed: int, kind: str, words: int) -> None:
     rng = Random(seed)
     subject = phrase(rng, (kind,), "nominative", 3, relative=False)
@@ -36,7 +34,6 @@ def test_predicates_fit_their_subject(seed: int, kind: str, words: int) -> None:
 
 
 @given(seeds, st.sampled_from(ANY_TENSE))
-@settings(deadline=None)
 def test_times_fit_their_tense(seed: int, tense: str) -> None:
     chosen = some_time(Random(seed), tense, 3)  # type: ignore[arg-type]
     entry = next(time for time in TIMES if time.english == chosen.english)

@@ -48,7 +48,7 @@ def close(hits: list[bool], expected: float) -> bool:
 
 
 @given(points, st.sampled_from(SPLITS), st.integers(0, 2**32))
-@settings(deadline=None, max_examples=150)
+@settings(max_examples=150)
 def test_the_verb_agrees_with_the_second_word_at_the_distance_asked_for(
     point: tuple[int, int], split: Split, seed: int
 ) -> None:
@@ -149,7 +149,7 @@ def part(words: list[str]) -> int:
 
 
 @given(points.filter(lambda point: point[0] > 0), st.integers(0, 2**32))
-@settings(deadline=None, max_examples=150)
+@settings(max_examples=150)
 def test_the_rule_separates_the_splits(point: tuple[int, int], seed: int) -> None:
     allowed = {"test": {0}, "val": {1}, "train": set(range(2, 10))}
     for split in SPLITS:

@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import chisquare
 
@@ -21,7 +21,6 @@ def draw(point: dict[str, int], seed: int = 0, rows: int = 5) -> Drawn:
 
 
 @given(st.integers(0, 2**32), points())
-@settings(deadline=None)
 def test_every_query_is_answered_by_the_value_behind_its_key(seed: int, point: dict[str, int]) -> None:
     assert TASK.source_vocab_size == TASK.target_vocab_size == FIRST + 25
     for source, queries, labels in zip(*(part.tolist() for part in draw(point, seed)), strict=True):

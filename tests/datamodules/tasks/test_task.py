@@ -80,7 +80,7 @@ def draw(task: Task, point: dict[str, int], seed: int = 0, rows: int = 5, split:
 
 
 @given(cases(), st.integers(0, 2**32))
-@settings(deadline=None, max_examples=300)
+@settings(max_examples=300)
 def test_the_answer_is_found_in_the_source_and_the_decoder_is_fed_the_answers_before(case: Case, seed: int) -> None:
     task, point = case.task, case.point
     drawn = draw(task, point, seed)

@@ -229,7 +229,7 @@ def lives(plan: list[tuple[Session, Session | None]]) -> None:
 
 
 @given(plans)
-@settings(max_examples=10, deadline=None, derandomize=True)
+@settings(max_examples=10, derandomize=True)
 def test_processes_that_are_killed_leave_a_store_that_loads(plan: list[tuple[Session, Session | None]]) -> None:
     lives(plan)
 
@@ -237,7 +237,7 @@ def test_processes_that_are_killed_leave_a_store_that_loads(plan: list[tuple[Ses
 @pytest.mark.slow
 @pytest.mark.timeout(1800)
 @given(plans)
-@settings(max_examples=500, deadline=None, derandomize=True)
+@settings(max_examples=500, derandomize=True)
 def test_processes_that_are_killed_leave_a_store_that_loads_hundreds_of_times(
     plan: list[tuple[Session, Session | None]],
 ) -> None:

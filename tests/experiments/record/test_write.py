@@ -115,7 +115,7 @@ def test_a_write_that_fails_leaves_the_old_file_and_no_other(
     assert os.listdir(path.parent) == ["result.json"]
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.lists(st.dictionaries(st.text(), st.text() | st.integers() | st.booleans(), max_size=3), max_size=5))
 def test_rows_come_back_one_a_line(tmp_path_factory: pytest.TempPathFactory, rows: list[dict[str, Any]]) -> None:
     path = tmp_path_factory.mktemp("rows") / "rows.jsonl"

@@ -28,7 +28,7 @@ def random_weights(heads: int, T: int, K: int, seed: int, causal: bool) -> Tenso
     return scores.softmax(-1)
 
 
-@settings(max_examples=40, deadline=None, derandomize=True)
+@settings(max_examples=40, derandomize=True)
 @given(
     name=st.sampled_from(["encoder layer 1", "decoder layer 2", "cross layer 10", "additive"]),
     heads=st.integers(1, 3),

@@ -30,7 +30,7 @@ HYPOTHESES = [
     "ein Terrier läuft über grünes Gras vor einem weißen Zaun.",
     "Ein Mädchen bricht ein Brett mit einem Tritt.",
 ]
-few = settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.filter_too_much])
+few = settings(max_examples=20, suppress_health_check=[HealthCheck.filter_too_much])
 sentence = st.lists(st.sampled_from(WORDS), min_size=4, max_size=12).map(" ".join)
 pairs = st.lists(st.tuples(sentence, sentence, sentence), min_size=1, max_size=6).map(
     lambda drawn: [(f"{common} {a}", f"{common} {b}") for common, a, b in drawn]  # so that four-grams match

@@ -28,7 +28,7 @@ def packed(rnn: nn.RNNBase, x: Tensor, lengths: Tensor) -> tuple[Tensor, ...]:
     beyond=st.integers(0, 2),
     seed=st.integers(0, 1000),
 )
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 def test_output_states_and_gradients_are_those_of_packing(
     lengths: list[int], cell: Cell, layers: int, both: bool, beyond: int, seed: int
 ) -> None:

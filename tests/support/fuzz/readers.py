@@ -1,6 +1,6 @@
 """Broken files for every reader: it reads them, or says in one sentence which file is wrong.
 
-    PYTHONPATH=tests python -m fuzz_readers --minutes 10
+    python -m tests.support.fuzz.readers --minutes 10
 
 Any other exception, the end of the interpreter, 5 seconds of computing more than for whole files or 1 GiB of memory
 more is a finding. Every case follows from the seed, the reader and its number, so a finding can be had again.
@@ -185,7 +185,7 @@ def fuzz(target: Target, seconds: float, seed: int, first: int = 0, cases: int =
 
 
 def main(arguments: list[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(prog="fuzz_readers", description=__doc__)
+    parser = argparse.ArgumentParser(prog="tests.support.fuzz.readers", description=__doc__)
     parser.add_argument("--minutes", type=float, default=10.0, help="for all readers together (10)")
     parser.add_argument("--seed", type=int, default=0, help="of all cases (0)")
     parser.add_argument("--reader", choices=[t.name for t in TARGETS], help="this one alone")

@@ -1,4 +1,4 @@
-"""A reader of files as `fuzz_readers` tries it, and what it may say of a file that it cannot read."""
+"""A reader of files, and what it may say of a file that it cannot read."""
 
 import re
 from collections.abc import Callable, Sequence
