@@ -1,4 +1,4 @@
-"""The house of the project, checked on its syntax trees: who imports whom, no circles, no crowded folder, no long file."""
+"""The house of the project, on its syntax trees: who imports whom, no circles, no crowded folder, no long file."""
 
 import ast
 from collections.abc import Iterable, Iterator
