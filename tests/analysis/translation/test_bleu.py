@@ -1,4 +1,4 @@
-"""The results section: p values beside their adjusted ones, all pairs, and nothing where there is nothing."""
+"""The results section: p values with their adjusted ones, all pairs, and nothing where there is nothing."""
 
 from pathlib import Path
 

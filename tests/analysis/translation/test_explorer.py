@@ -90,7 +90,7 @@ def test_a_browser_draws_what_was_recorded(tmp_path: Path) -> None:
     """The map shown first is the last one, mean of its heads, of the first sentence."""
     body = browsed(page(made()), tmp_path)
     assert "<img" not in body
-    assert re.search(r'<figure hidden="">', body)  # the figures that it stands for
+    assert re.search(r'<figure hidden="">', body)  # the figures that it replaces
     assert '<figure class="explorer" id="explorer-multi30k">' in body
     for model, drawing in zip(MODELS, drawings(body), strict=True):
         first = sentences(model)[0]
