@@ -1,8 +1,12 @@
 """Words of the embedded corpus and their inflection: gender and case in German, number and tense in both."""
 
+from pathlib import Path
 from typing import Literal, NamedTuple, get_args
 
-from datamodules.embedded.lexicon import ADJECTIVE_TABLE, NOUN_TABLE, TIME_TABLE, VERB_TABLE
+import yaml
+
+LEXICON = yaml.safe_load(Path(__file__).with_name("lexicon.yaml").read_text(encoding="utf-8"))
+
 
 Case = Literal["nominative", "accusative", "dative"]
 Tense = Literal["now", "done", "next", "can", "must", "should", "want"]
@@ -185,7 +189,7 @@ def rows(table: str) -> list[str]:
 def read_nouns() -> dict[str, list[Noun]]:
     """Nouns by kind."""
     nouns: dict[str, list[Noun]] = {}
-    for kind, table in NOUN_TABLE.items():
+    for kind, table in LEXICON["nouns"].items():
         nouns[kind] = []
         for row in rows(table):
             english, english_plural, german, gender, german_plural = row.split()
@@ -197,8 +201,8 @@ def read_nouns() -> dict[str, list[Noun]]:
 
 def read_adjectives() -> dict[str, list[Adjective]]:
     """Adjectives by kind of noun, in the order of slots."""
-    adjectives: dict[str, list[Adjective]] = {kind: [] for kind in NOUN_TABLE}
-    for kinds, table in ADJECTIVE_TABLE.items():
+    adjectives: dict[str, list[Adjective]] = {kind: [] for kind in LEXICON["nouns"]}
+    for kinds, table in LEXICON["adjectives"].items():
         for row in table.split():
             slot, pair = row.split(":")
             english, german = pair.split("=")
@@ -212,7 +216,7 @@ def read_adjectives() -> dict[str, list[Adjective]]:
 def read_verbs() -> list[Verb]:
     """All verbs."""
     verbs = []
-    for frame_and_kinds, table in VERB_TABLE.items():
+    for frame_and_kinds, table in LEXICON["verbs"].items():
         frame_and_subjects, _, objects = frame_and_kinds.partition(">")
         frame, *subjects = frame_and_subjects.split()
         for row in rows(table):
@@ -229,7 +233,7 @@ def read_verbs() -> list[Verb]:
 def read_times() -> list[Time]:
     """All time expressions."""
     times = []
-    for row in rows(TIME_TABLE):
+    for row in rows(LEXICON["times"]):
         pair, tenses = row.split(" : ")
         english, german = pair.split(" = ")
         times.append(Time(english.split(), german.split(), frozenset(tenses.split())))

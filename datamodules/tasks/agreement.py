@@ -4,14 +4,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from itertools import accumulate
+from pathlib import Path
 from random import Random
 from typing import ClassVar, NamedTuple, TypeVar
 
 import numpy as np
+import yaml
 from numpy.typing import NDArray
 
 from datamodules.batch import BOS, PAD, SPECIAL_TOKENS
-from datamodules.tasks.agreement_words import CHOICES, MODIFIERS, NOUNS, VERBS
 from datamodules.tasks.task import FIRST, Drawn, Point, Split, Task
 
 T = TypeVar("T")
@@ -28,6 +29,14 @@ def _entries(table: str) -> list[list[str]]:
     return [entry.split() for entry in table.replace("\n", ";").split(";") if entry.strip()]
 
 
+_TABLES = yaml.safe_load(Path(__file__).with_name("agreement_words.yaml").read_text(encoding="utf-8"))
+NOUNS: dict[str, str] = _TABLES["nouns"]
+VERBS: dict[str, str] = _TABLES["verbs"]
+CHOICES: dict[str, str] = _TABLES["choices"]
+# (state before, state after): weight of all together, and the phrases
+MODIFIERS: dict[tuple[str, str], tuple[float, str]] = {
+    (before, after): (weight, _TABLES["phrases"][phrases]) for before, after, weight, phrases in _TABLES["modifiers"]
+}
 VERB_FORMS = ("is", "are")
 _NOUN_FORMS = [form for table in NOUNS.values() for entry in _entries(table) for form in entry]
 _OTHERS = {"the", "and"}

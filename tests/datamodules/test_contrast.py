@@ -12,7 +12,7 @@ from datamodules import TranslationData, contrast
 from datamodules.contrast import ContrastPair, contrast_pairs, wrong_number
 from datamodules.corpora import Corpus
 from datamodules.embedded.corpus import embedded_corpus, split_of
-from datamodules.german_words import PLURAL_NOUNS, PLURAL_OF, SINGULAR_OF, VERBS
+from datamodules.german_words import PLURAL_NOUNS, PLURAL_OF, SINGULAR_OF, WORDS
 from datamodules.tokenizer import TokenizerSettings
 
 DATA_DIR = os.environ.get("DATA_DIR", "")
@@ -124,7 +124,7 @@ def test_any_text_is_accepted(text: str) -> None:
 
 
 def test_each_verb_form_belongs_to_one_pair() -> None:
-    forms = [form for pair in VERBS.split(",") for form in pair.split()]
+    forms = [form for pair in WORDS["verbs"].split(",") for form in pair.split()]
     assert len(forms) == len(set(forms)) == 2 * len(PLURAL_OF) == 2 * len(SINGULAR_OF)
 
 

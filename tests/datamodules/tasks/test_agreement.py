@@ -10,8 +10,7 @@ from scipy.stats import binomtest, chisquare
 
 from datamodules.batch import BOS, PAD, SPECIAL_TOKENS
 from datamodules.tasks import agreement
-from datamodules.tasks.agreement import LONGEST, Agreement, possible
-from datamodules.tasks.agreement_words import CHOICES, MODIFIERS, NOUNS, VERBS
+from datamodules.tasks.agreement import CHOICES, LONGEST, MODIFIERS, NOUNS, VERBS, Agreement, possible
 from datamodules.tasks.task import FIRST, Drawn, Split
 
 TASK = Agreement()
