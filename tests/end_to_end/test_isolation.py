@@ -9,6 +9,7 @@ import pytest
 
 from tests.support.processes import PROC
 from tests.support.readme import ROOT
+from tests.support.waiting import alive, wait
 
 PLANTED = """
 import os, signal, subprocess
@@ -72,4 +73,4 @@ def test_signals_are_the_usual_ones_and_no_process_is_left(tmp_path: Path) -> No
         re.findall(r"(\d+) sleep 600\.25\b", line) for line in re.findall("^E .*killed now:.*", said, re.MULTILINE)
     ]
     assert [len(pids) for pids in killed] == [1, 2]
-    assert not [pid for pids in killed for pid in pids if (PROC / pid).exists()]
+    wait(lambda: not [pid for pids in killed for pid in pids if alive(int(pid))])
