@@ -81,7 +81,9 @@ def crowded(root: Path) -> list[str]:
     folders += [
         path for top in list(folders) for path in top.rglob("*") if path.is_dir() and "configs" not in path.parts
     ]
-    counts = {folder: sum(p.name != "__pycache__" for p in folder.iterdir()) for folder in folders}
+    files = [path for top in folders[: len(PACKAGES) + 1] for path in top.rglob("*") if path.is_file()]
+    present = {parent for path in files if path.suffix != ".pyc" for parent in (path, *path.parents)}
+    counts = {folder: sum(path in present for path in folder.iterdir()) for folder in folders}
     return [
         f"{folder.relative_to(root)} has {count} entries" for folder, count in counts.items() if count > MOST_ENTRIES
     ]
