@@ -3,6 +3,9 @@
 `python -m experiments.run --help` shows an example and every setting.
 """
 
+from experiments.launch import receipts  # before the other code: it takes the fingerprint of what these then read
+
+# isort: split
 import os
 import sys
 import time
@@ -15,7 +18,6 @@ from jsonargparse import ArgumentError, ArgumentParser, Namespace
 from lightning.pytorch.utilities.exceptions import SIGTERMException
 
 from datamodules import TranslationData
-from experiments.launch import receipts
 from experiments.long_range import experiment as long_range
 from experiments.planning.parser import build_parser, identity, instantiate
 from experiments.planning.yaml_files import one_sentence
@@ -38,7 +40,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     quiet()
     end_with_parent()
     words = sys.argv[1:] if arguments is None else list(arguments)
-    inputs, parser = receipts.of_arguments(words, receipts.of_code()), build_parser()
+    inputs, parser = receipts.of_arguments(words, receipts.AT_START), build_parser()
     try:
         config = parser.parse_args(words)
     except ArgumentError as error:

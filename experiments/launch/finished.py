@@ -38,9 +38,9 @@ def main() -> None:
     from experiments.planning.parser import build_parser
     from experiments.training.run_folder import is_settled
 
-    parser, code, found = build_parser(), receipts.of_code(), []
+    parser, found = build_parser(), []
     for arguments in json.load(sys.stdin):
-        inputs = receipts.of_arguments(arguments, code)
+        inputs = receipts.of_arguments(arguments, receipts.AT_START)
         try:
             found.append(is_settled(parser.parse_args(arguments), inputs))
         except ArgumentError:  # the run will name the mistake

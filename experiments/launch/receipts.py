@@ -116,6 +116,10 @@ def of_code(root: Path = ROOT, kinds: Iterable[str] = ("py",)) -> str:
     return of(*(part for path in files for part in (str(path.relative_to(root)), path)))
 
 
+# Of the code that this process runs: a file that is changed after it was imported would have another fingerprint.
+AT_START = of_code()
+
+
 def named(text: str, folder: Path, seen: set[Path]) -> Iterator[str]:
     """A text and the files that it names, each once: YAML as it is, with what that names; of others size and time."""
     yield text

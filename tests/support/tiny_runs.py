@@ -22,8 +22,10 @@ def write_corpus(folder: Path) -> dict[str, list[str]]:
     for split, size in SIZES.items():
         pairs = embedded_corpus(split if split in ("train", "val") else "test", seed=len(split), size=size, longest=10)
         names = [str(folder / f"{split}.{language}") for language in ("en", "de")]
-        Path(names[0]).write_text("".join(pair.english + "\n" for pair in pairs), encoding="utf-8")
-        Path(names[1]).write_text("".join(pair.german + "\n" for pair in pairs), encoding="utf-8")
+        sides = ([pair.english for pair in pairs], [pair.german for pair in pairs])
+        for name, lines in zip(names, sides, strict=True):
+            if not Path(name).exists():  # written again, they would be other files to a receipt
+                Path(name).write_text("".join(line + "\n" for line in lines), encoding="utf-8")
         files[split] = names
     return files
 
