@@ -169,7 +169,7 @@ class DecoderLayer(nn.Module):
         """Self-attention weights of a whole target: (B, h, T, T), 0 above the diagonal."""
         query, present = self_projections(self.self_attention, self.around_self.before(x), place)
         T = x.shape[1]
-        bias, relative = causal_bias(T, T, x.device), place.bias(T, T, x.device)
+        bias, relative = causal_bias(T, x.device), place.bias(T, T, x.device)
         bias = bias if relative is None else bias + relative
         return attention_weights(query, present.key, bias, scale=self.self_attention.scale)
 

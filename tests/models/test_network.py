@@ -1,7 +1,5 @@
 """The interface that search and training rely on, for every network and variant."""
 
-from typing import NamedTuple
-
 import pytest
 import torch
 from torch import Tensor, nn
@@ -207,21 +205,6 @@ def test_tied_weights_are_one_tensor(kind: str, variant: str, output_is_target: 
         source, target = network.encoder.embedding.weight, network.embedding.weight
     assert (network.output.weight is target) == output_is_target
     assert (source is target) == source_is_target
-
-
-class Pair(NamedTuple):
-    left: Tensor
-    right: tuple[Tensor, ...]
-
-
-def test_select_rows_keeps_the_structure() -> None:
-    tree = Pair(torch.arange(4), (torch.arange(8).view(4, 2), torch.arange(4) * 10))
-    selected = select_rows(tree, torch.tensor([3, 0, 0]))
-    assert isinstance(selected, Pair)
-    assert selected.left.tolist() == [3, 0, 0]
-    assert selected.right[0].tolist() == [[6, 7], [0, 1], [0, 1]]
-    assert selected.right[1].tolist() == [30, 0, 0]
-    assert select_rows((), torch.tensor([1])) == ()
 
 
 @pytest.mark.gpu

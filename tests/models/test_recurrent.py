@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from models.recurrent import Bridge, Cell, RecurrentEncoder, RecurrentSettings, recurrent
+from models.recurrent import Cell, RecurrentEncoder, RecurrentSettings, recurrent
 from tests.support.toy_networks import PAD, SOURCE_VOCABULARY, randomised, sources
 
 CELLS: tuple[Cell, ...] = ("lstm", "gru", "rnn")
@@ -77,14 +77,6 @@ def test_recurrent_weights_are_orthogonal_gate_by_gate(cell: Cell) -> None:
             assert 0.9 * bound < parameter.abs().max() <= bound
 
 
-def test_only_an_encoder_is_bidirectional_at_half_the_width() -> None:
-    encoder, decoder = stack("lstm"), stack("lstm", encoder=False)
-    assert (encoder.bidirectional, encoder.hidden_size) == (True, H)
-    assert (decoder.bidirectional, decoder.hidden_size) == (False, 2 * H)
-    one_way = stack("lstm", bidirectional=False)
-    assert (one_way.bidirectional, one_way.hidden_size) == (False, 2 * H)
-
-
 def test_an_odd_width_cannot_be_halved() -> None:
     with pytest.raises(ValueError, match=r"network\.hidden is 7.*even"):
         RecurrentSettings(hidden=7)
@@ -114,11 +106,3 @@ def test_the_encoder_equals_torch_on_each_source_without_padding(cell: Cell, lay
         torch.testing.assert_close(encoded.hidden[row, -1, :half], output[0, -1, :half])
         if bidirectional:
             torch.testing.assert_close(encoded.hidden[row, -1, half:], output[0, 0, half:])
-
-
-def test_the_bridge_bounds_the_hidden_state_only() -> None:
-    bridge = randomised(Bridge(4).double())
-    hidden, cell = 9 * torch.randn(2, 3, 4).double(), 9 * torch.randn(2, 3, 4).double()
-    s, c = bridge(hidden, cell)
-    torch.testing.assert_close(s, torch.tanh(hidden @ bridge.to_hidden.weight.T + bridge.to_hidden.bias))
-    torch.testing.assert_close(c, cell @ bridge.to_cell.weight.T + bridge.to_cell.bias)

@@ -80,14 +80,6 @@ def permuted(source: Tensor) -> Tensor:
 
 
 @pytest.mark.parametrize("norm", ["pre", "post"])
-def test_without_positions_a_source_is_a_set(norm: str) -> None:
-    """Dog bites man, or man bites dog: all the same."""
-    ours, source, decoder_input = network(positions="none", norm=norm), sources(), decoder_inputs()
-    assert not torch.equal(source, permuted(source))
-    torch.testing.assert_close(ours(permuted(source), decoder_input), ours(source, decoder_input), rtol=0, atol=1e-12)
-
-
-@pytest.mark.parametrize("norm", ["pre", "post"])
 @pytest.mark.parametrize("kind", WITH_POSITIONS)
 def test_with_positions_a_source_differs_from_its_rotation_and_its_reverse(kind: str, norm: str) -> None:
     """With equal slopes to both sides ALiBi could not distinguish a reverse: cross-attention has no positions."""
@@ -128,26 +120,6 @@ def test_unscaled_scores_are_larger_by_the_root_of_a_heads_width() -> None:
                 layer.W_q.weight.div_(2)  # sqrt(d), d = 4
                 layer.W_q.bias.div_(2)
     torch.testing.assert_close(plain(sources(), decoder_inputs()), scaled(sources(), decoder_inputs()))
-
-
-@pytest.mark.parametrize("kind", [*WITH_POSITIONS, "none"])
-def test_only_learned_positions_have_a_longest_sequence(kind: str) -> None:
-    ours = network(positions=kind, max_length=8)
-    ours(sources((8,)), decoder_inputs((8,)))
-    for source, target in ((9, 8), (8, 9)):
-        if kind == "learned":
-            with pytest.raises(ValueError, match=r"9 tokens.*network\.max_length"):
-                ours(sources((source,)), decoder_inputs((target,)))
-        else:
-            assert ours(sources((source,)), decoder_inputs((target,))).isfinite().all()
-
-
-def test_every_attention_is_named_by_kind_and_layer() -> None:
-    ours = network(encoder_layers=1, decoder_layers=2)
-    names = ["encoder layer 1", "decoder layer 1", "decoder layer 2", "cross layer 1", "cross layer 2"]
-    maps = ours.every_attention(sources(), decoder_inputs())
-    assert list(maps) == names
-    assert {weights.shape[1] for weights in maps.values()} == {2}
 
 
 @pytest.mark.parametrize("scaled", [True, False])

@@ -2,18 +2,7 @@
 
 import pytest
 
-from datamodules.embedded.morphology import (
-    ADJECTIVES,
-    DETERMINERS,
-    NOUNS,
-    TIMES,
-    VERBS,
-    Adjective,
-    Case,
-    Noun,
-    Tense,
-    Verb,
-)
+from datamodules.embedded.morphology import ADJECTIVES, DETERMINERS, NOUNS, TIMES, VERBS, Case, Tense, Verb
 from datamodules.embedded.phrases import (
     NOTHING,
     Clause,
@@ -33,8 +22,8 @@ from datamodules.embedded.phrases import (
     with_subject_relative,
 )
 
-NOUN: dict[str, Noun] = {noun.english: noun for nouns in NOUNS.values() for noun in nouns}
-ADJECTIVE: dict[str, Adjective] = {a.english: a for adjectives in ADJECTIVES.values() for a in adjectives}
+NOUN = {noun.english: noun for nouns in NOUNS.values() for noun in nouns}
+ADJECTIVE = {a.english: a for adjectives in ADJECTIVES.values() for a in adjectives}
 
 
 def np(text: str, case: Case = "nominative", plural: bool = False) -> Phrase:
@@ -79,29 +68,19 @@ PARK = prepositional("in", "in", dat("the park"))
 
 PHRASES = {
     "the man = der Mann": np("the man"),
-    "an old woman = eine alte Frau": np("a old woman"),
     "the young student = den jungen Studenten": acc("the young student"),
     "a young student = einem jungen Studenten": dat("a young student"),
     "the students = die Studenten": np("the student", plural=True),
-    "a big old house = ein großes altes Haus": np("a big old house"),
     "a young man = ein junger Mann": np("a young man"),
-    "no small dog = keinen kleinen Hund": acc("no small dog"),
     "no small dogs = keinen kleinen Hunden": dat("no small dog", plural=True),
     "the small children = den kleinen Kindern": dat("the small child", plural=True),
-    "two big cars = zwei großen Autos": dat("two big car", plural=True),
     "two red hats = zwei rote Hüte": np("two red hat", plural=True),
-    "many old books = viele alte Bücher": acc("many old book", plural=True),
     "all old books = alle alten Bücher": np("all old book", plural=True),
     "our new lamp = unserer neuen Lampe": dat("our new lamp"),
-    "our old boat = unser altes Boot": acc("our old boat"),
-    "my rich uncle = mein reicher Onkel": np("my rich uncle"),
-    "this tired cat = diese müde Katze": np("this tired cat"),
-    "every dark house = jedes dunkle Haus": np("every dark house"),
     "an expensive coat = einen teuren Mantel": acc("a expensive coat"),
     "cold water = kaltes Wasser": acc("bare cold water"),
     "sour wine = sauren Wein": acc("bare sour wine"),
     "warm milk = warme Milch": np("bare warm milk"),
-    "wild lions = wilde Löwen": np("bare wild lion", plural=True),
 }
 
 
@@ -112,13 +91,9 @@ def test_noun_phrases_agree(both: str, phrase: Phrase) -> None:
 
 PREPOSITIONS = {
     "in the old park = im alten Park": prepositional("in", "in", dat("the old park")),
-    "in the kitchen = in der Küche": prepositional("in", "in", dat("the kitchen")),
-    "in a garden = in einem Garten": prepositional("in", "in", dat("a garden")),
     "into the house = ins Haus": prepositional("into", "in", acc("the house")),
-    "into the garden = in den Garten": prepositional("into", "in", acc("the garden")),
     "at the station = am Bahnhof": prepositional("at", "an", dat("the station")),
     "to the airport = zum Flughafen": prepositional("to", "zu", dat("the airport")),
-    "on the roof = auf dem Dach": prepositional("on", "auf", dat("the roof")),
     "in front of the trees = vor den Bäumen": prepositional("in front of", "vor", dat("the tree", plural=True)),
     "without the boy = ohne den Jungen": prepositional("without", "ohne", acc("the boy")),
 }
@@ -131,32 +106,22 @@ def test_prepositions_govern_their_case_and_contract(both: str, place: Pair) -> 
 
 def relative_sentences() -> dict[str, Clause]:
     """Relative clauses of either role, on subjects and objects, and one inside another."""
-    sees_dog = Predicate(verb("see"), object=acc("the dog"))
-    man = with_subject_relative(np("the man"), sees_dog)
     children = with_object_relative(np("the child", plural=True), np("the woman"), Predicate(verb("help")))
     girl = with_object_relative(np("the girl"), np("a doctor"), Predicate(verb("call"), "done"))
-    book = with_object_relative(acc("a book"), np("the woman"), Predicate(verb("read"), "must", time=time("today")))
     cat = with_subject_relative(acc("the cat"), Predicate(verb("catch"), object=acc("a mouse")))
     friend = with_subject_relative(np("my friend"), Predicate(verb("watch"), object=cat))
     hat = with_object_relative(acc("the hat"), np("the king"), Predicate(verb("give"), "next", dat("the queen")))
-    dog = with_subject_relative(np("a dog"), Predicate(adjective=ADJECTIVE["tired"]))
     park = with_subject_relative(with_place(np("the man"), PARK), Predicate(verb("sleep")))
     seeks = say(np("the son"), "look for", object=hat, when="today", front="time")
     return {
-        "The man who sees the dog sleeps. = Der Mann, der den Hund sieht, schläft.": say(man, "sleep"),
         "The children whom the woman helps laugh. = Die Kinder, denen die Frau hilft, lachen.": say(children, "laugh"),
         "The girl whom a doctor has called has woken up. = Das Mädchen, das ein Arzt angerufen hat, ist aufgewacht.": (
             say(girl, "wake up", "done")
         ),
-        "The man has bought a book that the woman must read today. = "
-        "Der Mann hat ein Buch gekauft, das die Frau heute lesen muss.": say(np("the man"), "buy", "done", object=book),
         "My friend who watches the cat that catches a mouse talks. = "
         "Mein Freund, der die Katze beobachtet, die eine Maus fängt, redet.": say(friend, "talk"),
         "Today the son looks for the hat that the king will give the queen. = "
         "Heute sucht der Sohn den Hut, den der König der Königin geben wird.": seeks,
-        "A dog that is tired bites the boy. = Ein Hund, der müde ist, beißt den Jungen.": (
-            say(dog, "bite", object=acc("the boy"))
-        ),
         "Now the man in the park who sleeps snores. = Jetzt schnarcht der Mann im Park, der schläft.": (
             say(park, "snore", when="now", front="time")
         ),
@@ -165,24 +130,18 @@ def relative_sentences() -> dict[str, Clause]:
 
 def plain_sentences() -> dict[str, Clause]:
     """Verb second, inversion, separable verbs, tenses, modal verbs and the order of the middle field."""
-    fruit = coordinate(acc("a apple"), acc("a pear"))
     rain = Pair(["if", "it", "rains", ","], ["wenn", "es", "regnet", ","])
     after = say(np("the man"), "close", object=acc("the window"), front="clause")
     first = after._replace(words=Pair(rain.english + after.words.english, rain.german + after.words.german))
     wants = Predicate(verb("invite"), "want", object=acc("the neighbor"))
-    arrive = Predicate(verb("arrive"), time=time("soon"))
-    because = final_clause("because", "weil", np("the guest", plural=True), arrive)
     that = final_clause("that", "dass", pronoun("f", plural=False), wants)
-    man, boy, boys, hat, door = np("the man"), np("the boy"), np("the boy", plural=True), acc("a hat"), acc("the door")
-    opens, knows = say(boy, "open", object=door), say(np("the woman"), "know")
+    man, hat, knows = np("the man"), acc("a hat"), say(np("the woman"), "know")
+    opens = say(np("the boy"), "open", object=acc("the door"))
     into, prince = prepositional("into", "in", acc("the forest")), prepositional("with", "mit", dat("the prince"))
     sisters = say(np("our sister", plural=True), "go", "done", companion=prince, place=into, when="twice")
     gives = say(np("the aunt"), "give", object=acc("a apple"), recipient=dat("the horse"), when="now")
     tired = main_clause(np("the cow", plural=True), Predicate(adjective=ADJECTIVE["tired"]))
     return {
-        "Today the man buys a hat in the park. = Heute kauft der Mann einen Hut im Park.": (
-            say(man, "buy", object=hat, place=PARK, when="today", front="time")
-        ),
         "The man buys a hat in the park today. = Der Mann kauft heute einen Hut im Park.": (
             say(man, "buy", object=hat, place=PARK, when="today")
         ),
@@ -190,17 +149,10 @@ def plain_sentences() -> dict[str, Clause]:
             say(man, "buy", "done", object=hat, place=PARK, when="today", front="place")
         ),
         "The boy opens the door. = Der Junge macht die Tür auf.": opens,
-        "The boy can open the door. = Der Junge kann die Tür aufmachen.": say(boy, "open", "can", object=door),
-        "The boys have opened the door. = Die Jungen haben die Tür aufgemacht.": say(boys, "open", "done", object=door),
         "The aunt gives the horse an apple now. = Die Tante gibt jetzt dem Pferd einen Apfel.": gives,
-        "A child wants to eat an apple and a pear. = Ein Kind will einen Apfel und eine Birne essen.": (
-            say(np("a child"), "eat", "want", object=fruit)
-        ),
         "Our sisters have gone with the prince into the forest twice. = "
         "Unsere Schwestern sind zweimal mit dem Prinzen in den Wald gegangen.": sisters,
         "If it rains, the man closes the window. = Wenn es regnet, macht der Mann das Fenster zu.": first,
-        "The boy opens the door because the guests arrive soon. = "
-        "Der Junge macht die Tür auf, weil die Gäste bald ankommen.": join(opens, because),
         "The woman knows that she wants to invite the neighbor. = "
         "Die Frau weiß, dass sie den Nachbarn einladen will.": join(knows, that),
         "The cows are tired. = Die Kühe sind müde.": tired,

@@ -1,6 +1,6 @@
+import copy
 import math
 from collections.abc import Sequence
-from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -22,9 +22,8 @@ from experiments.long_range.probes import (
     score_statistics,
 )
 from models.attention import attention_weights
-from models.embedding import Embedding
+from models.lstm import LSTMNetwork
 from models.network import Network
-from models.recurrent import RecurrentEncoder
 from models.transformer import TransformerNetwork
 from tests.support.toy_networks import (
     ALL,
@@ -62,56 +61,17 @@ def distinct_sources() -> Tensor:
     return torch.nn.utils.rnn.pad_sequence(rows, batch_first=True, padding_value=PAD)
 
 
-class Bag(Network):
-    """The decoder sees the sum of all source embeddings: no token is nearer than another.
-
-    The sources that it or a copy of it was given are kept in `read`.
-    """
-
-    read: list[Tensor]
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.pad_id = PAD
-        self.embedding = Embedding(SOURCE_VOCABULARY, 4, PAD)
-        self.output = torch.nn.Linear(4, TARGET_VOCABULARY)
-        type(self).read = []
-
-    def encode(self, source: Tensor) -> Tensor:
-        self.read.append(source)
-        return self.embedding(source).sum(1)
-
-    def decode(self, memory: Tensor, decoder_input: Tensor) -> Tensor:
-        return memory.unsqueeze(1).expand(-1, decoder_input.shape[1], -1)
-
-    def start(self, memory: Tensor) -> Tensor:
-        return memory
-
-    def step(self, token: Tensor, memory: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:
-        return memory, state
-
-    def project(self, features: Tensor) -> Tensor:
-        return self.output(features)
-
-    def attention(self, memory: Tensor, decoder_input: Tensor) -> dict[str, Tensor]:
-        return {}
-
-
-def source_table(network: Network) -> Tensor:
-    encoder = network.get_submodule("encoder")
-    if isinstance(network, TransformerNetwork):
-        return network.source_embedding.weight
-    assert isinstance(encoder, RecurrentEncoder)
-    return encoder.embedding.weight
-
-
-@pytest.mark.parametrize("name", [name for name in ALL if not name.endswith("shared")])
+@pytest.mark.parametrize("name", ALL)
 def test_gradient_reach_is_the_gradient_of_each_example_alone(name: str) -> None:
     network, whole = build(name), batch(distinct_sources())
-    table, norms = source_table(network), dict[int, list[float]]()
+    twin, norms = copy.deepcopy(network), dict[int, list[float]]()
+    in_encoder = not isinstance(twin, TransformerNetwork)
+    owner, name_of_table = (twin.get_submodule("encoder"), "embedding") if in_encoder else (twin, "source_embedding")
+    setattr(owner, name_of_table, copy.deepcopy(owner.get_submodule(name_of_table)))  # shared with nothing
+    table = owner.get_parameter(f"{name_of_table}.weight")
     for source, decoder_input, labels in zip(*whole[:3], strict=True):
         source = source[source != PAD]
-        logits = network(source.unsqueeze(0), decoder_input.unsqueeze(0))[0]
+        logits = twin(source.unsqueeze(0), decoder_input.unsqueeze(0))[0]
         scored = labels != IGNORE
         loss = -torch.log_softmax(logits[scored], -1)[range(int(scored.sum())), labels[scored]].mean()
         (gradient,) = torch.autograd.grad(loss, table)
@@ -122,35 +82,6 @@ def test_gradient_reach_is_the_gradient_of_each_example_alone(name: str) -> None
     # Additive attention takes its softmax in single precision.
     assert gradient_reach(network, whole) == pytest.approx(expected, rel=1e-4 if "bahdanau" in name else 1e-9)
     assert list(expected) == list(range(1, 8))
-
-
-@pytest.mark.parametrize("name", ["lstm-shared", "transformer-shared"])
-def test_with_a_shared_embedding_the_reach_is_the_sources_own(name: str) -> None:
-    """Against finite differences, since the table gets gradients from source, target and output alike."""
-    network, whole, step = build(name), batch(), 1e-5
-    one = Batch(*(part[1:2] for part in whole))
-    table = network.get_submodule("source_embedding" if "transformer" in name else "encoder.embedding")
-    scored = one.labels != IGNORE
-
-    @torch.no_grad()
-    def loss(position: int, feature: int, by: float) -> float:
-        def nudge(_: torch.nn.Module, given: object, output: Tensor) -> Tensor:
-            output = output.clone()
-            output[0, position, feature] += by
-            return output
-
-        handle = table.register_forward_hook(nudge)
-        memory = network.encode(one.source)
-        handle.remove()
-        logits = network.project(network.decode(memory, one.decoder_input))
-        return torch.nn.functional.cross_entropy(logits[scored], one.labels[scored]).item()
-
-    width, length = source_table(network).shape[1], LENGTHS[1]
-    expected = {}
-    for position in range(length):
-        slopes = [(loss(position, e, step) - loss(position, e, -step)) / (2 * step) for e in range(width)]
-        expected[length - position] = math.hypot(*slopes)
-    assert gradient_reach(network, one) == pytest.approx(expected, rel=1e-6)
 
 
 def test_measuring_leaves_the_network_as_it_was() -> None:
@@ -165,19 +96,6 @@ def test_measuring_leaves_the_network_as_it_was() -> None:
     assert all(parameter.grad is None for parameter in network.parameters())
     assert all(torch.equal(before[name], weights) for name, weights in network.state_dict().items())
     assert not any(module._forward_hooks for module in network.modules())
-
-
-def test_the_reach_of_a_plain_recurrent_network_decays_and_that_of_a_sum_does_not() -> None:
-    torch.manual_seed(0)
-    source = torch.randint(3, SOURCE_VOCABULARY, (8, 60), generator=seeded())
-    target = torch.randint(3, TARGET_VOCABULARY, (8, 2), generator=seeded(1))
-    long = Batch(source, target, target, torch.arange(8))
-    plain = gradient_reach(lstm(cell="rnn", bidirectional=False, embedding=32, hidden=32), long)
-    assert list(plain) == list(range(1, 61))
-    assert plain[1] > 10 * plain[20] > 100 * plain[40] > 0
-    flat = gradient_reach(Bag(), long)
-    assert list(flat.values()) == pytest.approx([flat[1]] * 60)
-    assert flat[1] > 0
 
 
 @pytest.mark.parametrize("name", ["bahdanau-input_feeding-2-layers", "transformer-sinusoidal-pre"])
@@ -211,7 +129,6 @@ def test_no_attention_and_no_answer() -> None:
 def test_without_positions_shuffling_a_source_changes_nothing(norm: str) -> None:
     network = build(f"transformer-none-{norm}", dtype=torch.float32)
     assert permutation_difference(network, batch(), seeded()) < 1e-12
-    assert permutation_difference(Bag(), batch(), seeded()) < 1e-12
 
 
 @pytest.mark.parametrize(
@@ -243,16 +160,19 @@ def test_the_difference_is_the_largest_of_a_probability_where_something_is_score
     assert 0 < largest[0].min() < largest.max() / 2 < 0.5
 
 
-def test_shuffling_keeps_each_sources_tokens_and_leaves_padding_in_place() -> None:
-    long = sources((30, 20, 1, 25))
-    permutation_difference(Bag(), batch(long), seeded())
-    before, after = Bag.read
+def test_shuffling_keeps_each_sources_tokens_and_leaves_padding_in_place(monkeypatch: pytest.MonkeyPatch) -> None:
+    read: list[Tensor] = []
+    encode = LSTMNetwork.encode
+    monkeypatch.setattr(LSTMNetwork, "encode", lambda self, source: read.append(source) or encode(self, source))
+    network, long = build("lstm-one-way"), sources((30, 20, 1, 25))
+    permutation_difference(network, batch(long), seeded())
+    before, after = read
     assert torch.equal(before, long)
     assert torch.equal(after == PAD, long == PAD)
     assert torch.equal(after.sort(1).values, long.sort(1).values)
     assert (after != long).any(1).tolist() == [True, True, False, True]
-    permutation_difference(Bag(), batch(long), seeded(1))
-    assert not torch.equal(Bag.read[1], after)
+    permutation_difference(network, batch(long), seeded(1))
+    assert not torch.equal(read[3], after)
 
 
 @pytest.mark.parametrize("name", ALL)
@@ -314,25 +234,6 @@ def every(positions: Sequence[int], rows: int = 400) -> Tensor:
     return torch.tensor([list(positions)] * rows)
 
 
-@pytest.mark.parametrize("kind", ["rnn", "gru", "lstm", "bahdanau", "transformer"])
-def test_the_word_just_read_is_in_every_state(kind: str) -> None:
-    torch.manual_seed(0)
-    source, classes = sentences()
-    network: Network
-    match kind:
-        case "bahdanau":
-            network = bahdanau(hidden=16, embedding=16)
-        case "transformer":
-            network = transformer(width=16)
-        case _:
-            network = lstm(cell=kind, hidden=16, embedding=16)
-    first, *later = probe(network, source, classes, every(range(1, 6)))
-    assert (first.words_read, first.n) == (0, 200)
-    assert first.accuracy > 0.97
-    assert first.chance == classes[200:].bincount().max().item() / 200
-    assert [p.words_read for p in later] == [1, 2, 3, 4]
-
-
 def test_without_recurrent_weights_nothing_is_left_after_another_word() -> None:
     torch.manual_seed(0)
     source, classes = sentences()
@@ -340,7 +241,9 @@ def test_without_recurrent_weights_nothing_is_left_after_another_word() -> None:
     with torch.no_grad():
         network.get_parameter("encoder.rnn.weight_hh_l0").zero_()
     first, *later = probe(network, source, classes, every(range(1, 6)))
-    assert first.accuracy == 1.0
+    assert (first.words_read, first.n, first.accuracy) == (0, 200, 1.0)
+    assert first.chance == classes[200:].bincount().max().item() / 200
+    assert [p.words_read for p in later] == [1, 2, 3, 4]
     for p in later:
         assert p.accuracy == pytest.approx(1 / 3, abs=0.1)
 
@@ -390,18 +293,6 @@ def test_score_statistics_are_those_of_the_networks_own_softmax(head_width: int,
     jacobians = torch.vmap(torch.func.jacrev(weights))(zeros, *pairs)  # (queries, KEYS, KEYS)
     assert found.entropy == pytest.approx(-(p * p.log()).sum(-1).mean().item(), rel=1e-5)
     assert found.gradient_norm == pytest.approx(jacobians.flatten(1).norm(dim=1).mean().item(), rel=1e-5)
-
-
-def test_without_scaling_the_softmax_saturates_as_heads_widen() -> None:
-    widths = (4, 16, 64, 256)
-    unscaled = [score_statistics(d, False, seeded(d)) for d in widths]
-    scaled = [score_statistics(d, True, seeded(d)) for d in widths]
-    assert all(wider.entropy < 0.6 * narrow.entropy for narrow, wider in pairwise(unscaled))
-    assert all(0 <= s.entropy <= math.log(KEYS) for s in unscaled + scaled)
-    assert [s.entropy for s in scaled] == pytest.approx([3.68] * 4, abs=0.05)
-    assert [s.gradient_norm for s in scaled] == pytest.approx([0.184] * 4, abs=0.01)
-    assert unscaled[1].gradient_norm > 2 * unscaled[3].gradient_norm
-    assert score_statistics(1, True, seeded()) == score_statistics(1, False, seeded())
 
 
 @pytest.mark.gpu

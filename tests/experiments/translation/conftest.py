@@ -10,6 +10,10 @@ from tests.support.tiny_runs import tiny_run
 MODELS = ("lstm", "transformer")
 
 
+def run_folder(root: Path, model: str) -> Path:
+    return root / "runs" / "tiny" / "bleu" / "files-en-de" / model / "base" / "seed0"
+
+
 @pytest.fixture(scope="session")
 def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Its root, with folders `runs` and `corpus`: to be read alone."""

@@ -14,8 +14,8 @@ from torch import Tensor
 
 from experiments.training.trained_run import load_module
 from experiments.translation import attention_heads as inspection
-from experiments.translation.attention_heads import head_values, main, near_diagonal
-from tests.experiments.translation.conftest import MODELS
+from experiments.translation.attention_heads import head_values, main
+from tests.experiments.translation.conftest import MODELS, run_folder
 from tests.support.tiny_runs import SIZES, read_json, read_lines
 
 SELF = {"head_previous": -1, "head_same": 0, "head_next": 1}
@@ -73,25 +73,6 @@ def by_loops(kind: str, rows: list[list[float]]) -> dict[str, list[float]]:
     return found
 
 
-def test_heads_with_one_pattern() -> None:
-    """Weight 1 on the token before, on the token itself and on the token after."""
-    n = 5
-    before, same, after = torch.zeros(n, n), torch.eye(n), torch.zeros(n, n)
-    before[range(1, n), range(n - 1)] = before[0, 0] = 1
-    after[range(n - 1), range(1, n)] = after[n - 1, n - 1] = 1
-    found = head_values("encoder layer 1", torch.stack([before, same, after]).double())
-    for metric, expected in {"head_previous": [1, 0, 0], "head_same": [0.2, 1, 0.2], "head_next": [0, 0, 1]}.items():
-        assert found[metric].mean(1).tolist() == pytest.approx(expected)
-    assert found["head_entropy"].abs().max() == 0
-    assert found["head_distance"].mean(1).tolist() == pytest.approx([0.8, 0, 0.8])
-
-
-def test_the_diagonal_leads_from_first_to_first_and_last_to_last() -> None:
-    assert near_diagonal(2, 5).tolist() == [[True, True, False, False, False], [False, False, False, True, True]]
-    assert near_diagonal(3, 5)[1].tolist() == [False, True, True, True, False]
-    assert near_diagonal(1, 3).tolist() == [[True, True, False]]
-
-
 @pytest.fixture(scope="module")
 def inspected(trained: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The root of a copy of the store, inspected: to be read alone."""
@@ -99,10 +80,6 @@ def inspected(trained: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     shutil.copytree(trained, root, dirs_exist_ok=True)
     main("tiny", str(root / "runs"))
     return root
-
-
-def run_folder(root: Path, model: str) -> Path:
-    return root / "runs" / "tiny" / "bleu" / "files-en-de" / model / "base" / "seed0"
 
 
 def kept(root: Path, model: str) -> Path:

@@ -9,7 +9,6 @@ import pytest
 import torch
 import yaml
 from torch import nn
-from torch.nn import functional as F
 
 from datamodules.batch import EOS
 from datamodules.contrast import ContrastPair
@@ -23,9 +22,9 @@ from experiments.translation.contrastive import (
     main,
     measurements,
 )
-from models.network import Network
+from tests.experiments.translation.conftest import run_folder
 from tests.support.tiny_runs import read_json, read_lines
-from tests.support.toy_networks import BOS, ONE_OF_EACH, TARGET_VOCABULARY, Chain, build
+from tests.support.toy_networks import BOS, TARGET_VOCABULARY, Chain, build
 
 SENTENCES = [
     ((5, 6, 7), (4, 5)),
@@ -55,24 +54,6 @@ def test_scores_are_sums_over_known_distributions(chain: Chain, max_tokens: int)
         assert found.tokens == len(target) + 1
         assert found.total == pytest.approx(sum(by_hand), abs=1e-5)
         assert found.mean == pytest.approx(sum(by_hand) / len(by_hand), abs=1e-5)
-
-
-@pytest.mark.parametrize("name", ONE_OF_EACH)
-def test_scores_are_those_of_decoding_step_by_step(name: str) -> None:
-    network = build(name, dtype=torch.float32)
-    for (source, target), found in zip(SENTENCES, log_probs(network, SENTENCES, 20), strict=True):
-        assert found.total == pytest.approx(stepwise(network, source, target), abs=1e-4)
-
-
-@torch.no_grad()
-def stepwise(network: Network, source: tuple[int, ...], target: tuple[int, ...]) -> float:
-    memory = network.encode(torch.tensor([[*source, EOS]]))
-    state, before, total = network.start(memory), BOS, 0.0
-    for token in (*target, EOS):
-        features, state = network.step(torch.tensor([before]), memory, state)
-        total += float(F.log_softmax(network.project(features), dim=-1)[0, token])
-        before = token
-    return total
 
 
 def test_equal_sentences_tie_exactly_in_whatever_batches() -> None:
@@ -148,10 +129,6 @@ def captioned(store: Path) -> Path:
     return store
 
 
-def run_folder(root: Path) -> Path:
-    return root / "runs" / "tiny" / "bleu" / "files-en-de" / "lstm" / "base" / "seed0"
-
-
 def scoring_folder(root: Path) -> Path:
     return root / "runs" / "tiny" / "long-range" / "contrastive-files-en-de" / "lstm" / "base" / "seed0"
 
@@ -186,7 +163,7 @@ def test_the_record_its_rows_and_when_they_are_made_again(captioned: Path, capsy
     assert path.stat().st_mtime_ns == before
 
     for name, value in (("config_hash", "0" * 16), ("finished", "2126-01-01T00:00:00+00:00")):  # trained again
-        trained = run_folder(captioned) / "result.json"
+        trained = run_folder(captioned, "lstm") / "result.json"
         trained.write_text(json.dumps(read_json(trained) | {name: value}))
         score(captioned)
         assert "finished already" not in capsys.readouterr().out
@@ -200,7 +177,7 @@ def test_the_record_its_rows_and_when_they_are_made_again(captioned: Path, capsy
 def test_a_model_into_another_language_is_skipped_without_a_complaint(
     captioned: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    path = run_folder(captioned) / "config.yaml"
+    path = run_folder(captioned, "lstm") / "config.yaml"
     config = yaml.safe_load(path.read_text())
     config["data"]["init_args"]["corpus"]["target_language"] = "fr"
     path.write_text(yaml.safe_dump(config))

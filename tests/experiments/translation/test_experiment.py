@@ -1,4 +1,3 @@
-import math
 from pathlib import Path
 
 import pytest
@@ -7,14 +6,15 @@ import torch
 from experiments.training.decode import bleu, translate_split
 from experiments.training.trained_run import load_module
 from experiments.translation.experiment import ATTENTION_SENTENCES, evenly_spaced
+from tests.experiments.translation.conftest import MODELS, run_folder
 from tests.support.tiny_runs import read_json, read_lines
 
 CPU = torch.device("cpu")
 
 
-@pytest.fixture(params=["lstm", "transformer"])
+@pytest.fixture(params=MODELS)
 def folder(request: pytest.FixtureRequest, trained: Path) -> Path:
-    return trained / "runs" / "tiny" / "bleu" / "files-en-de" / str(request.param) / "base" / "seed0"
+    return run_folder(trained, request.param)
 
 
 def measured(folder: Path, metric: str, x: str | None = None) -> float:
@@ -32,7 +32,8 @@ def test_hypotheses_are_those_of_the_chosen_checkpoint(folder: Path) -> None:
         again = translate_split(module.network, data, test_set, decoding, CPU)
         rows = read_lines(folder / "hypotheses" / f"{test_set}.jsonl")
         assert [row["hypothesis"] for row in rows] == [t.hypothesis for t in again]
-        assert [row["log_prob"] for row in rows] == pytest.approx([t.log_prob for t in again], abs=1e-4)
+        for name in ("log_prob", "score"):
+            assert [row[name] for row in rows] == pytest.approx([getattr(t, name) for t in again], abs=1e-4)
         references = [row["reference"] for row in rows]
         assert measured(folder, "bleu", test_set) == bleu([t.hypothesis for t in again], references)
         assert measured(folder, "truncated_share", test_set) == sum(t.truncated for t in again) / len(again)
@@ -91,9 +92,3 @@ def test_settings_that_are_equal_for_all_models_are_recorded(folder: Path) -> No
     assert recorded["beam size"] == 2
     assert recorded["checkpoint chosen by"] == "val/bleu"
     assert all(isinstance(value, str | int | float) for value in recorded.values())
-
-
-def test_scores_are_log_probabilities_after_the_length_penalty(folder: Path) -> None:
-    for row in read_lines(folder / "hypotheses" / "seen.jsonl"):
-        assert row["log_prob"] <= row["score"] <= 0
-        assert math.isfinite(row["score"])

@@ -3,12 +3,8 @@ from pathlib import Path
 import pytest
 
 from experiments.translation.trained_runs import finished_run, measure_each
-from tests.experiments.translation.conftest import MODELS
+from tests.experiments.translation.conftest import MODELS, run_folder
 from tests.support.tiny_runs import tiny_key
-
-
-def run_folder(root: Path, model: str) -> Path:
-    return root / "runs" / "tiny" / "bleu" / "files-en-de" / model / "base" / "seed0"
 
 
 def measured(folder: Path) -> str:

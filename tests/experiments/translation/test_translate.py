@@ -8,6 +8,7 @@ from datamodules.batch import EOS
 from experiments.training.trained_run import load_module
 from experiments.translation.translate import find_runs, main
 from models.search import search
+from tests.experiments.translation.conftest import MODELS, run_folder
 
 TEXT = "The old man sees a dog."
 
@@ -31,8 +32,8 @@ def test_every_model_has_a_line_with_its_translation_and_score(root: Path, capsy
     source, *lines = capsys.readouterr().out.splitlines()
     assert source == f"source  {TEXT}"
     assert len(lines) == 2
-    for line, model in zip(lines, ("lstm", "transformer"), strict=True):
-        folder = root / "tiny" / "bleu" / "files-en-de" / model / "base" / "seed0"
+    for line, model in zip(lines, MODELS, strict=True):
+        folder = run_folder(root.parent, model)
         module, data, decoding = load_module(folder)
         source_ids = torch.tensor([[*data.source_tokenizer.encode(TEXT), EOS]])
         best = search(module.network, source_ids, decoding)[0][0]
