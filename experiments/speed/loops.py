@@ -68,14 +68,21 @@ def interleave(
 ) -> "InterleavedSteps":
     """Train with all that a run does between two validations, interleaved with bare steps in blocks of `steps`."""
     timed = InterleavedSteps(Step(deepcopy(module), system, device), steps)
+    train_only(module, data, settings, timed)
+    return timed
+
+
+def train_only(
+    module: Seq2SeqModule, data: L.LightningDataModule, settings: TrainerSettings, watching: L.Callback
+) -> None:
+    """All that a run does between two validations: clock, record, average of the weights."""
     clock = Clock()
     with tempfile.TemporaryDirectory() as folder:
         record = LocalRecord(Path(folder, "metrics.jsonl"), clock)
-        watching = [clock, ReturnMemory(), Progress(clock, ""), timed]
-        trainer = build_trainer(settings, Path(folder), [record], watching)
+        callbacks = [clock, ReturnMemory(), Progress(clock, ""), watching]
+        trainer = build_trainer(settings, Path(folder), [record], callbacks)
         trainer.limit_val_batches = 0  # no validation, and no checkpoint to choose
         fit(trainer, module, data)
-    return timed
 
 
 class InterleavedSteps(L.Callback):

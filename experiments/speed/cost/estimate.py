@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from jsonargparse import auto_cli
+from jsonargparse.typing import PositiveFloat, PositiveInt
 
 from experiments.planning.grid import HERE, Planned, plan_bleu, row_of
 from experiments.speed.cost.recipe import Recipe, read_recipe
@@ -76,10 +77,10 @@ class Estimate:
 def main(
     suite: str = "paper",
     models: str = "",
-    devices: str = "",
-    nodes: str = "",
-    price: str = "",
-    peak: str = "",
+    devices: PositiveInt = 8,
+    nodes: PositiveInt = 1,
+    price: PositiveFloat | None = None,
+    peak: PositiveFloat | None = None,
     length: int = 32,
     root: str = "runs",
 ) -> None:
@@ -88,48 +89,32 @@ def main(
     Args:
         suite: Which grid.
         models: Model configurations, separated by blanks; empty: all that the suite has.
-        devices: Devices on each node; empty: eight.
-        nodes: Number of machines; empty: one.
-        price: Of one device for an hour; empty: no cost is printed.
+        devices: Devices on each node.
+        nodes: Number of machines.
+        price: Of one device for an hour; without it no cost is printed.
         peak: TFLOP/s of a device that was not measured, as its data sheet gives it at the training's precision.
         length: Tokens of a source and of a target.
         root: Folder of the run store, where the speed records of the suite full count, or of quick without those.
     """
     quiet()
     try:
-        cluster = Cluster(
-            int(number("DEVICES", devices or "8", whole=True)),
-            int(number("NODES", nodes or "1", whole=True)),
-            number("PRICE", price) if price else None,
-        )
-        given_peak = number("PEAK", peak) * TERA if peak else None
-        records = None if given_peak else read_records(Path(root), ["full", "quick"])
+        cluster = Cluster(devices, nodes, price)
+        records = None if peak else read_records(Path(root), ["full", "quick"])
         recipes = [read_recipe(planned(suite, name), length) for name in models.split() or configurations(suite)]
         for recipe in recipes:
             recipe.tokens_on(cluster.world)
-        if records is not None:
-            rates = [measured_rate(recipe, records, length, cluster.world) for recipe in recipes]
-        else:
-            assert given_peak is not None
+        if peak:
             like = [read_recipe(planned("paper", name), length) for name in PUBLISHED]
-            rates = [published_rate(recipe, given_peak, *like) for recipe in recipes]
+            rates = [published_rate(recipe, peak * TERA, *like) for recipe in recipes]
+        else:
+            assert records is not None
+            rates = [measured_rate(recipe, records, length, cluster.world) for recipe in recipes]
         shares = [efficiency(recipe, records, cluster.world) for recipe in recipes]
         estimates = [Estimate(r, cluster, f, s) for r, f, s in zip(recipes, rates, shares, strict=True)]
         lines = [*table(estimates), "", *assumptions(estimates, records, length)]
-    except (ValueError, FileNotFoundError) as error:
+    except (ValueError, OverflowError, FileNotFoundError) as error:
         raise SystemExit(f"error: {error}") from None
     print("\n".join(lines))
-
-
-def number(name: str, text: str, *, whole: bool = False) -> float:
-    """Raises ValueError, naming the setting, for what is not above zero."""
-    try:
-        value = int(text) if whole else float(text)
-    except ValueError:
-        value = 0
-    if not (value > 0 and math.isfinite(value)):
-        raise ValueError(f"{name} is {text!r}; it must be a {'whole ' if whole else ''}number above 0.")
-    return value
 
 
 def configurations(suite: str) -> list[str]:

@@ -102,17 +102,11 @@ def main(
 def table(rows: Sequence[Row]) -> str:
     """Bars in lines: bar, measured, outcome, how."""
     lines = [("bar", "measured (quartiles)", "", "how")]
-    lines += [
-        (
-            r.bar.what if r.bar.limit is None else f"{r.bar.what} {r.bar.kind} {r.bar.limit:g}",
-            r.measured,
-            r.outcome if r.ratios else "",
-            r.bar.how,
-        )
-        for r in rows
-    ]
-    widths = [max(len(line[i]) for line in lines) for i in range(3)]
-    return "\n".join("  ".join([*(w.ljust(n) for w, n in zip(line, widths, strict=False)), line[3]]) for line in lines)
+    for row in rows:
+        limit = "" if row.bar.limit is None else f" {row.bar.kind} {row.bar.limit:g}"
+        lines.append((f"{row.bar.what}{limit}", row.measured, row.outcome if row.ratios else "", row.bar.how))
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    return "\n".join("  ".join(map(str.ljust, line, widths)).rstrip() for line in lines)
 
 
 def peer_rows(suite: str, root: str) -> list[Row]:
@@ -126,26 +120,21 @@ def peer_rows(suite: str, root: str) -> list[Row]:
         speeds = {variant: rates(suite, model, variant, root) for variant in sizes.SYSTEMS[model]}
         best = max(("fp32", "bf16"), key=lambda variant: spread(speeds[variant].get(training, [0.0])).median)
         how = f"target tokens/s end to end, interleaved blocks, {threads}"
-        bars = [
-            (Bar(f"{name} fp32 / JoeyNMT fp32", "≥", 3.0, how), "fp32", training),
-            (Bar(f"{name} at best ({best}) / JoeyNMT fp32", "≥", 5.0, how), best, training),
-            (
-                Bar(f"{name} beam 5 / JoeyNMT beam 5", "≥", 5.0, f"sentences/s, {sizes.TEST_SET}, {threads}"),
-                "fp32",
-                translating,
-            ),
+        how_translating = f"sentences/s, {sizes.TEST_SET}, {threads}"
+        compared: list[tuple[str, float | None, str, str, str, str]] = [
+            ("fp32 / JoeyNMT fp32", 3.0, how, "fp32", "joeynmt", training),
+            (f"at best ({best}) / JoeyNMT fp32", 5.0, how, best, "joeynmt", training),
+            ("beam 5 / JoeyNMT beam 5", 5.0, how_translating, "fp32", "joeynmt", translating),
         ]
-        for bar, variant, metric in bars:
-            ratios = over(speeds[variant].get(metric, []), speeds["joeynmt"].get(metric, []))
-            rows.append(Row(bar, ratios, reason))
-        informative = [(f"{name} {v} / JoeyNMT fp32 in our environment", v, "joeynmt-settings") for v in ("fp32", best)]
+        for own in dict.fromkeys(("fp32", best)):
+            what = f"{own} / JoeyNMT fp32 in our environment"
+            compared.append((what, None, how, own, "joeynmt-settings", training))
         if model == "transformer":
-            informative.append(
-                (f"{name} fp32 / JoeyNMT fp32, no dropout in either", "fp32-dropout0", "joeynmt-dropout0")
-            )
-        for what, own, other in dict.fromkeys(informative):
-            ratios = over(*(speeds[variant].get(training, []) for variant in (own, other)))
-            rows.append(Row(Bar(what, "≥", None, how), ratios, reason))
+            what = "fp32 / JoeyNMT fp32, no dropout in either"
+            compared.append((what, None, how, "fp32-dropout0", "joeynmt-dropout0", training))
+        for what, limit, how, own, other, metric in compared:
+            ratios = over(*(speeds[variant].get(metric, []) for variant in (own, other)))
+            rows.append(Row(Bar(f"{name} {what}", "≥", limit, how), ratios, reason))
     return rows
 
 

@@ -102,16 +102,15 @@ def bare_parts(vocabulary: int, precision: str, batches: Sequence[Batch]) -> Wor
     return work
 
 
-def vocabulary(data: TranslationData) -> tuple[int, int, bool]:
-    return data.source_vocab_size, data.target_vocab_size, data.shared_vocabulary
+def our_lstm(data: TranslationData) -> LSTMSeq2Seq:
+    return LSTMSeq2Seq(*sizes.vocabulary(data), LSTM, sizes.OPTIMISATION)
 
 
 def lstm_ratios(data: TranslationData, batches: Sequence[Batch], rounds: int) -> Iterator[tuple[str, list[float]]]:
     """Seconds of `LSTMSeq2Seq` over those of its bare parts, by precision."""
     for precision in dict.fromkeys(("32-true", resolve_precision("auto", "cpu"))):
         torch.manual_seed(sizes.SEED)
-        module = LSTMSeq2Seq(*vocabulary(data), LSTM, sizes.OPTIMISATION)
-        ours = full_step(Step(module, named("lstm", precision), CPU))
+        ours = full_step(Step(our_lstm(data), named("lstm", precision), CPU))
         parts = bare_parts(data.target_vocab_size, precision, batches)
         runs = {"ours": over_all(ours, batches), "parts": over_all(parts, batches)}
         seconds = alternate(runs, rounds, BLOCK)
@@ -122,16 +121,10 @@ def trainer_ratios(
     data: TranslationData, precision: str, updates: int, rounds: int
 ) -> Iterator[tuple[str, list[float]]]:
     """Speed of `Trainer.fit` over that of the bare step, by model."""
-    modules: dict[str, Callable[[], Seq2SeqModule]] = {
-        "lstm": lambda: LSTMSeq2Seq(*vocabulary(data), LSTM, sizes.OPTIMISATION),
-        "bahdanau": lambda: BahdanauSeq2Seq(*vocabulary(data), sizes.bahdanau(sizes.DROPOUT), sizes.OPTIMISATION),
-        "transformer": lambda: TransformerSeq2Seq(
-            *vocabulary(data), sizes.transformer(sizes.DROPOUT), sizes.OPTIMISATION
-        ),
-    }
-    for name, make in modules.items():
+    for name in ("lstm", "bahdanau", "transformer"):
         L.seed_everything(sizes.SEED, verbose=False)
-        yield name, trainer_ratio(make(), named(name, precision), data, updates, rounds)
+        module = our_lstm(data) if name == "lstm" else sizes.build(name, sizes.DROPOUT, data)
+        yield name, trainer_ratio(module, named(name, precision), data, updates, rounds)
 
 
 def trainer_ratio(

@@ -38,6 +38,7 @@ CODE = (
     "models",
     "datamodules",
     "experiments/speed/peers",
+    "experiments/speed/loops.py",
     *(f"experiments/training/{f}.py" for f in ("trainer", "callbacks", "decode", "environment")),
 )
 
@@ -103,33 +104,28 @@ def main(
         environment_dir: Folder of JoeyNMT's environment.
         root: Folder of the run store.
     """
-    for model in models.split():
+    left = []
+    for model in models.split() or sizes.SYSTEMS:
         if model not in sizes.SYSTEMS:
             raise SystemExit(f"error: MODELS names {model!r}; the peers have {' and '.join(sizes.SYSTEMS)}.")
-    wanted = models.split() or list(sizes.SYSTEMS)
-    left = [model for model in wanted if not finished(suite, model, plan, root)]
-    for model in wanted:
-        if model not in left:
+        if finished(suite, model, plan, root):
             print(f"already measured with this code on this machine: peers of the {model}", flush=True)
+        else:
+            left.append(model)
     if not left:
         return
     data = sizes.multi30k(data_dir)
+    folder = Path(cache_dir, "peers").absolute()
     try:
         data.prepare()
-    except FileNotFoundError as error:
-        raise SystemExit(f"error: {error}") from None
-    try:
         python = build_environment(Path(environment_dir))
+        write_text(data, folder)
+        for model in left:
+            compare(model, plan, data, python, folder, suite, root)
     except CannotInstall as reason:
         print(f"skipped: JoeyNMT could not be installed, so nothing was compared with it ({reason})", flush=True)
-        return
-    folder = Path(cache_dir, "peers").absolute()
-    write_text(data, folder)
-    for model in left:
-        try:
-            compare(model, plan, data, python, folder, suite, root)
-        except WorkerFailed as error:
-            raise SystemExit(f"error: {error}") from None
+    except (FileNotFoundError, WorkerFailed) as error:
+        raise SystemExit(f"error: {error}") from None
 
 
 def key_of(suite: str, model: str, variant: str, root: str) -> RunKey:
@@ -138,9 +134,9 @@ def key_of(suite: str, model: str, variant: str, root: str) -> RunKey:
 
 def configuration(model: str, variant: str, plan: Plan) -> dict[str, Any]:
     """Everything a measurement depends on, code and machine included."""
-    network = sizes.transformer if model == "transformer" else sizes.bahdanau
+    network = sizes.network(model, sizes.dropout_of(variant))
     return {
-        "model": {"network": asdict(network(sizes.dropout_of(variant))), "optimisation": asdict(sizes.OPTIMISATION)},
+        "model": {"network": asdict(network), "optimisation": asdict(sizes.OPTIMISATION)},
         "decoding": asdict(sizes.DECODING),
         "plan": asdict(plan),
         "code": fingerprint(),
@@ -205,9 +201,8 @@ def environment_of(variant: str, threads: int) -> dict[str, str]:
 
 def command_of(model: str, variant: str, plan: Plan, data: TranslationData, python: Path, folder: Path) -> list[str]:
     if variant.startswith("joeynmt"):
-        network = sizes.transformer if model == "transformer" else sizes.bahdanau
-        dropout = sizes.dropout_of(variant)
-        config = write_config(network(dropout), data, plan.updates, f"{model}-{variant}", folder)
+        dropout, name = sizes.dropout_of(variant), f"{model}-{variant}"
+        config = write_config(model, dropout, data, plan.updates, name, folder)
         words = ["-W", "ignore", "-m", "experiments.speed.peers.joeynmt_worker", str(config), str(plan.updates)]
         return [str(python), *words]
     words = [model, variant, str(plan.updates), f"--data_dir={data.data_dir}"]
@@ -216,29 +211,27 @@ def command_of(model: str, variant: str, plan: Plan, data: TranslationData, pyth
 
 def train(workers: Mapping[str, Worker], measured: Mapping[str, Measured], plan: Plan) -> None:
     """Interleaved blocks of training: A B C A B C ..."""
-    begun = time.monotonic()
-    total = plan.warm_up + plan.rounds
+    begun, total = time.monotonic(), plan.warm_up + plan.rounds
     for done in range(1, total + 1):
         answers = {variant: worker.ask("train") for variant, worker in workers.items()}
         if done > plan.warm_up:
             for variant, answer in answers.items():
                 measured[variant].blocks.append(answer)
         rates = "  ".join(f"{v} {a['target_tokens'] / a['seconds']:,.0f}" for v, a in answers.items())
-        kind = "warm-up" if done <= plan.warm_up else "round"
-        minutes = (time.monotonic() - begun) / done * (total - done) / 60
-        print(f"  {kind} {done}/{total}: {rates} target tokens/s; training {minutes:.0f} min left", flush=True)
+        print(f"  block {done}/{total}: {rates} target tokens/s; {time_left(begun, done, total)}", flush=True)
 
 
 def teach(workers: Mapping[str, Worker], plan: Plan) -> None:
     """As many further updates for each that is to translate; nothing is timed."""
-    begun = time.monotonic()
-    for done in range(1, plan.lessons + 1):
+    begun, total = time.monotonic(), plan.lessons
+    for done in range(1, total + 1):
         for variant in TRANSLATING:
             workers[variant].ask("train")
-        if done % 5 == 0:
-            updates = (plan.warm_up + plan.rounds + done) * plan.updates
-            minutes = (time.monotonic() - begun) / done * (plan.lessons - done) / 60
-            print(f"  {updates} updates learnt before translating; {minutes:.0f} min left", flush=True)
+        print(f"  training before translation {done}/{total}: {time_left(begun, done, total)}", flush=True)
+
+
+def time_left(begun: float, done: int, total: int) -> str:
+    return f"{(time.monotonic() - begun) / done * (total - done) / 60:.0f} min left"
 
 
 def translate(workers: Mapping[str, Worker], measured: Mapping[str, Measured], plan: Plan) -> None:
@@ -306,18 +299,17 @@ def what_was_equal(plan: Plan, data: TranslationData, threads: int) -> dict[str,
 
 def signatures(model: str, variant: str, found: Measured) -> dict[str, str]:
     """What ran, in words."""
-    loops = {"joeynmt": "JoeyNMT's TrainManager", "torch": "plain loop", "textbook": "plain loop"}
-    own = {"joeynmt": f"token batches of {DECODING_TOKENS}"}
-    name = variant.split("-")[0]
-    differs = {"differs": sizes.DIFFERS[model]} if name == "joeynmt" else {}
-    return {
+    signed = {
         "implementation": found.name,
         "precision": "bf16-mixed" if variant == "bf16" else "32-true",
         "mode": "eager",
-        "training loop": loops.get(name, "Trainer"),
-        "beam search batches": own.get(name, "buckets of like length"),
-        **differs,
+        "training loop": "plain loop" if variant in ("torch", "textbook") else "Trainer",
+        "beam search batches": "buckets of like length",
     }
+    if variant.startswith("joeynmt"):
+        signed |= {"training loop": "JoeyNMT's TrainManager", "differs": sizes.DIFFERS[model]}
+        signed["beam search batches"] = f"token batches of {DECODING_TOKENS}"
+    return signed
 
 
 if __name__ == "__main__":

@@ -4,8 +4,6 @@ python -m experiments.speed.peers.our_worker transformer fp32 20
 """
 
 from collections.abc import Iterator
-from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import lightning as L
@@ -14,25 +12,16 @@ from jsonargparse import auto_cli
 from lightning.pytorch.callbacks import Callback
 
 from datamodules import TranslationData
-from datamodules.batch import IGNORE, PAD, Batch
+from datamodules.batch import Batch
+from experiments.speed.loops import counted, train_only
+from experiments.speed.peers import sizes
 from experiments.speed.peers.protocol import BlockTimer, WorkerChannel
-from experiments.speed.peers.sizes import (
-    DECODING,
-    GRADIENT_CLIP,
-    OPTIMISATION,
-    SEED,
-    TEST_SET,
-    bahdanau,
-    dropout_of,
-    multi30k,
-    transformer,
-)
+from experiments.speed.peers.sizes import DECODING, GRADIENT_CLIP, OPTIMISATION, SEED, TEST_SET, multi30k
 from experiments.speed.peers.textbook import TextbookBahdanau, TorchTransformer, training_loop
-from experiments.training.callbacks import Clock, LocalRecord, Progress, ReturnMemory
 from experiments.training.decode import translate_split
 from experiments.training.environment import quiet
-from experiments.training.trainer import TrainerSettings, build_trainer, fit
-from models import BahdanauSeq2Seq, Seq2SeqModule, TransformerSeq2Seq
+from experiments.training.trainer import TrainerSettings
+from models import Seq2SeqModule
 
 PRECISION = {"fp32": "32-true", "bf16": "bf16-mixed", "fp32-dropout0": "32-true"}
 NEVER = 10**8  # updates
@@ -54,9 +43,8 @@ class TimedUpdates(Callback):
 
 
 def count_update(timer: BlockTimer, batch: Batch) -> None:
-    target_tokens = int((batch.labels != IGNORE).sum())
-    source_tokens = int((batch.source != PAD).sum())
-    timer.count(target_tokens, source_tokens + target_tokens, batch.source.numel() + batch.labels.numel())
+    target, source, positions = counted([batch])
+    timer.count(target, source + target, positions)
     timer.pause()
 
 
@@ -75,28 +63,20 @@ def main(model: str, variant: str, updates: int, data_dir: str | None = None) ->
     data = multi30k(data_dir)
     data.examples("train")
     if variant in PRECISION:
-        train_ours(channel, build_ours(model, dropout_of(variant), data), data, PRECISION[variant], updates)
+        train_ours(channel, sizes.build(model, sizes.dropout_of(variant), data), data, PRECISION[variant], updates)
     else:
         train_textbook(channel, build_textbook(model, data), data, updates)
 
 
-def build_ours(model: str, dropout: float, data: TranslationData) -> Seq2SeqModule:
-    vocabulary = data.source_vocab_size, data.target_vocab_size, data.shared_vocabulary
-    if model == "transformer":
-        return TransformerSeq2Seq(*vocabulary, transformer(dropout), OPTIMISATION)
-    return BahdanauSeq2Seq(*vocabulary, bahdanau(dropout), OPTIMISATION)
-
-
 def build_textbook(model: str, data: TranslationData) -> torch.nn.Module:
     if model == "transformer":
-        return TorchTransformer(data.target_vocab_size, transformer(dropout_of("torch")))
-    return TextbookBahdanau(data.target_vocab_size, bahdanau(dropout_of("textbook")))
+        return TorchTransformer(data.target_vocab_size, sizes.transformer(sizes.DROPOUT))
+    return TextbookBahdanau(data.target_vocab_size, sizes.bahdanau(sizes.DROPOUT))
 
 
 def train_ours(
     channel: WorkerChannel, module: Seq2SeqModule, data: TranslationData, precision: str, updates: int
 ) -> None:
-    """Everything that a run of the suite does between two validations: clock, record, average of the weights."""
     timer = BlockTimer(channel, updates, lambda: translate(module, data))
     settings = TrainerSettings(
         max_steps=NEVER,
@@ -105,14 +85,8 @@ def train_ours(
         precision=precision,  # type: ignore[arg-type]
         gradient_clip=GRADIENT_CLIP,
     )
-    with TemporaryDirectory() as folder:
-        clock = Clock()
-        loggers = [LocalRecord(Path(folder, "metrics.jsonl"), clock)]
-        watching = [clock, ReturnMemory(), Progress(clock, ""), TimedUpdates(timer)]
-        trainer = build_trainer(settings, Path(folder), loggers, watching)
-        trainer.limit_val_batches = 0
-        channel.answer(parameters=sum(p.numel() for p in module.parameters()), name="this suite")
-        fit(trainer, module, data)
+    channel.answer(parameters=sum(p.numel() for p in module.parameters()), name="this suite")
+    train_only(module, data, settings, TimedUpdates(timer))
 
 
 def translate(module: Seq2SeqModule, data: TranslationData) -> list[str]:

@@ -3,6 +3,7 @@
 from datamodules import TranslationData
 from datamodules.corpora import Corpus
 from datamodules.tokenizer import TokenizerSettings
+from models import BahdanauSeq2Seq, Seq2SeqModule, TransformerSeq2Seq
 from models.bahdanau import BahdanauSettings
 from models.modules import Optimisation
 from models.search import Decoding
@@ -48,6 +49,22 @@ def bahdanau(dropout: float) -> BahdanauSettings:
 
 def dropout_of(variant: str) -> float:
     return 0.0 if variant.endswith("-dropout0") else DROPOUT
+
+
+def network(model: str, dropout: float) -> TransformerSettings | BahdanauSettings:
+    return transformer(dropout) if model == "transformer" else bahdanau(dropout)
+
+
+def vocabulary(data: TranslationData) -> tuple[int, int, bool]:
+    """The first arguments of our modules."""
+    return data.source_vocab_size, data.target_vocab_size, data.shared_vocabulary
+
+
+def build(model: str, dropout: float, data: TranslationData) -> Seq2SeqModule:
+    """Our module."""
+    if model == "transformer":
+        return TransformerSeq2Seq(*vocabulary(data), transformer(dropout), OPTIMISATION)
+    return BahdanauSeq2Seq(*vocabulary(data), bahdanau(dropout), OPTIMISATION)
 
 
 def multi30k(data_dir: str | None) -> TranslationData:

@@ -40,7 +40,7 @@ def batches(data: TranslationData) -> list[Batch]:
 
 def test_the_bare_parts_are_those_of_our_lstm(data: TranslationData) -> None:
     """Same recurrent weights, same projection: only what surrounds them differs."""
-    ours = LSTMSeq2Seq(*benchmark_steps.vocabulary(data), SMALL, sizes.OPTIMISATION).network
+    ours = LSTMSeq2Seq(*sizes.vocabulary(data), SMALL, sizes.OPTIMISATION).network
     bare = BareLSTM(data.target_vocab_size, SMALL)
 
     def recurrent(network: nn.Module) -> list[list[torch.Size]]:
@@ -84,7 +84,7 @@ def test_the_bare_parts_run_on_the_shapes_of_every_batch(
 
 def test_a_full_step_learns(batches: list[Batch], data: TranslationData) -> None:
     torch.manual_seed(0)
-    module = LSTMSeq2Seq(*benchmark_steps.vocabulary(data), SMALL, sizes.OPTIMISATION)
+    module = LSTMSeq2Seq(*sizes.vocabulary(data), SMALL, sizes.OPTIMISATION)
     step = Step(module, named("lstm", "32-true"), torch.device("cpu"))
     before = [p.detach().clone() for p in module.parameters()]
     over_all(full_step(step), batches)()
@@ -102,7 +102,7 @@ def test_the_trainers_ratio_is_bare_seconds_over_trainer_seconds(
     data: TranslationData, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A Trainer that idles half of the time has half the speed."""
-    module = LSTMSeq2Seq(*benchmark_steps.vocabulary(data), SMALL, sizes.OPTIMISATION)
+    module = LSTMSeq2Seq(*sizes.vocabulary(data), SMALL, sizes.OPTIMISATION)
     original = module.training_step
 
     def slow(batch: Batch, batch_idx: int) -> torch.Tensor:

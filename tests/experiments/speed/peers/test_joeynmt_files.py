@@ -18,8 +18,7 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> TranslationData:
 
 
 def config_of(model: str, data: TranslationData, folder: Path, dropout: float = 0.3) -> dict[str, Any]:
-    network = {"transformer": sizes.transformer, "bahdanau": sizes.bahdanau}[model]
-    content: dict[str, Any] = yaml.safe_load(write_config(network(dropout), data, 20, model, folder).read_text())
+    content: dict[str, Any] = yaml.safe_load(write_config(model, dropout, data, 20, model, folder).read_text())
     return content
 
 

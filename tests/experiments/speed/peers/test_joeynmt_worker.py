@@ -22,10 +22,9 @@ pytestmark = pytest.mark.skipif(
 @pytest.mark.parametrize("model", sizes.SYSTEMS)
 def test_joeynmt_trains_on_and_counts_the_tokens_that_we_do(model: str, tmp_path: Path) -> None:
     data = peer_data(tmp_path, max_tokens=100_000)  # an update is an epoch
-    network = {"transformer": sizes.transformer, "bahdanau": sizes.bahdanau}[model](0.3)  # type: ignore[operator]
     folder = tmp_path / "peers"
     write_text(data, folder)
-    config = write_config(network, data, 2, model, folder)
+    config = write_config(model, 0.3, data, 2, model, folder)
     command = [str(ENVIRONMENT / "bin" / "python"), "-W", "ignore", "-m", "experiments.speed.peers.joeynmt_worker"]
     log = tmp_path / "log.txt"
     with Worker(model, [*command, str(config), "2"], log, {**environment(1), "PYTHONPATH": str(ROOT)}) as worker:

@@ -8,7 +8,7 @@ import torch
 from datamodules import TranslationData
 from datamodules.batch import IGNORE, PAD
 from experiments.speed.peers import our_worker, sizes
-from experiments.speed.peers.our_worker import build_ours, build_textbook, endless, train_ours, train_textbook
+from experiments.speed.peers.our_worker import build_textbook, endless, train_ours, train_textbook
 from tests.support.tiny_peers import FakeChannel, InputEnds, peer_data
 from tests.support.tiny_runs import SIZES
 
@@ -39,7 +39,7 @@ def test_ours_trains_through_the_trainer_in_blocks_and_translates_between_them(
     model: str, data: TranslationData
 ) -> None:
     channel = FakeChannel("train", "translate", "train")
-    module = build_ours(model, 0.3, data)
+    module = sizes.build(model, 0.3, data)
     before = [p.detach().clone() for p in module.parameters()]
     with pytest.raises(InputEnds):
         train_ours(channel, module, data, "32-true", UPDATES)  # type: ignore[arg-type]
