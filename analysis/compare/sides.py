@@ -132,13 +132,7 @@ def read_runs(name: str, path: Path) -> Side:
             commit = "" if git.get("dirty") else git.get("commit") or ""
             for row in run.record["measurements"]:
                 place = Place(
-                    run.experiment,
-                    run.task,
-                    run.model,
-                    run.variant,
-                    row["metric"],
-                    row["x_name"],
-                    axis_text(row["x"]),
+                    run.experiment, run.task, run.model, run.variant, row["metric"], row["x_name"], axis_text(row["x"])
                 )
                 n = float(row["n"])
                 numbers.append(Number(place, run.seed, float(row["value"]), row["unit"], n, machine, commit))

@@ -13,15 +13,7 @@ from pandas.api.types import is_number
 
 from analysis.page.look import COLOURS, FURTHER_COLOURS
 from analysis.store import Run, Store
-from experiments.record.wandb_names import (
-    ATTENTION,
-    TRANSLATIONS,
-    group,
-    is_companion,
-    run_id,
-    series_name,
-    value_name,
-)
+from experiments.record.wandb_names import ATTENTION, TRANSLATIONS, group, is_companion, run_id, series_name, value_name
 
 HEADLINES = ("bleu", "chrf", "control_accuracy", "contrastive_accuracy", "target_tokens_per_second")
 LEARNING = {"bleu": ("val/bleu", "val/loss", "train/loss"), "long-range": ("val/control_accuracy", "val/loss")}

@@ -7,13 +7,7 @@ from collections.abc import Iterable
 from analysis.statistics.intervals import Interval
 from analysis.store import System
 
-NAMES = {
-    "rnn": "plain RNN",
-    "gru": "GRU",
-    "lstm": "LSTM",
-    "bahdanau": "LSTM + attention",
-    "transformer": "Transformer",
-}
+NAMES = {"rnn": "plain RNN", "gru": "GRU", "lstm": "LSTM", "bahdanau": "LSTM + attention", "transformer": "Transformer"}
 SENTENCES = {
     "rnn": "A tanh cell without gates (Elman 1990) in the LSTM's place: the model that is said to forget.",
     "gru": "A gated cell without a memory of its own (Cho et al. 2014) in the LSTM's place.",

@@ -128,12 +128,7 @@ def length_ratios(name: str, title: str, look: Look, ratios: Mapping[System, Seq
 
 
 def attention_map(
-    name: str,
-    title: str,
-    colour: str,
-    weights: Array,
-    source: Sequence[str],
-    target: Sequence[str],
+    name: str, title: str, colour: str, weights: Array, source: Sequence[str], target: Sequence[str]
 ) -> Figure:
     """Attention weights (T, S): one row per target token, one column per source token, full colour is 1."""
     source, target = [visible(token) for token in source], [visible(token) for token in target]

@@ -6,16 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from analysis.store import (
-    COLUMNS,
-    KEY,
-    System,
-    by_system,
-    first_common_seed,
-    missing_runs,
-    number,
-    read_store,
-)
+from analysis.store import COLUMNS, KEY, System, by_system, first_common_seed, missing_runs, number, read_store
 from tests.support.fakes.runs import failure, write_json, write_run, write_suite
 
 
@@ -54,10 +45,7 @@ def test_status_follows_the_files_of_the_folder(tmp_path: Path) -> None:
     assert store.finished("bleu") == []
 
 
-@pytest.mark.parametrize(
-    "content",
-    [b"", b"\xff\xfe{}", b"null", b'{"measurements": []}'],
-)
+@pytest.mark.parametrize("content", [b"", b"\xff\xfe{}", b"null", b'{"measurements": []}'])
 @pytest.mark.parametrize("file", ["result.json", "failure.json"])
 def test_a_broken_record_is_a_problem_with_its_path(tmp_path: Path, file: str, content: bytes) -> None:
     folder = write_run(tmp_path, "lstm", sentences=5)

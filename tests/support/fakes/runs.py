@@ -157,14 +157,7 @@ def attention(model: str, test_set: str) -> list[dict[str, Any]]:
 PROVENANCE: dict[str, Any] = {
     "git": {"commit": "1f2e3d4c5b6a79880123456789abcdef01234567", "dirty": False},
     "versions": {"python": "3.11.9", "torch": "0.0-made-up", "sacrebleu": "2.6.0"},
-    "machine": {
-        "cpu": "made-up CPU",
-        "cores": 2,
-        "threads": 2,
-        "memory_gib": 7.8,
-        "gpus": [],
-        "platform": "Linux",
-    },
+    "machine": {"cpu": "made-up CPU", "cores": 2, "threads": 2, "memory_gib": 7.8, "gpus": [], "platform": "Linux"},
     "started": "2026-01-02T03:04:05+00:00",
     "finished": "2026-01-02T03:24:05+00:00",
 }
