@@ -55,18 +55,18 @@ def held_equal(store: Store) -> Section:
 
 def held_value(runs: list[Run], key: str) -> tuple[str, bool]:
     """The setting in words, and whether all models had the same one; values may follow the seed."""
-    values = groups(runs, lambda run: run.record["held_equal"].get(key, "not recorded"))
+
+    def held(run: Run) -> Any:
+        return run.record["held_equal"].get(key, "not recorded")
+
+    values = groups(runs, held)
     if len(values) == 1 and "not recorded" not in values:
         return next(iter(values)), True
-    seeds = {run.seed: groups([r for r in runs if r.seed == run.seed], held(key)) for run in runs}
+    seeds = {run.seed: groups([r for r in runs if r.seed == run.seed], held) for run in runs}
     if all(len(v) == 1 for v in seeds.values()) and "not recorded" not in values:
         each = ", ".join(f"{next(iter(value))} (seed {seed})" for seed, value in sorted(seeds.items()))
         return f"follows the seed, the same for every model: {each}", True
     return "differs: " + "; ".join(f"{value} ({names(found)})" for value, found in values.items()), False
-
-
-def held(key: str) -> Callable[[Run], Any]:
-    return lambda run: run.record["held_equal"].get(key, "not recorded")
 
 
 def runs_section(store: Store) -> Section:

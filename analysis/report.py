@@ -11,7 +11,7 @@ from analysis.long_range import claims as long_range_claims
 from analysis.long_range import evidence, mechanisms, tuning
 from analysis.long_range import section as long_range_section
 from analysis.page.blocks import Legend, LegendEntry, Notice, Section
-from analysis.page.labels import NAMES, SENTENCES, listing
+from analysis.page.labels import MODELS, label, listing
 from analysis.page.latex import latex
 from analysis.page.look import Look
 from analysis.page.render import write, write_page
@@ -104,16 +104,10 @@ def build(store: Store) -> tuple[str, list[Section]]:
 
 def models(look: Look) -> Section:
     """Every model in a sentence, with the colour and the marker that it has in every figure."""
-    bases = [System(model, "base") for model in dict.fromkeys(system.model for system in look.systems)]
-    entries = [
-        LegendEntry(
-            NAMES.get(base.model, base.model),
-            look.colour(base),
-            look.marker(base),
-            SENTENCES.get(base.model, "A model of your own."),
-        )
-        for base in bases
-    ]
+    entries = []
+    for base in [System(model, "base") for model in dict.fromkeys(system.model for system in look.systems)]:
+        sentence = MODELS[base.model]["sentence"] if base.model in MODELS else "A model of your own."
+        entries.append(LegendEntry(label(base), look.colour(base), look.marker(base), sentence))
     return Section("models", "The models", [Legend(entries)])
 
 

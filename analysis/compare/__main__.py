@@ -7,7 +7,7 @@ from typing import Any
 
 import pandas as pd
 
-from analysis.compare.differences import Comparison, Difference, compare
+from analysis.compare.differences import Comparison, Difference, Seeds, compare, mean, source_of
 from analysis.compare.page import build, summary
 from analysis.compare.sides import Place, Side, read_pair
 from analysis.page.render import write, write_page
@@ -53,41 +53,32 @@ def write_comparison(a: Side, b: Side, folder: Path) -> list[Path]:
 def table(a: Side, b: Side, found: Comparison) -> pd.DataFrame:
     """One row per place of either side; nothing is left out."""
     rows = [row_of(d) for d in found.differences]
-    for side, places in ((a, found.only_a), (b, found.only_b)):
-        rows += [one_sided(side, place) for place in places]
+    rows += [one_sided(a, place, a.places[place], {}) for place in found.only_a]
+    rows += [one_sided(b, place, {}, b.places[place]) for place in found.only_b]
     columns = [*Place._fields, "unit", "in", "a", "seeds_a", "b", "seeds_b", "difference", "low", "high", "ratio"]
     frame = pd.DataFrame(rows, columns=[*columns, "interval", "source"])
     return frame.astype({"seeds_a": "Int64", "seeds_b": "Int64"})
 
 
-def row_of(found: Difference) -> dict[str, Any]:
-    return found.place._asdict() | {
-        "unit": found.unit,
-        "in": "both",
-        "a": found.mean_a,
-        "seeds_a": len(found.a),
-        "b": found.mean_b,
-        "seeds_b": len(found.b),
-        "difference": found.change.value,
-        "low": found.change.low,
-        "high": found.change.high,
-        "ratio": found.ratio,
-        "interval": found.how,
-        "source": found.source,
-    }
+def row_of(found: Difference) -> list[Any]:
+    sides = (mean(found.a), len(found.a), mean(found.b), len(found.b))
+    return [
+        *found.place,
+        found.unit,
+        "both",
+        *sides,
+        *found.change,
+        found.ratio,
+        found.how,
+        source_of(found.a, found.b),
+    ]
 
 
-def one_sided(side: Side, place: Place) -> dict[str, Any]:
-    numbers = list(side.places[place].values())
-    letter = side.name.lower()
-    mean = sum(number.value for number in numbers) / len(numbers)
-    return place._asdict() | {
-        "unit": numbers[0].unit,
-        "in": f"{side.name} alone",
-        letter: mean,
-        f"seeds_{letter}": len(numbers),
-        "source": "; ".join(dict.fromkeys(number.source for number in numbers if number.source)),
-    }
+def one_sided(side: Side, place: Place, a: Seeds, b: Seeds) -> list[Any]:
+    """`a` or `b` is empty."""
+    sides = [cell for seeds in (a, b) for cell in ((mean(seeds), len(seeds)) if seeds else (None, None))]
+    unit = next(iter({**a, **b}.values())).unit
+    return [*place, unit, f"{side.name} alone", *sides, *[None] * 5, source_of(a, b)]
 
 
 if __name__ == "__main__":

@@ -8,16 +8,8 @@ import numpy as np
 import pandas as pd
 
 from analysis.compare.sides import Number, Place, Side
+from analysis.statistics import intervals
 from analysis.statistics.bleu import bleu_of, bootstrap_bleu, sentence_statistics
-from analysis.statistics.intervals import (
-    Array,
-    Interval,
-    difference,
-    percentile_interval,
-    pooled,
-    resampled_counts,
-    welch,
-)
 from analysis.translation.bleu import ROUNDING
 
 # Shares of independent trials, and the metric that holds a share's standard error where the trials are not
@@ -43,19 +35,11 @@ class Difference:
     unit: str
     a: Seeds
     b: Seeds
-    change: Interval
+    change: intervals.Interval
     ratio: float
     how: str
     timed: bool
     same_origin: bool
-
-    @property
-    def mean_a(self) -> float:
-        return mean(self.a)
-
-    @property
-    def mean_b(self) -> float:
-        return mean(self.b)
 
     @property
     def equal(self) -> bool:
@@ -71,11 +55,6 @@ class Difference:
     def beyond(self) -> bool:
         """Whether the interval excludes no difference at all."""
         return self.change.low > 0 or self.change.high < 0
-
-    @property
-    def source(self) -> str:
-        """Where a table says that its number is from."""
-        return "; ".join(dict.fromkeys(n.source for n in [*self.a.values(), *self.b.values()] if n.source))
 
 
 @dataclass(frozen=True)
@@ -109,7 +88,7 @@ def compared(a: Side, b: Side, place: Place) -> Difference:
     elif timed and machines != SAME:
         refused = f"refused: {machines}"
     if refused:
-        change, how = Interval(math.nan, math.nan, math.nan), refused
+        change, how = intervals.Interval(math.nan, math.nan, math.nan), refused
     else:
         change, how = with_interval(a, b, place)
     comparable = machines != UNKNOWN if timed else unit == "B"
@@ -118,20 +97,20 @@ def compared(a: Side, b: Side, place: Place) -> Difference:
     return Difference(place, unit, ours, theirs, change, ratio, how, timed, machines == commits == SAME)
 
 
-def with_interval(a: Side, b: Side, place: Place) -> tuple[Interval, str]:
+def with_interval(a: Side, b: Side, place: Place) -> tuple[intervals.Interval, str]:
     """B − A with the best interval that can be had, and its name; without one, the reason."""
     ours, theirs = a.places[place], b.places[place]
     first, second = values(ours), values(theirs)
-    change = Interval(mean(theirs) - mean(ours), math.nan, math.nan)
+    change = intervals.Interval(mean(theirs) - mean(ours), math.nan, math.nan)
     if math.isnan(change.value):
         return change, "none: not measured"
     several = len(first) > 1 and len(second) > 1
     if several and (np.ptp(first) > 0 or np.ptp(second) > 0):
-        return welch(first, second), f"Welch t, {len(first)} and {len(second)} seeds"
+        return intervals.welch(first, second), f"Welch t, {len(first)} and {len(second)} seeds"
     if place.metric in PROPORTIONS:
         shares = share(a, place), share(b, place)
         if not any(math.isnan(s.low) for s in shares):
-            return difference(shares[1], shares[0]), "Newcombe, over test examples"
+            return intervals.difference(shares[1], shares[0]), "Newcombe, over test examples"
     if place.metric == "bleu" and a.store and b.store and len(first) == len(second) == 1:
         found = paired_bootstrap(a, b, place)
         if found:
@@ -143,33 +122,33 @@ def with_interval(a: Side, b: Side, place: Place) -> tuple[Interval, str]:
     return change, f"none: {len(first)} and {len(second)} seeds"
 
 
-def share(side: Side, place: Place) -> Interval:
+def share(side: Side, place: Place) -> intervals.Interval:
     """A share with its Wilson interval over test examples; NaN where their number was not recorded."""
     seeds = side.places[place]
     sizes = [number.n for number in seeds.values()]
     if any(math.isnan(n) or n < 2 for n in sizes) or not all(0 <= value <= 1 for value in values(seeds)):
-        return Interval(mean(seeds), math.nan, math.nan)
+        return intervals.Interval(mean(seeds), math.nan, math.nan)
     error_metric = PROPORTIONS[place.metric]
     recorded = side.places.get(place._replace(metric=error_metric), {}) if error_metric else {}
     if error_metric and set(recorded) != set(seeds):
-        return Interval(mean(seeds), math.nan, math.nan)
-    return pooled(values(seeds), values(recorded), int(min(sizes)))
+        return intervals.Interval(mean(seeds), math.nan, math.nan)
+    return intervals.pooled(values(seeds), values(recorded), int(min(sizes)))
 
 
-def paired_bootstrap(a: Side, b: Side, place: Place) -> tuple[Interval, str] | None:
+def paired_bootstrap(a: Side, b: Side, place: Place) -> tuple[intervals.Interval, str] | None:
     """BLEU of B minus BLEU of A over the same test sentences, one seed each; None where they are not the same."""
     found = [translated(side, place) for side in (a, b)]
     (first, ours), (second, theirs) = found
     same = ["id", "source", "reference"]
     if first is None or second is None or not first[same].equals(second[same]):
         return None
-    counts = resampled_counts(len(first))
+    counts = intervals.resampled_counts(len(first))
     samples = bootstrap_bleu(theirs, counts) - bootstrap_bleu(ours, counts)
     value = mean(b.places[place]) - mean(a.places[place])
-    return percentile_interval(value, samples), "paired bootstrap over sentences"
+    return intervals.percentile_interval(value, samples), "paired bootstrap over sentences"
 
 
-def translated(side: Side, place: Place) -> tuple[pd.DataFrame | None, Array]:
+def translated(side: Side, place: Place) -> tuple[pd.DataFrame | None, intervals.Array]:
     """The translations behind a BLEU and what BLEU sums over them; None where they are missing or score otherwise."""
     assert side.store is not None
     (seed, number), *_ = side.places[place].items()
@@ -191,6 +170,11 @@ def relation(first: set[str], second: set[str]) -> str:
     if "" in first | second:
         return UNKNOWN
     return SAME if first == second and len(first) == 1 else TWO
+
+
+def source_of(a: Seeds, b: Seeds) -> str:
+    """Where a table says that its number is from."""
+    return "; ".join(dict.fromkeys(n.source for n in [*a.values(), *b.values()] if n.source))
 
 
 def origins(seeds: Seeds, what: str) -> set[str]:

@@ -4,7 +4,7 @@ import math
 from collections import Counter
 from collections.abc import Sequence
 
-from analysis.compare.differences import TWO, UNKNOWN, Comparison, Difference, Seeds, mean
+from analysis.compare.differences import TWO, UNKNOWN, Comparison, Difference, Seeds, mean, source_of
 from analysis.compare.figure import drawable, forest, points_of, row_label, system_of
 from analysis.compare.sides import Place, Side, named
 from analysis.page.blocks import Block, Code, Figures, Heading, Listing, Notice, Paragraph, Section, Table
@@ -162,7 +162,7 @@ def rows_table(found: Sequence[Difference]) -> Table:
                 NONE if math.isnan(d.change.low) else f"{low} to {high}",
                 decimal(d.ratio, 3),
                 f"{d.how}; excludes 0" if d.beyond else d.how,
-                d.source or NONE,
+                source_of(d.a, d.b) or NONE,
             ]
         )
     kept = [i for i in range(len(header)) if i < header.index("95 % interval") or any(row[i] != NONE for row in rows)]

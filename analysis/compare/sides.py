@@ -90,7 +90,9 @@ def read_pair(first: Path, second: Path) -> tuple[Side, Side]:
 
 def read_side(name: str, path: Path) -> Side:
     if path.is_file():
-        return read_table(name, path)
+        columns, numbers = read_csv(path)
+        absent = [column for column in FILLED if column not in columns]
+        return Side(name, path, "table", path.name, numbers, absent=absent)
     if (path / "measurements.csv").is_file():
         return read_results(name, path)
     if any(path.glob("*/*/*/*/seed*")):
@@ -101,17 +103,11 @@ def read_side(name: str, path: Path) -> Side:
     )
 
 
-def read_table(name: str, path: Path) -> Side:
-    """A CSV file with at least the columns model, metric and value."""
-    columns, numbers = read_csv(path)
-    absent = [column for column in FILLED if column not in columns]
-    return Side(name, path, "table", path.name, numbers, absent=absent)
-
-
 def read_results(name: str, path: Path) -> Side:
     """A report's folder. Which run was made on which machine is known only where there was one."""
     _, numbers = read_csv(path / "measurements.csv")
-    origin = read_origin(path / "provenance.json")
+    facts = path / "provenance.json"  # reports that were made earlier have none
+    origin: Origin = read_json(facts, Origin, "make the report again with `make report`") if facts.is_file() else {}
     machines = distinct(map(machine_name, origin.get("machines", [])))
     commits = [str(commit) for commit in origin.get("commits", [])]
     machine = machines[0] if len(machines) == 1 else ""
@@ -170,12 +166,6 @@ def as_number(path: Path, line: int, row: Mapping[str, str]) -> Number:
         source=", ".join(filter(None, (cells.get("system"), cells.get("source")))),
         line=line,
     )
-
-
-def read_origin(path: Path) -> Origin:
-    """What a report says of machines and commits; nothing if it was made before reports said so."""
-    origin: Origin = read_json(path, Origin, "make the report again with `make report`") if path.is_file() else {}
-    return origin
 
 
 def machine_name(machine: Mapping[str, Any] | str) -> str:

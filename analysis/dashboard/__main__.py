@@ -21,19 +21,7 @@ from wandb.sdk.lib.service.service_connection import WandbApiFailedError
 
 from analysis import report as local
 from analysis.dashboard.panels import MOST_RUNS, Panel, Part, arranged, colours, parts
-from analysis.page.blocks import (
-    Block,
-    Explorer,
-    Figures,
-    Heading,
-    Legend,
-    Listing,
-    Notice,
-    Paragraph,
-    Section,
-    Table,
-    figures_of,
-)
+from analysis.page import blocks
 from analysis.page.canvas import Figure
 from analysis.page.render import markdown
 from analysis.store import Store, read_store
@@ -81,7 +69,7 @@ def publish(store: Store) -> dict[str, str]:
     entity = os.environ.get("WANDB_ENTITY") or wandb.Api().default_entity
     if not entity:
         raise wandb.Error("the login has no default entity; name one in WANDB_ENTITY.")
-    send_figures(store.suite, figures_of(sections), entity)
+    send_figures(store.suite, blocks.figures_of(sections), entity)
     return {
         "workspace": save_workspace(store, sections, entity),
         "report": save_report(store, summary, sections, entity),
@@ -121,7 +109,7 @@ def group_of(suite: str) -> str:
     return f"{suite}/report"
 
 
-def save_workspace(store: Store, sections: Sequence[Section], entity: str) -> str:
+def save_workspace(store: Store, sections: Sequence[blocks.Section], entity: str) -> str:
     """Save the suite's workspace, a view whose name follows from the suite, so that it is found again."""
     found = parts(store)
     training = {panel.title: panel for part in found for panel in part.learning}
@@ -151,7 +139,7 @@ def save_workspace(store: Store, sections: Sequence[Section], entity: str) -> st
     return str(saved.save().url)
 
 
-def save_report(store: Store, summary: str, sections: Sequence[Section], entity: str) -> str:
+def save_report(store: Store, summary: str, sections: Sequence[blocks.Section], entity: str) -> str:
     """Save the suite's report under its title, over the one that has this title already."""
     made = wr.Report(
         entity=entity,
@@ -162,12 +150,10 @@ def save_report(store: Store, summary: str, sections: Sequence[Section], entity:
         blocks=[wr.TableOfContents(), wr.P(text=summary), wr.P(text=EXPLAINED)],
     )
     figures = wr.Runset(name="figures", filters=in_groups([group_of(store.suite)]))
-    blocks = list(made.blocks)
     for section in sections:
-        blocks.append(wr.H1(text=section.title))
-        blocks += [block for part in section.blocks for block in report_blocks(part, figures)]
-    blocks += [part_block for part in parts(store) for part_block in run_blocks(part, store, entity)]
-    made.blocks = blocks
+        made.blocks.append(wr.H1(text=section.title))
+        made.blocks += [block for part in section.blocks for block in report_blocks(part, figures)]
+    made.blocks += [block for part in parts(store) for block in run_blocks(part, store, entity)]
     known = [one for one in wandb.Api().reports(f"{entity}/{PROJECT}") if one.display_name == made.title]
     if known:
         made.id = known[0].id
@@ -192,28 +178,29 @@ def run_blocks(part: Part, store: Store, entity: str) -> list[Any]:
     return [wr.H1(text=f"Runs: {part.title}"), *grids]
 
 
-def report_blocks(block: Block, runs: wr.Runset) -> list[Any]:
+def report_blocks(block: blocks.Block, runs: wr.Runset) -> list[Any]:
     """A block of the local report as blocks of W&B's."""
-    if isinstance(block, Figures):
-        grid = wr.PanelGrid(runsets=[runs], panels=browsers(block.figures), hide_run_sets=True)
-        return [grid, wr.P(text=block.caption)]
-    if isinstance(block, Heading):
-        return [wr.H2(text=block.text)]
-    if isinstance(block, Notice):
-        return [wr.CalloutBlock(text=block.text)]
-    if isinstance(block, Listing):
-        return [wr.UnorderedList(items=list(block.items))]
-    if isinstance(block, Table):
-        return [wr.MarkdownBlock(text=as_markdown(block))]
-    if isinstance(block, Legend):
-        return [wr.UnorderedList(items=[f"{entry.name}: {entry.text}" for entry in block.entries])]
-    if isinstance(block, Paragraph):
-        return [wr.P(text=block.text)]
-    assert isinstance(block, Explorer)
-    return []  # a page of W&B runs no scripts; the figures that this replaces come before it
+    match block:
+        case blocks.Figures():
+            grid = wr.PanelGrid(runsets=[runs], panels=browsers(block.figures), hide_run_sets=True)
+            return [grid, wr.P(text=block.caption)]
+        case blocks.Heading():
+            return [wr.H2(text=block.text)]
+        case blocks.Notice():
+            return [wr.CalloutBlock(text=block.text)]
+        case blocks.Listing():
+            return [wr.UnorderedList(items=list(block.items))]
+        case blocks.Table():
+            return [wr.MarkdownBlock(text=as_markdown(block))]
+        case blocks.Legend():
+            return [wr.UnorderedList(items=[f"{entry.name}: {entry.text}" for entry in block.entries])]
+        case blocks.Paragraph():
+            return [wr.P(text=block.text)]
+        case blocks.Explorer():  # a page of W&B runs no scripts; the figures that this replaces come before it
+            return []
 
 
-def as_markdown(table: Table) -> str:
+def as_markdown(table: blocks.Table) -> str:
     """The table as in the Markdown report."""
     sides = [":---" if column < table.left else "---:" for column in range(len(table.header))]
     rows = [[markdown(cell) for cell in row] for row in table.rows]
@@ -222,9 +209,9 @@ def as_markdown(table: Table) -> str:
     return "\n".join([f"*{markdown(table.caption)}*", "", *lines])
 
 
-def media(section: Section) -> list[Panel]:
+def media(section: blocks.Section) -> list[Panel]:
     """A panel for each figure of a section of the local report."""
-    return browsers(figures_of([section]))
+    return browsers(blocks.figures_of([section]))
 
 
 def browsers(figures: Sequence[Figure]) -> list[Panel]:

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
 from html import escape
-from typing import Any
+from pathlib import Path
 
 import matplotlib
 import numpy as np
@@ -24,34 +24,8 @@ from analysis.page.look import Look
 from analysis.statistics.intervals import Interval
 from analysis.store import System
 
-INK = "#010203"  # replaced by the page's text colour in the SVG
-STYLE: dict[Any, Any] = {
-    "svg.fonttype": "none",
-    "svg.hashsalt": "analysis",
-    "font.size": 9,
-    "figure.facecolor": "none",
-    "axes.facecolor": "none",
-    "axes.titlesize": 9,
-    "axes.titleweight": "bold",
-    "axes.titlelocation": "left",
-    "axes.titley": 1.0,  # finding a place clear of the ticks takes a tenth of the time of a figure
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.edgecolor": INK,
-    "axes.labelcolor": INK,
-    "axes.titlecolor": INK,
-    "text.color": INK,
-    "xtick.color": INK,
-    "ytick.color": INK,
-    "axes.grid": True,
-    "grid.color": INK,
-    "grid.alpha": 0.12,
-    "grid.linewidth": 0.6,
-    "legend.frameon": False,
-    "legend.fontsize": 8,
-    "lines.linewidth": 1.6,
-    "lines.markersize": 4,
-}
+INK = "#010203"  # of figures.mplstyle; replaced by the page's text colour in the SVG
+STYLE = matplotlib.rc_params_from_file(Path(__file__).with_name("figures.mplstyle"), use_default_template=False)
 PANEL = (4.3, 3.1)  # inches; one panel fills a phone's width at a readable size
 TALL_PANEL = (4.3, 3.6)  # for a legend of many systems and chance lines
 PAD = 0.05  # inches around a panel

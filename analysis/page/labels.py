@@ -3,21 +3,15 @@
 import math
 import re
 from collections.abc import Iterable
+from pathlib import Path
+
+import yaml
 
 from analysis.statistics.intervals import Interval
 from analysis.store import System
 
-NAMES = {"rnn": "plain RNN", "gru": "GRU", "lstm": "LSTM", "bahdanau": "LSTM + attention", "transformer": "Transformer"}
-SENTENCES = {
-    "rnn": "A tanh cell without gates (Elman 1990) in the LSTM's place: the model that is said to forget.",
-    "gru": "A gated cell without a memory of its own (Cho et al. 2014) in the LSTM's place.",
-    "lstm": "An encoder and a decoder LSTM (Sutskever et al. 2014): all that the decoder knows of the source is the "
-    "encoder's last state.",
-    "bahdanau": "The same with additive attention (Bahdanau et al. 2015): at every step the decoder looks at a "
-    "weighted sum of all encoder states.",
-    "transformer": "Attention in place of recurrence (Vaswani et al. 2017): any two positions are one step apart, and "
-    "a whole target is trained on at once.",
-}
+MODELS: dict[str, dict[str, str]] = yaml.safe_load(Path(__file__).with_name("models.yaml").read_text(encoding="utf-8"))
+NAMES = {model: row["name"] for model, row in MODELS.items()}
 NONE = "–"
 
 

@@ -2,13 +2,12 @@
 
 from collections.abc import Iterable
 
-from analysis.page.labels import NAMES, ordered
+from analysis.page.labels import MODELS, NAMES, ordered
 from analysis.store import System
 
-# Okabe and Ito's palette: distinguishable with any colour vision, and readable on white and on near-black
-COLOURS = {"rnn": "#CC79A7", "gru": "#56B4E9", "lstm": "#D55E00", "bahdanau": "#009E73", "transformer": "#0072B2"}
+COLOURS = {model: row["colour"] for model, row in MODELS.items()}
 FURTHER_COLOURS = ("#B8860B", "#AA4499", "#44AA99", "#999933", "#8C6BB1", "#7F7F7F")  # grey last: chance is grey
-MARKERS = {"rnn": "D", "gru": "v", "lstm": "o", "bahdanau": "s", "transformer": "^"}
+MARKERS = {model: row["marker"] for model, row in MODELS.items()}
 FURTHER_MARKERS = ("P", "X", "*", "h", "<", ">")
 # The same markers as paths around the middle of 52 x 18, for the legend
 MARKER_PATHS = {

@@ -109,12 +109,12 @@ def build(store: Store, look: Look, results: list[TestSet]) -> Section:
         section.blocks += [quality_table(store, result) for result in of_task]
         section.blocks.append(reading_help(systems))
         section.blocks += [pair_table(pairs)] if pairs else []
-        section.blocks.append(measures_table(store, systems, of_task))
+        section.blocks.append(measures_table(systems, of_task))
         section.blocks.append(Heading("BLEU by source length"))
         section.blocks += by_length(store, look, systems, task)
         section.blocks.append(Heading("Size and cost"))
-        section.blocks.append(cost_table(store, systems))
-        section.blocks.append(selection_table(store, systems, [result.name for result in of_task]))
+        section.blocks.append(cost_table(systems))
+        section.blocks.append(selection_table(systems, [result.name for result in of_task]))
     return section
 
 
@@ -152,8 +152,7 @@ def systems_of(runs: Iterable[Run], task: str) -> dict[System, Seeds]:
 def outcomes(store: Store, systems: dict[System, Seeds], test_set: str) -> dict[System, Outcome]:
     found = {}
     for system, seeds in systems.items():
-        bleu = {seed: number(run, "bleu", test_set) for seed, run in seeds.items()}
-        bleu = {seed: value for seed, value in bleu.items() if not math.isnan(value)}
+        bleu = {s: value for s, run in seeds.items() if not math.isnan(value := number(run, "bleu", test_set))}
         if bleu:
             interval = sentence_interval(store, [seeds[s] for s in bleu], test_set, list(bleu.values()))
             found[system] = Outcome(bleu, interval)
@@ -179,10 +178,9 @@ def sentence_interval(store: Store, runs: list[Run], test_set: str, recorded: li
     return bleu_interval(statistics)
 
 
-def mean_of(store: Store, runs: Iterable[Run], metric: str, x: str | None = None) -> float:
+def mean_of(runs: Iterable[Run], metric: str, x: str | None = None) -> float:
     """Mean over the runs that measured it; NaN if none did."""
-    values = [number(run, metric, x) for run in runs]
-    values = [v for v in values if not math.isnan(v)]
+    values = [value for run in runs if not math.isnan(value := number(run, metric, x))]
     return float(np.mean(values)) if values else math.nan
 
 
@@ -212,7 +210,7 @@ def quality_table(store: Store, result: TestSet) -> Table:
     return Table(caption, header, rows)
 
 
-def measures_table(store: Store, systems: dict[System, Seeds], results: list[TestSet]) -> Table:
+def measures_table(systems: dict[System, Seeds], results: list[TestSet]) -> Table:
     header = ["model", "test set", "chrF", "tokenised BLEU", "torchtext BLEU", "length ratio", "truncated"]
     rows = []
     for result in results:
@@ -220,8 +218,8 @@ def measures_table(store: Store, systems: dict[System, Seeds], results: list[Tes
             runs = systems[system].values()
             row = [label(system), result.name]
             for metric, digits in (("chrf", 1), ("bleu_tokenised", 1), ("bleu_torchtext", 1), ("length_ratio", 2)):
-                row.append(decimal(mean_of(store, runs, metric, result.name), digits))
-            truncated = 100 * mean_of(store, runs, "truncated_share", result.name)
+                row.append(decimal(mean_of(runs, metric, result.name), digits))
+            truncated = 100 * mean_of(runs, "truncated_share", result.name)
             row.append(NONE if math.isnan(truncated) else f"{truncated:.1f} %")
             rows.append(row)
     caption = "Other measures of the same translations, means over seeds; a length ratio below 1 costs BLEU."
@@ -300,28 +298,27 @@ def length_curve(store: Store, rows: pd.DataFrame, seeds: Seeds, test_set: str) 
     return curve
 
 
-def cost_table(store: Store, systems: dict[System, Seeds]) -> Table:
+def cost_table(systems: dict[System, Seeds]) -> Table:
     header = ["model", "parameters", "without embeddings", "steps", "target tokens", "training time", "target tokens/s"]
     counted = ("parameters", "parameters_without_embeddings", "steps", "target_tokens")
     rows = []
     for system, seeds in systems.items():
-        row = [label(system), *(whole(mean_of(store, seeds.values(), metric)) for metric in counted)]
-        row.append(duration(mean_of(store, seeds.values(), "train_seconds")))
-        row.append(whole(mean_of(store, seeds.values(), "target_tokens_per_second")))
-        rows.append(row)
+        counts = [whole(mean_of(seeds.values(), metric)) for metric in counted]
+        cost = duration(mean_of(seeds.values(), "train_seconds"))
+        rows.append([label(system), *counts, cost, whole(mean_of(seeds.values(), "target_tokens_per_second"))])
     caption = "Size of each model and cost of its training, means over seeds; times hold for the machine named below."
     return Table(caption, header, rows)
 
 
-def selection_table(store: Store, systems: dict[System, Seeds], test_sets: list[str]) -> Table:
+def selection_table(systems: dict[System, Seeds], test_sets: list[str]) -> Table:
     header = ["model", "best step", "validation loss", "validation BLEU", "without averaging"]
     header += [f"decoding {test_set}" for test_set in test_sets]
     rows = []
     for system, seeds in systems.items():
         runs = seeds.values()
-        row = [label(system), whole(mean_of(store, runs, "best_step")), decimal(mean_of(store, runs, "val_loss"), 3)]
-        row += [decimal(mean_of(store, runs, metric)) for metric in ("val_bleu", "val_bleu_unaveraged")]
-        row += [duration(mean_of(store, runs, "decode_seconds", test_set)) for test_set in test_sets]
+        row = [label(system), whole(mean_of(runs, "best_step")), decimal(mean_of(runs, "val_loss"), 3)]
+        row += [decimal(mean_of(runs, metric)) for metric in ("val_bleu", "val_bleu_unaveraged")]
+        row += [duration(mean_of(runs, "decode_seconds", test_set)) for test_set in test_sets]
         rows.append(row)
     caption = "The checkpoint tested, its score on the validation set, and the time to translate each test set."
     return Table(caption, header, rows)

@@ -4,7 +4,6 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pandas as pd
-from matplotlib.axes import Axes
 
 from analysis.page.blocks import Block, Figures, Heading, Paragraph, Table
 from analysis.page.canvas import TALL_PANEL, Figure, add_legend, finish, panel
@@ -52,7 +51,11 @@ def build(store: Store, look: Look, task: str, shown: Mapping[System, Run]) -> l
             [scatter(look, task, table)],
         ),
     ]
-    return blocks + [one_table(system, run.seed, part) for system, run, part in parts(table, shown)]
+    for system, run in shown.items():
+        heads = of_system(table, system)
+        heads = heads[heads["seed"] == run.seed]
+        blocks += [] if heads.empty else [one_table(system, run.seed, heads)]
+    return blocks
 
 
 def heads_of(store: Store, task: str) -> pd.DataFrame:
@@ -76,14 +79,15 @@ def kind_of(name: str) -> str:
 
 def kinds(table: pd.DataFrame) -> dict[tuple[System, str], pd.DataFrame]:
     """Heads by model and kind of attention."""
-    found = {}
-    for system in ordered(
-        System(model, variant) for model, variant in zip(table["model"], table["variant"], strict=True)
-    ):
-        mine = table[(table["model"] == system.model) & (table["variant"] == system.variant)]
-        for kind in dict.fromkeys(map(kind_of, mine["map"])):
-            found[system, kind] = mine[mine["map"].map(kind_of) == kind]
+    found: dict[tuple[System, str], pd.DataFrame] = {}
+    for system in ordered(System(*names) for names in table[["model", "variant"]].itertuples(index=False)):
+        mine = of_system(table, system)
+        found |= {(system, str(kind)): heads for kind, heads in mine.groupby(mine["map"].map(kind_of), sort=False)}
     return found
+
+
+def of_system(table: pd.DataFrame, system: System) -> pd.DataFrame:
+    return table[(table["model"] == system.model) & (table["variant"] == system.variant)]
 
 
 def rules(store: Store, task: str) -> str:
@@ -103,7 +107,7 @@ def rules(store: Store, task: str) -> str:
 def in_words(table: pd.DataFrame) -> str:
     sentences = []
     for system in dict.fromkeys(system for system, _ in kinds(table)):
-        mine = table[(table["model"] == system.model) & (table["variant"] == system.variant)]
+        mine = of_system(table, system)
         counts = counted_roles(mine)
         played = [f"{n} {role}" for role, n in counts.items() if n]
         seeds = counted(mine["seed"].nunique(), "seed", "seeds")
@@ -133,16 +137,6 @@ def applies(heads: pd.DataFrame, role: str) -> bool:
     return bool(heads[list(ROLES[role])].notna().any().all())
 
 
-def parts(table: pd.DataFrame, shown: Mapping[System, Run]) -> list[tuple[System, Run, pd.DataFrame]]:
-    """The heads of each run shown."""
-    found = []
-    for system, run in shown.items():
-        key = (table["model"] == system.model) & (table["variant"] == system.variant) & (table["seed"] == run.seed)
-        if key.any():
-            found.append((system, run, table[key]))
-    return found
-
-
 def one_table(system: System, seed: int, heads: pd.DataFrame) -> Table:
     rows = []
     for head in heads.to_dict("records"):
@@ -164,18 +158,13 @@ def scatter(look: Look, task: str, table: pd.DataFrame) -> Figure:
             colour, marker = drawn_as(look, [*groups], system, kind)
             name = f"{label(system)}: {kind}"
             axes.plot(heads["head_distance"], heads["head_entropy_share"], marker, color=colour, alpha=0.75, label=name)
-        finish_axes(axes)
+        axes.set(xlabel="mean distance to what is looked at (tokens)", ylabel="entropy, share of the largest")
+        axes.set(title="Attention heads", ylim=(0, 1.04))
+        axes.set_xlim(left=0)
         add_legend(axes)
         parts = [f"{label(s)}, {kind}: {ranges(heads)}" for (s, kind), heads in groups.items()]
         description = f"Entropy of heads by mean distance. {'; '.join(parts)}."
         return finish(canvas, f"attention-heads-{task}", "Attention heads", description)
-
-
-def finish_axes(axes: Axes) -> None:
-    axes.set(xlabel="mean distance to what is looked at (tokens)", ylabel="entropy, share of the largest")
-    axes.set_title("Attention heads")
-    axes.set_ylim(0, 1.04)
-    axes.set_xlim(left=0)
 
 
 def drawn_as(look: Look, groups: Sequence[tuple[System, str]], system: System, kind: str) -> tuple[str, str]:

@@ -162,8 +162,7 @@ def heads_apart(store: Store, task: str) -> Rule:
     def measure() -> Finding:
         if not task:
             raise NotRun("no inspection of the Transformer's heads")
-        table = heads.heads_of(store, task)
-        table = table[(table["model"] == TRANSFORMER.model) & (table["variant"] == TRANSFORMER.variant)]
+        table = heads.of_system(heads.heads_of(store, task), TRANSFORMER)
         by_map = table.groupby(["map", "seed"], sort=False)[list(RELATIONS)]
         with_many = by_map.size() > 1
         if not with_many.any():

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from analysis.compare.differences import Difference, compare, is_timed, relation, share
+from analysis.compare.differences import Difference, compare, is_timed, mean, relation, share
 from analysis.compare.sides import Number, Place, Side, read_side
 from analysis.statistics.intervals import welch
 from experiments.record.read import read_translations
@@ -134,7 +134,7 @@ def test_bleu_of_two_runs_gets_a_paired_bootstrap(tmp_path: Path) -> None:
     found = bleu_at(runs(tmp_path, "A", 0.6), runs(tmp_path, "B", 0.1))
     assert found.how == "paired bootstrap over sentences"
     assert 0 < found.change.low < found.change.value < found.change.high
-    assert found.change.value == pytest.approx(found.mean_b - found.mean_a)
+    assert found.change.value == pytest.approx(mean(found.b) - mean(found.a))
 
 
 def test_equal_runs_differ_by_nothing(tmp_path: Path) -> None:
