@@ -33,10 +33,7 @@ def test_every_row_is_whole_sourced_and_there_once() -> None:
 def test_a_metric_is_named_like_ours_only_with_our_definition() -> None:
     definitions = {
         "bleu": ("sacreBLEU", "case:mixed", "tok:13a"),
-        "bleu_tokenised": (
-            *("BLEU-4", "without smoothing", "lower-cased"),
-            *("punctuation-normalised", "Moses-tokenised"),
-        ),
+        "bleu_tokenised": ("BLEU-4", "without smoothing", "lower-cased", "punctuation-normalised", "Moses-tokenised"),
     }
     for one in published():
         assert all(word in one.published_metric for word in definitions.get(one.metric, ()))
@@ -44,19 +41,15 @@ def test_a_metric_is_named_like_ours_only_with_our_definition() -> None:
     assert {one.metric for one in published()} >= set(definitions)
 
 
-@pytest.mark.parametrize(
-    ("task", "system", "value"),
-    [
-        ("multi30k-en-de", "Transformer-tiny, 4+4 layers, width 128", 41.02),
-        ("iwslt14-de-en", "Transformer, 32k BPE, 19M parameters", 33.73),
-        ("wmt14-en-de", "Transformer base", 27.3),
-        ("wmt14-en-fr", "RNNsearch-50", 26.75),
-        ("parity", "Transformer", 0.52),
-    ],
-)
-def test_known_figures(task: str, system: str, value: float) -> None:
-    (row,) = (row for row in published() if (row.task, row.system) == (task, system))
-    assert row.value == value
+def test_known_figures() -> None:
+    known = {
+        ("multi30k-en-de", "Transformer-tiny, 4+4 layers, width 128"): 41.02,
+        ("iwslt14-de-en", "Transformer, 32k BPE, 19M parameters"): 33.73,
+        ("wmt14-en-de", "Transformer base"): 27.3,
+        ("wmt14-en-fr", "RNNsearch-50"): 26.75,
+        ("parity", "Transformer"): 0.52,
+    }
+    assert known.items() <= {(row.task, row.system): row.value for row in published()}.items()
 
 
 def test_citation() -> None:

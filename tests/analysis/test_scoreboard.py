@@ -21,8 +21,8 @@ A, B, C = (System(model, "base") for model in ("lstm", "bahdanau", "transformer"
 
 
 def asked(*intervals: tuple[float, float, float], higher: bool = True, weak: int | None = None) -> System | None:
-    scores = {s: Score("", Interval(*i), s == weak) for s, i in zip((A, B, C), intervals, strict=False)}
-    scores = {s: score._replace(weak=number == weak) for number, (s, score) in enumerate(scores.items())}
+    pairs = zip((A, B, C), intervals, strict=False)
+    scores = {s: Score("", Interval(*each), n == weak) for n, (s, each) in enumerate(pairs)}
     return Question("", scores, "bleu" if higher else "step_seconds", "results").best
 
 

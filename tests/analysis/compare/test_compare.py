@@ -8,27 +8,21 @@ from typing import Any
 
 import pytest
 
-from analysis.compare.__main__ import main, table
-from analysis.compare.differences import compare
+from analysis.compare.__main__ import main
 from analysis.compare.figure import along
 from analysis.compare.page import NAMED_ONE_BY_ONE, names, shown_value, signed
 from analysis.compare.sides import Place, read_pair
 from tests.support.fakes.long_range import FALLING, FLAT, axis_rows, write_long_range
-from tests.support.fakes.runs import failure, folder_of, result, row, write_json, write_run, write_suite
+from tests.support.fakes.runs import PROVENANCE, failure, folder_of, result, row, write_json, write_run, write_suite
 from tests.support.html_page import Page
 
-OTHER_MACHINE = {
-    "cpu": "another CPU",
-    "cores": 64,
-    "threads": 8,
-    "memory_gib": 256,
-    "gpus": ["GPU"],
-    "platform": "Linux",
-}
-COMMIT = "1f2e3d4c5b6a79880123456789abcdef01234567"
+OTHER_MACHINE = PROVENANCE["machine"] | {"cpu": "another CPU", "cores": 64}
+
+Rows = list[dict[str, str]]
+Two = tuple[Path, str, str, Rows]
 
 
-def page(tmp_path: Path, a: str, b: str) -> tuple[str, str, list[dict[str, str]]]:
+def page(tmp_path: Path, a: str, b: str) -> tuple[str, str, Rows]:
     main(["--a", str(tmp_path / a), "--b", str(tmp_path / b), "--to", str(tmp_path / "out")])
     folder = tmp_path / "out"
     with (folder / "compare.csv").open(encoding="utf-8", newline="") as file:
@@ -44,12 +38,12 @@ def suite(tmp_path: Path, name: str, **settings: Any) -> None:
             write_long_range(tmp_path / name, "copy", model, axis_rows(curve, "length"), seed=seed)
 
 
-def bleu(rows: list[dict[str, str]], model: str = "lstm") -> dict[str, str]:
+def bleu(rows: Rows, model: str = "lstm") -> dict[str, str]:
     return next(r for r in rows if (r["metric"], r["model"], r["x"]) == ("bleu", model, "test2016"))
 
 
 @pytest.fixture(scope="module")
-def two(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str, str, list[dict[str, str]]]:
+def two(tmp_path_factory: pytest.TempPathFactory) -> Two:
     """Two machines and two commits; B translates better, lacks a model, and has a task of its own."""
     path = tmp_path_factory.mktemp("two")
     suite(path, "a")
@@ -62,7 +56,7 @@ def two(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str, str, list[
     return (path, *page(path, "a/quick", "b/quick"))
 
 
-def test_numbers_are_those_of_both_sides(two: tuple[Path, str, str, list[dict[str, str]]]) -> None:
+def test_numbers_are_those_of_both_sides(two: Two) -> None:
     path, html, text, rows = two
     found = bleu(rows)
     for side in "ab":
@@ -76,7 +70,7 @@ def test_numbers_are_those_of_both_sides(two: tuple[Path, str, str, list[dict[st
     assert found["interval"] == "paired bootstrap over sentences"
 
 
-def test_times_of_two_machines_are_divided_but_not_subtracted(two: tuple[Path, str, str, list[dict[str, str]]]) -> None:
+def test_times_of_two_machines_are_divided_but_not_subtracted(two: Two) -> None:
     _, html, _, rows = two
     found = next(r for r in rows if r["metric"] == "target_tokens_per_second" and r["in"] == "both")
     assert (found["difference"], found["interval"]) == ("", "refused: two machines")
@@ -86,7 +80,7 @@ def test_times_of_two_machines_are_divided_but_not_subtracted(two: tuple[Path, s
     assert "another CPU, 64 cores" in html
 
 
-def test_what_one_side_lacks_is_named_and_in_the_csv(two: tuple[Path, str, str, list[dict[str, str]]]) -> None:
+def test_what_one_side_lacks_is_named_and_in_the_csv(two: Two) -> None:
     path, html, text, rows = two
     a, b = read_pair(path / "a" / "quick", path / "b" / "quick")
     assert {tuple(r[c] for c in Place._fields) for r in rows} == {tuple(p) for p in a.places.keys() | b.places.keys()}
@@ -98,7 +92,7 @@ def test_what_one_side_lacks_is_named_and_in_the_csv(two: tuple[Path, str, str, 
     assert "bleu/multi30k/bahdanau/base/seed0: failed" in Page(html).text
 
 
-def test_page_is_one_file_with_figures_and_no_links_outside(two: tuple[Path, str, str, list[dict[str, str]]]) -> None:
+def test_page_is_one_file_with_figures_and_no_links_outside(two: Two) -> None:
     path, html, text, _ = two
     parsed = Page(html)
     ids = [a["id"] for _, a in parsed.tags if "id" in a]
@@ -110,7 +104,7 @@ def test_page_is_one_file_with_figures_and_no_links_outside(two: tuple[Path, str
     assert "B − A of bleu. LSTM, test2016: " in html
 
 
-def test_sides_of_unlike_seeds_say_what_an_interval_needs(two: tuple[Path, str, str, list[dict[str, str]]]) -> None:
+def test_sides_of_unlike_seeds_say_what_an_interval_needs(two: Two) -> None:
     rows = two[3]
     found = [r for r in rows if r["metric"] == "control_accuracy" and r["in"] == "both"]
     assert {(r["seeds_a"], r["seeds_b"], r["interval"]) for r in found} == {("2", "1", "none: 2 and 1 seeds")}
@@ -197,7 +191,6 @@ def test_metrics_not_shown_row_by_row_are_summed_up(tmp_path: Path) -> None:
     [
         ("", "x.csv", "Two results are needed"),
         ("absent", "x.csv", "A is .*absent, which is neither"),
-        ("x.csv", "x.csv", "A and B are both"),
         ("x.csv", "bad.csv", "has no column metric"),
     ],
 )
@@ -209,15 +202,6 @@ def test_bad_input_is_one_sentence_and_writes_nothing(tmp_path: Path, a: str, b:
         main(["--a", paths[0], "--b", paths[1], "--to", str(tmp_path / "out")])
     assert "\n" not in str(error.value)
     assert not (tmp_path / "out").exists()
-
-
-def test_table_rows_of_one_side_are_means_over_its_seeds(tmp_path: Path) -> None:
-    for side, values in (("a", (1, 2)), ("b", (5,))):
-        lines = [f"lstm,loss {side},{seed},{value}" for seed, value in enumerate(values)]
-        (tmp_path / f"{side}.csv").write_text("\n".join(["model,metric,seed,value", *lines]), encoding="utf-8")
-    a, b = read_pair(tmp_path / "a.csv", tmp_path / "b.csv")
-    frame = table(a, b, compare(a, b)).set_index("in")
-    assert (frame.loc["A alone", "a"], frame.loc["A alone", "seeds_a"], frame.loc["B alone", "b"]) == (1.5, 2, 5)
 
 
 def test_many_names_are_grouped_without_losing_one() -> None:
@@ -246,12 +230,13 @@ def test_numbers_have_the_digits_of_their_unit(value: float, unit: str, text: st
     assert [signed(v, "BLEU") for v in (1.0, -1.0, 0.0)] == ["+1.00", "−1.00", "0.00"]
 
 
-def test_nothing_in_common_is_said(tmp_path: Path) -> None:
-    for side, model in (("a", "lstm"), ("b", "gru")):
-        (tmp_path / f"{side}.csv").write_text(f"model,metric,value\n{model},loss,1\n", encoding="utf-8")
+def test_nothing_in_common_is_said_and_what_each_has_is_a_mean_over_its_seeds(tmp_path: Path) -> None:
+    for side, rows_of_side in (("a", "lstm,loss,0,1\nlstm,loss,1,2"), ("b", "gru,loss,0,5")):
+        (tmp_path / f"{side}.csv").write_text(f"model,metric,seed,value\n{rows_of_side}\n", encoding="utf-8")
     html, _, rows = page(tmp_path, "a.csv", "b.csv")
     assert "No number is in both: " in html
-    assert [r["in"] for r in rows] == ["A alone", "B alone"]
+    found = [(r["in"], r["a"], r["seeds_a"], r["b"], r["seeds_b"]) for r in rows]
+    assert found == [("A alone", "1.5", "2", "", ""), ("B alone", "", "", "5.0", "1")]
 
 
 def test_axes_are_in_order() -> None:

@@ -1,8 +1,6 @@
 """The section on attention: what inspection found, what is shown without it, and files that cannot be used."""
 
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -12,8 +10,6 @@ from analysis.store import Store, System, read_store
 from analysis.translation.attention import MAPS, build, chosen
 from tests.support.fakes.inspection import HEADS, inspection_folder, sentences, write_inspection
 from tests.support.fakes.runs import folder_of, write_json, write_run, write_suite
-
-Change = Callable[[list[dict[str, Any]]], Any]
 
 
 def stored(path: Path) -> Store:
@@ -68,6 +64,9 @@ def test_an_inspected_suite_has_maps_to_choose_from_and_roles(tmp_path: Path) ->
     assert maps == {"LSTM + attention": ["additive"], "Transformer": list(HEADS["transformer"])}
     assert list(block.replaces) == [name for name in figures(found) if not name.startswith("attention-heads")]
     assert len(block.replaces) == 2 * 3
+    titles = [[f.title for f in each.figures] for each in found.blocks if isinstance(each, Figures) and not each.chart]
+    assert titles == [["LSTM + attention", "Transformer"]] * 3
+    assert "Transformer: cross layer 2, mean over its heads" in words(found)  # the last one
     assert figures(found)[-1] == "attention-heads-multi30k"
     assert "LSTM: no attention, one vector holds the whole source." in words(found)
     assert "make inspect" not in words(found)
@@ -75,14 +74,6 @@ def test_an_inspected_suite_has_maps_to_choose_from_and_roles(tmp_path: Path) ->
     assert store.problems == []
     first = next(i for i, each in enumerate(found.blocks) if isinstance(each, Explorer))
     assert max(i for i, each in enumerate(found.blocks) if isinstance(each, Figures) and not each.chart) < first
-
-
-def test_figures_replaced_are_those_of_the_last_layer(tmp_path: Path) -> None:
-    write_all(tmp_path)
-    found = section(stored(tmp_path))
-    maps = [block for block in found.blocks if isinstance(block, Figures) and not block.chart]
-    assert [figure.title for figure in maps[0].figures] == ["LSTM + attention", "Transformer"]
-    assert "Transformer: cross layer 2, mean over its heads" in words(found)
 
 
 def test_models_that_were_not_inspected_are_named(tmp_path: Path) -> None:
@@ -110,35 +101,6 @@ def test_models_are_shown_with_a_seed_that_all_have(tmp_path: Path) -> None:
 def test_an_inspection_alone_is_shown(tmp_path: Path) -> None:
     write_inspection(tmp_path, "transformer")
     assert len(explorers(section(stored(tmp_path)))) == 1
-
-
-def drop_field(entries: list[dict[str, Any]]) -> None:
-    del entries[1]["source_tokens"]
-
-
-def drop_row(entries: list[dict[str, Any]]) -> None:
-    entries[1]["maps"]["encoder layer 1"][0].pop()
-
-
-def drop_rows(entries: list[dict[str, Any]]) -> None:
-    for head in entries[1]["maps"]["encoder layer 1"]:
-        head.pop()
-
-
-def drop_token(entries: list[dict[str, Any]]) -> None:
-    entries[1]["target_tokens"].pop()
-
-
-def word(entries: list[dict[str, Any]]) -> None:
-    entries[1]["maps"]["cross layer 2"][1][0][0] = "much"
-
-
-def too_much(entries: list[dict[str, Any]]) -> None:
-    entries[1]["maps"]["cross layer 2"][1][0][0] = 1.5
-
-
-def not_a_number(entries: list[dict[str, Any]]) -> None:
-    entries[1]["maps"]["cross layer 2"][1][0][0] = float("nan")
 
 
 @pytest.mark.parametrize(

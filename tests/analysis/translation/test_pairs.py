@@ -92,14 +92,6 @@ def test_other_sentences_become_a_problem_and_never_a_pair(tmp_path: Path) -> No
     assert len(store.problems) == 2
 
 
-def test_lost_hypotheses_leave_the_other_pairs(tmp_path: Path) -> None:
-    write_suite(tmp_path, sentences=10, test_sets=("test",))
-    (folder_of(tmp_path, "bahdanau") / "hypotheses" / "test.jsonl").unlink()
-    store, results = measured(tmp_path)
-    assert [(p.first, p.second) for p in all_pairs(results)] == [(LSTM, TRANSFORMER)]
-    assert "test.jsonl is not there" in store.problems[0]
-
-
 def test_one_model_has_no_pair(tmp_path: Path) -> None:
     write_run(tmp_path, "transformer", sentences=10)
     assert all_pairs(measured(tmp_path)[1]) == []

@@ -4,11 +4,8 @@ import json
 from itertools import pairwise
 from pathlib import Path
 
-import pytest
-
 from analysis.page.blocks import Figures, Heading, Paragraph, Section, Table
 from analysis.page.look import Look
-from analysis.statistics.bleu import sentence_chrf
 from analysis.store import Store, read_store
 from analysis.translation.bleu import measure
 from analysis.translation.sentences import build
@@ -101,24 +98,6 @@ def test_better_equal_and_worse_are_counted_from_the_first_named(tmp_path: Path)
     assert len(extremes(found)) == 1  # nothing speaks for the LSTM
 
 
-def test_chrf_is_that_of_the_sentence(tmp_path: Path) -> None:
-    write_suite(tmp_path, sentences=10, test_sets=("test",))
-    _, found = section(tmp_path)
-    for table in extremes(found):
-        for _, reference, first, second in fours(table):
-            assert [row[2] for row in (first, second)] == [
-                f"{sentence_chrf(row[1], reference[1]):.1f}" for row in (first, second)
-            ]
-
-
-def test_the_seed_of_the_sentences_is_told(tmp_path: Path) -> None:
-    for model, seeds in (("lstm", (0, 3)), ("transformer", (3,))):
-        for seed in seeds:
-            write_run(tmp_path, model, seed=seed, sentences=10, test_sets=("test",))
-    _, found = section(tmp_path)
-    assert any("(seed 3)" in block.text for block in found.blocks if isinstance(block, Paragraph))
-
-
 def test_one_model_is_shown_without_pairs(tmp_path: Path) -> None:
     write_run(tmp_path, "lstm", sentences=10, test_sets=("test",))
     _, found = section(tmp_path)
@@ -126,10 +105,9 @@ def test_one_model_is_shown_without_pairs(tmp_path: Path) -> None:
     assert extremes(found) == []
 
 
-@pytest.mark.parametrize("sentences", [9, 11])
-def test_runs_on_other_sentences_are_left_out_and_named(tmp_path: Path, sentences: int) -> None:
+def test_runs_on_other_sentences_are_left_out_and_named(tmp_path: Path) -> None:
     write_run(tmp_path, "lstm", sentences=10, test_sets=("test",))
-    write_run(tmp_path, "transformer", sentences=sentences, test_sets=("test",))
+    write_run(tmp_path, "transformer", sentences=11, test_sets=("test",))
     store, found = section(tmp_path)
     shares = next(table for table in tables(found) if "loops" in table.header)
     assert [row[0] for row in shares.rows] == ["LSTM"]
@@ -141,7 +119,8 @@ def test_a_run_without_hypotheses_is_left_out_and_named(tmp_path: Path) -> None:
     (folder_of(tmp_path, "bahdanau") / "hypotheses" / "test.jsonl").unlink()
     store, found = section(tmp_path)
     assert [row[0] for row in wins(found).rows] == ["Transformer against LSTM"]
-    assert any("bahdanau" in problem for problem in store.problems)
+    assert "bahdanau" in store.problems[0]
+    assert "test.jsonl is not there" in store.problems[0]
 
 
 def test_without_any_hypotheses_there_is_no_section(tmp_path: Path) -> None:

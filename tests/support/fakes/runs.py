@@ -70,22 +70,18 @@ def write_run(
 def translations(test_set: str, sentences: int, model: str, rate: float, rng: random.Random) -> list[dict[str, Any]]:
     rows = []
     for i, reference in enumerate(corpus(sentences, len(test_set) + ord(test_set[-1]))):
-        words = len(reference.split())
-        grown = rate * (1 + words / 10) if model == "lstm" else rate  # one vector: worse the longer the sentence
+        # one vector: worse the longer the sentence
+        grown = rate * (1 + len(reference.split()) / 10) if model == "lstm" else rate
         hypothesis = corrupted(reference, min(grown, 0.9), rng)
-        rows.append(
-            {
-                "id": i,
-                "source": reference.lower().replace(".", " ."),
-                "reference": reference,
-                "hypothesis": hypothesis,
-                "score": -0.5,
-                "log_prob": -0.5 * words,
-                "source_tokens": words + 2,
-                "truncated": False,
-            }
-        )
+        rows.append(translation(i, reference.lower().replace(".", " ."), reference, hypothesis))
     return rows
+
+
+def translation(number: int, source: str, reference: str, hypothesis: str) -> dict[str, Any]:
+    """One line of a file of hypotheses."""
+    words = len(reference.split())
+    texts = {"id": number, "source": source, "reference": reference, "hypothesis": hypothesis}
+    return texts | {"score": -0.5, "log_prob": -0.5 * words, "source_tokens": words + 2, "truncated": False}
 
 
 def scores(test_set: str, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:

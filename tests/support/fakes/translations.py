@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.support.fakes.inspection import write_inspection
-from tests.support.fakes.runs import WORDS, folder_of, result, row, write_json, write_lines
+from tests.support.fakes.runs import WORDS, folder_of, result, row, translation, write_json, write_lines
 
 SENTENCES = 200
 FEWEST, MOST = 4, 20  # words
@@ -46,18 +46,8 @@ def write_translated(
     for i, reference in enumerate(references(sentences)):
         words = len(reference.split())
         here = share if words <= 12 or long_share is None else long_share
-        rows.append(
-            {
-                "id": i,
-                "source": reference.lower(),
-                "reference": reference,
-                "hypothesis": reference if is_right(i, here, phase) else " ".join(["nichts"] * words),
-                "score": -0.5,
-                "log_prob": -0.5 * words,
-                "source_tokens": words + 2,
-                "truncated": False,
-            }
-        )
+        hypothesis = reference if is_right(i, here, phase) else " ".join(["nichts"] * words)
+        rows.append(translation(i, reference.lower(), reference, hypothesis))
     write_lines(folder / "hypotheses" / f"{test_set}.jsonl", rows)
     write_lines(folder / "metrics.jsonl", validations(30.0, rise))
     scores = [row("bleu", 100 * share, "BLEU", sentences, "test_set", test_set)]
@@ -67,16 +57,8 @@ def write_translated(
 
 def validations(end: float, rise: float) -> list[dict[str, Any]]:
     """Ten validations that end at `end`; `rise` is gained in the last fifth."""
-    return [
-        {
-            "step": step,
-            "seconds": step / 10,
-            "target_tokens": step * 100,
-            "metric": "val/bleu",
-            "value": end if step > 800 else end - rise,
-        }
-        for step in range(100, 1001, 100)
-    ]
+    when = [{"step": step, "seconds": step / 10, "target_tokens": step * 100} for step in range(100, 1001, 100)]
+    return [at | {"metric": "val/bleu", "value": end if at["step"] > 800 else end - rise} for at in when]
 
 
 def write_heads(root: Path, maps: Sequence[tuple[float, ...]], *, seed: int = 0) -> Path:
