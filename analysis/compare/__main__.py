@@ -10,6 +10,7 @@ import pandas as pd
 from analysis.compare.differences import Comparison, Difference, Seeds, compare, mean, source_of
 from analysis.compare.page import build, summary
 from analysis.compare.sides import Place, Side, read_pair
+from analysis.page.prose import PROSE
 from analysis.page.render import write, write_page
 from experiments.record.text import visible
 
@@ -21,10 +22,7 @@ def main(arguments: list[str] | None = None) -> None:
         prog="python -m analysis.compare.__main__",
         description="Compare two results: two machines, two commits, or a report and a paper's table. Writes "
         "compare.html, compare.md, compare.csv and figures/.",
-        epilog="A side is a report's folder (results/full), a suite's runs (runs/full; with a paired bootstrap of "
-        "BLEU), or a CSV file with the columns model, metric and value, and where it has them experiment, task, "
-        "variant, seed, x_name, x, unit, n, system and source. Metrics are matched by name: give one the name that "
-        "measurements.csv has only if it is the same metric.",
+        epilog=PROSE["what a side is"],
     )
     parser.add_argument("--a", required=True, help="the first side")
     parser.add_argument("--b", required=True, help="the second side; differences are B minus A, ratios B over A")

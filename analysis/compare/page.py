@@ -11,6 +11,7 @@ from analysis.page.blocks import Block, Code, Figures, Heading, Listing, Notice,
 from analysis.page.canvas import Figure
 from analysis.page.labels import NONE, counted, decimal, label, listing, ordered, slug, whole
 from analysis.page.look import Look
+from analysis.page.prose import PROSE
 from analysis.store import System
 
 TITLES = {"bleu": "Translation", "long-range": "Long range", "speed": "Speed", "": "Numbers of no named experiment"}
@@ -115,12 +116,7 @@ def one_experiment(experiment: str, found: Sequence[Difference], shown: Sequence
     by_task = {task: [d for d in found if d.place.task == task] for task in dict.fromkeys(d.place.task for d in found)}
     charts = [chart for task, mine in by_task.items() for chart in chart_of(experiment, task, mine, shown, look)]
     if charts:
-        caption = (
-            "One metric of each task: B − A, with its 95 % interval where there is one; of times and rates B / A. On "
-            "the dashed line there is no difference, and an interval across it decides nothing. Where a model has many "
-            "points, they are above each other in the order of the axis."
-        )
-        section.blocks.append(Figures(caption, charts))
+        section.blocks.append(Figures(PROSE["figures of differences"], charts))
     for task, mine in by_task.items():
         rows = [d for metric in shown for d in mine if d.place.metric == metric]
         if rows:
@@ -222,22 +218,13 @@ def names(places: Sequence[Place]) -> list[str]:
 
 def reading() -> Section:
     texts = [
-        "Welch t: two seeds or more on both sides, means of independent samples of unequal variance; it covers "
-        "run-to-run variation.",
-        "Newcombe: shares of test examples by Newcombe's square-and-add of two Wilson intervals (1998), for token "
-        "accuracy with the number of examples that gives its recorded standard error. It treats the sides as "
-        "independent, although both may have answered the same examples, so it is wider than necessary, and it does "
-        "not cover run-to-run variation.",
-        "Paired bootstrap over sentences: 1,000 samples of the same test sentences for both sides (Koehn 2004); it "
-        "needs the translations, so both sides must be folders of runs, with one seed each.",
+        PROSE["Welch"],
+        PROSE["Newcombe"],
+        PROSE["paired bootstrap"],
         "None: one seed on a side and no test examples to count, or no spread: chance may explain any difference.",
         "Times, rates and shares of a machine's peak are subtracted only if one machine made both sides.",
     ]
-    many = (
-        "Not corrected for the number of comparisons: by chance, 1 interval in 20 excludes 0. compare.csv has every "
-        "number of both sides."
-    )
-    return Section("reading", "How the intervals are made", [Listing(texts), Paragraph(many)])
+    return Section("reading", "How the intervals are made", [Listing(texts), Paragraph(PROSE["number of intervals"])])
 
 
 def with_seeds(seeds: Seeds, unit: str) -> str:

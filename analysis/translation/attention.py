@@ -11,6 +11,7 @@ from analysis.page.blocks import Block, Explorer, Figures, Heading, Notice, Para
 from analysis.page.canvas import Figure
 from analysis.page.labels import counted, label, listing, ordered, slug
 from analysis.page.look import Look
+from analysis.page.prose import PROSE
 from analysis.page.run_sources import behind
 from analysis.store import Run, Store, System, by_system, first_common_seed
 from analysis.translation import heads
@@ -22,12 +23,6 @@ TRANSLATION = "bleu"
 MAPS = 4
 
 Sentences = dict[tuple[str, int], dict[str, Any]]  # by test set and number
-
-EXPLORED = (
-    "Every map of every head: choose a sentence, then a map and a head for each model. Rows are queries, columns are "
-    "keys; full colour is weight 1, no colour 0. Encoder layers attend from source to source, decoder layers from the "
-    "token being written to those before it, cross layers and additive attention to the source."
-)
 
 
 def build(store: Store, look: Look) -> list[Section]:
@@ -55,7 +50,7 @@ def explored(store: Store, look: Look, task: str, runs: dict[System, Run]) -> li
     if any(found.values()):
         replaced = [f.name for block in blocks if isinstance(block, Figures) for f in block.figures]
         # what a page without scripts shows comes first: the explorer hides it
-        blocks.append(explorer(f"explorer-{slug(task)}", EXPLORED, look, found, replaced))
+        blocks.append(explorer(f"explorer-{slug(task)}", PROSE["explorer"], look, found, replaced))
     return blocks + heads.build(store, look, task, runs)
 
 
@@ -135,12 +130,7 @@ def reading(attentive: Mapping[System, Sentences]) -> str:
         for system, s in attentive.items()
     }
     which = "; ".join(f"{model}: {name}, mean over its heads" for model, name in names.items())
-    return (
-        "Each row is a token of the model's own hypothesis, each column a source token; full colour is weight "
-        "1, no colour 0. A clear diagonal means that the model translates word by word. "
-        f"Shown first: {which}. A Transformer's last layer is one of many, so its map is only part of the "
-        "path, and a weight shows where a model looks, not what it concludes."
-    )
+    return PROSE["attention maps"].format(which=which)
 
 
 def map_name(kept: dict[str, Any]) -> str:

@@ -23,6 +23,7 @@ from analysis.page.labels import (
     with_span,
 )
 from analysis.page.look import Look
+from analysis.page.prose import PROSE
 from analysis.page.run_sources import behind
 from analysis.statistics.bleu import PairedTest, bleu_interval, bleu_of, sentence_statistics
 from analysis.statistics.intervals import Interval, t_interval
@@ -227,22 +228,8 @@ def measures_table(systems: dict[System, Seeds], results: list[TestSet]) -> Tabl
 
 
 def reading_help(systems: dict[System, Seeds]) -> Paragraph:
-    several = max(len(seeds) for seeds in systems.values()) > 1
-    text = (
-        "The intervals come from 1,000 bootstrap samples of the test sentences; the same sentences are drawn for both "
-        "sides of a difference (paired bootstrap, Koehn 2004). p is two-sided, from paired approximate randomisation "
-        "with 10,000 trials (Riezler and Maxwell 2005, as in sacreBLEU); p (Holm) is adjusted for all pairs of models "
-        "on all test sets of the task (Holm 1979). They cover the choice of test sentences, not the variation between "
-        "training runs. "
-    )
-    if several:
-        text += (
-            "With several seeds, BLEU is their mean, each is listed with its number, and the t interval shows their "
-            "spread; the difference and p use the first seed that both models finished."
-        )
-    else:
-        text += "With one seed, run-to-run variation is unknown: small differences should not be trusted."
-    return Paragraph(text)
+    seeds = "several seeds" if max(map(len, systems.values())) > 1 else "one seed"
+    return Paragraph(f"{PROSE['intervals of BLEU']} {PROSE[seeds]}")
 
 
 def by_length(store: Store, look: Look, systems: dict[System, Seeds], task: str) -> list[Block]:
@@ -269,12 +256,7 @@ def by_length(store: Store, look: Look, systems: dict[System, Seeds], task: str)
         tables.append(Table(caption, ["source length", "sentences", *(label(s) for s in curves)], cells))
     if not figures:
         return [Paragraph("BLEU by source length was not recorded by any finished run.")]
-    caption = (
-        "BLEU by source length; bands are 95 % bootstrap intervals over the n sentences of a bin. A model that must "
-        "squeeze the whole source into one vector should fall behind on the right; bins of few sentences have wide "
-        "bands."
-    )
-    return [Figures(caption, figures), *tables]
+    return [Figures(PROSE["BLEU by length"], figures), *tables]
 
 
 def length_curve(store: Store, rows: pd.DataFrame, seeds: Seeds, test_set: str) -> dict[int, Interval]:

@@ -1,14 +1,12 @@
 """The claims about translation: who makes each, the measurements it needs, its rule and its figure."""
 
 from analysis.claims.verdict import ATTENTION, BAHDANAU, LSTM, TRANSFORMER, VASWANI, Claim, Needs
+from analysis.page.prose import PROSE
 from analysis.store import Store
 from analysis.translation import heads, rules
 from analysis.translation.bleu import EXPERIMENT
 
-READING = (
-    "The intervals of BLEU are those of the paired bootstrap over sentences (Koehn 2004), widened until they hold "
-    "every seed."
-)
+READING = PROSE["claims"]
 
 
 def all_claims(store: Store) -> list[Claim]:

@@ -10,6 +10,7 @@ import pandas as pd
 from analysis.page.blocks import Block, Figures, Listing, Paragraph, Table
 from analysis.page.labels import counted, decimal, label, slug, whole, with_span
 from analysis.page.look import Look
+from analysis.page.prose import PROSE
 from analysis.statistics.intervals import Array, Interval, wilson
 from analysis.store import System
 from analysis.translation.figures import length_ratios
@@ -131,13 +132,9 @@ def build(look: Look, task: str, test_sets: Mapping[str, Frames]) -> list[Block]
         for system, seeds in frames.items()
         for seed, sentences in seeds.items()
     ]
-    note = (
-        "Words are sacreBLEU's 13a tokens, case ignored. Some repetitions are correct, such as two German relative "
-        "pronouns in a row, so read the examples too."
-    )
     return [
         Listing([f"{name}: {meaning}" for name, meaning in FAULTS.items()]),
-        Paragraph(note),
+        Paragraph(PROSE["words of faults"]),
         share_table(checked),
         length_figure(look, task, checked),
         length_table(checked),
@@ -156,12 +153,8 @@ def share_table(checked: Sequence[Checked]) -> Table:
         row = [label(one.system), one.test_set, *([str(one.seed)] if several else []), whole(len(one.faults))]
         counts = [sum(fault in faults for faults in one.faults) for fault in FAULTS]
         rows.append([*row, *(with_span(share(count, len(one.faults)), 1) for count in counts)])
-    caption = (
-        "Share of hypotheses with each fault in percent, with Wilson 95 % intervals: 0.0 (0.0 to 0.4) means that none "
-        "was found and that up to 0.4 % is plausible."
-    )
     header = ["model", "test set", *(["seed"] if several else []), "sentences", *FAULTS]
-    return Table(caption, header, rows, left=2)
+    return Table(PROSE["shares of faults"], header, rows, left=2)
 
 
 def length_figure(look: Look, task: str, checked: Sequence[Checked]) -> Figures:
@@ -170,12 +163,7 @@ def length_figure(look: Look, task: str, checked: Sequence[Checked]) -> Figures:
     for one in checked:
         runs.setdefault(one.system, {}).setdefault(one.seed, []).append(one.ratios)
     pooled = {system: [np.concatenate(parts) for parts in seeds.values()] for system, seeds in runs.items()}
-    caption = (
-        "Length of the hypotheses relative to their references, all test sets together: the steeper a curve rises at "
-        "1, the closer the lengths. The share left of the first dashed line is shorter than half the reference, the "
-        "share right of the second longer than twice."
-    )
-    return Figures(caption, [length_ratios(slug("lengths", task), "Length of the hypotheses", look, pooled)])
+    return Figures(PROSE["lengths"], [length_ratios(slug("lengths", task), "Length of the hypotheses", look, pooled)])
 
 
 def length_table(checked: Sequence[Checked]) -> Table:

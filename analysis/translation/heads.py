@@ -9,6 +9,7 @@ from analysis.page.blocks import Block, Figures, Heading, Paragraph, Table
 from analysis.page.canvas import TALL_PANEL, Figure, add_legend, finish, panel
 from analysis.page.labels import NONE, counted, decimal, label, listing, ordered
 from analysis.page.look import FURTHER_COLOURS, FURTHER_MARKERS, Look
+from analysis.page.prose import PROSE
 from analysis.store import Run, Store, System
 
 EXPERIMENT = "inspection"
@@ -45,11 +46,7 @@ def build(store: Store, look: Look, task: str, shown: Mapping[System, Run]) -> l
         Paragraph(rules(store, task)),
         Paragraph(in_words(table)),
         roles_table(table),
-        Figures(
-            "Every head: how far away it looks and how evenly. Lower left: one token close by; upper right: "
-            "everything. Where dots of one colour lie apart, heads of one kind do different things.",
-            [scatter(look, task, table)],
-        ),
+        Figures(PROSE["every head"], [scatter(look, task, table)]),
     ]
     for system, run in shown.items():
         heads = of_system(table, system)
@@ -93,15 +90,7 @@ def of_system(table: pd.DataFrame, system: System) -> pd.DataFrame:
 def rules(store: Store, task: str) -> str:
     by_chance = store.rows(EXPERIMENT, task=task, metric="alignment_by_chance")["value"]
     chance = f" (by chance {decimal(by_chance.iloc[0], 2)})" if len(by_chance) else ""
-    return (
-        "Roles by rules that were fixed before any head was measured, means over the tokens of sentences with their "
-        f"references: a previous-token, same-token or next-token head has a mean weight of at least {STRONG} on that "
-        "token, an edge head on the end of the source or, in the decoder, on the start of the target (a place to look "
-        "when nothing is relevant); an alignment head has its strongest source token within one place of the "
-        f"diagonal for at least {STRONG} of the target tokens{chance}, with a mean strongest weight of at least "
-        f"{STRONG}; an even head has at least {EVEN} of the largest possible entropy. In the decoder the same token is "
-        "the one written last. The roles describe weights; they do not show what a head contributes."
-    )
+    return PROSE["roles"].format(strong=STRONG, even=EVEN, chance=chance)
 
 
 def in_words(table: pd.DataFrame) -> str:

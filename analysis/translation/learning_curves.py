@@ -3,6 +3,7 @@
 from analysis.page.blocks import Figures, Heading, Paragraph, Section
 from analysis.page.canvas import Figure, Line, learning_curve
 from analysis.page.look import Look
+from analysis.page.prose import PROSE
 from analysis.page.run_sources import behind
 from analysis.store import Store
 from analysis.translation.bleu import EXPERIMENT, systems_of
@@ -20,11 +21,7 @@ def build(store: Store, look: Look) -> Section:
             section.blocks.append(Heading(task))
         figures = panels(store, look, task)
         if figures:
-            caption = (
-                "Validation loss (nats per target token, lower is better) and BLEU (higher is better), one line per "
-                "run. By step and by target tokens all models have seen the same data; by time the faster is ahead."
-            )
-            section.blocks.append(Figures(caption, figures))
+            section.blocks.append(Figures(PROSE["learning curves"], figures))
     if not section.blocks:
         section.blocks.append(Paragraph("No finished run has recorded a learning curve."))
     return section

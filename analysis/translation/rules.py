@@ -23,6 +23,7 @@ from analysis.claims.verdict import (
     Undecided,
 )
 from analysis.page.labels import decimal, label, listing
+from analysis.page.prose import PROSE
 from analysis.statistics.bleu import bleu_of, bootstrap_bleu, sentence_statistics
 from analysis.statistics.intervals import (
     Array,
@@ -98,14 +99,9 @@ def loses_more(store: Store, task: str, test_set: str) -> Rule:
         reason = f"{', '.join(reasons)} from at most {few:g} to at least {many:g} source words"
         return Finding(reason, lost[0].difference(lost[1]))
 
-    effect = (
-        "BLEU that the LSTM loses from the shortest quarter of the test sentences to the longest, by source words, "
-        "minus what the LSTM + attention loses, with the paired bootstrap interval, widened until it holds every pair "
-        "of seeds"
-    )
     learning = StillLearning(store, task, VALIDATED, {SUPPORTED: LSTM})
     note = "Losses are in BLEU, not in percent: a weak model has little BLEU to lose"
-    return Rule(effect, [Line(INTERVAL, ABOVE, MATTERS)], measure, learning=learning, note=note)
+    return Rule(PROSE["effect of length"], [Line(INTERVAL, ABOVE, MATTERS)], measure, learning=learning, note=note)
 
 
 def scored(statistics: Statistics, chosen: Array | None = None) -> Scores:
@@ -177,9 +173,4 @@ def heads_apart(store: Store, task: str) -> Rule:
         low, high = min(over_maps.low, *of_seeds), max(over_maps.high, *of_seeds)
         return Finding(reason, Interval(over_maps.value, low, high))
 
-    effect = (
-        "mean over the Transformer's maps of the difference between the two most different heads of a map in the share "
-        "of attention given to the previous, the same or the next token, or of strongest weights on the diagonal; t "
-        "interval over maps, widened until it holds every seed"
-    )
-    return Rule(effect, [Line(INTERVAL, ABOVE, APART)], measure)
+    return Rule(PROSE["effect of heads"], [Line(INTERVAL, ABOVE, APART)], measure)

@@ -9,6 +9,7 @@ import pandas as pd
 from analysis.page.blocks import Block, Figures, Heading, Paragraph, Section, Table
 from analysis.page.labels import decimal, label, signed, slug, span, with_span
 from analysis.page.look import Look
+from analysis.page.prose import PROSE
 from analysis.page.run_sources import behind
 from analysis.statistics.bleu import TINY, sentence_chrfs
 from analysis.statistics.intervals import Array, mean_interval
@@ -89,12 +90,12 @@ def sentence_by_sentence(look: Look, task: str, pairs: Sequence[Pair]) -> list[B
         name = slug("chrf", task, *second, "against", *first)
         figures.append(chrf_differences(name, look, first, second, np.array([d.value for d in found])))
         tables += [extremes(first, second, found, sign) for sign in (1, -1)]
-    caption = (
-        "How far apart two models are on single sentences, all test sets together. Left: one is better; right: the "
-        "other. Two models of equal BLEU may still differ on most sentences: then the bars are far from the middle on "
-        "both sides."
-    )
-    return [Paragraph(note), Figures(caption, figures), win_table(pairs), *(t for t in tables if t.rows)]
+    return [
+        Paragraph(note),
+        Figures(PROSE["chrF differences"], figures),
+        win_table(pairs),
+        *(t for t in tables if t.rows),
+    ]
 
 
 def chrfs(pair: Pair) -> tuple[Array, Array]:
@@ -124,13 +125,8 @@ def win_table(pairs: Sequence[Pair]) -> Table:
         mean = mean_interval(change)
         row = [pair.name, pair.test_set, *(with_span(share(count, len(change)), 1) for count in counts)]
         rows.append([*row, f"{signed(mean.value)} ({span(mean)})"])
-    caption = (
-        "Share of sentences in percent on which the first model has the higher chrF (better), the same, or the lower "
-        "(worse), and on which both wrote the same text, with Wilson 95 % intervals; mean difference in chrF with its "
-        "bootstrap interval."
-    )
     header = ["pair", "test set", "better", "equal", "worse", "same text", "mean difference"]
-    return Table(caption, header, rows, left=2)
+    return Table(PROSE["wins"], header, rows, left=2)
 
 
 def extremes(first: System, second: System, found: Sequence[Sentence], sign: int) -> Table:

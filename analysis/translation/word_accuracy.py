@@ -14,6 +14,7 @@ from analysis.page.blocks import Block, Figures, Paragraph, Table
 from analysis.page.canvas import Figure
 from analysis.page.labels import NONE, decimal, label, listing, signed, slug, span, whole, with_span
 from analysis.page.look import Look
+from analysis.page.prose import PROSE
 from analysis.statistics.intervals import Array, Interval, percentile_interval, resampled_counts
 from analysis.store import Store, System
 from analysis.translation.figures import Bin, bin_names, by_bin
@@ -159,27 +160,13 @@ def build(store: Store, look: Look, task: str, test_sets: Mapping[str, Frames], 
             )
             tables += [f1_table(name, curves, sizes), precision_table(name, curves)]
             tables += difference_table(name, found, [pair for pair in pairs if pair.test_set == name])
-    blocks: list[Block] = [Paragraph(READING)]
+    blocks: list[Block] = [Paragraph(PROSE["word accuracy"])]
     if uncounted:
         runs = listing(list(dict.fromkeys(uncounted)))
         blocks.append(
             Paragraph(f"Left out because some of their words were not counted: {runs}; “{remedy}” counts them.")
         )
-    return [*blocks, Figures(CAPTION, figures), *tables] if figures else blocks
-
-
-READING = (
-    "A word of a hypothesis is right if its reference has it too, and as often as the reference has it. Precision is "
-    "the share of right words among those written, recall among those of the reference, F1 their harmonic mean. Words "
-    "are sacreBLEU's 13a tokens, punctuation included, case kept; how often each occurs was counted in the training "
-    "target text."
-)
-CAPTION = (
-    "F1 of words by how often they occur in training, rare words on the left; bands are 95 % bootstrap intervals "
-    "over sentences, n the words in the references. The further a curve falls to the left, the worse a model does on "
-    "rare words: one never seen (0) can only be assembled from pieces. No band: few sentences have such a word, or "
-    "none is right."
-)
+    return [*blocks, Figures(PROSE["F1 by frequency"], figures), *tables] if figures else blocks
 
 
 def f1_table(name: str, curves: Mapping[System, Sequence[Accuracy]], sizes: Sequence[int]) -> Table:
