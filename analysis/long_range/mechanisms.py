@@ -3,17 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
-from analysis.long_range.evidence import (
-    EXPERIMENT,
-    Axis,
-    Point,
-    axes,
-    by_seed,
-    numeric,
-    rows_of,
-    systems_of,
-    tasks_of,
-)
+from analysis.long_range.evidence import EXPERIMENT, Axis, Point, axes, by_seed, numeric, rows_of, systems_of, tasks_of
 from analysis.long_range.figures import by_x
 from analysis.long_range.softmax_scaling import scaling
 from analysis.long_range.tables import at_points

@@ -9,13 +9,7 @@ from analysis.page.labels import NAMES, NONE, counted, label
 from analysis.store import Run, Store, System
 
 Settings = dict[str, Any]
-ORDINARY = {
-    "dropout": 0.0,
-    "residual": True,
-    "scale_scores": True,
-    "tied": True,
-    "feed_context": False,
-}
+ORDINARY = {"dropout": 0.0, "residual": True, "scale_scores": True, "tied": True, "feed_context": False}
 WORDS: dict[str, Callable[[Any], str]] = {
     "cell": lambda cell: NAMES.get(cell, str(cell)),
     "width": lambda n: f"width {n}",

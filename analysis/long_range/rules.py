@@ -84,28 +84,18 @@ def over_seeds(point: Point) -> Interval:
     return Interval(value, min(low, *point.seeds.values()), max(high, *point.seeds.values()))
 
 
-def over_gap(evidence: Evidence, system: System, side: str) -> Rule:
-    """What a system loses from the smallest to the largest gap of training."""
+def over_gap(evidence: Evidence, system: System, side: str, *, beyond: bool = False) -> Rule:
+    """What a system loses from the smallest to the largest gap of training, or from there to the largest `beyond`."""
 
     def measure() -> Finding:
         axis = evidence.axis("recall", "gap")
-        near, far = axis.ends(system)
+        ends = axis.farthest(system) if beyond else axis.ends(system)
         evidence.require_mastered("recall", system)
-        return Finding(said(axis, {system: (near, far)}), loss(near, far))
+        return Finding(said(axis, {system: ends}), loss(*ends))
 
-    effect = "accuracy at the smallest gap minus accuracy at the largest gap of training"
+    inside = "accuracy at the smallest gap minus accuracy at the largest gap of training"
+    effect = "accuracy at the largest gap of training minus accuracy at the largest gap beyond it" if beyond else inside
     return Rule(effect, [Line(INTERVAL, side, MARGIN)], measure, [CONTROL])
-
-
-def beyond_gaps(evidence: Evidence, system: System) -> Rule:
-    def measure() -> Finding:
-        axis = evidence.axis("recall", "gap")
-        last, beyond = axis.farthest(system)
-        evidence.require_mastered("recall", system)
-        return Finding(said(axis, {system: (last, beyond)}), loss(last, beyond))
-
-    effect = "accuracy at the largest gap of training minus accuracy at the largest gap beyond it"
-    return Rule(effect, [Line(INTERVAL, ABOVE, MARGIN)], measure, [CONTROL])
 
 
 def gradient_fades(evidence: Evidence, system: System) -> Rule:
@@ -158,10 +148,9 @@ def shuffling(evidence: Evidence) -> Rule:
         changes: dict[str, list[float]] = {"none": [], "base": []}
         for task in tasks_of(evidence.store):  # pairs only: to some tasks, such as parity, order does not matter at all
             rows = {v: rows_of(evidence.store, task, SHUFFLED, System("transformer", v)) for v in changes}
-            found = {variant: by_seed(rows[variant]).values() for variant in changes}
-            if all(found.values()):
-                for variant, values in found.items():
-                    changes[variant] += values
+            if all(map(len, rows.values())):
+                for variant, found in rows.items():
+                    changes[variant] += by_seed(found).values()
         missing = [f"with variant {name}" for name, values in changes.items() if not values]
         if missing:
             raise NotRun(f"no source was shuffled for a Transformer {listing(missing)}")
@@ -185,10 +174,10 @@ def saturation(evidence: Evidence) -> Rule:
 
     def measure() -> Finding:
         curves = random_scores(evidence.store, "score_entropy")
-        at_size = {which: next((p.value for p in curve if p.x == HEAD_SIZE), None) for which, curve in curves.items()}
-        scaled, unscaled = at_size.get("scaled"), at_size.get("unscaled")
-        if scaled is None or unscaled is None:
+        at_size = {which: point.value for which, curve in curves.items() for point in curve if point.x == HEAD_SIZE}
+        if len(at_size) < 2:
             raise NotRun(f"no score entropy with and without scaling at head size {HEAD_SIZE}")
+        scaled, unscaled = at_size["scaled"], at_size["unscaled"]
         ratio = unscaled / scaled
         reason = f"{decimal(unscaled, 2)} nats without scaling against {decimal(scaled, 2)} with it at d = {HEAD_SIZE}"
         return Finding(reason, Interval(ratio, math.nan, math.nan), [Interval(ratio, ratio, ratio)])

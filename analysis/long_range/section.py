@@ -10,17 +10,7 @@ from analysis.claims.verdict import CONTRADICTED, NOT_DECIDED, SUPPORTED, Verdic
 from analysis.long_range import networks as network_settings
 from analysis.long_range import sentences as words
 from analysis.long_range import tables
-from analysis.long_range.evidence import (
-    EXPERIMENT,
-    Axis,
-    Control,
-    axes,
-    cells,
-    controls,
-    rows_of,
-    systems_of,
-    tasks_of,
-)
+from analysis.long_range.evidence import EXPERIMENT, Axis, Control, axes, cells, controls, rows_of, systems_of, tasks_of
 from analysis.long_range.figures import by_x
 from analysis.long_range.wording import heading, is_kind_of, quantity, question, title
 from analysis.page.blocks import Block, Figures, Heading, Notice, Paragraph, Section

@@ -2,8 +2,8 @@
 
 from collections.abc import Mapping, Sequence
 
-from analysis.long_range.evidence import HELD, Axis, Control, Point, reach
-from analysis.long_range.wording import amount, at, at_most, point, quantity, starting_at
+from analysis.long_range.evidence import HELD, Axis, Control, reach
+from analysis.long_range.wording import amount, at, at_most, one_value, quantity, starting_at
 from analysis.page.labels import decimal, label, listing
 from analysis.store import System
 from experiments.record.metrics import MASTERED
@@ -17,12 +17,11 @@ def seen(axis: Axis) -> str:
 def seen_at(axis: Axis) -> str:
     """The same for an axis that was measured at one value."""
     name = named(list(axis.curves))
-    at_once = {system: curve[0].value for system, curve in axis.curves.items()}
-    good = [f"{name[s]} ({decimal(value, 2)})" for s, value in at_once.items() if value >= HELD]
-    bad = [f"{name[s]} ({decimal(value, 2)})" for s, value in at_once.items() if value < HELD]
-    parts = [f"at least {HELD} for {listing(good)}"] if good else []
-    parts += [f"below {HELD} for {listing(bad)}"] if bad else []
-    where = point(axis.name, axis.xs[0])
+    found: dict[str, list[str]] = {"at least": [], "below": []}
+    for system, (point, *_) in axis.curves.items():
+        found["at least" if point.value >= HELD else "below"].append(f"{name[system]} ({decimal(point.value, 2)})")
+    parts = [f"{side} {HELD} for {listing(models)}" for side, models in found.items() if models]
+    where = one_value(axis.name, axis.xs[0])
     return f"{where[0].upper()}{where[1:]}: {', '.join(parts)}."
 
 
@@ -100,7 +99,8 @@ def beyond(axis: Axis) -> list[str]:
         inside = [point for point in curve if point.trained]
         outside = [point for point in curve if point.trained is False]
         if inside and outside:
-            edge, far = edge_and_far(inside, outside)
+            side = -1 if outside[-1].x > inside[-1].x else 0
+            edge, far = inside[side], outside[side]
             farthest = far.x
             parts.append(f"{name[system]} {decimal(far.value, 2)} (from {decimal(edge.value, 2)} at {edge.x:g})")
     if parts:
@@ -108,7 +108,3 @@ def beyond(axis: Axis) -> list[str]:
     if any(point.trained is None for point in axis.points) and not axis.metric.startswith("contrastive"):
         return ["Which values lie beyond training was not recorded."]
     return []
-
-
-def edge_and_far(inside: Sequence[Point], outside: Sequence[Point]) -> tuple[Point, Point]:
-    return (inside[-1], outside[-1]) if outside[-1].x > inside[-1].x else (inside[0], outside[0])

@@ -1,10 +1,10 @@
 """Tables of one long-range task: accuracy by value, spread of the seeds, controls and costs."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from analysis.long_range.evidence import Axis, Control, Point, over_all, reach, rows_of
-from analysis.long_range.wording import heading, is_kind_of, most, point, settings
+from analysis.long_range.wording import heading, is_kind_of, most, one_value, settings
 from analysis.page.blocks import Table
 from analysis.page.labels import NONE, decimal, duration, label, ordered, span, together, whole, with_span
 from analysis.statistics.intervals import t_interval
@@ -43,7 +43,7 @@ def along(axis: Axis) -> Columns:
 
 def single_points(axes: Sequence[Axis]) -> Columns:
     """The one value of each axis that was measured at one value only."""
-    return {f"{point(axis.name, axis.xs[0])}{extrapolated(axis, axis.xs[0])}": (axis, axis.xs[0]) for axis in axes}
+    return {f"{one_value(axis.name, axis.xs[0])}{extrapolated(axis, axis.xs[0])}": (axis, axis.xs[0]) for axis in axes}
 
 
 def extrapolated(axis: Axis, x: float) -> str:
@@ -78,18 +78,19 @@ def grid(columns: Columns) -> list[list[str]]:
     """Values with their intervals by system, then the chance lines."""
     axes = [axis for axis, _ in columns.values()]
     digits = 4 if axes[0].metric == "squared_error" else 3
-    rows = []
-    for system in ordered(system for axis in axes for system in axis.curves):
-        points = [at_x(axis, system, x) for axis, x in columns.values()]
-        rows.append([label(system), *(with_span(p.interval, digits) if p else NONE for p in points)])
+    rows = by_system(columns, lambda point: with_span(point.interval, digits))
     for name in dict.fromkeys(name for axis in axes for name in axis.chance):
         values = [dict(axis.chance.get(name, [])).get(x, math.nan) for axis, x in columns.values()]
         rows.append([f"chance: {name}", *(decimal(value, digits) for value in values)])
     return rows
 
 
-def at_x(axis: Axis, system: System, x: float) -> Point | None:
-    return next((p for p in axis.curves.get(system, []) if p.x == x), None)
+def by_system(columns: Columns, cell: Callable[[Point], str]) -> list[list[str]]:
+    rows = []
+    for system in ordered(system for axis, _ in columns.values() for system in axis.curves):
+        found = [[cell(p) for p in axis.curves.get(system, []) if p.x == x] for axis, x in columns.values()]
+        rows.append([label(system), *(cells[0] if cells else NONE for cells in found)])
+    return rows
 
 
 def over_seeds(columns: Columns) -> Table | None:
@@ -97,18 +98,15 @@ def over_seeds(columns: Columns) -> Table | None:
     axes = [axis for axis, _ in columns.values()]
     if not any(len(p.seeds) > 1 for axis in axes for p in axis.points):
         return None
-    rows = []
-    for system in ordered(system for axis in axes for system in axis.curves):
-        points = [at_x(axis, system, x) for axis, x in columns.values()]
-        rows.append([label(system), *(seed_cell(list(p.seeds.values())) if p else NONE for p in points)])
     caption = (
         f"Seeds of the {name_of(axes[0].metric, axes[0].task)}: lowest to highest; after “t” the 95 % t interval of "
         "their mean, an estimate for another training run."
     )
-    return Table(caption, ["model", *columns], rows)
+    return Table(caption, ["model", *columns], by_system(columns, seed_cell))
 
 
-def seed_cell(values: list[float]) -> str:
+def seed_cell(point: Point) -> str:
+    values = list(point.seeds.values())
     if len(values) < 2:
         return f"{decimal(values[0], 3)}, one seed"
     return f"{decimal(min(values), 3)} to {decimal(max(values), 3)}; t {span(t_interval(values), 3)}"

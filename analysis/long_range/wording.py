@@ -36,14 +36,7 @@ FURTHER = {
     "associative-recall-16-keys": "The same task made small, with 16 keys: models learn it soon enough to take parts "
     "of the Transformer out and see what they are for.",
 }
-COUNTS = {
-    "symbols": ("symbol", "symbols"),
-    "content": ("symbol", "symbols"),
-    "pairs": ("pair", "pairs"),
-    "keys": ("key", "keys"),
-    "attractors": ("attractor", "attractors"),
-    "blanks": ("blank", "blanks"),
-}
+COUNTS = {name: name for name in ("symbols", "pairs", "keys", "attractors", "blanks")} | {"content": "symbols"}
 LENGTHS = ("gap", "length", "distance")
 
 
@@ -71,12 +64,12 @@ def question(task: str) -> str:
 
 def quantity(vary: str) -> str:
     """The gap, the number of pairs."""
-    return f"number of {COUNTS[vary][1]}" if vary in COUNTS else vary
+    return f"number of {COUNTS[vary]}" if vary in COUNTS else vary
 
 
 def amount(vary: str, x: float) -> str:
     """gap 16, 4 pairs"""
-    return counted(x, *COUNTS[vary]) if vary in COUNTS else f"{vary} {x:g}"
+    return counted(x, COUNTS[vary][:-1], COUNTS[vary]) if vary in COUNTS else f"{vary} {x:g}"
 
 
 def at(vary: str, x: float) -> str:
@@ -91,9 +84,8 @@ def starting_at(vary: str, x: float) -> str:
 
 def most(vary: str) -> str:
     """longest gap, most pairs"""
-    if vary in COUNTS:
-        return f"most {COUNTS[vary][1]}"
-    return f"{'longest' if vary in LENGTHS else 'largest'} {vary}"
+    measure = f"{'longest' if vary in LENGTHS else 'largest'} {vary}"
+    return f"most {COUNTS[vary]}" if vary in COUNTS else measure
 
 
 def at_most(vary: str) -> str:
@@ -107,7 +99,7 @@ def heading(name: str) -> str:
     return f"{quantity(vary)} ({settings(', '.join(fixed))})" if fixed else quantity(vary)
 
 
-def point(name: str, x: float) -> str:
+def one_value(name: str, x: float) -> str:
     """One value of an axis with what is fixed: "4 pairs, gap 52, 512 keys"."""
     vary, *fixed = name.split(", ")
     return ", ".join([amount(vary, x), *map(setting, fixed)])

@@ -38,11 +38,7 @@ def blocks(speed: Speed, look: Look) -> list[Block]:
     rows = []
     for system in systems:
         for n in speed.curve("devices", system, "weak_tokens_per_second", "processes"):
-            cells = [
-                label(system),
-                f"{n:g}",
-                rounded(speed.value("devices", system, "threads_per_process")),
-            ]
+            cells = [label(system), f"{n:g}", rounded(speed.value("devices", system, "threads_per_process"))]
             for kind in ("weak", "strong"):
                 rate = speed.median("devices", system, f"{kind}_tokens_per_second", "processes", n)
                 share = speed.value("devices", system, f"{kind}_efficiency", "processes", n)

@@ -101,8 +101,7 @@ def reached(curve: Sequence[Validation], level: float) -> tuple[float, float] | 
     for before, after in pairwise([Validation(0, 0, 0), *curve]):
         if after.bleu >= level:
             share = (level - before.bleu) / (after.bleu - before.bleu)
-            spent = (a + share * (b - a) for a, b in zip(before[:2], after[:2], strict=True))
-            seconds, tokens = spent
+            seconds, tokens = (a + share * (b - a) for a, b in zip(before[:2], after[:2], strict=True))
             return seconds, tokens
     return None
 
@@ -175,12 +174,12 @@ def to_quality(quality: Quality, look: Look) -> list[Block]:
         text = f"The seconds below are not comparable: {'; '.join(quality.flaws)}. Tokens and operations are."
         blocks.append(Notice(text))
     blocks += [Paragraph(text) for text in quality.remarks]
-    lines = []
-    for system, seeds in quality.curves.items():
-        flops = quality.flops.get(system, math.nan)
-        if not math.isnan(flops):
-            for curve in seeds.values():
-                lines.append(Line(system, [p.target_tokens * flops for p in curve], [p.bleu for p in curve]))
+    counted = {system: flops for system, flops in quality.flops.items() if not math.isnan(flops)}
+    lines = [
+        Line(system, [p.target_tokens * flops for p in curve], [p.bleu for p in curve])
+        for system, flops in counted.items()
+        for curve in quality.curves[system].values()
+    ]
     if lines:
         name = f"speed-quality-{quality.task}"
         title = "Validation BLEU by computed operations"
@@ -192,19 +191,20 @@ def to_quality(quality: Quality, look: Look) -> list[Block]:
 def quality_table(quality: Quality) -> Table:
     rows = []
     systems = ordered(quality.curves)
-    fastest = {level: min_seconds(quality, level) for level in quality.levels()}
     for level in quality.levels():
-        for system in systems:
-            spent = [quality.spent(system, seed, level) for seed in quality.curves[system]]
-            done = [s for s in spent if s]
+        reaching = {s: [quality.spent(s, seed, level) for seed in quality.curves[s]] for s in systems}
+        done = {s: [one for one in spent if one] for s, spent in reaching.items()}
+        complete = [s for s in systems if len(done[s]) == len(reaching[s])]
+        means = {s: Spent(*(sum(column) / len(done[s]) for column in zip(*done[s], strict=True))) for s in complete}
+        for system, spent in reaching.items():
             cells = [label(system), decimal(level)]
-            if len(done) < len(spent):
-                some = f" by {len(spent) - len(done)} of {len(spent)} seeds" if done else ""
+            if system in means:
+                seconds, tokens, flops = means[system]
+                over = decimal(seconds / min(mean.seconds for mean in means.values()), 2)
+                rows.append([*cells, duration(seconds), over, whole(tokens), operations(flops)])
+            else:
+                some = f" by {len(spent) - len(done[system])} of {len(spent)} seeds" if done[system] else ""
                 rows.append([*cells, f"not reached{some}", NONE, NONE, NONE])
-                continue
-            seconds, tokens, flops = (sum(column) / len(done) for column in zip(*done, strict=True))
-            ratio = decimal(seconds / fastest[level], 2)
-            rows.append([*cells, duration(seconds), ratio, whole(tokens), operations(flops)])
     bests = listing([f"{label(s)} {decimal(quality.best(s))}" for s in systems])
     caption = (
         "Until validation BLEU first reached a level (straight lines between validations; means over seeds; seconds "
@@ -212,12 +212,3 @@ def quality_table(quality: Quality) -> Table:
     )
     header = ["model", "BLEU", "training time", "over fastest", "target tokens", "operations"]
     return Table(caption, header, rows)
-
-
-def min_seconds(quality: Quality, level: float) -> float:
-    found = []
-    for system, seeds in quality.curves.items():
-        spent = [quality.spent(system, seed, level) for seed in seeds]
-        if all(spent):
-            found.append(sum(s.seconds for s in spent if s) / len(spent))
-    return min(found, default=math.nan)

@@ -39,7 +39,7 @@ BEYOND = Power("the longest length over the width", ABOVE, 1)
 
 
 def values(speed: Speed, system: System, metric: str) -> Mapping[float, float]:
-    found = {x: median.value for x, median in speed.curve("length", system, metric).items()}
+    found = speed.values("length", system, metric)
     if not found:
         raise NotRun(f"no {metric.replace('_', ' ')} by length of {label(system)}")
     return found
@@ -73,10 +73,7 @@ def waiting(speed: Speed) -> Rule:
         "exponent of the LSTM's step time in length, at a fixed number of tokens per batch, minus that of the "
         "Transformer (slope of their ratio), over all common lengths, with t intervals"
     )
-    lines = [
-        Line("the exponent of the LSTM", ABOVE, GROWS),
-        Line("the difference of the exponents", ABOVE, 0),
-    ]
+    lines = [Line("the exponent of the LSTM", ABOVE, GROWS), Line("the difference of the exponents", ABOVE, 0)]
     return Rule(effect, lines, measure, [FEWEST, WIDEST])
 
 
@@ -91,8 +88,8 @@ def quadratic(speed: Speed, metric: str, system: System, what: str) -> Rule:
         memory = f", out of memory at {min(ended):g}" if ended else ""
         width = listing([f"{value:g}" for value in widths(speed)] or ["not recorded"])
         reason = f"lengths {min(longest):g} to {max(longest):g}{memory}, width {width}"
-        flops = speed.curve("length", system, COUNTED)
-        counted = power_law({n: flops[n].value for n in longest if n in flops})
+        flops = speed.values("length", system, COUNTED)
+        counted = power_law({n: flops[n] for n in longest if n in flops})
         if counted and metric == STEP:
             reason += f"; by the operations counted it would be {decimal(1 + counted.exponent.value, 2)}"
         return Finding(reason, one)
@@ -202,12 +199,8 @@ def faster_to_quality(qualities: Sequence[Quality], what: str) -> Rule:
 def said(quality: Quality, in_seconds: bool) -> str:
     level = min(quality.best(system) for system in (ATTENTION, TRANSFORMER))
     seed = next(seed for seed in quality.curves[ATTENTION] if seed in quality.curves[TRANSFORMER])
-    each = []
-    for system in (ATTENTION, TRANSFORMER):
-        spent = quality.spent(system, seed, level)
-        if spent:
-            amount = f"{whole(spent.seconds)} s" if in_seconds else operations(spent.flops)
-            each.append(f"{label(system)} {amount}")
+    spent = {s: found for s in (ATTENTION, TRANSFORMER) if (found := quality.spent(s, seed, level))}
+    each = [f"{label(s)} {f'{whole(c.seconds)} s' if in_seconds else operations(c.flops)}" for s, c in spent.items()]
     return f"{quality.task} to BLEU {decimal(level)}: {', '.join(each)} (seed {seed})"
 
 

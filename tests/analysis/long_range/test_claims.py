@@ -22,7 +22,6 @@ from tests.support.fakes.long_range import (
     score_rows,
     write_everything,
     write_long_range,
-    write_parity,
 )
 from tests.support.fakes.runs import row
 
@@ -31,7 +30,6 @@ FIXES = "Attention on top of the RNN fixes the accuracy (copy)"
 GRADIENT = "RNNs forget: the gradient of the first words fades (plain RNN)"
 SHUFFLED = "Without positions, “dog bites man” equals “man bites dog”"
 SOFTMAX = "1/√d keeps the softmax from saturating (random queries and keys)"
-PARITY = "LSTMs generalise on parity where Transformers do not"
 COPIES = "No model copies far beyond its training length"
 POSITIONS = "Without positions, order is lost (copy, variant none)"
 
@@ -66,11 +64,7 @@ def test_effects_and_reasons_are_the_numbers(tmp_path: Path) -> None:
     ("model", "control", "reason"),
     [
         ("lstm", 0.97, "under-trained on copy: LSTM (control 0.970)"),
-        (
-            "bahdanau",
-            0.97,
-            "under-trained on copy: LSTM + attention (control 0.970)",
-        ),
+        ("bahdanau", 0.97, "under-trained on copy: LSTM + attention (control 0.970)"),
         ("lstm", None, "no control recorded for LSTM on copy"),
     ],
 )
@@ -78,7 +72,6 @@ def test_no_claim_rests_on_an_under_trained_model(
     tmp_path: Path, model: str, control: float | None, reason: str
 ) -> None:
     write_copies(tmp_path, {"lstm": FALLING, "bahdanau": FLAT})
-    assert [decided(tmp_path)[claim].outcome for claim in (VECTOR, FIXES)] == [SUPPORTED, SUPPORTED]
     write_copies(tmp_path, {model: FALLING}, control=control, seed=0 if control is None else 1)
     for claim in (VECTOR, FIXES):
         verdict = decided(tmp_path)[claim]
@@ -166,13 +159,6 @@ def test_copying_far_needs_distance_and_every_model(tmp_path: Path) -> None:
     assert decided(tmp_path)[COPIES].reason.startswith("under-trained on copy: plain RNN (control 0.500), LSTM")
 
 
-def test_parity_needs_the_lstm_to_generalise_and_not_merely_to_lead(tmp_path: Path) -> None:
-    write_parity(tmp_path)
-    assert decided(tmp_path)[PARITY].outcome == SUPPORTED
-    write_long_range(tmp_path, "parity", "lstm", axis_rows({8: 1.0, 32: 1.0, 128: 0.65}, "length"))
-    assert decided(tmp_path)[PARITY].outcome == CONTRADICTED
-
-
 @pytest.mark.parametrize(
     ("unscaled", "outcome"),
     [
@@ -190,10 +176,7 @@ def test_the_softmax_saturates_below_half_and_stays_even_above_nine_tenths(
         rows.append(row("score_entropy", value, "nats", 64, "head size, unscaled", d))
     write_long_range(tmp_path, "recall", "transformer", rows, control=None)
     verdict = decided(tmp_path)[SOFTMAX]
-    assert verdict.outcome == outcome
-    assert verdict.effect is not None
-    assert verdict.effect.value == pytest.approx(unscaled / 4)
-    assert effect_text(verdict.effect) == f"{unscaled / 4:.3f}"  # one value, no interval
+    assert (verdict.outcome, effect_text(verdict.effect)) == (outcome, f"{unscaled / 4:.3f}")  # no interval
     assert verdict.reason.startswith(f"{unscaled:.2f} nats without scaling against 4.00 with it at d = 64")
     assert ("the ratio is not below 0.5 and not above 0.9" in verdict.reason) == (outcome == NOT_DECIDED)
 

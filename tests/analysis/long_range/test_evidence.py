@@ -5,7 +5,6 @@ from pathlib import Path
 import pytest
 
 from analysis.long_range.evidence import Point, axes, controls, main_axis, reach, tasks_of
-from analysis.page.labels import slug
 from analysis.statistics.intervals import Interval, pooled, wilson
 from analysis.store import Store, System, read_store
 from tests.support.fakes.long_range import (
@@ -67,7 +66,6 @@ def test_axes_hold_means_seeds_chance_and_the_range_of_training(tmp_path: Path) 
 def test_x_in_words_is_on_no_axis(tmp_path: Path) -> None:
     write_pairs(tmp_path)
     (axis,) = axes(store_of(tmp_path), PAIRS, "contrastive_accuracy")
-    assert axis.name == "distance"
     assert axis.chance == {"guessing": [(1, 0.5), (5, 0.5), (15, 0.5)]}
 
 
@@ -111,7 +109,3 @@ def test_the_main_axis_is_the_one_asked_for_then_the_fullest_then_the_farthest(t
     found = axes(store_of(tmp_path), "recall")
     assert main_axis(found).name == "gap"
     assert main_axis(found, "pairs").name == "pairs, gap 104"
-
-
-def test_figure_names_are_file_names() -> None:
-    assert slug("token_accuracy", "recall", "gap, symbols 4", "") == "token_accuracy-recall-gap-symbols-4"

@@ -53,11 +53,6 @@ def test_a_gradient_of_zero_is_left_out() -> None:
     assert [(p.x, p.seeds) for p in found] == [(1, {0: 1.0}), (2, {0: 0.5})]
 
 
-def test_gradients_of_zero_alone_draw_nothing(tmp_path: Path) -> None:
-    write_long_range(tmp_path, "recall", "lstm", [row("gradient_reach", 0.0, "norm", 8, "distance, trained", 1)])
-    assert figures_of(sections_of(tmp_path)[0]) == []
-
-
 def test_probes_show_their_chance_where_it_was_recorded(tmp_path: Path) -> None:
     rows = probe_rows()
     for recorded, shown in ((rows, True), ([r for r in rows if r["metric"] == "probe_accuracy"], False)):
@@ -90,7 +85,9 @@ def test_shuffled_sources_are_tabled_with_every_variant(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("finished", [True, False])
 def test_nothing_measured_is_said(tmp_path: Path, finished: bool) -> None:
-    folder = write_long_range(tmp_path, "copy", "lstm", axis_rows({4: 1.0}, "length"))
+    """A gradient of zero alone is nothing to draw."""
+    rows = [row("gradient_reach", 0.0, "norm", 8, "distance, trained", 1)]
+    folder = write_long_range(tmp_path, "copy", "lstm", rows)
     if not finished:
         (folder / "result.json").unlink()
     (section,) = sections_of(tmp_path)

@@ -8,9 +8,8 @@ import pytest
 
 from analysis.long_range.tuning import build
 from analysis.page.blocks import Heading, Listing, Notice, Paragraph, Section, Table
-from analysis.store import Store, read_store
+from analysis.store import read_store
 from tests.support.fakes.long_range import (
-    PAIRS,
     axis_rows,
     folder_of,
     settings_of,
@@ -21,10 +20,6 @@ from tests.support.fakes.long_range import (
 )
 
 ROWS = axis_rows({4: 1.0, 8: 0.9}, "length")
-
-
-def stored(path: Path) -> Store:
-    return read_store(path, "quick")
 
 
 def write(
@@ -41,7 +36,7 @@ def write(
 
 
 def section(path: Path) -> Section:
-    (found,) = build(stored(path))
+    (found,) = build(read_store(path, "quick"))
     return found
 
 
@@ -130,36 +125,29 @@ def test_values_set_by_hand_are_reported_and_shown(tmp_path: Path) -> None:
 
 def test_translation_is_tuned_elsewhere(tmp_path: Path) -> None:
     write_pairs(tmp_path)
-    assert build(stored(tmp_path)) == []
-    assert (tmp_path / "quick" / "long-range" / PAIRS).is_dir()
+    assert build(read_store(tmp_path, "quick")) == []
 
 
-def test_variants_must_have_the_values_of_their_model(tmp_path: Path) -> None:
-    write(tmp_path, "lstm", trials_of())
+def test_variants_must_have_the_values_of_their_model_and_seeds_its_trials(tmp_path: Path) -> None:
+    for seed in (0, 1):
+        write(tmp_path, "lstm", trials_of(), seed=seed)
+    assert notices(tmp_path) == []
+    write(tmp_path, "lstm", trials_of(3), seed=1)
     write(tmp_path, "lstm", trials_of(), variant="hidden64", learning_rate=0.02)
     assert notices(tmp_path) == [
-        "Not trained with the values that were chosen: LSTM, hidden64 (learning rate 0.02 instead of 0.004)."
+        "The seeds have different trials; the table shows the first: LSTM.",
+        "Not trained with the values that were chosen: LSTM, hidden64 (learning rate 0.02 instead of 0.004).",
     ]
 
 
-def test_seeds_share_their_trials_or_it_is_said(tmp_path: Path) -> None:
-    write(tmp_path, "lstm", trials_of(), seed=0)
-    write(tmp_path, "lstm", trials_of(), seed=1)
-    assert notices(tmp_path) == []
-    write(tmp_path, "lstm", trials_of(3), seed=1)
-    assert notices(tmp_path) == ["The seeds have different trials; the table shows the first: LSTM."]
-
-
-@pytest.mark.parametrize("content", [b"", b"[]", b"\xff\xfe{}", json.dumps(trials_of() | {"chosen": 2}).encode()])
+@pytest.mark.parametrize("content", [b"\xff\xfe{}", json.dumps(trials_of() | {"chosen": 2}).encode()])
 def test_trials_that_cannot_be_read_are_a_problem_and_not_set_by_hand(tmp_path: Path, content: bytes) -> None:
     write(tmp_path, "lstm", trials_of())
     write(tmp_path, "transformer", trials_of())
     path = folder_of(tmp_path, "copy", "transformer") / "trials.json"
     path.write_bytes(content)
-    store = stored(tmp_path)
-    (found,) = build(store)
-    (problem,) = store.problems
-    assert str(path) in problem
-    (table,) = (block for block in found.blocks if isinstance(block, Table))
-    assert table.rows[1][1] == "cannot be read"
-    assert not any(isinstance(block, Notice) for block in found.blocks)
+    assert rows(tmp_path)[1][1] == "cannot be read"
+    assert notices(tmp_path) == []
+    store = read_store(tmp_path, "quick")
+    build(store)
+    assert str(path) in store.problems[0]

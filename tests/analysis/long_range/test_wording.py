@@ -8,7 +8,7 @@ from analysis.long_range.wording import (
     at_most,
     heading,
     most,
-    point,
+    one_value,
     quantity,
     question,
     settings,
@@ -21,19 +21,7 @@ from analysis.long_range.wording import (
     ("vary", "words"),
     [
         ("gap", ("gap", "gap 4", "at gap 4", "longest gap", "at the longest gap")),
-        ("length", ("length", "length 4", "at length 4", "longest length", "at the longest length")),
-        ("distance", ("distance", "distance 4", "at distance 4", "longest distance", "at the longest distance")),
         ("pairs", ("number of pairs", "4 pairs", "with 4 pairs", "most pairs", "with the most pairs")),
-        (
-            "attractors",
-            (
-                "number of attractors",
-                "4 attractors",
-                "with 4 attractors",
-                "most attractors",
-                "with the most attractors",
-            ),
-        ),
         ("content", ("number of symbols", "4 symbols", "with 4 symbols", "most symbols", "with the most symbols")),
         ("depth", ("depth", "depth 4", "at depth 4", "largest depth", "at the largest depth")),
     ],
@@ -50,8 +38,8 @@ def test_axes_are_read_as_they_are_recorded() -> None:
     assert heading("length") == "length"
     assert heading("gap, symbols 4") == "gap (4 symbols)"
     assert heading("pairs, gap 52, keys 512") == "number of pairs (gap 52, 512 keys)"
-    assert point("pairs, gap 52, keys 512", 4) == "4 pairs, gap 52, 512 keys"
-    assert point("length", 8.0) == "length 8"
+    assert one_value("pairs, gap 52, keys 512", 4) == "4 pairs, gap 52, 512 keys"
+    assert one_value("length", 8.0) == "length 8"
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from analysis.page.blocks import Block, Figures, Heading, Notice, Paragraph, Table
-from analysis.report import build, main
+from analysis.report import build
 from analysis.speed.quality import qualities
 from analysis.speed.runs import measured
 from analysis.speed.section import build as section_of
@@ -16,22 +16,8 @@ from analysis.speed.section import summary
 from analysis.speed.units import memory, operations, percent, rounded, times
 from analysis.statistics.intervals import Interval
 from analysis.store import read_store
-from tests.support.fakes.long_range import write_task
-from tests.support.fakes.runs import result, row
-from tests.support.fakes.speed import (
-    block_rows,
-    spread,
-    write_cost,
-    write_curve,
-    write_decoding,
-    write_devices,
-    write_everything,
-    write_length,
-    write_peers,
-    write_speed,
-    write_sweep,
-    write_text,
-)
+from tests.support.fakes import speed as fake
+from tests.support.fakes.runs import PROVENANCE, row
 
 TOPICS = (
     "By length",
@@ -49,7 +35,9 @@ TOPICS = (
 def blocks(path: Path) -> list[Block]:
     store = read_store(path, "quick")
     speed = measured(store)
-    return section_of(store, speed, qualities(store, speed)).blocks
+    found = section_of(store, speed, qualities(store, speed)).blocks
+    assert summary(store, speed).startswith("Speed: ")
+    return found
 
 
 def table(found: list[Block], words: str) -> dict[str, list[str]]:
@@ -65,7 +53,7 @@ def texts(found: list[Block], kind: type = Paragraph) -> str:
 @pytest.fixture(scope="module")
 def everything(tmp_path_factory: pytest.TempPathFactory) -> list[Block]:
     path = tmp_path_factory.mktemp("everything")
-    write_everything(path)
+    fake.write_everything(path)
     return blocks(path)
 
 
@@ -80,7 +68,9 @@ def test_it_opens_with_how_fast_each_trains_and_has_its_topics_in_order(everythi
     figures = [figure for block in everything if isinstance(block, Figures) for figure in block.figures]
     names = [figure.name for figure in figures]
     assert len(names) == len(set(names)) == 3 + 4 + 4 + 4 + 2 + 1
-    assert {"speed-step-seconds-length", "speed-devices-weak", "speed-quality-multi30k"} <= set(names)
+    claims = {"speed-step-seconds-length", "speed-peak-memory-length-transformer", "speed-flops-per-step-length"}
+    claims |= {"speed-decoding-length-greedy", "speed-devices-weak", "speed-devices-strong", "speed-quality-multi30k"}
+    assert claims <= set(names)
     assert all(block.caption for block in everything if isinstance(block, Figures))
 
 
@@ -146,11 +136,11 @@ def test_peers_are_compared_with_the_same_dropout(everything: list[Block]) -> No
 
 
 def test_levels_that_were_not_reached_are_marked_and_times_of_runs_side_by_side_have_a_caution(tmp_path: Path) -> None:
-    write_text(tmp_path, "lstm", 1.0, 1.0)
-    write_cost(tmp_path, "lstm", 1e6)
+    fake.write_text(tmp_path, "lstm", 1.0, 1.0)
+    fake.write_cost(tmp_path, "lstm", 1e6)
     curves = {"lstm": [(60.0, 1000.0, 10.0)], "transformer": [(60.0, 2000.0, 30.0)]}
     for model, points in curves.items():
-        write_curve(tmp_path, model, points)
+        fake.write_curve(tmp_path, model, points)
     found = blocks(tmp_path)
     quality = next(b for b in found if isinstance(b, Table) and "Until validation BLEU" in b.caption)
     rows = {(row[0], row[1]): row[2:] for row in quality.rows}
@@ -160,18 +150,19 @@ def test_levels_that_were_not_reached_are_marked_and_times_of_runs_side_by_side_
     assert "comparable" not in texts(found, Notice)
     times = {"started": "2026-01-02T03:00:00+00:00", "finished": "2026-01-02T04:00:00+00:00"}
     for model, points in curves.items():
-        write_curve(tmp_path, model, points, **times)
+        fake.write_curve(tmp_path, model, points, **times)
     assert "not comparable: other runs ran at the same time" in texts(blocks(tmp_path), Notice)
 
 
-def machine(**changes: Any) -> dict[str, Any]:
-    return {"machine": result("quick", "lstm", "base", 0, [])["machine"] | changes}
-
-
 def test_other_machines_are_named_and_in_no_number(tmp_path: Path) -> None:
-    write_length(tmp_path, "lstm", lambda n: 1.0)
-    write_length(tmp_path, "bahdanau", lambda n: 2.0)
-    write_length(tmp_path, "transformer", lambda n: 7.0, changes=machine(gpus=["NVIDIA made-up"]))
+    fake.write_length(tmp_path, "lstm", lambda n: 1.0)
+    fake.write_length(tmp_path, "bahdanau", lambda n: 2.0)
+    fake.write_length(
+        tmp_path,
+        "transformer",
+        lambda n: 7.0,
+        changes={"machine": PROVENANCE["machine"] | {"gpus": ["NVIDIA made-up"]}},
+    )
     found = blocks(tmp_path)
     said = texts(found, Notice)
     assert "left out are: length, Transformer (made-up CPU, 2 cores, 2 threads, NVIDIA made-up)" in said
@@ -180,11 +171,11 @@ def test_other_machines_are_named_and_in_no_number(tmp_path: Path) -> None:
 
 
 def test_other_commits_are_marked(tmp_path: Path) -> None:
-    write_length(tmp_path, "lstm", lambda n: 1.0)
+    fake.write_length(tmp_path, "lstm", lambda n: 1.0)
     git = {"commit": "abcdef0123", "dirty": True}
-    write_text(tmp_path, "lstm", 1.0, 1.0)
+    fake.write_text(tmp_path, "lstm", 1.0, 1.0)
     assert texts(blocks(tmp_path), Notice) == ""
-    write_length(tmp_path, "transformer", lambda n: 1.0, changes={"git": git})
+    fake.write_length(tmp_path, "transformer", lambda n: 1.0, changes={"git": git})
     said = texts(blocks(tmp_path), Notice)
     assert "different commits, compare with care: " in said
     assert "abcdef01 with uncommitted changes (length)" in said
@@ -194,17 +185,16 @@ def test_noisy_timing_has_a_caution(tmp_path: Path) -> None:
     rows: list[dict[str, Any]] = []
     for n in (16, 32, 64):
         rows += [row(f"step_seconds{q}", v, "s", 5, "length", n) for q, v in (("", 1.0), ("_q25", 0.8), ("_q75", 1.3))]
-    write_speed(tmp_path, "length", "lstm", rows)
+    fake.write_speed(tmp_path, "length", "lstm", rows)
     assert "for half of the step times by length the quartiles are 50 % of the median apart" in texts(
         blocks(tmp_path), Notice
     )
-    write_length(tmp_path, "lstm", lambda n: 1.0)
+    fake.write_length(tmp_path, "lstm", lambda n: 1.0)
     assert texts(blocks(tmp_path), Notice) == ""
 
 
 def test_a_length_without_memory_is_a_row(tmp_path: Path) -> None:
-    write_length(tmp_path, "lstm", lambda n: 1.0)
-    write_length(tmp_path, "transformer", lambda n: 1.0, memory_ends=512)
+    fake.write_length(tmp_path, "transformer", lambda n: 1.0, memory_ends=512)
     found = blocks(tmp_path)
     assert table(found, "Time at a fixed")["Transformer"] == ["1024", "–", "–", "out of memory", "–"]
     assert table(found, "Work of the same")["Transformer"][-1] == "out of memory"
@@ -213,19 +203,21 @@ def test_a_length_without_memory_is_a_row(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "write",
     [
-        lambda path: write_length(path, "transformer", lambda n: 1.0, lengths=(16,)),
-        lambda path: write_length(path, "transformer", lambda n: 1.0, memory_ends=1),
-        lambda path: write_length(path, "mamba", lambda n: n, blocks=False),
-        lambda path: write_length(path, "lstm", lambda n: n, variant="bf16"),
-        lambda path: write_sweep(path, "width", (64,)),
-        lambda path: write_text(path, "transformer", 10.0, 0.0),
-        lambda path: write_decoding(path, "lstm", lambda n: 1.0, lengths=(), batches=(1,)),
-        lambda path: write_devices(path, "lstm", 0.9, 0.8),
-        lambda path: write_cost(path, "lstm", 1e6),
-        lambda path: write_peers(path, "bahdanau", "fp32", 100.0),
-        lambda path: write_speed(path, "peers-x-en-de", "lstm", spread("sentences_per_second", 1.0, "sentences/s")),
-        lambda path: write_speed(path, "a-new-task", "lstm", [row("step_seconds", 1.0, "s", 1)]),
-        lambda path: write_speed(path, "length", "lstm", [], blocks=block_rows("step_seconds", 1.0)),
+        lambda path: fake.write_length(path, "transformer", lambda n: 1.0, lengths=(16,)),
+        lambda path: fake.write_length(path, "transformer", lambda n: 1.0, memory_ends=1),
+        lambda path: fake.write_length(path, "mamba", lambda n: n, blocks=False),
+        lambda path: fake.write_length(path, "lstm", lambda n: n, variant="bf16"),
+        lambda path: fake.write_sweep(path, "width", (64,)),
+        lambda path: fake.write_text(path, "transformer", 10.0, 0.0),
+        lambda path: fake.write_decoding(path, "lstm", lambda n: 1.0, lengths=(), batches=(1,)),
+        lambda path: fake.write_devices(path, "lstm", 0.9, 0.8),
+        lambda path: fake.write_cost(path, "lstm", 1e6),
+        lambda path: fake.write_peers(path, "bahdanau", "fp32", 100.0),
+        lambda path: fake.write_speed(
+            path, "peers-x-en-de", "lstm", fake.spread("sentences_per_second", 1.0, "sentences/s")
+        ),
+        lambda path: fake.write_speed(path, "a-new-task", "lstm", [row("step_seconds", 1.0, "s", 1)]),
+        lambda path: fake.write_speed(path, "length", "lstm", [], blocks=fake.block_rows("step_seconds", 1.0)),
     ],
 )
 def test_any_part_alone_is_shown(tmp_path: Path, write: Any) -> None:
@@ -233,39 +225,13 @@ def test_any_part_alone_is_shown(tmp_path: Path, write: Any) -> None:
     found = blocks(tmp_path)
     assert any(isinstance(block, Table) for block in found)
     assert "nan" not in " ".join(map(str, found)).replace("nanm", "").split()
-    store = read_store(tmp_path, "quick")
-    assert summary(store, measured(store)).startswith("Speed: ")
 
 
 def test_without_a_finished_run_the_section_says_so(tmp_path: Path) -> None:
-    (write_length(tmp_path, "lstm", lambda n: 1.0) / "result.json").unlink()
+    (fake.write_length(tmp_path, "lstm", lambda n: 1.0) / "result.json").unlink()
     text, sections = build(read_store(tmp_path, "quick"))
     assert text == "No speed run of the suite quick has finished yet."
     assert "No speed run has finished yet" in str(next(s for s in sections if s.identifier == "speed").blocks)
-
-
-def test_the_report_has_speed_and_long_range_in_one_ledger_with_links_to_figures(tmp_path: Path) -> None:
-    write_everything(tmp_path / "runs")
-    write_task(tmp_path / "runs", "copy")
-    main(["--suite", "quick", "--runs", str(tmp_path / "runs"), "--results", str(tmp_path / "results")])
-    folder = tmp_path / "results" / "quick"
-    html, text = (folder / "report.html").read_text(), (folder / "report.md").read_text()
-    ids = re.findall(r'\bid="([^"]+)"', html)
-    assert len(ids) == len(set(ids))
-    assert ids.index("claims") < ids.index("learning") < ids.index("speed") < ids.index("task-copy")
-    links = set(re.findall(r'href="#(figure-[^"]+)"', html))
-    assert {"figure-speed-step-seconds-length", "figure-curve-multi30k-val-bleu-seconds"} <= links <= set(ids)
-    assert all((folder / image).is_file() for image in re.findall(r"\]\((figures/[^)]+)\)", text))
-    assert "different metric settings" not in html  # kernels are none
-    for expected in (
-        "make speed SUITE=quick",
-        "make speed-peers SUITE=quick",
-        "Attention costs O(n²): time (Transformer)",
-        "One fixed vector must hold everything",
-        "Claims on speed hold for the machine",
-    ):
-        assert expected in html
-    assert text.index("BLEU on") < text.index("Speed: target tokens") < text.index("Long range: ")
 
 
 @pytest.mark.parametrize(

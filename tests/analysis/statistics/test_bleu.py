@@ -20,10 +20,7 @@ from analysis.statistics.bleu import (
     sentence_chrfs,
     sentence_statistics,
 )
-from analysis.statistics.intervals import (
-    SAMPLES,
-    resampled_counts,
-)
+from analysis.statistics.intervals import SAMPLES, resampled_counts
 from tests.support.fakes.runs import corpus, corrupted
 
 REFERENCES = corpus(80)

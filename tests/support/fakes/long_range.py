@@ -9,6 +9,7 @@ from tests.support.fakes.runs import result, row, write_json, write_lines
 Curve = Mapping[int, float] | Mapping[float, float]  # accuracy by x
 MODELS = ("rnn", "gru", "lstm", "bahdanau", "transformer")
 N = 400
+GUESSING = {"guessing": 0.125}
 FLAT = {4: 1.0, 8: 1.0, 16: 1.0, 32: 1.0, 64: 0.98}
 FALLING = {4: 1.0, 8: 0.98, 16: 0.94, 32: 0.86, 64: 0.3}
 
@@ -18,12 +19,7 @@ def folder_of(root: Path, task: str, model: str, variant: str = "base", seed: in
 
 
 def axis_rows(
-    curve: Curve,
-    name: str,
-    *,
-    trained_to: float = 32,
-    error: float = 0.005,
-    chance: Mapping[str, float] | None = None,
+    curve: Curve, name: str, *, trained_to: float = 32, error: float = 0.005, chance: Mapping[str, float] = GUESSING
 ) -> list[dict[str, Any]]:
     """Everything that is measured along one axis; x above `trained_to` are extrapolation."""
     rows = []
@@ -35,40 +31,33 @@ def axis_rows(
             row("exact_match", value**4, "share", N, name, x),
             row("trained", float(x <= trained_to), "flag", N, name, x),
         ]
-        for strategy, level in ({"guessing": 0.125} if chance is None else chance).items():
-            rows.append(row(f"chance: {strategy}", level, "share", 1, name, x))
+        rows += [row(f"chance: {strategy}", level, "share", 1, name, x) for strategy, level in chance.items()]
     return rows
 
 
-def cost_rows(control: float | None, setting: str = "length 4") -> list[dict[str, Any]]:
-    rows = [
-        row("parameters", 250_000, "parameters", 1),
-        row("parameters_without_embeddings", 240_000, "parameters", 1),
-        row("steps", 1500, "steps", 1),
-        row("train_seconds", 61.0, "s", 1),
-        row("val_loss", 0.1, "nats", 1),
-    ]
-    if control is not None:
-        rows.append(row("control_accuracy", control, "share", N, "control", setting))
-        rows += [row("steps_to_0.99", 600, "steps", 1)] if control >= 0.99 else []
-    return rows
+def cost_rows(control: float | None) -> list[dict[str, Any]]:
+    costs = [("parameters", 250_000), ("parameters_without_embeddings", 240_000), ("steps", 1500)]
+    costs += [("steps_to_0.99", 600)] if control is not None and control >= 0.99 else []
+    rows = [row(metric, value, metric.partition("_")[0], 1) for metric, value in costs]
+    rows += [row("train_seconds", 61.0, "s", 1), row("val_loss", 0.1, "nats", 1)]
+    return rows if control is None else [*rows, row("control_accuracy", control, "share", N, "control", "length 4")]
 
 
 def gradient_rows(decay: float) -> list[dict[str, Any]]:
     """A norm of 2 at the last token, times `decay` for every doubling of the distance."""
-    rows = []
-    for when in ("at initialisation", "trained"):
-        for power in range(6):
-            rows.append(row("gradient_reach", 2 * decay**power, "norm", 64, f"distance, {when}", 2**power))
-    return rows
+    return [
+        row("gradient_reach", 2 * decay**power, "norm", 64, f"distance, {when}", 2**power)
+        for when in ("at initialisation", "trained")
+        for power in range(6)
+    ]
 
 
 def probe_rows() -> list[dict[str, Any]]:
-    rows = []
-    for words, share in ((1, 0.9), (4, 0.6), (16, 0.3)):
-        rows.append(row("probe_accuracy", share, "share", 200, "words read, trained", words))
-        rows.append(row("probe_chance", 0.1, "share", 200, "words read, trained", words))
-    return rows
+    return [
+        row(metric, share, "share", 200, "words read, trained", words)
+        for words, found in ((1, 0.9), (4, 0.6), (16, 0.3))
+        for metric, share in (("probe_accuracy", found), ("probe_chance", 0.1))
+    ]
 
 
 def attention_rows(name: str, curve: Curve) -> list[dict[str, Any]]:
@@ -154,28 +143,25 @@ def trials_of(number: int = 4, chosen: int = 0) -> dict[str, Any]:
         trial(4, 0.000568, 1.36, None, "failed"),
     ]
     bounds = {"learning_rate": (0.0005, 0.02), "initialisation_scale": (0.5, 2.0)}
-    return {
-        "chosen": chosen,
+    space = {name: {"low": a, "high": b, "distribution": "log-uniform"} for name, (a, b) in bounds.items()}
+    search = {"sampler": "4 points of a sequence, then TPE", "pruner": "median of complete trials", "seed": 100}
+    how = {
         "chosen_by": "lowest last val/loss of a finished trial",
-        "space": {name: {"low": a, "high": b, "distribution": "log-uniform"} for name, (a, b) in bounds.items()},
-        "sampler": "4 points of a sequence, then TPE",
-        "pruner": "median of complete trials",
-        "seed": 100,
+        "space": space,
         "steps": 450,
         "share_of_steps": 0.25,
-        "trials": found[:number],
     }
+    return {"chosen": chosen, **how, **search, "trials": found[:number]}
 
 
 def history_rows(end: float, rise: float = 0.0) -> list[dict[str, Any]]:
     """A sudden rise to `end`; `rise` is gained in the last fifth of the 1,500 steps."""
     rows = []
     for step in range(100, 1501, 100):
-        common = {"step": step, "seconds": step / 25, "target_tokens": step * 1000}
         share = (end if step > 1200 else end - rise) if step > 600 else 0.2
-        rows.append(common | {"metric": "val/loss", "value": 2.0 - share})
-        rows.append(common | {"metric": "val/token_accuracy", "value": share})
-        rows.append(common | {"metric": "val/control_accuracy", "value": min(1.0, share + 0.05)})
+        found = {"loss": 2.0 - share, "token_accuracy": share, "control_accuracy": min(1.0, share + 0.05)}
+        common = {"step": step, "seconds": step / 25, "target_tokens": step * 1000}
+        rows += [common | {"metric": f"val/{name}", "value": value} for name, value in found.items()]
     return rows
 
 
@@ -235,18 +221,8 @@ def write_task(root: Path, task: str, *, seed: int = 0, suite: str = "quick") ->
         if (task, model) == ("copy", "transformer"):
             rows.append(row("permutation_difference", 0.4, "probability", 64))
         control = 0.8 if (task, model) == ("copy", "rnn") else 1.0
-        trials = trials_of() if task in ("copy", "recall") else None
-        write_long_range(
-            root,
-            task,
-            model,
-            rows,
-            seed=seed,
-            suite=suite,
-            control=control,
-            settings=settings_of(model),
-            trials=trials,
-        )
+        made: dict[str, Any] = {"settings": settings_of(model), "control": control, "seed": seed, "suite": suite}
+        write_long_range(root, task, model, rows, trials=trials_of() if task in ("copy", "recall") else None, **made)
 
 
 def write_parity(root: Path, *, seed: int = 0) -> None:
@@ -300,14 +276,11 @@ def write_ablations(root: Path, *, seed: int = 0) -> None:
         control = 0.3 if broken else 1.0
         if variant.endswith("scaled-d64"):
             rows += [*score_rows(), *entropy_rows({"cross layer 1": 3.0}, {"cross layer 1": 0.5 if broken else 1.5})]
-        settings = settings_of("transformer", variant)
-        write_long_range(
-            root, "copy", "transformer", rows, variant=variant, seed=seed, control=control, settings=settings
-        )
+        made: dict[str, Any] = {"variant": variant, "seed": seed, "settings": settings_of("transformer", variant)}
+        write_long_range(root, "copy", "transformer", rows, control=control, **made)
     for variant in ("forget0", "hidden64", "hidden128"):
-        settings = settings_of("lstm", variant)
-        rows = axis_rows(FALLING, "length")
-        write_long_range(root, "copy", "lstm", rows, variant=variant, seed=seed, settings=settings)
+        made = {"variant": variant, "seed": seed, "settings": settings_of("lstm", variant)}
+        write_long_range(root, "copy", "lstm", axis_rows(FALLING, "length"), **made)
 
 
 def write_everything(root: Path, *, seeds: Sequence[int] = (0, 1)) -> None:

@@ -7,8 +7,9 @@ import json
 import random
 import zipfile
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, TypeVar
 
+Part = TypeVar("Part")
 DEEP = 100_000
 LONG_NUMBER = "9" * 5_000
 # Written as these words and put into the text afterwards: no library writes them.
@@ -31,22 +32,13 @@ TEXT_CELLS = [
     *("", "nan", "inf", "-inf", "1e999", "-1", "0", "1.5", "1_000", "٣", LONG_NUMBER, "NULL", '"', "a\x00b", "\ud800"),
     *("x" * 140_000, "=1+1", "'", "\u2028", "true", "1e-400", "0x10", " 1 ", "bleu", "seed"),
 ]
+TELLING = b"\x00\xff\n\r\t\"',:{}[]<>&*!|\\-0 9\x80\xc3\xed"
+PREFIXES = (b"\xff\xfe", b"\xef\xbb\xbf", b"\xed\xa0\x80", b"\x00" * 9)
 YAML_TEXTS = [
     *("!!python/object/apply:os.system ['true']", "!!binary '%%'", "!!timestamp 2001-99-99", "!!int x", "2001-99-99"),
     *("{? [a, b] : 1}", "{? {a: b} : 1}", "&a [*a]", "*nothing", "<<: [1]", "1:60:99", "0b2", "0o9", "._", "=", "~"),
-    *(
-        "[" * DEEP,
-        "{a: " * 2_000,
-        "- " * 20_000,
-        "? " * 20_000,
-        LONG_NUMBER,
-        ".inf",
-        ".nan",
-        "|",
-        ">-",
-        "%YAML 9.9\n---",
-        "\t",
-    ),
+    *("[" * DEEP, "{a: " * 2_000, "- " * 20_000, "? " * 20_000, LONG_NUMBER, ".inf", ".nan", "|", ">-", "\t"),
+    "%YAML 9.9\n---",
     "\n".join(["a0: &a0 [x, x]", *(f"a{i}: &a{i} [{', '.join([f'*a{i - 1}'] * 10)}]" for i in range(1, 12))]),
 ]
 
@@ -72,12 +64,8 @@ def as_bytes(content: bytes, rng: random.Random) -> bytes:
         lambda: content[:start] + content[end:],
         lambda: content[:start] + rng.randbytes(near - start) + content[near:],
         lambda: content[:start] + content[start:end] * 2 + content[end:],
-        lambda: (
-            content[:start] + bytes([rng.choice(b"\x00\xff\n\r\t\"',:{}[]<>&*!|\\-0 9\x80\xc3\xed")]) + content[near:]
-        ),
-        lambda: (
-            content[:start] + rng.choice([b"\xff\xfe", b"\xef\xbb\xbf", b"\xed\xa0\x80", b"\x00" * 9]) + content[start:]
-        ),
+        lambda: content[:start] + bytes([rng.choice(TELLING)]) + content[near:],
+        lambda: content[:start] + rng.choice(PREFIXES) + content[start:],
         lambda: flipped(content, rng),
         lambda: rng.randbytes(rng.choice([0, 1, 7, 300, 5_000])),
         lambda: bytes(rng.choice(b'\x00\xff[{"\n 9') for _ in range(1)) * rng.choice([0, 1, 40, 100_000]),
@@ -137,58 +125,46 @@ def inside(value: Any) -> Iterator[tuple[Any, Any]]:
         yield from inside(part)
 
 
-def as_lines(content: bytes, rng: random.Random) -> bytes:
-    """JSON lines with a line changed, cut, repeated, moved or removed."""
-    lines = content.split(b"\n")
-    at = rng.randrange(len(lines))
+def rearranged(parts: list[Part], rng: random.Random, change: Callable[[Part], Part]) -> list[Part]:
+    """The parts with one removed, repeated elsewhere, or, most often, changed."""
+    at = rng.randrange(len(parts))
     match rng.randrange(5):
         case 0:
-            del lines[at]
+            del parts[at]
         case 1:
-            lines.insert(rng.randrange(len(lines) + 1), lines[at])
-        case 2:
-            lines[at] = as_bytes(lines[at], rng)
+            parts.insert(rng.randrange(len(parts) + 1), parts[at])
         case _:
-            lines[at] = as_json(lines[at], rng)
-    return b"\n".join(lines)
+            parts[at] = change(parts[at])
+    return parts
+
+
+def as_lines(content: bytes, rng: random.Random) -> bytes:
+    """JSON lines with a line changed, cut, repeated, moved or removed."""
+    changes = (as_bytes, as_json, as_json)
+    return b"\n".join(rearranged(content.split(b"\n"), rng, lambda line: rng.choice(changes)(line, rng)))
 
 
 def as_yaml(content: bytes, rng: random.Random) -> bytes:
-    """YAML with a value, a key or a line replaced by what YAML has in store."""
+    """YAML with a value, a key, a line or its indentation replaced by what YAML has in store."""
+
+    def change(line: str) -> str:
+        key, colon, _ = line.partition(":")
+        odd = rng.choice([*YAML_TEXTS, json_text(rng.choice(ODD_VALUES), rng)])
+        valued = f"{key}{colon or ':'} {odd}"
+        return rng.choice([odd, rng.choice(["", " ", "  ", "\t"]) + line.strip(), valued, valued])
+
     lines = content.decode("utf-8", "replace").split("\n")
-    at = rng.randrange(len(lines))
-    key, colon, _ = lines[at].partition(":")
-    odd = rng.choice([*YAML_TEXTS, *(json_text(value, rng) for value in (rng.choice(ODD_VALUES),))])
-    match rng.randrange(6):
-        case 0:
-            del lines[at]
-        case 1:
-            lines.insert(at, lines[at])
-        case 2:
-            lines[at] = odd
-        case 3:
-            lines[at] = rng.choice(["", " ", "  ", "\t"]) + lines[at].strip()
-        case _:
-            lines[at] = f"{key}{colon or ':'} {odd}"
-    return "\n".join(lines).encode("utf-8", "surrogatepass")
+    return "\n".join(rearranged(lines, rng, change)).encode("utf-8", "surrogatepass")
 
 
 def as_table(content: bytes, rng: random.Random) -> bytes:
     """Comma-separated values with a cell, a row or a column name changed."""
     rows = [line.split(",") for line in content.decode("utf-8", "replace").split("\n")]
-    row = rng.choice(rows[: rng.choice([1, len(rows)])])
-    at = rng.randrange(len(row))
-    match rng.randrange(6):
-        case 0:
-            del row[at]
-        case 1:
-            row.insert(at, rng.choice(TEXT_CELLS))
-        case 2:
-            rows.insert(rng.randrange(len(rows)), row)
-        case 3:
-            row[at] = rng.choice(rng.choice(rows))
-        case _:
-            row[at] = rng.choice(TEXT_CELLS)
+    cells = [*TEXT_CELLS, *rng.choice(rows)]
+    if rng.random() < 0.3:
+        rearranged(rows[0], rng, lambda _: rng.choice(cells))  # the names of the columns
+    else:
+        rearranged(rows, rng, lambda row: rearranged(row, rng, lambda _: rng.choice(cells)))
     return "\n".join(map(",".join, rows)).encode("utf-8", "surrogatepass")
 
 
