@@ -41,6 +41,10 @@ class Point:
         return self.interval.value
 
 
+Curves = Mapping[System, Sequence[Point]]
+Levels = Mapping[str, Sequence[tuple[float, float]]]  # by name, as (x, value)
+
+
 @dataclass(frozen=True)
 class Axis:
     """One metric of a task along one axis: points by system in the order of x, chance lines by name."""
@@ -48,8 +52,8 @@ class Axis:
     task: str
     name: str
     metric: str
-    curves: Mapping[System, Sequence[Point]]
-    chance: Mapping[str, Sequence[tuple[float, float]]]
+    curves: Curves
+    chance: Levels
 
     @property
     def vary(self) -> str:
@@ -284,9 +288,8 @@ class Evidence:
     def figure(self, task: str, vary: str, metric: str, group: str) -> str:
         """The name of the figure that shows an axis, of the ablations of a `group` if given; empty without an axis."""
         found: Sequence[Axis] = self.axes(task, metric)
-        if not found:
-            return ""
-        return slug(metric, task, main_axis(found, vary).name, "transformer" if group else "", group)
+        model = "transformer" if group else ""
+        return slug(metric, task, main_axis(found, vary).name, model, group) if found else ""
 
     def require_mastered(self, task: str, *systems: System) -> None:
         """A model below 0.99 at the easiest setting was not trained enough for its failures to mean anything."""

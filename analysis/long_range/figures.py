@@ -1,6 +1,6 @@
 """A quantity along an axis of a task, the figure of every long-range question."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -8,7 +8,7 @@ from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
-from analysis.long_range.evidence import Point
+from analysis.long_range.evidence import Curves, Levels, Point
 from analysis.page.canvas import (
     CHANCE_COLOUR,
     INK,
@@ -32,8 +32,8 @@ def by_x(
     name: str,
     title: str,
     look: Look,
-    curves: Mapping[System, Sequence[Point]],
-    chance: Mapping[str, Sequence[tuple[float, float]]],
+    curves: Curves,
+    chance: Levels,
     x_label: str,
     y_label: str,
     *,
@@ -70,13 +70,9 @@ def by_x(
 def draw_curve(axes: Axes, look: Look, system: System, curve: Sequence[Point]) -> None:
     plot_intervals(axes, look, system, [point.x for point in curve], [point.interval for point in curve])
     beyond = [point for point in curve if point.trained is False]
-    hollow: dict[str, Any] = {
-        "marker": look.marker(system),
-        "markeredgecolor": look.colour(system),
-        "markerfacecolor": "#FFFFFF",
-        "linestyle": "",
-    }
-    axes.plot([point.x for point in beyond], [point.value for point in beyond], zorder=3, **hollow)
+    hollow: dict[str, Any] = {"marker": look.marker(system), "markerfacecolor": "#FFFFFF", "linestyle": "", "zorder": 3}
+    xs, ys = [point.x for point in beyond], [point.value for point in beyond]
+    axes.plot(xs, ys, markeredgecolor=look.colour(system), **hollow)
     dots = [(point.x, value) for point in curve if len(point.seeds) > 1 for value in point.seeds.values()]
     plot_seeds(axes, look, system, dots)
 
@@ -109,13 +105,7 @@ def shade_trained(axes: Axes, points: Sequence[Point]) -> Artist | None:
     return shade
 
 
-def described(
-    curves: Mapping[System, Sequence[Point]],
-    chance: Mapping[str, Sequence[tuple[float, float]]],
-    x_label: str,
-    y_label: str,
-    level: str,
-) -> str:
+def described(curves: Curves, chance: Levels, x_label: str, y_label: str, level: str) -> str:
     parts = []
     for system, curve in curves.items():
         values = [f"{p.value:.3g} at {p.x:g}{' (extrapolation)' if p.trained is False else ''}" for p in curve]

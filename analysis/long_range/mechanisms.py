@@ -93,27 +93,19 @@ def probe(store: Store, look: Look, task: str) -> list[Block]:
 
 def attention(store: Store, look: Look, task: str) -> list[Block]:
     """Mean attention of the best head to the source position that holds the answer."""
-    measured = []
+    figures, single = [], []
     for axis in base_axes(store, task, "attention_on_answer"):
         curves = {
             system: [replace(point, interval=spread(point.seeds.values())) for point in points]
             for system, points in axis.curves.items()
         }
-        measured.append(replace(axis, curves=curves))
-    figures = [
-        by_x(
-            axis.figure,
-            f"Attention on the answer by {quantity(axis.vary)}",
-            look,
-            axis.curves,
-            {},
-            heading(axis.name),
-            "attention on the answer",
-        )
-        for axis in measured
-        if not axis.single
-    ]
-    single = [axis for axis in measured if axis.single]
+        if axis.single:
+            single.append(replace(axis, curves=curves))
+        else:
+            by, what = quantity(axis.vary), "attention on the answer"
+            figures.append(
+                by_x(axis.figure, f"{what.capitalize()} by {by}", look, curves, {}, heading(axis.name), what)
+            )
     text = (
         "Mean attention of the best head to the source position that holds the answer; bands from the lowest to the "
         "highest seed. 1 means that the model looks at the right place and nowhere else. A Transformer can be right "
@@ -138,7 +130,5 @@ def shuffling(store: Store) -> list[Block]:
         "Largest change of an output probability when the source tokens are shuffled: near 0, word order is invisible "
         "to the encoder. The seed is in brackets."
     )
-    return [
-        Heading("Shuffled sources"),
-        Table(caption, ["model", "task", "mean over seeds", "each seed"], rows, left=2),
-    ]
+    table = Table(caption, ["model", "task", "mean over seeds", "each seed"], rows, left=2)
+    return [Heading("Shuffled sources"), table]

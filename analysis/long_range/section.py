@@ -126,18 +126,11 @@ def draw(axis: Axis, look: Look, name: str, title: str = "") -> Figure:
     errors = axis.metric == "squared_error"
     levels = [y for line in axis.chance.values() for _, y in line]
     positive = min([*levels, *(point.interval.low for point in axis.points)]) > 0
-    title = title or f"{what[0].upper()}{what[1:]} by {quantity(axis.vary)}"
-    return by_x(
-        name,
-        title.replace(", judged by total probability", ""),
-        look,
-        axis.curves,
-        axis.chance,
-        heading(axis.name),
-        what,
-        share=not errors,
-        log_y=errors and positive,
+    title = title or f"{what[0].upper()}{what[1:]} by {quantity(axis.vary)}".replace(
+        ", judged by total probability", ""
     )
+    log_y, x = errors and positive, heading(axis.name)
+    return by_x(name, title, look, axis.curves, axis.chance, x, what, share=not errors, log_y=log_y)
 
 
 def caption(measured: Sequence[Axis]) -> str:

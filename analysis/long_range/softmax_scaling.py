@@ -4,7 +4,7 @@ import math
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
 
-from analysis.long_range.evidence import Point, by_seed, random_scores, rows_of, systems_of, tasks_of
+from analysis.long_range.evidence import Levels, Point, by_seed, random_scores, rows_of, systems_of, tasks_of
 from analysis.long_range.figures import by_x
 from analysis.long_range.section import group_of
 from analysis.long_range.wording import title
@@ -60,13 +60,7 @@ def by_head_size(store: Store) -> list[Block]:
     return [Figures(text, figures), Paragraph(question)]
 
 
-def drawn(
-    metric: str,
-    title: str,
-    curves: Mapping[str, Sequence[Point]],
-    levels: Mapping[str, Sequence[tuple[float, float]]],
-    y_label: str,
-) -> Figure:
+def drawn(metric: str, title: str, curves: Mapping[str, Sequence[Point]], levels: Levels, y_label: str) -> Figure:
     systems = {System("softmax", which): curves[which] for which in HALVES if which in curves}
     look = VariantLook(systems)
     return by_x(metric, title, look, systems, levels, "head size d", y_label, share=False, level="even attention")

@@ -41,27 +41,24 @@ def blocks(speed: Speed, look: Look) -> list[Block]:
     )
     found: list[Block] = [Heading("By length"), Paragraph(reading)]
     found += [Figures(caption, figures)] if figures else []
-    found += [Paragraph(text) for text in [crossings_in_words(met, systems)] if text]
-    found += [*out_of_memory(speed, speed.systems("length")), *crossing_table(met)]
-    found += [*exponents(speed, systems), *tables(speed, systems)]
-    return [*found, *sequential_steps(speed, systems)]
+    found += [*crossings_in_words(met, systems), *out_of_memory(speed, speed.systems("length")), *crossing_table(met)]
+    return [*found, *exponents(speed, systems), *tables(speed, systems), *sequential_steps(speed, systems)]
 
 
-def crossings_in_words(found: Sequence[Crossing], shared: Sequence[System]) -> str:
+def crossings_in_words(found: Sequence[Crossing], shared: Sequence[System]) -> list[Block]:
     """The faster model below and above each crossing."""
     if len(shared) < 2:
-        return ""
-    if not found:
-        return "The curves of the base models do not cross within the lengths measured."
+        return []
     parts = []
     for crossing in found:
-        interval = f" ({span(crossing.x, 0)})" if not math.isnan(crossing.x.low) else " (no interval)"
+        interval = span(crossing.x, 0) if not math.isnan(crossing.x.low) else "no interval"
         parts.append(
-            f"up to length {crossing.x.value:.0f}{interval} the {label(crossing.before)} is faster than the "
+            f"up to length {crossing.x.value:.0f} ({interval}) the {label(crossing.before)} is faster than the "
             f"{label(crossing.after)}, beyond it slower"
         )
+    none = "The curves of the base models do not cross within the lengths measured."
     text = "; ".join(parts)
-    return f"{text[0].upper()}{text[1:]}."
+    return [Paragraph(f"{text[0].upper()}{text[1:]}." if parts else none)]
 
 
 def crossing_table(found: Sequence[Crossing]) -> list[Block]:
@@ -70,8 +67,7 @@ def crossing_table(found: Sequence[Crossing]) -> list[Block]:
     rows = []
     for crossing in found:
         pair = f"{label(crossing.before)} below, {label(crossing.after)} above"
-        between = span(crossing.x, 0) if not math.isnan(crossing.x.low) else NONE
-        rows.append([pair, rounded(crossing.x.value), between, milliseconds(crossing.y)])
+        rows.append([pair, rounded(crossing.x.value), span(crossing.x, 0), milliseconds(crossing.y)])
     caption = (
         "Lengths at which step times cross, on straight lines between logarithms; 95 % intervals from 1,000 draws of "
         "the timed rounds, none where fewer than 95 % of the draws cross or no blocks were recorded."
@@ -132,10 +128,8 @@ def clock_row(speed: Speed, system: System, n: float) -> list[str]:
     name = [label(system), f"{n:g}"]
     if n in out(speed, system):
         return [*name, NONE, NONE, "out of memory", NONE]
-    cells = []
-    for metric in ("forward_seconds", "forward_backward_seconds", "step_seconds"):
-        cells.append(with_quartiles(speed.median("length", system, metric, "length", n), 1000))
-    return [*name, *cells, with_quartiles(speed.median("length", system, RATE, "length", n))]
+    metrics = {"forward_seconds": 1000, "forward_backward_seconds": 1000, "step_seconds": 1000, RATE: 1}
+    return [*name, *(with_quartiles(speed.median("length", system, m, "length", n), s) for m, s in metrics.items())]
 
 
 def work_row(speed: Speed, system: System, n: float) -> list[str]:

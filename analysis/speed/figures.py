@@ -70,14 +70,8 @@ def logarithmic(look: Look, chart: Chart) -> Figure:
             top = axes.get_xaxis_transform()
             axes.plot(places, [0.97] * len(places), transform=top, marker="x", linestyle="", color=look.colour(system))
         if chart.ideal:
-            axes.plot(
-                *zip(*chart.ideal, strict=True),
-                color=CHANCE_COLOUR,
-                linestyle="--",
-                linewidth=1.2,
-                zorder=1,
-                label="ideal",
-            )
+            x, ideal = zip(*chart.ideal, strict=True)
+            axes.plot(x, ideal, color=CHANCE_COLOUR, linestyle="--", linewidth=1.2, zorder=1, label="ideal")
         mark_values(axes)
         axes.set(xlabel=chart.x_label, ylabel=f"{chart.y_label} ({chart.unit})" if chart.unit else chart.y_label)
         axes.set_title(chart.title)

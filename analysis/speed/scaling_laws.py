@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from itertools import pairwise
+from itertools import combinations, pairwise
 from typing import NamedTuple
 
 import numpy as np
@@ -79,26 +79,25 @@ def between(a: float, b: float, share: float) -> float:
     return float(a ** (1 - share) * b**share)
 
 
-def crossings(speed: Speed, systems: Sequence[System], task: str = "length", metric: str = STEP) -> list[Crossing]:
-    """Every crossing of every pair; its interval comes from resampled blocks, where there are enough."""
-    values = {s: speed.values(task, s, metric) for s in systems}
+def crossings(speed: Speed, systems: Sequence[System]) -> list[Crossing]:
+    """Every crossing of step times by length; its interval comes from resampled blocks, where there are enough."""
+    values = {s: speed.values("length", s, STEP) for s in systems}
     found = []
-    for i, first in enumerate(systems):
-        for second in systems[i + 1 :]:
-            met = meetings(values[first], values[second])
-            again = resampled(speed, task, metric, (first, second)) if met else []
-            for x, y, smaller in met:
-                pair = (first, second) if smaller else (second, first)
-                found.append(Crossing(*pair, nearest_interval(x, again), y))
+    for first, second in combinations(systems, 2):
+        met = meetings(values[first], values[second])
+        again = resampled(speed, (first, second)) if met else []
+        for x, y, smaller in met:
+            pair = (first, second) if smaller else (second, first)
+            found.append(Crossing(*pair, nearest_interval(x, again), y))
     return found
 
 
-def resampled(speed: Speed, task: str, metric: str, pair: tuple[System, System]) -> list[list[float]]:
+def resampled(speed: Speed, pair: tuple[System, System]) -> list[list[float]]:
     """Crossings of resampled curves: at each length the rounds that timed both are resampled, together for both."""
-    curves = [speed.curve(task, system, metric) for system in pair]
+    curves = [speed.values("length", system, STEP) for system in pair]
     blocks = {}
     for x in sorted(set(curves[0]) & set(curves[1])):
-        first, second = (speed.series(task, system, metric, task, x).rounds for system in pair)
+        first, second = (speed.series("length", system, STEP, "length", x).rounds for system in pair)
         common = [r for r in first if r in second]
         if len(common) < FEWEST_ROUNDS:
             return []

@@ -177,7 +177,12 @@ def test_unfinished_runs_are_named_and_in_no_number(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("experiment", "summary"),
-    [("colour", "The suite quick holds runs of colour only."), ("bleu", "No translation run of the suite quick has")],
+    [
+        ("colour", "The suite quick holds runs of colour only."),
+        ("bleu", "No translation run of the suite quick has"),
+        ("speed", "No speed run of the suite quick has"),
+        ("long-range", "No long-range run of the suite quick has"),
+    ],
 )
 def test_a_suite_without_a_finished_run_still_reports(tmp_path: Path, experiment: str, summary: str) -> None:
     (tmp_path / "runs" / "quick" / experiment / "forward" / "lstm" / "base" / "seed0").mkdir(parents=True)

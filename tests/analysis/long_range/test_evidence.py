@@ -4,19 +4,17 @@ from pathlib import Path
 
 import pytest
 
-from analysis.long_range.evidence import Point, axes, controls, main_axis, reach, tasks_of
+from analysis.long_range.evidence import Point, axes, controls, main_axis, reach
 from analysis.statistics.intervals import Interval, pooled, wilson
 from analysis.store import Store, System, read_store
 from tests.support.fakes.long_range import (
     FALLING,
-    MODELS,
     PAIRS,
     N,
     axis_rows,
     folder_of,
     write_long_range,
     write_pairs,
-    write_task,
 )
 from tests.support.fakes.runs import row
 
@@ -90,14 +88,6 @@ def test_a_control_is_mastered_by_every_seed_or_not_at_all(tmp_path: Path) -> No
     assert found[LSTM].steps == {0: 600}
     assert found[LSTM].setting == "length 4"
     assert found[System("gru", "base")].mastered
-
-
-def test_known_tasks_come_first_and_models_in_their_order(tmp_path: Path) -> None:
-    for task in ("a-new-task", "recall", "copy"):
-        write_task(tmp_path, task)
-    store = store_of(tmp_path)
-    assert tasks_of(store) == ["copy", "recall", "a-new-task"]
-    assert [system.model for system in axes(store, "copy")[0].curves] == list(MODELS)
 
 
 def test_the_main_axis_is_the_one_asked_for_then_the_fullest_then_the_farthest(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from analysis.page.blocks import Figures, Heading, Paragraph, Section, Table
 from analysis.page.look import Look, VariantLook
 from analysis.store import Store, System, read_store
 from tests.support.fakes import long_range as fake
-from tests.support.fakes.long_range import FALLING, PAIRS, axis_rows, folder_of, write_long_range
+from tests.support.fakes.long_range import PAIRS, axis_rows, folder_of, write_long_range
 from tests.support.fakes.runs import row
 from tests.support.verdicts import long_range_verdicts
 
@@ -288,10 +288,3 @@ def test_the_summary_counts_verdicts_and_names_reaches(tmp_path: Path) -> None:
     write_long_range(tmp_path / "weak", "recall", "transformer", axis_rows({4: 1.0, 8: 1.0}, "symbols"))
     text = summary(store_of(tmp_path / "weak"), [])
     assert "0.9 or above nowhere for LSTM, beyond 8 symbols for Transformer; of " in text
-
-
-def test_no_finished_run_is_said(tmp_path: Path) -> None:
-    (write_long_range(tmp_path, "copy", "lstm", axis_rows(FALLING, "length")) / "result.json").unlink()
-    store = store_of(tmp_path)
-    assert "No long-range run" in str(sections_of(store)["long-range"].blocks)
-    assert "No long-range run" in summary(store, [])

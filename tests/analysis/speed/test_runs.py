@@ -90,15 +90,6 @@ def test_operations_count_wherever_they_were_counted(tmp_path: Path) -> None:
     assert speed.value("cost-multi30k", LSTM, "flops_per_target_token") == 7
 
 
-def test_times_of_another_machine_are_left_out_and_named(tmp_path: Path) -> None:
-    for model in ("lstm", "bahdanau"):
-        write_length(tmp_path, model, lambda n: 1.0)
-    write_length(tmp_path, "transformer", lambda n: 1.0, changes=machine(gpus=["NVIDIA made-up"]))
-    speed = read(tmp_path)
-    assert [run.model for run in speed.left_out] == ["transformer"]
-    assert speed.systems("length") == [LSTM, System("bahdanau", "base")]
-
-
 def test_another_number_of_threads_is_left_out_of_its_task_alone(tmp_path: Path) -> None:
     for model in ("lstm", "bahdanau"):
         write_length(tmp_path, model, lambda n: 1.0)
@@ -130,13 +121,6 @@ def test_blocks_that_cannot_be_read_are_a_problem_and_no_crash(tmp_path: Path) -
     store = read_store(tmp_path, "quick")
     assert measured(store).series("text-x-en-de", LSTM, RATE).rounds == {}
     assert "blocks.jsonl cannot be read (line 1: x_name: Field required" in store.problems[0]
-
-
-def test_nothing_measured_is_nothing(tmp_path: Path) -> None:
-    (write_length(tmp_path, "lstm", lambda n: 1.0) / "result.json").unlink()
-    speed = read(tmp_path)
-    assert (speed.tasks, speed.runs, speed.left_out) == ([], {}, [])
-    assert speed.held("length", "width") == []
 
 
 def test_a_point_that_is_no_number_is_in_no_curve(tmp_path: Path) -> None:

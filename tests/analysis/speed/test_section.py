@@ -8,7 +8,6 @@ from typing import Any
 import pytest
 
 from analysis.page.blocks import Block, Figures, Heading, Notice, Paragraph, Table
-from analysis.report import build
 from analysis.speed.quality import qualities
 from analysis.speed.runs import measured
 from analysis.speed.section import build as section_of
@@ -225,13 +224,6 @@ def test_any_part_alone_is_shown(tmp_path: Path, write: Any) -> None:
     found = blocks(tmp_path)
     assert any(isinstance(block, Table) for block in found)
     assert "nan" not in " ".join(map(str, found)).replace("nanm", "").split()
-
-
-def test_without_a_finished_run_the_section_says_so(tmp_path: Path) -> None:
-    (fake.write_length(tmp_path, "lstm", lambda n: 1.0) / "result.json").unlink()
-    text, sections = build(read_store(tmp_path, "quick"))
-    assert text == "No speed run of the suite quick has finished yet."
-    assert "No speed run has finished yet" in str(next(s for s in sections if s.identifier == "speed").blocks)
 
 
 @pytest.mark.parametrize(

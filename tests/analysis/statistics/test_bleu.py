@@ -96,7 +96,8 @@ def test_with_nothing_to_find_p_is_small_as_seldom_as_it_says() -> None:
 
 
 def test_better_system_is_found_better_and_itself_is_not() -> None:
-    clear = compare_bleu(BAD, GOOD, REFERENCES)
+    clear, back = (compare_bleu(*pair, REFERENCES) for pair in ((BAD, GOOD), (GOOD, BAD)))
+    assert (*back.difference, back.p) == pytest.approx((*(-clear.difference[i] for i in (0, 2, 1)), clear.p))
     assert clear.difference.value == pytest.approx(corpus_bleu(GOOD, REFERENCES) - corpus_bleu(BAD, REFERENCES))
     assert 0 < clear.difference.low < clear.difference.value < clear.difference.high
     assert clear.p < 0.01
@@ -106,12 +107,6 @@ def test_better_system_is_found_better_and_itself_is_not() -> None:
     alike = compare_bleu(GOOD, system(0.2, 3), REFERENCES)
     assert alike.difference.low < 0 < alike.difference.high
     assert alike.p > 0.05
-
-
-def test_comparison_turns_round() -> None:
-    there, back = (compare_bleu(a, b, REFERENCES) for a, b in ((BAD, GOOD), (GOOD, BAD)))
-    assert tuple(there.difference) == pytest.approx(tuple(-back.difference[i] for i in (0, 2, 1)))
-    assert there.p == back.p
 
 
 def test_interval_shrinks_with_more_sentences_and_covers_the_score() -> None:
@@ -130,11 +125,6 @@ def test_interval_of_several_seeds_is_about_their_mean() -> None:
 
 
 def test_sentence_chrf_is_that_of_sacrebleu() -> None:
-    assert sentence_chrf("ein roter Ball", "ein roter Ball") == pytest.approx(100)
-    assert sentence_chrf("", "ein Ball") == 0
-    assert sentence_chrf(BAD[0], REFERENCES[0]) == CHRF().sentence_score(BAD[0], [REFERENCES[0]]).score
-
-
-def test_chrf_of_many_sentences_is_that_of_each() -> None:
-    expected = [sentence_chrf(h, r) for h, r in zip(BAD, REFERENCES, strict=True)]
+    expected = [CHRF().sentence_score(h, [r]).score for h, r in zip(BAD, REFERENCES, strict=True)]
+    assert [sentence_chrf(h, r) for h, r in zip(BAD, REFERENCES, strict=True)] == expected
     assert sentence_chrfs(tuple(BAD), tuple(REFERENCES)).tolist() == expected

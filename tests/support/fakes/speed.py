@@ -47,10 +47,8 @@ def folder_of(root: Path, task: str, model: str, variant: str = "base", suite: s
 
 def spread(metric: str, value: float, unit: str, x_name: str = "", x: Any = None) -> Rows:
     """A median with its quartiles."""
-    n = ROUNDS
-    quartiles = [row(f"{metric}_q25", value * 0.985, unit, n, x_name, x)]
-    quartiles.append(row(f"{metric}_q75", value * 1.015, unit, n, x_name, x))
-    return [row(metric, value, unit, n, x_name, x), *quartiles]
+    each = (("", 1.0), ("_q25", 0.985), ("_q75", 1.015))
+    return [row(f"{metric}{name}", value * factor, unit, ROUNDS, x_name, x) for name, factor in each]
 
 
 def block_rows(metric: str, value: float, x_name: str = "", x: Any = None, noise: Sequence[float] = NOISE) -> Rows:
@@ -168,13 +166,13 @@ def write_text(
 
 def decoding_rows(latency: Cost, lengths: Sequence[int] = (16, 64, 256), batches: Sequence[int] = (1, 16, 128)) -> Rows:
     rows: Rows = []
+    places = [("length", x, latency(x), 16) for x in lengths]
+    places += [("batch", x, latency(64) * (1 + x / 64), x) for x in batches]
     for way, factor in (("greedy", 1.0), ("beam5", 3.0)):
-        for x_name, values in (("length", lengths), ("batch", batches)):
-            for x in values:
-                seconds = latency(x) * factor if x_name == "length" else latency(64) * factor * (1 + x / 64)
-                batch = 16 if x_name == "length" else x
-                rows += spread(f"{way}_seconds_per_token", seconds, "s", x_name, x)
-                rows.append(row(f"{way}_tokens_per_second", batch / seconds, "tokens/s", ROUNDS, x_name, x))
+        for x_name, x, seconds, batch in places:
+            rows += spread(f"{way}_seconds_per_token", seconds * factor, "s", x_name, x)
+            rate = batch / (seconds * factor)
+            rows.append(row(f"{way}_tokens_per_second", rate, "tokens/s", ROUNDS, x_name, x))
     return rows
 
 
@@ -230,14 +228,8 @@ def write_all_lengths(root: Path) -> None:
     for model in MODELS:
         write_length(root, model, scaled(STEP[model], 0.6), variant="bf16")
     write_length(root, "transformer", scaled(STEP["transformer"], 0.9), variant="compiled")
-    write_length(
-        root,
-        "transformer",
-        lambda n: 0.09 + 0.001 * n,
-        variant="math-attention",
-        memory=lambda n: 9e7 + 3e6 * n,
-        memory_ends=512,
-    )
+    memory: dict[str, Any] = {"memory": lambda n: 9e7 + 3e6 * n, "memory_ends": 512}
+    write_length(root, "transformer", lambda n: 0.09 + 0.001 * n, variant="math-attention", **memory)
     write_length(root, "bahdanau", lambda n: 0.05 + 0.0008 * n, variant="parallel")
 
 
@@ -276,10 +268,7 @@ def bleu_rows(points: Sequence[tuple[float, float, float]]) -> Rows:
     rows = []
     for step, (seconds, tokens, bleu) in enumerate(points, start=1):
         common = {"step": step, "seconds": seconds, "target_tokens": round(tokens)}
-        rows += [
-            common | {"metric": "val/loss", "value": 5 - bleu / 10},
-            common | {"metric": "val/bleu", "value": bleu},
-        ]
+        rows += [common | {"metric": f"val/{m}", "value": v} for m, v in (("loss", 5 - bleu / 10), ("bleu", bleu))]
     return rows
 
 
