@@ -241,9 +241,13 @@ def chance_lines(store: Store, task: str, metric: str, name: str) -> dict[str, l
     prefix = CHANCE.get(metric)
     for recorded in dict.fromkeys(rows["metric"]) if prefix else ():
         if recorded.startswith(prefix):
-            means = numeric(rows[rows["metric"] == recorded]).groupby("x")["value"].mean()
-            lines[recorded.removeprefix(prefix)] = [(float(x), float(v)) for x, v in means.items()]  # type: ignore[arg-type]
+            lines[recorded.removeprefix(prefix)] = means_by_x(rows[rows["metric"] == recorded])
     return lines
+
+
+def means_by_x(rows: pd.DataFrame) -> list[tuple[float, float]]:
+    means = numeric(rows).groupby("x")["value"].mean()
+    return list(zip(map(float, means.index), map(float, means), strict=True))
 
 
 def reach(points: Sequence[Point]) -> Reach:

@@ -3,7 +3,17 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
-from analysis.long_range.evidence import EXPERIMENT, Axis, Point, axes, by_seed, numeric, rows_of, systems_of, tasks_of
+from analysis.long_range.evidence import (
+    EXPERIMENT,
+    Axis,
+    Point,
+    axes,
+    by_seed,
+    means_by_x,
+    rows_of,
+    systems_of,
+    tasks_of,
+)
 from analysis.long_range.figures import by_x
 from analysis.long_range.softmax_scaling import scaling
 from analysis.long_range.tables import at_points
@@ -77,10 +87,9 @@ def probe(store: Store, look: Look, task: str) -> list[Block]:
         return []
     figures = []
     for axis in measured:
-        chance = numeric(rows_of(store, task, "probe_chance", x_name=axis.name)).groupby("x")["value"].mean()
-        lines = {"the most frequent noun": list(zip(map(float, chance.index), map(float, chance), strict=True))}
+        chance = means_by_x(rows_of(store, task, "probe_chance", x_name=axis.name))
         heading = f"Probe, {axis.name.partition(', ')[2]}"
-        levels = lines if len(chance) else {}
+        levels = {"the most frequent noun": chance} if chance else {}
         figures.append(by_x(axis.figure, heading, look, axis.curves, levels, "words read", "probe accuracy"))
     text = (
         "Share of held-out sentences whose first noun a linear probe finds in the encoder's state, by the words read "

@@ -1,6 +1,7 @@
 """How learning rate and initialisation scale were chosen: every trial of every model, and unequal treatment."""
 
 import json
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -71,32 +72,29 @@ def tuned(store: Store, task: str) -> list[Tuned]:
 
 def warnings(models: Sequence[Tuned]) -> list[str]:
     """Unequal treatment of the models, one sentence each."""
-    texts = []
-    numbers = {model.model: len(model.records[0]["trials"]) for model in models if model.records}
-    if len(set(numbers.values())) > 1:
-        each = listing([f"{name(model)} {number}" for model, number in numbers.items()])
-        texts.append(f"The models had unequal numbers of trials: {each}.")
+    numbers = {name(model.model): len(model.records[0]["trials"]) for model in models if model.records}
+    unequal = [f"{model} {number}" for model, number in numbers.items()] if len(set(numbers.values())) > 1 else []
     by_hand = [name(model.model) for model in models if model.by_hand]
-    if by_hand:
-        texts.append(f"Values set by hand, not tuned: {listing(by_hand)}.")
     several = [name(model.model) for model in models if len(model.records) > 1]
-    if several:
-        texts.append(f"The seeds have different trials; the table shows the first: {listing(several)}.")
     others = [text for model in models if model.records for text in not_as_chosen(model)]
-    if others:
-        texts.append(f"Not trained with the values that were chosen: {'; '.join(others)}.")
-    return texts
+    found = {
+        "The models had unequal numbers of trials": unequal,
+        "Values set by hand, not tuned": by_hand,
+        "The seeds have different trials; the table shows the first": several,
+        "Not trained with the values that were chosen": ["; ".join(others)] if others else [],
+    }
+    return [f"{text}: {listing(each)}." for text, each in found.items() if each]
 
 
 def not_as_chosen(model: Tuned) -> list[str]:
-    texts: dict[str, None] = {}
+    texts = []
     for run in model.runs:
         optimisation = part(run, "optimisation")
         for key in CHOSEN:
             if key in optimisation and optimisation[key] != model.chosen[key]:
                 what = f"{key.replace('_', ' ')} {shown(optimisation[key])} instead of {shown(model.chosen[key])}"
-                texts[f"{label(run.system)} ({what})"] = None
-    return list(texts)
+                texts.append(f"{label(run.system)} ({what})")
+    return list(dict.fromkeys(texts))
 
 
 def name(model: str) -> str:
@@ -118,22 +116,18 @@ def row(model: Tuned) -> list[str]:
         ]
         return [name(model.model), "none, set by hand" if model.by_hand else "cannot be read", *used, NONE, NONE, NONE]
     record, chosen = model.records[0], model.chosen
-    counts = [(outcome, sum(t["outcome"] == outcome for t in record["trials"])) for outcome in outcomes(record)]
+    counts = Counter(str(trial["outcome"]) for trial in record["trials"])
+    order = [*OUTCOMES, *sorted(set(counts) - set(OUTCOMES))]
+    each = ", ".join(f"{counts[outcome]} {outcome}" for outcome in order if counts[outcome])
     return [
         name(model.model),
-        f"{len(record['trials'])} ({', '.join(f'{count} {outcome}' for outcome, count in counts)})",
+        f"{len(record['trials'])} ({each})",
         shown(chosen["learning_rate"]),
         shown(chosen["initialisation_scale"]),
         f"{chosen['validation_loss']:.4g}",
         together(f"{record['steps']} ({100 * record['share_of_steps']:.0f} %)"),
         "; ".join(trial_in_words(trial, chosen) for trial in record["trials"]),
     ]
-
-
-def outcomes(record: Record) -> list[str]:
-    """Those that occur, the known ones first."""
-    present = {str(trial["outcome"]) for trial in record["trials"]}
-    return [*(o for o in OUTCOMES if o in present), *sorted(present - set(OUTCOMES))]
 
 
 def trial_in_words(trial: Record, chosen: Record) -> str:

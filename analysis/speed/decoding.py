@@ -21,14 +21,10 @@ def blocks(speed: Speed, look: Look) -> list[Block]:
     for axis, held in (("length", "batch"), ("batch", "length")):
         charts = []
         for way, name in WAYS.items():
-            metric = f"{way}_seconds_per_token"
-            curves = {s: speed.curve("decoding", s, metric, axis) for s in systems}
-            curves = {s: curve for s, curve in curves.items() if curve}
-            if curves:
-                title = f"Latency per token by {axis}, {name}"
-                unit = "ms per token"
-                chart = Chart(f"speed-decoding-{axis}-{way}", title, axis, "latency", unit, curves, scale=1000)
-                charts.append(logarithmic(look, chart))
+            metric, title = f"{way}_seconds_per_token", f"Latency per token by {axis}, {name}"
+            curves = {s: curve for s in systems if (curve := speed.curve("decoding", s, metric, axis))}
+            chart = Chart(f"speed-decoding-{axis}-{way}", title, axis, "latency", "ms per token", curves, scale=1000)
+            charts += [logarithmic(look, chart)] if curves else []
         if charts:
             flat = " A flat line is a constant cost per token." if axis == "length" else ""
             text = f"Time for one more token of every sentence in the batch, by {axis} at a fixed {held}.{flat}"
@@ -44,18 +40,14 @@ def in_words(speed: Speed) -> str:
         "token stays constant (with attention it also reads every source token); the Transformer attends to all tokens "
         "decoded so far, so its cost per token grows with their number."
     )
-    parts = []
-    for system in speed.bases("decoding"):
-        grown = growth(speed, "decoding", system, "greedy_seconds_per_token")
-        if grown:
-            parts.append(f"×{times(grown)} for the {label(system)}")
-    if not parts:
+    metric, systems = "greedy_seconds_per_token", speed.bases("decoding")
+    grown = {s: times(found) for s in systems if (found := growth(speed, "decoding", s, metric))}
+    if not grown:
         return text
-    xs = [x for s in speed.bases("decoding") for x in speed.curve("decoding", s, "greedy_seconds_per_token", "length")]
-    return (
-        f"{text} Measured with greedy search "
-        f"from length {min(xs):g} to {max(xs):g} of source and target, a token's latency changed {listing(parts)}."
-    )
+    parts = [f"×{found} for the {label(system)}" for system, found in grown.items()]
+    xs = [x for system in systems for x in speed.curve("decoding", system, metric, "length")]
+    ends = f"length {min(xs):g} to {max(xs):g} of source and target"
+    return f"{text} Measured with greedy search from {ends}, a token's latency changed {listing(parts)}."
 
 
 def table(speed: Speed, systems: Sequence[System], axis: str) -> list[Block]:

@@ -69,10 +69,7 @@ def machine_table(speed: Speed) -> Table:
     threads = {str(run.record["machine"].get("threads")): task for (task, _), run in speed.runs.items()}
     rows = [
         ["processor", f"{machine.get('cpu')}, {machine.get('cores')} cores"],
-        [
-            "threads",
-            listing([f"{n} ({task})" for n, task in threads.items()]) if len(threads) > 1 else next(iter(threads)),
-        ],
+        ["threads", listing([f"{n} ({task})" if len(threads) > 1 else n for n, task in threads.items()])],
         ["GPUs", listing(machine["gpus"]) if machine.get("gpus") else "none"],
         ["PyTorch", str(record["versions"].get("torch", NONE))],
     ]
@@ -100,9 +97,7 @@ def backends(speed: Speed) -> list[Block]:
     keys = list(dict.fromkeys(key for found in signatures.values() for key in found))
     rows = []
     for system in systems:
-        parameters = whole(speed.value(task, system, "parameters"))
-        rows.append(
-            [label(system), *(precision_name(str(signatures[system].get(key, NONE))) for key in keys), parameters]
-        )
+        found = (precision_name(str(signatures[system].get(key, NONE))) for key in keys)
+        rows.append([label(system), *found, whole(speed.value(task, system, "parameters"))])
     caption = f"Kernels and precision of the task {task}."
     return [Table(caption, ["model", *keys, "parameters"], rows, left=1 + len(keys))]

@@ -12,7 +12,7 @@ from analysis.speed.figures import MEMORY, THROUGHPUT, drawn
 from analysis.speed.quality import Quality, to_quality
 from analysis.speed.runs import EXPERIMENT, Speed, growth, ratio
 from analysis.speed.units import RATE, milliseconds, percent, precision_name, rounded, text_title, times, with_quartiles
-from analysis.store import Store, System
+from analysis.store import Store
 
 
 def build(store: Store, speed: Speed, found: Sequence[Quality]) -> Section:
@@ -79,10 +79,8 @@ def how_it_grows(speed: Speed) -> str:
         curve = speed.curve("length", system, "step_seconds")
         grown = growth(speed, "length", system, "step_seconds")
         if grown:
-            first, last = min(curve), max(curve)
-            ends = (
-                f"{milliseconds(curve[first].value)} ms at {first:g} to {milliseconds(curve[last].value)} at {last:g}"
-            )
+            (first, start), *_, (last, end) = curve.items()
+            ends = f"{milliseconds(start.value)} ms at {first:g} to {milliseconds(end.value)} at {last:g}"
             parts.append(f"{label(system)} {ends} (×{rounded(grown.value)})")
     if not parts:
         return ""
@@ -127,9 +125,9 @@ def real_text(speed: Speed, task: str) -> Table:
         bare, trainer = (speed.series(task, system, RATE, "loop", loop) for loop in ("bare", "trainer"))
         compared = NONE if math.isnan(bare.median.value + trainer.median.value) else times(ratio(trainer, bare))
         cells = [label(system), with_quartiles(bare.median), with_quartiles(trainer.median), compared]
-        for metric in ("source_and_target_tokens_per_second", "positions_per_second"):
-            cells.append(whole(first_of(speed, task, system, metric)))
-        rows.append([*cells, percent(first_of(speed, task, system, "padding_share"))])
+        metrics = ("source_and_target_tokens_per_second", "positions_per_second", "padding_share")
+        *rates, padding = (speed.value(task, system, metric, "loop", "bare") for metric in metrics)
+        rows.append([*cells, *map(whole, rates), percent(padding)])
     header = ["model", "target tokens/s, bare step", "through the Trainer", "Trainer to bare"]
     header += ["source + target tokens/s", "positions/s", "padding"]
     caption = (
@@ -137,9 +135,3 @@ def real_text(speed: Speed, task: str) -> Table:
         "medians over blocks [quartiles], their ratio with a 95 % interval over rounds. Other columns: bare step."
     )
     return Table(caption, header, rows)
-
-
-def first_of(speed: Speed, task: str, system: System, metric: str) -> float:
-    """The value of the bare step, or of the Trainer where only that has it."""
-    found = [speed.value(task, system, metric, "loop", loop) for loop in ("bare", "trainer")]
-    return next((value for value in found if not math.isnan(value)), math.nan)
