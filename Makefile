@@ -1,4 +1,4 @@
-# Every thing a user does is a target here. `make` alone prints help.
+# Every user command is a target here. `make` alone prints help.
 
 SUITE ?= quick
 TASKS ?=
@@ -26,7 +26,7 @@ B ?=
 PYTHON ?= python3
 
 export DATA_DIR
-# As it was typed: no dollar sign or quote of a sentence means anything to make or to the shell.
+# Taken literally: neither make nor the shell interprets a dollar sign or quote in a sentence.
 override TEXT := $(value TEXT)
 export TEXT
 ifneq ($(WANDB_MODE),)
@@ -42,7 +42,7 @@ HELP_DIRECTION := source-target, for example de-en; empty: that of the suite
 HELP_DEVICES := devices on each node; empty: all GPUs, or the CPU
 HELP_NODES := of plan: machines; runs on several are started by torchrun or SLURM (README)
 HELP_PRECISION := 32-true | bf16-mixed; empty: bf16 where the hardware has it
-HELP_JOBS := runs at once; empty: bleu one, long-range one a core
+HELP_JOBS := runs at once; empty: bleu one, long-range one per core
 HELP_TIMEOUT := minutes that one run may take; empty: no limit
 HELP_LAUNCHER := local | ray: runs on all machines of a Ray cluster
 HELP_RAY := host:port of the cluster; empty: the one of ray start, or this machine
@@ -109,14 +109,14 @@ full: $(INSTALLED) ## Every experiment of the reference comparison (overnight on
 bleu: $(INSTALLED) ## Translation quality: train, decode, score, report (smoke 1 min, quick 4 min, full 2 h on 2 cores)
 	@$(STAGES) bleu report $(OF_SUITE)$(TRAINING)
 
-long-range: $(INSTALLED) ## What each model remembers, over what gap, how much (smoke 1 min, quick 3 min, full 2 h on 2 cores)
+long-range: $(INSTALLED) ## How much each model remembers, and over what gap (smoke 1 min, quick 3 min, full 2 h on 2 cores)
 	@$(STAGES) long-range contrastive report $(OF_SUITE)$(TRAINING)
 
-contrastive: $(INSTALLED) ## Score right against wrong verb numbers with the trained translation models (1 min)
+contrastive: $(INSTALLED) ## Score references against wrong verb numbers with the trained translation models (1 min)
 	@$(STAGES) contrastive $(OF_SUITE)
 	@$(REPORT)
 
-inspect: $(INSTALLED) ## What heads attend to, and words by training frequency, with the trained translation models (1 min)
+inspect: $(INSTALLED) ## Attention heads, and words by training frequency, of the trained translation models (1 min)
 	@$(STAGES) inspect $(OF_SUITE)
 	@$(REPORT)
 
@@ -174,7 +174,7 @@ test: $(INSTALLED) ## The test suite (7 min on 2 cores)
 test-slow: $(INSTALLED) ## The tests that take minutes each
 	@$(PY) -m pytest -q -m slow
 
-fuzz: $(INSTALLED) ## Broken files for every reader, for MINUTES: read, or refused in one sentence
+fuzz: $(INSTALLED) ## Broken files for every reader, for MINUTES: each is read, or rejected in one sentence
 	@$(PY) -m tests.support.fuzz.readers --minutes "$(MINUTES)"
 
 lint: $(INSTALLED) ## Format and lint rules, types

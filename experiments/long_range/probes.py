@@ -166,13 +166,13 @@ class Probe(NamedTuple):
 def probe(network: Network, source: Tensor, classes: Tensor, positions: Tensor) -> list[Probe]:
     """How much of a word is linearly decodable from the encoder's state after it and after each further word.
 
-    The encoder is run again on each prefix, so that no encoder, not even one that looks both ways, has seen more of the
+    The encoder is run again on each prefix, so that no encoder, not even a bidirectional one, has seen more of the
     sentence than the words read. At every prefix a probe is fitted on the first half of the sentences that are that
     long and judged on the second.
 
     Args:
         network: Any.
-        source: (N, S) token ids in random order, or at least in one that says nothing about the class.
+        source: (N, S) token ids in an order independent of the class.
         classes: (N,) class of the word, 0 and above.
         positions: (N, K), in column k the last token of the k-th word after it, 0 being the word itself; -1 where
             the sentence has none; at least two sentences have one.

@@ -73,7 +73,7 @@ DROPPED = [
     "Zwei Frauen, die eine Katze sehen",
     "Ein Mann mit einem Hund, der im Schnee spielt",  # the dog plays
     "Ein Mann, der zu klettern versucht",
-    "Ein Mädchen, das hochklettert und einen Rock trägt",  # the nearer verb tells the number
+    "Ein Mädchen, das hochklettert und einen Rock trägt",  # the nearer verb gives the number
     "Ein Mann im Anzug.",
 ]
 

@@ -1,4 +1,4 @@
-"""The hand-written gradient against difference quotients, and against autograd through the same equations."""
+"""The hand-written gradient against autograd through the same equations."""
 
 import gc
 import weakref
