@@ -41,16 +41,11 @@ def described(network: Settings) -> str:
     """Sizes and unusual settings: "LSTM, hidden 104, 1 layer, embedding 64"."""
     if "bidirectional" in network:
         network = {"cell": "lstm", **network}  # the one with attention has no other
-    unusual = {
-        key: value
-        for key, value in network.items()
-        if key not in OWN_COLUMN and value is not None and ORDINARY.get(key) != value
-    }
-    order = [*WORDS, *unusual]
-    found = [
-        WORDS[key](unusual[key]) if key in WORDS else f"{key.replace('_', ' ')} {shown(unusual[key])}"
-        for key in sorted(unusual, key=order.index)
-    ]
+    found = []
+    for key in dict.fromkeys([*WORDS, *network]):
+        value = network.get(key)
+        if key not in OWN_COLUMN and value is not None and ORDINARY.get(key) != value:
+            found.append(WORDS[key](value) if key in WORDS else f"{key.replace('_', ' ')} {shown(value)}")
     return ", ".join(found)
 
 

@@ -68,12 +68,9 @@ def drawn(metric: str, title: str, curves: Mapping[str, Sequence[Point]], levels
 
 def in_words(what: str, curves: Mapping[str, Sequence[Point]]) -> str:
     """The course of the unscaled, the range of the scaled."""
-    parts = []
-    if "unscaled" in curves:
-        parts.append(f"without scaling the {what} {course(curves['unscaled'])}")
-    if "scaled" in curves:
-        values = [point.value for point in curves["scaled"]]
-        parts.append(f"with scaling it lies between {min(values):.3g} and {max(values):.3g}")
+    parts = [f"without scaling the {what} {course(curves['unscaled'])}"] if "unscaled" in curves else []
+    values = [point.value for point in curves.get("scaled", [])]
+    parts += [f"with scaling it lies between {min(values):.3g} and {max(values):.3g}"] if values else []
     text = "; ".join(parts)
     return f"{text[0].upper()}{text[1:]}."
 

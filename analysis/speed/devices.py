@@ -17,21 +17,11 @@ def blocks(speed: Speed, look: Look) -> list[Block]:
     systems = speed.bases("devices")
     figures = []
     for kind in ("weak", "strong"):
-        curves = {s: speed_up(speed, s, kind) for s in systems}
-        curves = {s: curve for s, curve in curves.items() if len(curve) > 1}
+        curves = {s: curve for s in systems if len(curve := speed_up(speed, s, kind)) > 1}
         if curves:
-            xs = sorted({x for curve in curves.values() for x in curve})
-            title = f"{kind.capitalize()} scaling"
-            chart = Chart(
-                f"speed-devices-{kind}",
-                title,
-                "processes",
-                "speed-up over one process",
-                "",
-                curves,
-                ideal=[(x, x) for x in xs],
-            )
-            figures.append(logarithmic(look, chart))
+            ideal = [(x, x) for x in sorted({x for curve in curves.values() for x in curve})]
+            name, title, what = f"speed-devices-{kind}", f"{kind.capitalize()} scaling", "speed-up over one process"
+            figures.append(logarithmic(look, Chart(name, title, "processes", what, "", curves, ideal=ideal)))
     found: list[Block] = [Heading("Several devices"), Paragraph(in_words(speed))]
     if figures:
         found.append(Figures("Global target tokens/s relative to one process; dashed: proportional.", figures))

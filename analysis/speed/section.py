@@ -104,14 +104,10 @@ def sweep_table(speed: Speed, task: str) -> Table:
     xs = sorted({x for s in systems for x in [*speed.curve(task, s, "step_seconds"), *speed.out_of_memory(task, s)]})
     rows = []
     for system in systems:
-        cells = [label(system)]
-        for x in xs:
-            rate, share = (speed.value(task, system, m, task, x) for m in (RATE, "peak_share"))
-            if x in speed.out_of_memory(task, system):
-                cells.append("out of memory")
-            else:
-                cells.append(NONE if math.isnan(rate) else together(f"{rounded(rate)} ({percent(share)})"))
-        rows.append(cells)
+        cells = dict.fromkeys(xs, NONE) | dict.fromkeys(speed.out_of_memory(task, system), "out of memory")
+        for x, rate in speed.values(task, system, RATE).items():
+            cells[x] = together(f"{rounded(rate)} ({percent(speed.value(task, system, 'peak_share', task, x))})")
+        rows.append([label(system), *(cells[x] for x in xs)])
     lengths = speed.held(task, "length")
     at = f" at length {listing([str(n) for n in lengths])}" if lengths else ""
     caption = f"Target tokens/s by {task}{at}, in brackets the share of the measured matmul peak."

@@ -39,18 +39,13 @@ def variant_table(speed: Speed) -> list[Block]:
         return []
     rows = []
     for system, base in pairs:
-        cells = [NAMES.get(system.model, system.model), system.variant]
-        for n in ends:
-            if n in speed.out_of_memory("length", system):
-                cells.append("out of memory")
-            elif n in shared[system, base]:
-                pair = (speed.series("length", s, "step_seconds", "length", n) for s in (base, system))
-                cells.append(times(ratio(*pair)))
-            else:
-                cells.append(NONE)
-        cells.append(memory_ratio(speed, system, base, shared[system, base]))
-        compiled = [median.value for median in speed.curve("length", system, "compile_seconds").values()]
-        rows.append([*cells, f"{max(compiled):.1f}" if compiled else NONE])
+        cells = dict.fromkeys(ends, NONE) | dict.fromkeys(speed.out_of_memory("length", system), "out of memory")
+        for n in set(ends) & set(shared[system, base]):
+            cells[n] = times(ratio(*(speed.series("length", s, "step_seconds", "length", n) for s in (base, system))))
+        compiled = speed.values("length", system, "compile_seconds").values()
+        row = [NAMES.get(system.model, system.model), system.variant, *(cells[n] for n in ends)]
+        row.append(memory_ratio(speed, system, base, shared[system, base]))
+        rows.append([*row, f"{max(compiled):.1f}" if compiled else NONE])
     header = ["model", "variant", *(f"speed at length {n:g}" for n in ends), "memory", "longest compilation (s)"]
     caption = (
         "Speed of a variant relative to the base (32-bit, eager) of the same model: 2 is twice as fast; 95 % intervals "
@@ -60,7 +55,7 @@ def variant_table(speed: Speed) -> list[Block]:
 
 
 def common_lengths(speed: Speed, system: System, base: System) -> list[float]:
-    own, other = (speed.curve("length", s, "step_seconds") for s in (system, base))
+    own, other = (speed.values("length", s, "step_seconds") for s in (system, base))
     return [x for x in own if x in other]
 
 
