@@ -76,6 +76,7 @@ def test_every_claim_has_its_row_whatever_was_run(everything: Store, nothing: St
     """All but the names of the tasks, variants and models that were run."""
     some, none = ({re.split(r" \(|: ", c.text)[0] for c in all_claims(store)} for store in (everything, nothing))
     assert none == some
+    assert "RNN and Transformer are close on agreement (translation)" in [claim.text for claim in all_claims(nothing)]
 
 
 def test_without_measurements_every_claim_is_open_and_says_what_is_missing(nothing: Store) -> None:

@@ -51,10 +51,6 @@ def judge(lines: tuple[Line, ...], value: float, low: float, high: float) -> Ver
             "Not decided if the interval (−0.010 to 0.010) reached up to 0.05; supported if it lay above 0.05.",
         ),
         (
-            decided(below(0.05), Finding("", Interval(0.05, 0.04, 0.06))),
-            "Supported if the interval (0.040 to 0.060) lay below 0.05; contradicted if it lay above 0.05.",
-        ),
-        (
             decided(within(0.05), Finding("", Interval(0.0, -0.01, 0.01))),
             "Not decided if the interval (−0.010 to 0.010) reached up to 0.05 or reached down to −0.05; contradicted "
             "if it lay above 0.05 or lay below −0.05.",

@@ -120,9 +120,3 @@ def test_base_models_of_all_other_tasks_share_one_table(tmp_path: Path) -> None:
         ["Transformer", "Copy", *both],
         ["LSTM + attention", "Recall after a gap", "2.50 (additive)", "0.25 (additive)"],
     ]
-
-
-def test_without_any_of_it_there_is_nothing(tmp_path: Path) -> None:
-    for variant in ("base", "unscaled-d64"):
-        write_long_range(tmp_path, "copy", "transformer", axis_rows({4: 1.0}, "length"), variant=variant)
-    assert blocks_of(tmp_path) == []

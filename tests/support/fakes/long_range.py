@@ -72,29 +72,25 @@ SCORES = {  # by head size, of the scaled and of the unscaled
 
 def score_rows() -> list[dict[str, Any]]:
     """A softmax over random scores of 64 keys: at head size 64 its entropy without scaling is a quarter."""
-    rows = []
-    for metric, curves in SCORES.items():
-        for name, curve in zip(("scaled", "unscaled"), curves, strict=True):
-            unit = "nats" if metric == "score_entropy" else "norm"
-            rows += [row(metric, value, unit, 64, f"head size, {name}", d) for d, value in curve.items()]
-    return rows
+    return [
+        row(metric, value, "nats" if metric == "score_entropy" else "norm", 64, f"head size, {name}", d)
+        for metric, curves in SCORES.items()
+        for name, curve in zip(("scaled", "unscaled"), curves, strict=True)
+        for d, value in curve.items()
+    ]
 
 
 def entropy_rows(before: Mapping[str, float], after: Mapping[str, float]) -> list[dict[str, Any]]:
     """Entropy of attention by layer."""
     moments = {"at initialisation": before, "trained": after}
-    return [
-        row("attention_entropy", value, "nats", 100, f"layer, {when}", layer)
-        for when, layers in moments.items()
-        for layer, value in layers.items()
-    ]
+    found = [(when, layer, value) for when, layers in moments.items() for layer, value in layers.items()]
+    return [row("attention_entropy", value, "nats", 100, f"layer, {when}", layer) for when, layer, value in found]
 
 
 def pair_rows(values: Curve, over_all: float, pairs: int = 1000) -> list[dict[str, Any]]:
-    rows = [row("contrastive_accuracy", value, "share", 100, "distance", x) for x, value in values.items()]
-    for metric in ("contrastive_accuracy", "contrastive_accuracy_mean"):
-        rows.append(row(metric, over_all, "share", pairs, "all", "all"))
-    return rows
+    metrics = ("contrastive_accuracy", "contrastive_accuracy_mean")
+    rows = [row(metrics[0], value, "share", 100, "distance", x) for x, value in values.items()]
+    return rows + [row(metric, over_all, "share", pairs, "all", "all") for metric in metrics]
 
 
 RECURRENT: dict[str, Any] = {"embedding": 64, "layers": 1, "bidirectional": False, "dropout": 0.0, "forget_bias": 1.0}
@@ -229,8 +225,9 @@ def write_parity(root: Path, *, seed: int = 0) -> None:
     for model in MODELS:
         beyond = 1.0 if model in ("rnn", "gru", "lstm") else 0.5
         curve = {8: 1.0, 16: 1.0, 32: 1.0, 64: beyond, 128: beyond}
-        rows = one_token(axis_rows(curve, "length", chance={"guessing": 0.5}))
-        write_long_range(root, "parity", model, rows, seed=seed)
+        write_long_range(
+            root, "parity", model, one_token(axis_rows(curve, "length", chance={"guessing": 0.5})), seed=seed
+        )
 
 
 def write_adding(root: Path, *, seed: int = 0) -> None:
