@@ -36,10 +36,8 @@ GROUPS = {
 
 def build(store: Store, look: Look, verdicts: Verdicts) -> list[Section]:
     sections = [task_section(store, look, task, verdicts) for task in tasks_of(store)]
-    if not sections:
-        text = "No long-range run has finished yet: there is nothing to compare."
-        sections = [Section("long-range", "Long range", [Notice(text)])]
-    return sections
+    nothing = Notice("No long-range run has finished yet: there is nothing to compare.")
+    return sections or [Section("long-range", "Long range", [nothing])]
 
 
 def task_section(store: Store, look: Look, task: str, verdicts: Verdicts) -> Section:

@@ -143,10 +143,10 @@ def work_row(speed: Speed, system: System, n: float) -> list[str]:
 
 def sequential_steps(speed: Speed, systems: Sequence[System]) -> list[Block]:
     """Sequential steps next to the published complexities."""
-    ends = few(sorted({x for s in systems for x in speed.curve("length", s, "sequential_steps")}))
-    if not ends:
+    xs = {x for s in systems for x in speed.curve("length", s, "sequential_steps")}
+    if not xs:
         return []
-    ends = [ends[0], ends[-1]] if len(ends) > 1 else ends
+    ends = sorted({min(xs), max(xs)})
     rows = []
     for system in systems:
         steps = [whole(speed.value("length", system, "sequential_steps", "length", n)) for n in ends]

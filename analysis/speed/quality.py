@@ -170,9 +170,8 @@ def remarks(runs: Sequence[Run]) -> list[str]:
 def to_quality(quality: Quality, look: Look) -> list[Block]:
     """Time, tokens and operations of each model until its validation BLEU first reached each level."""
     blocks: list[Block] = [Heading(f"Time and operations to quality: {quality.task}")]
-    if quality.flaws:
-        text = f"The seconds below are not comparable: {'; '.join(quality.flaws)}. Tokens and operations are."
-        blocks.append(Notice(text))
+    text = f"The seconds below are not comparable: {'; '.join(quality.flaws)}. Tokens and operations are."
+    blocks += [Notice(text)] if quality.flaws else []
     blocks += [Paragraph(text) for text in quality.remarks]
     counted = {system: flops for system, flops in quality.flops.items() if not math.isnan(flops)}
     lines = [
