@@ -8,7 +8,6 @@ from experiments.launch import receipts  # before the other code: it takes the f
 # isort: split
 import os
 import sys
-import time
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
@@ -26,7 +25,7 @@ from experiments.tracking.logger import publish, wandb_logger
 from experiments.training.callbacks import Clock, LocalRecord, Progress, ReturnMemory
 from experiments.training.device_processes import pass_on, run_in_processes, started_here
 from experiments.training.environment import quiet
-from experiments.training.failures import Failure, record_failure, system_error
+from experiments.training.failures import Failure, modified, record_failure, system_error
 from experiments.training.graceful_stop import end_with_parent
 from experiments.training.process_group import by_the_first, count_to_start, is_first, join, leave
 from experiments.training.run_folder import is_owner, is_settled, prepare, run_lock
@@ -60,7 +59,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 def run_or_record_failure(parser: ArgumentParser, config: Namespace, key: RunKey, arguments: Sequence[str]) -> None:
     """Run, in a process for each device; print or record what kept the run from finishing."""
-    began = time.time()
+    recorded = modified(key)
     try:
         accelerator, devices = hardware(TrainerSettings(**config.trainer.as_dict()))
         if count := count_to_start(devices, config.trainer.num_nodes):
@@ -77,7 +76,7 @@ def run_or_record_failure(parser: ArgumentParser, config: Namespace, key: RunKey
         if started_here():
             pass_on(failure)
             raise SystemExit(1) from None
-        record_failure(key, failure, arguments, began)
+        record_failure(key, failure.error, failure.trace, arguments, recorded)
         if failure.expected:
             raise SystemExit(f"error: {failure.message}") from error
         if isinstance(error, Failure):

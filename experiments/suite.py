@@ -9,10 +9,12 @@ import math
 import re
 import subprocess
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import NoReturn
+
+from jsonargparse.typing import PositiveInt, restricted_number_type
 
 from experiments.launch import local, receipts, retry
 from experiments.launch.exit_codes import BUSY, FAILED, mistake
@@ -39,24 +41,11 @@ class Parser(argparse.ArgumentParser):
         raise mistake(re.sub(r"^argument --(\w+)", lambda found: f"{found[1].upper()} (--{found[1]})", message))
 
 
-def words_of(kind: Callable[[str], Any]) -> Callable[[str], list[Any]]:
-    """Reads a list that is separated by spaces."""
-
-    def read(text: str) -> list[Any]:
-        return [kind(word) for word in text.split()]
-
-    read.__name__ = f"list of {kind.__name__}"
-    return read
+Minutes = restricted_number_type("Minutes", float, [(">", 0), ("<", math.inf)])
 
 
-def above_zero(kind: Callable[[str], float]) -> Callable[[str], float]:
-    def read(text: str) -> float:
-        if not 0 < (value := kind(text)) < math.inf:
-            raise ValueError
-        return value
-
-    read.__name__ = f"{kind.__name__} above 0"
-    return read
+def numbers(text: str) -> list[int]:
+    return [int(word) for word in text.split()]
 
 
 def parser() -> argparse.ArgumentParser:
@@ -65,16 +54,16 @@ def parser() -> argparse.ArgumentParser:
         "stages", nargs="+", choices=(*EXPERIMENTS, "retry", *MODULES), metavar="STAGE", help="%(choices)s"
     )
     made.add_argument("--suite", default="quick", help="a grid of experiments/suites (default: quick)")
-    made.add_argument("--tasks", type=words_of(str), default=[], help="TASKS of long-range or speed")
-    made.add_argument("--models", type=words_of(str), default=[], help="MODELS: model configurations")
-    made.add_argument("--seeds", type=words_of(int), default=[], help="SEEDS, for example '0 1 2'")
+    made.add_argument("--tasks", type=str.split, default=[], help="TASKS of long-range or speed")
+    made.add_argument("--models", type=str.split, default=[], help="MODELS: model configurations")
+    made.add_argument("--seeds", type=numbers, default=[], help="SEEDS, for example '0 1 2'")
     made.add_argument("--direction", default="", help="DIRECTION of translation as source-target, for example en-de")
     made.add_argument("--devices", help="DEVICES on each node")
     made.add_argument("--nodes", help="NODES: machines of each translation run")
     made.add_argument("--precision", help="PRECISION: auto, 32-true or bf16-mixed")
     made.add_argument("--data_dir", help="DATA_DIR: folder of downloaded corpora")
-    made.add_argument("--jobs", type=above_zero(int), help="JOBS: runs at once (default: one, long-range one a core)")
-    made.add_argument("--timeout", type=above_zero(float), default=0.0, help="TIMEOUT: minutes that one run may take")
+    made.add_argument("--jobs", type=PositiveInt, help="JOBS: runs at once (default: one, long-range one a core)")
+    made.add_argument("--timeout", type=Minutes, default=0.0, help="TIMEOUT: minutes that one run may take")
     made.add_argument("--launcher", choices=("local", "ray"), default="local", help="LAUNCHER of runs")
     made.add_argument("--ray", default="", help="RAY: address of the cluster as host:port")
     made.add_argument("--root", default="runs", help="folder of the run store (default: runs)")

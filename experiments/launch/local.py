@@ -18,8 +18,8 @@ from experiments.launch.exit_codes import BUSY, FAILED, INTERRUPTED
 from experiments.launch.finished import finished
 from experiments.launch.stopping import Interrupted, Running, code_of, end, exit_code, interruptions
 from experiments.planning.grid import Planned
-from experiments.record.write import write_failure
 from experiments.training.environment import BOUND, environment
+from experiments.training.failures import modified, record_failure
 
 MOST_JOBS = 8  # long-range runs at once on a machine with many cores, where one accelerator may serve them all
 LINGER = 15.0  # seconds that processes started by a run may outlive it
@@ -104,7 +104,7 @@ def run_one(planned: Planned, position: str, threads: int, running: Running, min
     """
     # The end of a line in the same write as the line: other threads print too.
     say(f"{position} {planned.label}\n")
-    recorded = modified(planned)
+    recorded = modified(planned.key)
     said: deque[str] = deque(maxlen=LAST_LINES)
     late = threading.Event()
     command = [sys.executable, "-m", "experiments.run", *planned.arguments]
@@ -134,14 +134,16 @@ def run_one(planned: Planned, position: str, threads: int, running: Running, min
                 log.flush()
         process.wait()
     code = exit_code(process)
-    if late.is_set() and code and not finished([planned])[0]:
-        return failed(planned, f"TimeoutError: it took more than {minutes:g} min (TIMEOUT)", said, recorded)
-    if code in (0, BUSY, *INTERRUPTED):
+    if code in (0, BUSY) or (code in INTERRUPTED and not late.is_set()):
         return code
     if finished([planned])[0]:  # and killed when nothing was left to do but to end
         return 0
-    explained = code == FAILED and said  # a mistake in the configuration, found before there was a folder
-    return failed(planned, said[-1].strip() if explained else how_it_died(code), said, recorded)
+    if late.is_set():
+        error = f"TimeoutError: it took more than {minutes:g} min (TIMEOUT)"
+    else:  # a mistake in the configuration is found before there is a folder
+        error = said[-1].strip() if code == FAILED and said else how_it_died(code)
+    record_failure(planned.key, error, "".join(said), planned.arguments, recorded)
+    return FAILED
 
 
 def say(text: str) -> None:
@@ -202,19 +204,3 @@ def how_it_died(code: int) -> str:
     if code > 128:
         return f"killed by {signal.Signals(code - 128).name}"
     return f"exit code {code}"
-
-
-def modified(planned: Planned) -> int | None:
-    """When the record of a failure was written, in nanoseconds; None if there is none."""
-    record = planned.key.folder / "failure.json"
-    return record.stat().st_mtime_ns if record.exists() else None
-
-
-def failed(planned: Planned, error: str, said: Sequence[str], recorded: int | None) -> int:
-    """Record a failure, unless the run did that itself since `recorded`; return the exit code of a failure."""
-    if modified(planned) == recorded:
-        try:
-            write_failure(planned.key, error, "".join(said), planned.arguments)
-        except OSError as full:
-            say(f"      the failure of {planned.label} could not be recorded: {full}\n")
-    return FAILED

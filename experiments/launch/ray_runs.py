@@ -14,23 +14,14 @@ from concurrent.futures import ThreadPoolExecutor, wait
 from pathlib import Path
 from typing import Any
 
-from experiments.launch import local as launch
-from experiments.launch.exit_codes import BUSY, INTERRUPTED, mistake
+from experiments.launch import local, ray_cluster
+from experiments.launch.exit_codes import BUSY, FAILED, INTERRUPTED, mistake
 from experiments.launch.local import Ended, Limits, log_of, run_one, say
-from experiments.launch.ray_cluster import (
-    Machine,
-    Project,
-    Request,
-    check,
-    connected,
-    machines_of,
-    marked,
-    request,
-    store_here,
-)
+from experiments.launch.ray_cluster import Machine, Project, Request
 from experiments.launch.stopping import Interrupted, Running, StopRequest
 from experiments.planning.grid import Planned
 from experiments.planning.parser import build_parser
+from experiments.training.failures import modified, record_failure
 
 LOSSES = 3  # machines that one run may lose
 POLL = 0.5  # seconds
@@ -52,12 +43,13 @@ def run_all(runs: Sequence[Planned], limits: Limits, address: str = "") -> list[
     """
     if not runs:
         return []
-    with StopRequest() as stop, connected(address) as ray, marked(Path(runs[0].key.root)) as project:
+    root = Path(runs[0].key.root)
+    with StopRequest() as stop, ray_cluster.connected(address) as ray, ray_cluster.marked(root) as project:
         stop.listen()  # only now, because Ray takes SIGTERM for itself when it connects
-        machines = machines_of(ray)
+        machines = ray_cluster.machines_of(ray)
         cpus, gpus = sum(machine.cpus for machine in machines), sum(machine.gpus for machine in machines)
         say(f"Ray: machines {len(machines)}, CPUs {cpus}, GPUs {gpus}\n")
-        check(ray, project, machines)
+        ray_cluster.check(ray, project, machines)
         jobs = min(limits.jobs, math.ceil(len(runs) / len(machines)))
         given = {name: os.environ[name] for name in OF_THE_USER if name in os.environ}
         requests = [request_of(planned, machines, jobs) for planned in runs]
@@ -90,7 +82,8 @@ def request_of(planned: Planned, machines: Sequence[Machine], jobs: int) -> Requ
             f"trainer.num_nodes (NODES) is {settings.num_nodes}, but LAUNCHER=ray gives each run one machine: "
             "set it to 1, or start this run with torchrun."
         )
-    return request(settings.accelerator, 1 if settings.devices == "auto" else settings.devices, machines, jobs)
+    devices = 1 if settings.devices == "auto" else settings.devices
+    return ray_cluster.request(settings.accelerator, devices, machines, jobs)
 
 
 def follow(
@@ -109,9 +102,9 @@ def follow(
             code = code_of(ray, ref, followed)
             del pending[ref]
             yield Ended(followed.planned, code)
-            launch.print_time_left(of - len(pending), of, time.monotonic() - begun)
+            local.print_time_left(of - len(pending), of, time.monotonic() - begun)
         if time.monotonic() - looked > LOOK_ROUND:
-            looked, before, machines = time.monotonic(), machines, machines_of(ray)
+            looked, before, machines = time.monotonic(), machines, ray_cluster.machines_of(ray)
             for machine in set(before) - set(machines):
                 say(f"      {machine.name} is lost; its runs continue elsewhere\n")
             for machine in set(machines) - set(before):
@@ -127,9 +120,9 @@ def code_of(ray: Any, ref: Any, followed: "LogFollower") -> int:
         line = str(cause).strip().split("\n")[0]
         if isinstance(cause, Interrupted):
             line = f"it was ended on its machine, {LOSSES + 1} times"
-        return launch.failed(
-            followed.planned, f"{type(cause).__name__}: {line}", followed.last_lines(), followed.recorded
-        )
+        planned, said = followed.planned, "".join(followed.last_lines())
+        record_failure(planned.key, f"{type(cause).__name__}: {line}", said, planned.arguments, followed.recorded)
+        return FAILED
 
 
 class LogFollower:
@@ -137,7 +130,7 @@ class LogFollower:
 
     def __init__(self, planned: Planned, position: str) -> None:
         self.planned = planned
-        self.recorded = launch.modified(planned)
+        self.recorded = modified(planned.key)
         self._position = position
         self._begun = False
         self._shown = len(self._log(0))
@@ -155,7 +148,7 @@ class LogFollower:
             say(f"      {line}\n")
 
     def last_lines(self) -> list[str]:
-        return self._log(0).decode("utf-8", errors="replace").splitlines(keepends=True)[-launch.LAST_LINES :]
+        return self._log(0).decode("utf-8", errors="replace").splitlines(keepends=True)[-local.LAST_LINES :]
 
     def _log(self, start: int) -> bytes:
         try:
@@ -177,7 +170,7 @@ def carry_out(planned: Planned, threads: int, minutes: float, project: Project, 
         Interrupted: The run was ended on this machine, which may be shutting down: another one is to resume it.
         ValueError: If this machine is not fit for the run.
     """
-    if problem := store_here(project):
+    if problem := ray_cluster.store_here(project):
         raise ValueError(problem)
     # By which Ray cancels; it is ignored in what a script starts in the background.
     signal.signal(signal.SIGINT, signal.default_int_handler)

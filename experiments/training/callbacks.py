@@ -86,9 +86,6 @@ class LocalRecord(Logger):
             rows = read_history(self.path, growing=True)
             write_atomically(self.path, "".join(json.dumps(row) + "\n" for row in rows if row["step"] <= step))
 
-    def on_resume(self, step: int) -> None:
-        self.forget_after(step)
-
 
 class Progress(Callback):
     """One line at each validation: step, quality so far, tokens/s and time left."""
@@ -104,7 +101,7 @@ class Progress(Callback):
         self._window = (self.clock.seconds, int(self.clock.target_tokens))
         for logger in trainer.loggers:
             if isinstance(logger, LocalRecord):
-                logger.on_resume(trainer.global_step)
+                logger.forget_after(trainer.global_step)
 
     def on_train_batch_end(
         self, trainer: L.Trainer, module: L.LightningModule, outputs: Any, batch: Batch, batch_idx: int

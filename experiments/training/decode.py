@@ -4,11 +4,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
-import torch.distributed as dist
 from sacrebleu.metrics import BLEU
 from torch import Tensor
 
 from datamodules import TranslationData
+from models.modules import gather_interleaved
 from models.network import Network
 from models.search import Decoding, Hypothesis, search
 
@@ -54,11 +54,7 @@ def translate_split(
 
 def gather(translations: list[Translation]) -> list[Translation]:
     """The translations of all ranks, each sentence once, in order."""
-    if dist.is_available() and dist.is_initialized():
-        parts: list[list[Translation]] = [[] for _ in range(dist.get_world_size())]
-        dist.all_gather_object(parts, translations)
-        translations = [t for part in parts for t in part]
-    return sorted({t.id: t for t in translations}.values(), key=lambda t: t.id)
+    return sorted({t.id: t for t in gather_interleaved(translations)}.values(), key=lambda t: t.id)
 
 
 def bleu(hypotheses: Sequence[str], references: Sequence[str]) -> float:

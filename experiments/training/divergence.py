@@ -6,12 +6,12 @@ from typing import Any, NamedTuple
 
 import lightning as L
 import torch
-import torch.distributed as dist
 from lightning.pytorch.callbacks import Callback
 from torch import Tensor
 from torch.distributed.tensor import DTensor
 
 from datamodules.batch import Batch
+from models.modules import gather_interleaved
 
 NAMED = 20  # examples in the message; the traceback has them all
 
@@ -89,7 +89,8 @@ class ClipFinite(Callback):
                 raise self._diverged(update)
 
     def _diverged(self, update: Update) -> Diverged:
-        batches = of_all_devices([(float(loss), i.tolist()) for loss, i in zip(update.losses, update.ids, strict=True)])
+        own = [(float(loss), i.tolist()) for loss, i in zip(update.losses, update.ids, strict=True)]
+        batches = gather_interleaved(own)
         bad = [(loss, ids) for loss, ids in batches if not math.isfinite(loss)]
         finite = zip(update.parameters, update.norms.isfinite().tolist(), strict=True)
         whose = next((name for name, is_finite in finite if not is_finite), "all parameters together")
@@ -119,11 +120,3 @@ def gradient_norms(gradients: list[Tensor]) -> tuple[Tensor, Tensor]:
 def waits(number: Tensor) -> bool:
     """Whether reading the number waits for an accelerator to finish its work."""
     return number.device.type != "cpu"
-
-
-def of_all_devices(batches: list[tuple[float, list[int]]]) -> list[tuple[float, list[int]]]:
-    if not (dist.is_available() and dist.is_initialized()):
-        return batches
-    parts: list[list[tuple[float, list[int]]]] = [[] for _ in range(dist.get_world_size())]
-    dist.all_gather_object(parts, batches)
-    return [batch for part in parts for batch in part]

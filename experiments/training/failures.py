@@ -1,12 +1,13 @@
 """Why a run failed: as an exception, as a sentence, and as the failure.json in its folder."""
 
+import contextlib
 import errno
 import sys
 import traceback
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from experiments.record.keys import RunKey
+from experiments.record.keys import FAILURE, RunKey
 from experiments.record.write import write_failure
 
 SPACE = "free some space"
@@ -57,12 +58,17 @@ def system_error(error: OSError) -> str:
     return f"{error.strerror}{where}: {REMEDIES[error.errno]}; the same command resumes from the last checkpoint."
 
 
-def record_failure(key: RunKey, failure: Failure, arguments: Sequence[str], began: float) -> None:
-    """Write failure.json, unless another process of this run has done so since it began: that one failed first."""
-    record = key.folder / "failure.json"
-    if record.exists() and record.stat().st_mtime >= began:
-        return
-    try:
-        write_failure(key, failure.error, failure.trace, arguments)
-    except OSError as error:  # a full disk cannot record that it is full
-        print(f"the failure could not be recorded: {error}", file=sys.stderr)
+def modified(key: RunKey) -> int | None:
+    """When the record of a failure was written, in nanoseconds; None if there is none."""
+    record = key.folder / FAILURE
+    return record.stat().st_mtime_ns if record.exists() else None
+
+
+def record_failure(key: RunKey, error: str, trace: str, arguments: Sequence[str], before: int | None) -> None:
+    """Write failure.json, unless a process of the run has done so since it was `modified` before: that failed first."""
+    if modified(key) == before:
+        try:
+            write_failure(key, error, trace, arguments)
+        except OSError as full:  # a full disk cannot record that it is full
+            with contextlib.suppress(OSError):  # nor need there be a terminal
+                print(f"the failure of {key.folder} could not be recorded: {full}", file=sys.stderr)

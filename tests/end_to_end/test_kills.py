@@ -12,12 +12,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-import torch
 
 from experiments.launch.exit_codes import BUSY
-from tests.experiments.training.test_checkpoints import measured
 from tests.support.readme import ROOT
-from tests.support.tiny_runs import read_lines
+from tests.support.tiny_runs import assert_same, measured, recorded
 from tests.support.waiting import wait
 
 KILLS = 30
@@ -75,23 +73,12 @@ def assert_as_if_nothing_had_happened(root: Path, reference: Path) -> None:
     for name in folders(reference):
         one, other = root / name, reference / name
         assert measured(one) == measured(other), name
-        for checkpoint in ("last", "best"):
-            first, second = (
-                torch.load(f / "checkpoints" / f"{checkpoint}.ckpt", weights_only=True) for f in (one, other)
-            )
-            for part in ("state_dict", "optimizer_states", "current_model_state"):
-                torch.testing.assert_close(first[part], second[part], rtol=0, atol=0, msg=f"{name} {checkpoint} {part}")
-        assert history(one) == history(other), name
+        assert_same(one, other)
         written = {path.relative_to(one) for path in one.rglob("*") if path.is_file()}
         assert written == {path.relative_to(other) for path in other.rglob("*") if path.is_file()}, name
         for path in written:
             if path.parts[0] == "hypotheses" or path.name == "attention.json":
                 assert (one / path).read_bytes() == (other / path).read_bytes(), f"{name} {path}"
-
-
-def history(folder: Path) -> list[tuple[int, str, float]]:
-    rows = read_lines(folder / "metrics.jsonl")
-    return [(row["step"], row["metric"], row["value"]) for row in rows if row["metric"] != "train/tokens_per_second"]
 
 
 def finish(root: Path, experiment: str, models: str = "") -> None:
@@ -138,7 +125,7 @@ def test_a_suite_that_is_started_twice_or_killed_in_training_ends_as_one_that_wa
     assert {one.returncode for one in both} in ({0}, {0, BUSY})
     (folder,) = (reference / name for name in folders(reference))
     assert said.count(f"{folder}: BLEU") == 1
-    steps = [step for step, metric, _ in history(folder) if metric == "train/loss"]
+    steps = [step for step, metric, *_ in recorded(folder) if metric == "train/loss"]
     assert steps == sorted(set(steps))
 
     started = suite(root, "bleu", "lstm")

@@ -1,5 +1,3 @@
-import os
-import signal
 import subprocess
 import sys
 from collections.abc import Callable
@@ -27,14 +25,20 @@ from tests.support.tiny_runs import (
     SIZES,
     STEPS,
     VALIDATE_EVERY,
+    assert_same,
+    before,
     read_json,
     read_lines,
+    recorded,
+    saved,
+    terminate_at,
     tiny_arguments,
     tiny_key,
     tiny_run,
 )
 
 MODELS = ["lstm", "bahdanau", "transformer"]
+DROPOUT = "--model.init_args.network.dropout=0.4"
 PER_TEST_SET = {"bleu", "chrf", "bleu_tokenised", "bleu_torchtext", "length_ratio", "truncated_share", "decode_seconds"}
 PER_RUN = {
     "parameters", "parameters_without_embeddings", "steps", "target_tokens", "source_tokens", "train_seconds",
@@ -50,17 +54,6 @@ def finished(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFa
 
 def root_of(folder: Path) -> Path:
     return folder.parents[6]
-
-
-def before(monkeypatch: pytest.MonkeyPatch, callback: type, hook: str, action: Callable[[L.Trainer], None]) -> None:
-    """Do something first when a callback's hook is called."""
-    original = getattr(callback, hook)
-
-    def both(self: Any, trainer: L.Trainer, *rest: Any) -> None:
-        action(trainer)
-        original(self, trainer, *rest)
-
-    monkeypatch.setattr(callback, hook, both)
 
 
 def nothing_may_train(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -173,9 +166,7 @@ def arguments_of(folder: Path) -> tuple[str, ...]:
 
 def test_a_finished_run_can_be_loaded(finished: Path) -> None:
     module, data, decoding = load_module(finished)
-    checkpoint = torch.load(finished / "checkpoints" / "best.ckpt", weights_only=True)
-    for name, value in module.state_dict().items():
-        torch.testing.assert_close(value, checkpoint["state_dict"][name], rtol=0, atol=0)
+    torch.testing.assert_close(dict(module.state_dict()), dict(saved(finished, "best")["state_dict"]), rtol=0, atol=0)
     assert not module.training
     assert data.test_sets == ["seen", "unseen"]
     assert decoding.beam_size == 2
@@ -285,113 +276,90 @@ def test_the_best_checkpoint_is_that_of_the_best_validation(
     left = list(scores)
     monkeypatch.setattr("experiments.training.validation.bleu", lambda *_: left.pop(0))
     folder = tiny_run(tmp_path)
-    steps = {name: torch.load(folder / "checkpoints" / f"{name}.ckpt", weights_only=True)["global_step"]
-             for name in ("best", "last")}  # fmt: skip
-    assert steps == {"best": best, "last": STEPS}
+    assert [saved(folder, name)["global_step"] for name in ("best", "last")] == [best, STEPS]
     rows = read_json(folder / "result.json")["measurements"]
     assert [row["value"] for row in rows if row["metric"] == "best_step"] == [best]
 
 
-def terminate(trainer: L.Trainer, step: int = 4) -> None:
-    if trainer.global_step == step:
-        os.kill(os.getpid(), signal.SIGTERM)
-
-
-def press_ctrl_c(trainer: L.Trainer) -> None:
-    if trainer.global_step == 4:
-        raise KeyboardInterrupt
-
-
-def interrupt(root: Path, callback: type, hook: str, action: Callable[[L.Trainer], None]) -> SystemExit:
+def interrupt(root: Path, hook: str, action: Callable[[L.Trainer], None], callback: type = Clock) -> SystemExit:
     with pytest.MonkeyPatch.context() as patch:
-        before(patch, callback, hook, action)
+        before(patch, hook, action, callback)
         return exit_of(*tiny_arguments(root))
 
 
-def weights(folder: Path, name: str = "last") -> dict[str, torch.Tensor]:
-    content = torch.load(folder / "checkpoints" / f"{name}.ckpt", weights_only=True)
-    raw = {f"raw {key}": value for key, value in content["current_model_state"].items()}
-    return {**content["state_dict"], **raw}
+@pytest.fixture(scope="module")
+def wholes(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """Runs with dropout that nothing happened to."""
+    root = tmp_path_factory.mktemp("wholes")
+    return {model: tiny_run(root / model, DROPOUT, model=model) for model in ("lstm", "transformer")}
 
 
-def assert_same_weights(one: dict[str, torch.Tensor], other: dict[str, torch.Tensor]) -> None:
-    torch.testing.assert_close(one, other, rtol=0, atol=0)
+@pytest.mark.parametrize("model", ["lstm", "transformer"])
+@pytest.mark.parametrize("step", [1, VALIDATE_EVERY, VALIDATE_EVERY + 1, STEPS])
+def test_a_terminated_run_resumes_as_if_nothing_had_happened(
+    model: str, step: int, wholes: dict[str, Path], tmp_path: Path
+) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        terminate_at(patch, step)
+        assert exit_of(*tiny_arguments(tmp_path, model), DROPOUT).code == 143
+    folder = tiny_key(tmp_path, model).folder
+    assert not (folder / "result.json").exists()
+    assert not (folder / "failure.json").exists()
+    assert saved(folder)["global_step"] == step
+    if step == VALIDATE_EVERY + 1:
+        assert saved(folder, "best")["global_step"] == VALIDATE_EVERY
+    torch.rand(7)  # whatever else draws in between
+    assert_same(tiny_run(tmp_path, DROPOUT, model=model), wholes[model])
 
 
-def recorded(folder: Path) -> list[tuple[int, str, float]]:
-    rows = read_lines(folder / "metrics.jsonl")
-    return [(row["step"], row["metric"], row["value"]) for row in rows if row["metric"] != "train/tokens_per_second"]
+def test_ctrl_c_is_exit_code_130_and_the_message_is_how_to_resume(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def press(trainer: L.Trainer) -> None:
+        if trainer.global_step == 4:
+            raise KeyboardInterrupt
 
-
-@pytest.mark.parametrize("step", [VALIDATE_EVERY, VALIDATE_EVERY + 1, STEPS])
-def test_a_terminated_run_goes_on_as_if_nothing_had_happened(step: int, tmp_path: Path) -> None:
-    whole = tiny_run(tmp_path / "whole")
-    stopped = interrupt(tmp_path / "parts", Clock, "on_train_batch_end", lambda trainer: terminate(trainer, step))
-    assert stopped.code == 143
-    parts = tiny_key(tmp_path / "parts").folder
-    assert not (parts / "result.json").exists()
-    assert not (parts / "failure.json").exists()
-    tiny_run(tmp_path / "parts")
-    assert recorded(parts) == recorded(whole)
-    assert_same_weights(weights(parts), weights(whole))
-    assert_same_weights(weights(parts, "best"), weights(whole, "best"))
-
-
-def test_ctrl_c_is_exit_code_130_and_says_how_to_go_on(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    stopped = interrupt(tmp_path, Clock, "on_train_batch_start", press_ctrl_c)
-    assert stopped.code == 130
+    assert interrupt(tmp_path, "on_train_batch_start", press).code == 130
     assert "resumes from" in capsys.readouterr().err
-    tiny_run(tmp_path)
-    assert [step for step, metric, _ in recorded(tiny_key(tmp_path).folder) if metric == "train/loss"] == [
+    assert [step for step, metric, *_ in recorded(tiny_run(tmp_path)) if metric == "train/loss"] == [
         *range(1, STEPS + 1)
     ]
 
 
-def test_an_interruption_leaves_the_best_checkpoint_alone(tmp_path: Path) -> None:
-    interrupt(tmp_path, Clock, "on_train_batch_end", terminate)
-    folder = tiny_key(tmp_path).folder / "checkpoints"
-    assert torch.load(folder / "best.ckpt", weights_only=True)["global_step"] == VALIDATE_EVERY
-    assert torch.load(folder / "last.ckpt", weights_only=True)["global_step"] == 4
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a run that nothing happened to."""
+    return tiny_run(tmp_path_factory.mktemp("whole"))
 
 
-def test_an_interruption_in_validation_changes_nothing(tmp_path: Path) -> None:
+def test_an_interruption_in_validation_changes_nothing(whole: Path, tmp_path: Path) -> None:
     def in_the_second_validation(trainer: L.Trainer) -> None:
         if trainer.global_step == STEPS:
             raise KeyboardInterrupt
 
-    whole = tiny_run(tmp_path / "whole")
-    interrupt(tmp_path / "parts", ValidationBLEU, "on_validation_batch_end", in_the_second_validation)
-    parts = tiny_run(tmp_path / "parts")
-    assert recorded(parts) == recorded(whole)
-    assert_same_weights(weights(parts), weights(whole))
+    interrupt(tmp_path, "on_validation_batch_end", in_the_second_validation, ValidationBLEU)
+    assert_same(tiny_run(tmp_path), whole)
 
 
-def test_a_killed_run_goes_on_from_its_last_validation(tmp_path: Path) -> None:
+def test_a_killed_run_resumes_from_its_last_validation(whole: Path, tmp_path: Path) -> None:
     """What was recorded after the checkpoint happens again and is recorded once."""
-    folder = tiny_run(tmp_path / "parts")
-    saved: list[bytes] = []
+    last = tiny_key(tmp_path).folder / "checkpoints" / "last.ckpt"
+    kept: list[bytes] = []
 
     def keep(trainer: L.Trainer) -> None:
         if trainer.global_step == VALIDATE_EVERY + 1:
-            saved.append((tiny_key(tmp_path / "killed").folder / "checkpoints" / "last.ckpt").read_bytes())
+            kept.append(last.read_bytes())
 
     with pytest.MonkeyPatch.context() as patch:
-        before(patch, Clock, "on_train_batch_start", keep)
-        killed = tiny_run(tmp_path / "killed")
+        before(patch, "on_train_batch_start", keep)
+        killed = tiny_run(tmp_path)
     (killed / "result.json").unlink()
-    (killed / "checkpoints" / "last.ckpt").write_bytes(saved[0])
-    tiny_run(tmp_path / "killed")
-    assert recorded(killed) == recorded(folder)
-    assert_same_weights(weights(killed), weights(folder))
+    last.write_bytes(kept[0])
+    tiny_run(tmp_path)
+    assert_same(killed, whole)
 
 
-def test_two_runs_of_one_configuration_are_the_same(tmp_path: Path) -> None:
-    one, two = tiny_run(tmp_path / "1"), tiny_run(tmp_path / "2")
-    assert_same_weights(weights(one), weights(two))
-    assert recorded(one) == recorded(two)
-
-
-def test_another_seed_is_another_run(tmp_path: Path) -> None:
-    one, two = tiny_run(tmp_path, seed=0), tiny_run(tmp_path, seed=1)
-    assert one != two
-    assert recorded(one) != recorded(two)
+def test_another_seed_is_another_run(whole: Path, tmp_path: Path) -> None:
+    other = tiny_run(tmp_path, seed=1)
+    assert other.name != whole.name
+    assert recorded(other) != recorded(whole)

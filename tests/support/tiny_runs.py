@@ -1,14 +1,21 @@
 """Runs small enough for a test: the smoke configurations on a few generated sentences, nothing sent anywhere."""
 
 import json
+import os
+import signal
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import lightning as L
+import pytest
+import torch
 import yaml
 
 from datamodules.embedded.corpus import embedded_corpus
 from experiments.record.keys import RunKey
 from experiments.run import main
+from experiments.training.callbacks import Clock
 
 CONFIGS = Path(__file__).parents[2] / "experiments" / "configs" / "bleu" / "smoke"
 SIZES = {"train": 90, "val": 13, "seen": 11, "unseen": 7}  # `seen` and `unseen` are the test sets
@@ -62,3 +69,50 @@ def read_json(path: Path) -> Any:
 
 def read_lines(path: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in path.read_text(encoding="utf-8").split("\n") if line]
+
+
+def saved(folder: Path, name: str = "last") -> dict[str, Any]:
+    """The content of a run's checkpoint."""
+    return dict(torch.load(folder / "checkpoints" / f"{name}.ckpt", weights_only=True))
+
+
+def recorded(folder: Path) -> list[tuple[int, str, float, int]]:
+    """Step, metric, value and target tokens of each row of the training record that does not depend on speed."""
+    rows = [row for row in read_lines(folder / "metrics.jsonl") if row["metric"] != "train/tokens_per_second"]
+    return [(row["step"], row["metric"], row["value"], row["target_tokens"]) for row in rows]
+
+
+def measured(folder: Path) -> dict[tuple[str, str, object], float]:
+    """The measurements of a run that do not depend on speed."""
+    rows = read_json(folder / "result.json")["measurements"]
+    return {(r["metric"], r["x_name"], r["x"]): r["value"] for r in rows if r["unit"] not in ("s", "tokens/s")}
+
+
+def assert_same(one: Path, other: Path) -> None:
+    """Two runs were trained the same, bit for bit."""
+    assert recorded(one) == recorded(other)
+    for name in ("best", "last"):
+        first, second = saved(one, name), saved(other, name)
+        for part in ("state_dict", "current_model_state", "optimizer_states", "lr_schedulers", "global_step"):
+            torch.testing.assert_close(first[part], second[part], rtol=0, atol=0)
+
+
+def before(patch: pytest.MonkeyPatch, hook: str, action: Callable[[L.Trainer], None], callback: type = Clock) -> None:
+    """Do something first when a callback's hook is called."""
+    original = getattr(callback, hook)
+
+    def both(self: Any, trainer: L.Trainer, *rest: Any) -> None:
+        action(trainer)
+        original(self, trainer, *rest)
+
+    patch.setattr(callback, hook, both)
+
+
+def terminate_at(patch: pytest.MonkeyPatch, step: int, rank: int = 0) -> None:
+    """Have a run get SIGTERM, in one of its processes, after so many updates."""
+
+    def end(trainer: L.Trainer) -> None:
+        if (trainer.global_step, trainer.global_rank) == (step, rank):
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    before(patch, "on_train_batch_end", end)

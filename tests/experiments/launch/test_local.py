@@ -1,6 +1,5 @@
 import contextlib
 import io
-import json
 import os
 import signal
 import stat
@@ -19,6 +18,7 @@ from experiments.launch.stopping import Running
 from experiments.planning.grid import Planned, plan_bleu
 from experiments.record.write import write_failure
 from experiments.training.environment import KEEP_MEMORY
+from tests.support.tiny_runs import read_json
 from tests.support.waiting import alive, wait
 
 StandIn = Callable[[str], None]
@@ -52,9 +52,8 @@ def run(tmp_path: Path, **limit: float) -> tuple[int, Planned]:
     return run_one(one, "[1/3]", 2, Running(), **limit), one
 
 
-def failure_of(one: Planned) -> dict[str, Any]:
-    record: dict[str, Any] = json.loads((one.key.folder / "failure.json").read_text(encoding="utf-8"))
-    return record
+def failure_of(one: Planned) -> Any:
+    return read_json(one.key.folder / "failure.json")
 
 
 def test_small_runs_take_a_core_each_and_others_the_whole_machine(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -111,21 +110,20 @@ def test_runs_share_the_cores_and_a_line_is_written_at_once_so_that_no_other_com
     assert {one.key.log.read_text() for one in runs} == {"threads 2\nloss 2\n"}
 
 
-@pytest.mark.parametrize("jobs", [1, 2])
 def test_ctrl_c_terminates_what_runs_waits_for_it_and_starts_nothing_more(
-    jobs: int, stand_in: StandIn, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    stand_in: StandIn, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     stand_in(SAVES.format(tmp_path))
 
     def press(*_: object) -> None:
-        wait(lambda: len(list(tmp_path.glob("begun*"))) == jobs)
+        wait(lambda: len(list(tmp_path.glob("begun*"))) == 2)
         raise KeyboardInterrupt
 
     monkeypatch.setattr(local, "as_completed", press)
     with pytest.raises(SystemExit) as stopped:
-        run_all(planned(tmp_path), Limits(jobs))
+        run_all(planned(tmp_path), Limits(2))
     assert stopped.value.code == 130
-    assert len(list(tmp_path.glob("begun*"))) == len(list(tmp_path.glob("saved*"))) == jobs
+    assert len(list(tmp_path.glob("begun*"))) == len(list(tmp_path.glob("saved*"))) == 2
 
 
 @pytest.mark.parametrize(
@@ -204,7 +202,7 @@ local.run_all(list(plan_bleu("smoke", ["lstm"], [0], "", sys.argv[2], [])), loca
 @pytest.mark.parametrize(
     ("number", "code"), [(signal.SIGTERM, 143), (signal.SIGHUP, 143), (signal.SIGINT, 130), (signal.SIGKILL, -9)]
 )
-def test_however_a_suite_ends_its_run_is_told_and_may_save(
+def test_however_a_suite_ends_its_run_may_save(
     number: signal.Signals, code: int, stand_in: StandIn, tmp_path: Path
 ) -> None:
     python = sys.executable

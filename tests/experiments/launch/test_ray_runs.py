@@ -14,16 +14,8 @@ from experiments.launch import ray_cluster
 from experiments.launch import ray_runs as ray_launch
 from experiments.launch.exit_codes import BUSY
 from experiments.launch.local import Ended, Limits
-from experiments.launch.ray_cluster import Machine, Request
-from experiments.launch.ray_runs import (
-    LogFollower,
-    Project,
-    carry_out,
-    code_of,
-    marked,
-    request_of,
-    run_all,
-)
+from experiments.launch.ray_cluster import Machine, Project, Request, marked
+from experiments.launch.ray_runs import LogFollower, carry_out, code_of, request_of, run_all
 from experiments.planning.grid import Planned, plan_bleu
 from tests.support.ray_runs import STEPS, Cluster, cluster, mistake, processes_of, told, use_stand_ins
 from tests.support.tiny_runs import read_json, tiny_arguments, tiny_key
@@ -86,7 +78,7 @@ def without_times(lines: list[str]) -> list[str]:
 
 
 @pytest.mark.slow
-def test_runs_of_a_machine_that_is_lost_go_on_elsewhere_and_each_ends_once(
+def test_runs_of_a_lost_machine_continue_elsewhere_and_each_ends_once(
     stand_ins: None, two: Cluster, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     runs = planned(tmp_path, *range(6))
@@ -104,7 +96,7 @@ def test_runs_of_a_machine_that_is_lost_go_on_elsewhere_and_each_ends_once(
     assert sorted(len(told(one, "begun")) for one in runs) == [1] * 5 + [2]
     for one in runs:
         steps = told(one, "steps")
-        assert len(steps) == STEPS  # it went on, and no two processes were at it
+        assert len(steps) == STEPS  # it was resumed, and no two processes were at it
         assert [int(pid) for pid, _ in itertools.groupby(steps)] == processes_of(one)
         assert not any(alive(pid) for pid in processes_of(one))
     said = capsys.readouterr().out
@@ -142,7 +134,7 @@ def test_an_interruption_lets_runs_finish_their_step_and_begins_nothing_more(
 
 
 @pytest.mark.slow
-def test_a_run_that_its_machine_ends_goes_on(stand_ins: None, two: Cluster, tmp_path: Path) -> None:
+def test_a_run_that_its_machine_ends_continues_elsewhere(stand_ins: None, two: Cluster, tmp_path: Path) -> None:
     """As a machine does that is being shut down."""
     one = planned(tmp_path, 0)[0]
 
@@ -189,17 +181,10 @@ def test_a_run_that_its_lost_machine_still_has_is_waited_for(
     monkeypatch.setattr(ray_launch, "run_one", lambda *_: codes.pop(0))
     monkeypatch.setattr(ray_launch, "LETTING_GO", patience)
     one = planned(tmp_path, 0)[0]
-    assert carry_out(one, 3, 0.0, project, {}) == code
-    assert os.environ["OMP_NUM_THREADS"] == "3"
+    given = {"OMP_NUM_THREADS": "5"} if code else {}  # what the user set outweighs the share of the cores
+    assert carry_out(one, 3, 0.0, project, given) == code
+    assert os.environ["OMP_NUM_THREADS"] == ("5" if code else "3")
     assert one.key.log.read_text() == f"on {os.uname().nodename}\n"
-
-
-def test_what_the_user_set_outweighs_the_share_of_the_cores(
-    project: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(ray_launch, "run_one", lambda *_: 0)
-    carry_out(planned(tmp_path, 0)[0], 3, 0.0, project, {"OMP_NUM_THREADS": "5"})
-    assert os.environ["OMP_NUM_THREADS"] == "5"
 
 
 def test_no_run_begins_on_a_machine_that_does_not_see_the_store(
@@ -271,7 +256,7 @@ def numbers(planned: Planned) -> list[dict[str, object]]:
     return [row for row in rows if row["unit"] not in ("s", "tokens/s")]
 
 
-def test_a_log_is_shown_by_whole_lines_from_where_it_stood(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_log_is_shown_by_whole_lines_from_where_it_was(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     one = planned(tmp_path, 0)[0]
     one.key.log.parent.mkdir(parents=True)
     one.key.log.write_bytes(b"of an earlier time\n")
@@ -323,26 +308,29 @@ def test_a_run_that_lost_every_machine_it_got_has_a_record_of_it(tmp_path: Path)
     assert record["arguments"] == one.arguments
 
 
-@pytest.mark.parametrize("devices", ["1", "auto"])
-def test_what_a_run_takes_is_read_from_its_settings(devices: str, tmp_path: Path) -> None:
-    with_gpus = [Machine("machine", "node", 16, 4)]
-    runs = [replace(one, overrides=(*one.overrides, f"--trainer.devices={devices}")) for one in planned(tmp_path, 0)]
-    assert request_of(runs[0], with_gpus, 1) == Request(4, 1)
-    on_cpu = replace(runs[0], overrides=(*runs[0].overrides, "--trainer.accelerator=cpu"))
-    assert request_of(on_cpu, with_gpus, 2) == Request(8, 0)
+@pytest.mark.parametrize(
+    ("settings", "takes"),
+    [
+        (["--trainer.devices=1"], Request(4, 1)),
+        (["--trainer.devices=auto"], Request(4, 1)),
+        (["--trainer.devices=2"], Request(8, 2)),
+        (["--trainer.accelerator=cpu"], Request(16, 0)),
+    ],
+)
+def test_what_a_run_takes_is_read_from_its_settings(settings: list[str], takes: Request, tmp_path: Path) -> None:
+    assert request_of(with_settings(tmp_path, *settings), [Machine("machine", "node", 16, 4)], 1) == takes
 
 
-def test_several_gpus_and_several_machines_of_one_run_are_what_the_settings_say(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    one = planned(tmp_path, 0)[0]
-    four = replace(one, overrides=(*one.overrides, "--trainer.devices=2"))
-    assert request_of(four, [Machine("machine", "node", 16, 4)], 1) == Request(8, 2)
-    spread = replace(one, overrides=(*one.overrides, "--trainer.num_nodes=2"))
+def test_a_run_of_several_machines_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     with mistake(r"trainer\.num_nodes \(NODES\) is 2, but LAUNCHER=ray .* with torchrun", capsys):
-        request_of(spread, [Machine("machine", "node", 4, 0)], 1)
+        request_of(with_settings(tmp_path, "--trainer.num_nodes=2"), [Machine("machine", "node", 4, 0)], 1)
+
+
+def with_settings(root: Path, *settings: str) -> Planned:
+    (one,) = planned(root, 0)
+    return replace(one, overrides=(*one.overrides, *settings))
 
 
 def test_no_runs_need_no_cluster(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delattr(ray_launch, "connected")
+    monkeypatch.delattr(ray_cluster, "connected")
     assert run_all([], Limits()) == []

@@ -1,4 +1,3 @@
-import json
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -11,6 +10,7 @@ from torch import Tensor
 from datamodules.batch import IGNORE, PAD, Batch
 from experiments.training import callbacks
 from experiments.training.callbacks import Clock, LocalRecord, Progress
+from tests.support.tiny_runs import read_lines
 
 
 def batch() -> Batch:
@@ -33,16 +33,9 @@ def test_the_clock_counts_tokens_that_are_not_padding_on_every_device(monkeypatc
         clock.on_train_batch_start(trainer, module, batch(), number)
         clock.on_train_batch_end(trainer, module, None, batch(), number)
     assert clock.state_dict() == {"seconds": 0.75, "target_tokens": 12 + 20, "source_tokens": 10 + 200}
-
-
-def test_the_clock_goes_on_where_it_stopped() -> None:
-    clock = Clock()
-    clock.load_state_dict({"seconds": 3.5, "target_tokens": 7, "source_tokens": 9})
-    assert clock.state_dict() == {"seconds": 3.5, "target_tokens": 7, "source_tokens": 9}
-
-
-def lines(path: Path) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in path.read_text().splitlines()]
+    resumed = Clock()
+    resumed.load_state_dict(clock.state_dict())
+    assert resumed.state_dict() == clock.state_dict()
 
 
 def test_the_record_has_a_line_for_each_metric_and_says_how_many_updates_are_done(tmp_path: Path) -> None:
@@ -52,32 +45,26 @@ def test_the_record_has_a_line_for_each_metric_and_says_how_many_updates_are_don
     record.log_metrics({"train/loss": 2.5, "epoch": 0}, step=0)
     record.log_metrics({"val/loss": 2.0, "val/bleu": 7.0}, step=4)
     when = {"seconds": 1.235, "target_tokens": 40}
-    assert lines(record.path) == [
+    assert read_lines(record.path) == [
         {"step": 1, **when, "metric": "train/loss", "value": 2.5},
         {"step": 5, **when, "metric": "val/loss", "value": 2.0},
         {"step": 5, **when, "metric": "val/bleu", "value": 7.0},
     ]
 
 
-def test_a_resumed_record_forgets_what_will_happen_again(tmp_path: Path) -> None:
+@pytest.mark.parametrize("half", ["", "{", '{"step": 5, "metric": "train/l', '{"step": 2}'])
+def test_a_resumed_record_forgets_what_will_happen_again_and_a_line_that_a_kill_left_unfinished(
+    half: str, tmp_path: Path
+) -> None:
     record = LocalRecord(tmp_path / "metrics.jsonl", Clock())
     record.forget_after(3)  # a new run has none
     for step in range(6):
         record.log_metrics({"train/loss": 1.0}, step)
-    record.forget_after(4)
-    assert [row["step"] for row in lines(record.path)] == [1, 2, 3, 4]
-
-
-@pytest.mark.parametrize("half", ["", "{", '{"step": 5, "metric": "train/l', '{"step": 2}'])
-def test_a_line_that_a_kill_left_unfinished_is_forgotten(half: str, tmp_path: Path) -> None:
-    record = LocalRecord(tmp_path / "metrics.jsonl", Clock())
-    for step in range(4):
-        record.log_metrics({"train/loss": 1.0}, step)
     with record.path.open("a") as file:
         file.write(half)
-    record.forget_after(9)
+    record.forget_after(4)
     record.log_metrics({"train/loss": 1.0}, 4)
-    assert [row["step"] for row in lines(record.path)] == [1, 2, 3, 4, 5]
+    assert [row["step"] for row in read_lines(record.path)] == [1, 2, 3, 4, 5]
 
 
 @pytest.mark.parametrize(("seconds", "expected"), [(5, "0:05"), (65, "1:05"), (3599, "59:59"), (3660, "1 h 01")])
@@ -102,7 +89,7 @@ def test_progress_is_one_line_a_validation_and_its_rate_is_that_since_the_last(
     assert len(said) == 2
     assert "step 10/40" in said[0]
     assert "val/loss 2.50  val/bleu 12.00" in said[0]
-    assert [(row["step"], row["value"]) for row in lines(record.path)] == [(10, 100.0), (20, 400.0)]
+    assert [(row["step"], row["value"]) for row in read_lines(record.path)] == [(10, 100.0), (20, 400.0)]
     state.fn = "validate"
     progress.on_validation_end(trainer, L.LightningModule())
     assert capsys.readouterr().err == ""

@@ -6,35 +6,24 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 import torch
-from lightning import Trainer
 
 from experiments.run import main
-from experiments.training.callbacks import Clock
 from experiments.training.checkpoints import AtomicCheckpoints, BrokenCheckpoint, read_checkpoint
-from tests.support.tiny_runs import STEPS, VALIDATE_EVERY, read_json, tiny_arguments, tiny_key, tiny_run
+from tests.support.tiny_runs import (
+    STEPS,
+    VALIDATE_EVERY,
+    assert_same,
+    measured,
+    saved,
+    terminate_at,
+    tiny_arguments,
+    tiny_run,
+)
 
 PATIENT = ["--trainer.patience=2", "--trainer.max_steps=30"]
-
-
-def content(folder: Path, name: str) -> dict[str, Any]:
-    return dict(torch.load(folder / "checkpoints" / f"{name}.ckpt", weights_only=True))
-
-
-def assert_same_end(one: Path, other: Path) -> None:
-    for name in ("last", "best"):
-        for part in ("state_dict", "current_model_state", "optimizer_states", "lr_schedulers", "global_step"):
-            first, second = content(one, name)[part], content(other, name)[part]
-            torch.testing.assert_close(first, second, rtol=0, atol=0, msg=f"{part} of {name}")
-    assert measured(one) == measured(other)
-
-
-def measured(folder: Path) -> dict[tuple[str, str, object], float]:
-    rows = read_json(folder / "result.json")["measurements"]
-    return {(r["metric"], r["x_name"], r["x"]): r["value"] for r in rows if r["unit"] not in ("s", "tokens/s")}
 
 
 def half(path: Path) -> None:
@@ -53,7 +42,7 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.mark.parametrize("harm", [half, empty, os.remove])
 @pytest.mark.parametrize("harmed", [["last"], ["best"], ["last", "best"]])
-def test_what_is_left_of_the_checkpoints_is_gone_on_from(
+def test_what_is_left_of_the_checkpoints_is_resumed_from(
     harmed: list[str], harm: Callable[[Path], None], whole: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     folder = tiny_run(tmp_path)
@@ -61,7 +50,8 @@ def test_what_is_left_of_the_checkpoints_is_gone_on_from(
     for name in harmed:
         harm(folder / "checkpoints" / f"{name}.ckpt")
     tiny_run(tmp_path)
-    assert_same_end(folder, whole)
+    assert_same(folder, whole)
+    assert measured(folder) == measured(whole)
     said = capsys.readouterr().err
     broken = sorted(path.name for path in folder.glob("checkpoints/*.broken"))
     assert broken == ([] if harm is os.remove else sorted(f"{name}.ckpt.broken" for name in harmed))
@@ -69,7 +59,7 @@ def test_what_is_left_of_the_checkpoints_is_gone_on_from(
     assert ("starts again" in said) == (harmed == ["best"])
 
 
-def test_a_checkpoint_is_written_beside_the_one_it_replaces_and_a_kill_leaves_that(tmp_path: Path) -> None:
+def test_a_checkpoint_is_written_next_to_the_one_it_replaces_and_a_kill_leaves_that(tmp_path: Path) -> None:
     path = tmp_path / "last.ckpt"
     AtomicCheckpoints().save_checkpoint({"model_class": "Net", "weights": torch.ones(3)}, path)
     for call in ("fsync", "replace"):
@@ -84,7 +74,7 @@ def test_a_checkpoint_is_written_beside_the_one_it_replaces_and_a_kill_leaves_th
         assert read_checkpoint(path, "Net")["weights"].tolist() == [1, 1, 1]
 
 
-def test_a_damaged_checkpoint_is_told_from_a_whole_one_wherever_it_was_cut(whole: Path, tmp_path: Path) -> None:
+def test_a_damaged_checkpoint_is_recognised_wherever_it_was_cut(whole: Path, tmp_path: Path) -> None:
     saved = (whole / "checkpoints" / "last.ckpt").read_bytes()
     path = tmp_path / "last.ckpt"
     for length in (*range(0, len(saved), len(saved) // 40), len(saved) - 1):
@@ -95,19 +85,8 @@ def test_a_damaged_checkpoint_is_told_from_a_whole_one_wherever_it_was_cut(whole
     assert read_checkpoint(path, "LSTMSeq2Seq")["global_step"] == STEPS
 
 
-def kill_at(monkeypatch: pytest.MonkeyPatch, step: int) -> None:
-    ended = Clock.on_train_batch_end
-
-    def end(self: Clock, trainer: Trainer, *rest: Any) -> None:
-        ended(self, trainer, *rest)
-        if trainer.global_step == step:
-            os.kill(os.getpid(), signal.SIGTERM)
-
-    monkeypatch.setattr(Clock, "on_train_batch_end", end)
-
-
 @pytest.mark.parametrize("step", [VALIDATE_EVERY + 1, 3 * VALIDATE_EVERY - 1])
-def test_patience_is_counted_on_after_an_interruption(
+def test_patience_is_counted_on_after_an_interruption_and_after_it_nothing_is_trained(
     step: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     scores = iter([5.0, 4.0, 3.0, 9.0])  # the second without a better one ends it, at step 9 of 30
@@ -115,24 +94,12 @@ def test_patience_is_counted_on_after_an_interruption(
     whole = tiny_run(tmp_path / "whole", *PATIENT)
     scores = iter([5.0, 4.0, 3.0, 9.0])
     with monkeypatch.context() as patch:
-        kill_at(patch, step)
+        terminate_at(patch, step)
         with pytest.raises(SystemExit):
             main([*tiny_arguments(tmp_path / "parts"), *PATIENT])
-    parts = tiny_run(tmp_path / "parts", *PATIENT)
-    assert content(whole, "last")["global_step"] == content(parts, "last")["global_step"] == 3 * VALIDATE_EVERY
-    assert_same_end(parts, whole)
-
-
-def test_a_run_that_had_stopped_early_is_not_trained_further(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Killed while it was being evaluated, say."""
-    scores = iter([5.0, 4.0, 3.0, 9.0])
-    monkeypatch.setattr("experiments.training.validation.bleu", lambda *_: next(scores))
-    folder = tiny_run(tmp_path, *PATIENT)
-    before, numbers = content(folder, "last"), measured(folder)
-    (folder / "result.json").unlink()
-    tiny_run(tmp_path, *PATIENT)
-    after = content(folder, "last")
-    assert before["global_step"] == after["global_step"] == 3 * VALIDATE_EVERY
-    torch.testing.assert_close(before["current_model_state"], after["current_model_state"], rtol=0, atol=0)
-    assert measured(folder) == numbers
-    assert tiny_key(tmp_path).folder == folder
+    for _ in range(2):  # the second time as if it had been killed while it was evaluated
+        parts = tiny_run(tmp_path / "parts", *PATIENT)
+        assert saved(parts)["global_step"] == 3 * VALIDATE_EVERY
+        assert_same(parts, whole)
+        assert measured(parts) == measured(whole)
+        (parts / "result.json").unlink()

@@ -10,10 +10,10 @@ import pytest
 from experiments import suite
 from experiments.run import main
 from experiments.training import device_processes as processes
-from tests.experiments.training.test_devices import TWO, assert_same, folder_of
+from tests.experiments.training.test_devices import TWO, folder_of
 from tests.support.readme import ROOT
 from tests.support.several import free_port, in_processes
-from tests.support.tiny_runs import VALIDATE_EVERY, read_json, tiny_arguments
+from tests.support.tiny_runs import VALIDATE_EVERY, assert_same, read_json, tiny_arguments
 from tests.support.wandb_server import WandbServer
 
 pytestmark = pytest.mark.slow

@@ -1,12 +1,7 @@
 """A loss or gradient that is not finite ends a run before the update, naming where it came from."""
 
 import copy
-import json
 import math
-import multiprocessing
-import os
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
@@ -14,7 +9,6 @@ from typing import Any
 
 import pytest
 import torch
-import torch.distributed as dist
 from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor, nn
@@ -22,10 +16,13 @@ from torch.distributed.device_mesh import init_device_mesh
 from torch.distributed.fsdp import fully_shard
 from torch.nn.parallel import DistributedDataParallel
 
+from datamodules.sampler import rank_and_world
 from experiments.training import divergence as finite
 from experiments.training.divergence import ClipFinite, Diverged, gradient_norms
+from experiments.training.process_group import join, leave
 from models import Seq2SeqModule
-from tests.support.tiny_runs import STEPS, VALIDATE_EVERY, read_json, tiny_run
+from tests.support.several import in_processes
+from tests.support.tiny_runs import STEPS, VALIDATE_EVERY, read_json, read_lines, saved, tiny_key, tiny_run
 
 Loss = Callable[[Seq2SeqModule, Any], tuple[Tensor, int]]
 POISONED = VALIDATE_EVERY + 1  # the step; the checkpoint before it is that of the last validation
@@ -54,19 +51,14 @@ def ended(root: Path, *more: str) -> tuple[str, Path]:
     """What a run that ends with an error says, and its folder."""
     with pytest.raises(SystemExit) as error:
         tiny_run(root, *more)
-    return str(error.value), root / "runs" / "tiny" / "bleu" / "files-en-de" / "lstm" / "base" / "seed0"
-
-
-def last_checkpoint(folder: Path) -> dict[str, Any]:
-    checkpoint: dict[str, Any] = torch.load(folder / "checkpoints" / "last.ckpt", weights_only=True)
-    return checkpoint
+    return str(error.value), tiny_key(root).folder
 
 
 @pytest.mark.parametrize("value", [math.nan, math.inf])
-def test_a_bad_loss_ends_the_run_at_its_step_and_the_next_goes_on_from_the_last_checkpoint(
+def test_a_bad_loss_ends_the_run_at_its_step_and_the_next_goes_on_from_the_saved(
     value: float, tmp_path: Path, poisoned: SimpleNamespace
 ) -> None:
-    whole = last_checkpoint(tiny_run(tmp_path / "whole"))
+    whole = saved(tiny_run(tmp_path / "whole"))
     poisoned.met.clear()
     poisoned.factors[POISONED, 0] = value
     said, folder = ended(tmp_path / "cut", SELDOM)
@@ -77,15 +69,14 @@ def test_a_bad_loss_ends_the_run_at_its_step_and_the_next_goes_on_from_the_last_
     failure = read_json(folder / "failure.json")
     assert failure["error"] == f"Diverged: {said.removeprefix('error: ')}"
     assert not (folder / "result.json").exists()
-    checkpoint = last_checkpoint(folder)
+    checkpoint = saved(folder)
     assert checkpoint["global_step"] == VALIDATE_EVERY
     assert all(w.isfinite().all() for w in checkpoint["current_model_state"].values())
 
     poisoned.factors.clear()
-    resumed = last_checkpoint(tiny_run(tmp_path / "cut", SELDOM))
+    resumed = saved(tiny_run(tmp_path / "cut", SELDOM))
     assert resumed["global_step"] == STEPS
-    for name, weights in whole["current_model_state"].items():
-        assert torch.equal(resumed["current_model_state"][name], weights), name
+    torch.testing.assert_close(resumed["current_model_state"], whole["current_model_state"], rtol=0, atol=0)
 
 
 @pytest.mark.parametrize("clip", [1.0, 0.0])
@@ -135,8 +126,8 @@ def test_an_accelerator_is_looked_at_now_and_then_and_before_anything_is_validat
     assert max(poisoned.met) == (POISONED + 1 if every == 2 else met_until)
     checkpoints = [torch.load(path, weights_only=True) for path in (folder / "checkpoints").iterdir()]
     assert [checkpoint["global_step"] for checkpoint in checkpoints] == [VALIDATE_EVERY] * 2
-    rows = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
-    assert {row["step"] for row in rows if row["metric"].startswith("val/")} == {VALIDATE_EVERY}
+    validated = {row["step"] for row in read_lines(folder / "metrics.jsonl") if row["metric"].startswith("val/")}
+    assert validated == {VALIDATE_EVERY}
 
 
 def fake_update(
@@ -194,11 +185,11 @@ def test_many_examples_are_counted_in_the_sentence_and_listed_in_the_traceback()
     assert error.value.__notes__ == [f"a batch of step 1 with loss nan, its examples: {ids}"]
 
 
-def of_one_rank(rank: int, folder: Path) -> None:
-    dist.init_process_group("gloo", init_method=f"file://{folder / 'store'}", rank=rank, world_size=2)
-    with_a_bad_loss(rank, folder)
+def of_one_rank(folder: Path) -> None:
+    join("cpu")
+    with_a_bad_loss(rank_and_world()[0], folder)
     with_divided_weights()
-    dist.destroy_process_group()
+    leave()
 
 
 def with_a_bad_loss(rank: int, folder: Path) -> None:
@@ -218,7 +209,7 @@ def with_a_bad_loss(rank: int, folder: Path) -> None:
 
 
 def with_divided_weights() -> None:
-    """Norms are those of the whole gradients."""
+    """Norms are those of the whole gradients, and they are clipped by it."""
     torch.manual_seed(0)
     whole = nn.Sequential(nn.Linear(3, 5), nn.Linear(5, 1))
     divided = copy.deepcopy(whole)
@@ -227,23 +218,13 @@ def with_divided_weights() -> None:
         module(torch.ones(2, 3)).mean().backward()
     norms = [gradient_norms([p.grad for p in module.parameters()]) for module in (whole, divided)]
     torch.testing.assert_close(norms[1], norms[0])
+    torch.nn.utils.clip_grads_with_norm_(divided.parameters(), 0.5, norms[1][1])
+    assert float(gradient_norms([p.grad for p in divided.parameters()])[1]) == pytest.approx(0.5, rel=1e-4)
 
 
 def test_all_devices_end_together_and_say_the_same(tmp_path: Path) -> None:
-    root = Path(__file__).parents[3]
-    subprocess.run([sys.executable, __file__, tmp_path], cwd=root, env=os.environ | {"PYTHONPATH": "."}, check=True)
+    assert in_processes(2, of_one_rank, tmp_path) == [0, 0]
     said = [(tmp_path / f"rank{rank}").read_text() for rank in range(2)]
     assert said[0] == said[1]
     assert said[0].startswith("The loss is nan at step 7, on training examples 11: lower")
-    assert [line.rpartition(" ")[2] for line in said[0].splitlines()[1:]] == ["[0]", "[1]", "[10]", "[11]"]
-
-
-if __name__ == "__main__":  # two processes forked from one that has no threads yet
-    ranks = [
-        multiprocessing.get_context("fork").Process(target=of_one_rank, args=(r, Path(sys.argv[1]))) for r in (0, 1)
-    ]
-    for process in ranks:
-        process.start()
-    for process in ranks:
-        process.join()
-    sys.exit(max(abs(process.exitcode or 0) for process in ranks))
+    assert [line.rpartition(" ")[2] for line in said[0].splitlines()[1:]] == ["[0]", "[10]", "[1]", "[11]"]

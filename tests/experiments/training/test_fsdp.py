@@ -1,70 +1,17 @@
 """Weights divided among processes train as whole ones, and are saved whole."""
 
-import json
 from pathlib import Path
 
 import lightning as L
 import pytest
 import torch
-from torch.distributed.device_mesh import init_device_mesh
-from torch.distributed.fsdp import fully_shard
 
-from datamodules.sampler import rank_and_world
 from experiments.planning.parser import build_parser
-from experiments.training.callbacks import Clock
-from experiments.training.divergence import gradient_norms
-from experiments.training.process_group import join, leave
 from experiments.training.trained_run import load_module
 from experiments.training.trainer import TrainerSettings, build_trainer, fit
 from models import Seq2SeqModule
-from tests.experiments.training.test_devices import (
-    DROPOUT,
-    UNEVEN,
-    folder_of,
-    recorded,
-    run_in_two,
-    saved,
-    terminate,
-    when,
-)
-from tests.support.several import in_processes
-from tests.support.tiny_runs import VALIDATE_EVERY, read_json, tiny_arguments, tiny_run
-
-
-class Divided(torch.nn.Module):
-    """Two layers whose gradients have known norms."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.one, self.other = torch.nn.Linear(3, 4, bias=False), torch.nn.Linear(4, 5)
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return self.other(self.one(x))
-
-
-def norms(folder: Path) -> None:
-    """Those of gradients of which each process has a part; and what clipping by their norm leaves."""
-    join("cpu")
-    torch.manual_seed(0)
-    network = Divided()
-    fully_shard(network, mesh=init_device_mesh("cpu", (2,)))
-    network(torch.ones(2, 3)).square().sum().backward()
-    _, norm = gradient_norms([p.grad for p in network.parameters() if p.grad is not None])
-    torch.nn.utils.clip_grads_with_norm_(network.parameters(), 0.5, norm)
-    _, clipped = gradient_norms([p.grad for p in network.parameters() if p.grad is not None])
-    (folder / f"{rank_and_world()[0]}.json").write_text(json.dumps([float(norm), float(clipped)]))
-    leave()
-
-
-def test_divided_gradients_are_clipped_by_the_norm_of_the_whole(tmp_path: Path) -> None:
-    torch.manual_seed(0)
-    network = Divided()
-    network(torch.ones(2, 3)).square().sum().backward()
-    whole = torch.cat([p.grad.flatten() for p in network.parameters() if p.grad is not None]).norm()
-    assert in_processes(2, norms, tmp_path) == [0, 0]
-    found = [read_json(tmp_path / f"{rank}.json") for rank in range(2)]
-    assert found == [[pytest.approx(float(whole), rel=1e-5), pytest.approx(0.5, rel=1e-4)]] * 2
-
+from tests.experiments.training.test_devices import DROPOUT, UNEVEN, folder_of, run_in_two
+from tests.support.tiny_runs import VALIDATE_EVERY, recorded, saved, terminate_at, tiny_arguments, tiny_run
 
 FSDP = ("--trainer.strategy=fsdp", "--trainer.ema_decay=0", UNEVEN)
 
@@ -101,9 +48,9 @@ def test_a_checkpoint_of_divided_weights_is_loaded_by_one_process(divided: Path,
     assert total / tokens == pytest.approx(measured, rel=1e-5)
 
 
-def test_divided_weights_go_on_where_they_were(divided: Path, tmp_path: Path) -> None:
+def test_divided_weights_resume_where_they_were(divided: Path, tmp_path: Path) -> None:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Clock, "on_train_batch_end", when(VALIDATE_EVERY + 1, 0, terminate))
+        terminate_at(patch, VALIDATE_EVERY + 1)
         assert run_in_two(tmp_path, *FSDP) == [143, 143]
     assert run_in_two(tmp_path, *FSDP) == [0, 0]
     parts = folder_of(tmp_path)

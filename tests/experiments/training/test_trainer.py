@@ -6,15 +6,16 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from lightning.pytorch.callbacks import Callback, EarlyStopping, ModelCheckpoint, WeightAveraging
+from lightning.pytorch.callbacks import Callback, WeightAveraging
 from torch import Tensor
 
 from experiments.training.callbacks import Clock
+from experiments.training.checkpoints import StopEarly
 from experiments.training.divergence import ClipFinite
 from experiments.training.trained_run import load_module
 from experiments.training.trainer import TrainerSettings, build_trainer, hardware, moving_average, resolve_precision
 from models.loss import evaluate, scored_logits
-from tests.support.tiny_runs import STEPS, VALIDATE_EVERY, read_lines, tiny_run
+from tests.support.tiny_runs import STEPS, VALIDATE_EVERY, before, read_lines, saved, tiny_run
 
 
 def built(tmp_path: Path, callbacks: list[Callback] | None = None, **settings: Any) -> L.Trainer:
@@ -32,13 +33,6 @@ def test_moving_average_is_the_formula(updates: int, decay: float) -> None:
     torch.testing.assert_close(current, torch.tensor([3.0, 4.0, 0.5]))
 
 
-def test_random_weights_have_faded_after_200_updates() -> None:
-    weight, update = [torch.tensor([1.0])], moving_average(0.998)
-    for n in range(1, 201):
-        update(weight, [torch.tensor([0.0])], n)
-    assert weight[0] < 1e-3  # 0.998 from the first step on would leave 0.67
-
-
 def explicit_average(history: list[dict[str, Tensor]], decay: float) -> dict[str, Tensor]:
     average = {name: value.double() for name, value in history[0].items()}
     for n, weights in enumerate(history[1:], 1):
@@ -49,15 +43,13 @@ def explicit_average(history: list[dict[str, Tensor]], decay: float) -> dict[str
 
 def test_a_checkpoint_holds_the_average_and_the_raw_weights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     history: list[dict[str, Tensor]] = []
-    original = Clock.on_train_batch_end
 
-    def remember(self: Clock, trainer: L.Trainer, module: L.LightningModule, *rest: Any) -> None:
-        history.append({name: p.detach().clone() for name, p in module.named_parameters()})
-        original(self, trainer, module, *rest)
+    def remember(trainer: L.Trainer) -> None:
+        history.append({name: p.detach().clone() for name, p in trainer.lightning_module.named_parameters()})
 
-    monkeypatch.setattr(Clock, "on_train_batch_end", remember)
+    before(monkeypatch, "on_train_batch_end", remember)
     folder = tiny_run(tmp_path)
-    checkpoint = torch.load(folder / "checkpoints" / "last.ckpt", weights_only=True)
+    checkpoint = saved(folder)
     assert len(history) == checkpoint["global_step"] == STEPS
     average = explicit_average(history, 0.98)
     for name, raw in history[-1].items():
@@ -70,7 +62,7 @@ def test_a_checkpoint_holds_the_average_and_the_raw_weights(tmp_path: Path, monk
 def test_validation_measures_what_the_checkpoint_holds(decay: float, tmp_path: Path) -> None:
     folder = tiny_run(tmp_path, f"--trainer.ema_decay={decay}")
     module, data, _ = load_module(folder)
-    checkpoint = torch.load(folder / "checkpoints" / "last.ckpt", weights_only=True)
+    checkpoint = saved(folder)
     assert ("current_model_state" in checkpoint) == (decay > 0)
     module.load_state_dict(checkpoint["state_dict"])
     total, tokens = 0.0, 0
@@ -84,43 +76,24 @@ def test_validation_measures_what_the_checkpoint_holds(decay: float, tmp_path: P
 
 
 def test_settings_reach_lightning(tmp_path: Path) -> None:
-    trainer = built(tmp_path, max_steps=40, validate_every=10, accumulate=2, gradient_clip=0.5, precision="bf16-mixed")
-    assert trainer.max_steps == 40
+    given = {"max_steps": 40, "validate_every": 10, "accumulate": 2, "precision": "bf16-mixed"}
+    trainer = built(tmp_path, [Clock()], **given, gradient_clip=0.5, patience=3)
+    assert (trainer.max_steps, trainer.accumulate_grad_batches, trainer.world_size) == (40, 2, 1)
     assert trainer.val_check_interval == 20  # in batches
-    assert trainer.accumulate_grad_batches == 2
-    assert next(c for c in trainer.callbacks if isinstance(c, ClipFinite)).clip == 0.5  # type: ignore[attr-defined]
     assert trainer.precision == "bf16-mixed"
-    assert trainer.world_size == 1
-
-
-def test_callbacks_come_before_weight_averaging_and_checkpoints_last(tmp_path: Path) -> None:
-    clock = Clock()
-    callbacks: list[Any] = built(tmp_path, [clock]).callbacks  # type: ignore[attr-defined]
-    kinds = [type(callback) for callback in callbacks]
+    callbacks: dict[type, Any] = {type(callback): callback for callback in trainer.callbacks}  # type: ignore[attr-defined]
+    assert callbacks[ClipFinite].clip == 0.5
+    assert callbacks[StopEarly].patience == 3
+    kinds = [*callbacks]
     assert kinds.index(Clock) < kinds.index(WeightAveraging)
-    assert all(isinstance(callback, ModelCheckpoint) for callback in callbacks[-2:])
-    best, last = callbacks[-2:]
+    best, last = (callback for callback in trainer.callbacks[-2:])  # type: ignore[attr-defined]
     assert (best.monitor, best.mode, best.filename) == ("val/bleu", "max", "best")
     assert (last.monitor, last.filename) == (None, "last")
 
 
-@pytest.mark.parametrize("patience", [None, 3])
-def test_patience_stops_early_only_where_it_is_set(patience: int | None, tmp_path: Path) -> None:
-    callbacks: list[Any] = built(tmp_path, patience=patience).callbacks  # type: ignore[attr-defined]
-    found = [callback.patience for callback in callbacks if isinstance(callback, EarlyStopping)]
-    assert found == ([] if patience is None else [patience])
-
-
-def test_no_averaging_where_it_is_off(tmp_path: Path) -> None:
-    callbacks: list[Any] = built(tmp_path, ema_decay=0.0).callbacks  # type: ignore[attr-defined]
-    assert not any(isinstance(callback, WeightAveraging) for callback in callbacks)
-
-
-def test_without_accumulation_steps_are_batches_and_with_it_budgets_grow(tmp_path: Path) -> None:
-    folder = tiny_run(tmp_path, "--trainer.accumulate=2")
-    assert torch.load(folder / "checkpoints" / "last.ckpt", weights_only=True)["global_step"] == STEPS
-    validated = [row["step"] for row in read_lines(folder / "metrics.jsonl") if row["metric"] == "val/loss"]
-    assert validated == [*range(VALIDATE_EVERY, STEPS + 1, VALIDATE_EVERY)]
+def test_weights_are_averaged_and_patience_is_limited_only_where_this_is_set(tmp_path: Path) -> None:
+    kinds = {type(callback) for callback in built(tmp_path, ema_decay=0.0).callbacks}  # type: ignore[attr-defined]
+    assert not kinds & {WeightAveraging, StopEarly}
 
 
 def test_on_a_cpu_what_could_differ_from_run_to_run_is_refused(tmp_path: Path) -> None:
@@ -150,19 +123,20 @@ def test_refusing_changes_no_number(model: str, tmp_path: Path, monkeypatch: pyt
             torch._C._set_deterministic_algorithms(False)
         folder = tiny_run(tmp_path / str(allowed), "--evaluate_tests=false", model=model)
         assert torch.are_deterministic_algorithms_enabled() is not allowed
-        kept.append(torch.load(folder / "checkpoints" / "last.ckpt", weights_only=True)["current_model_state"])
+        kept.append(saved(folder)["current_model_state"])
     assert all(torch.equal(kept[0][name], weights) for name, weights in kept[1].items())
 
 
-@pytest.mark.parametrize("decay", [-0.1, 1.0, 2.0])
-def test_a_decay_outside_its_range_is_refused(decay: float) -> None:
-    with pytest.raises(ValueError, match=rf"trainer\.ema_decay is {decay}"):
-        TrainerSettings(ema_decay=decay)
-
-
-def test_a_run_that_would_never_be_validated_is_refused() -> None:
-    with pytest.raises(ValueError, match=r"trainer\.validate_every is 20.*trainer\.max_steps 10"):
-        TrainerSettings(max_steps=10, validate_every=20)
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        *(({"ema_decay": decay}, rf"trainer\.ema_decay is {decay}") for decay in (-0.1, 1.0, 2.0)),
+        ({"max_steps": 10, "validate_every": 20}, r"trainer\.validate_every is 20.*trainer\.max_steps 10"),
+    ],
+)
+def test_impossible_settings_are_refused(settings: dict[str, Any], said: str) -> None:
+    with pytest.raises(ValueError, match=said):
+        TrainerSettings(**settings)
 
 
 @pytest.mark.parametrize(("native", "expected"), [(True, "bf16-mixed"), (False, "32-true")])
