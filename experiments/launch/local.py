@@ -121,8 +121,7 @@ def run_one(planned: Planned, position: str, threads: int, running: Running, min
             errors="replace",
             start_new_session=True,  # Ctrl-C reaches the suite alone, which lets the run finish its step
         ) as process,
-        time_limit(process, minutes, late),
-        no_survivors(process),
+        watched(process, minutes, late),
     ):
         running.add(process)
         assert process.stdout is not None
@@ -162,30 +161,19 @@ def log_of(planned: Planned) -> TextIO:
 
 
 @contextmanager
-def time_limit(process: subprocess.Popen[str], minutes: float, late: threading.Event) -> Iterator[None]:
-    """End a process that takes longer, and set `late`."""
+def watched(process: subprocess.Popen[str], minutes: float, late: threading.Event) -> Iterator[None]:
+    """End a process that takes longer than `minutes`, and set `late`.
 
-    def stop() -> None:
-        late.set()
-        end(process)
-
-    timer = threading.Timer(60 * minutes, stop)
-    timer.daemon = True
-    if minutes:
-        timer.start()
-    try:
-        yield
-    finally:
-        timer.cancel()
-
-
-@contextmanager
-def no_survivors(process: subprocess.Popen[str]) -> Iterator[None]:
-    """Kill what a process left behind, processes of other devices, where it has ended and the block has not."""
+    What it left behind when it ended, processes of other devices, is killed where the block has not ended with it.
+    """
     over = threading.Event()
 
     def watch() -> None:
-        process.wait()
+        try:
+            process.wait(60 * minutes or None)
+        except subprocess.TimeoutExpired:
+            late.set()
+            end(process)
         if not over.wait(LINGER):
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)

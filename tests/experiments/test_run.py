@@ -11,7 +11,7 @@ import torch
 from datamodules import TranslationData
 from experiments.launch import finished as launch
 from experiments.launch.exit_codes import BUSY
-from experiments.launch.receipts import of_arguments, of_code, of_run
+from experiments.launch.receipts import AT_START, of_arguments, of_run
 from experiments.planning.grid import Planned
 from experiments.planning.parser import build_parser, identity
 from experiments.record.keys import config_hash
@@ -147,7 +147,7 @@ def test_a_finished_run_is_not_trained_again(
 def test_a_failure_that_a_finished_run_left_behind_goes_and_its_receipt_is_renewed(finished: Path) -> None:
     """A kill came between its result and the end of an earlier failure's record, or the receipt."""
     planned = Planned(tiny_key(root_of(finished), finished.parts[-3]), (), arguments_of(finished))
-    receipt = of_run(finished, of_arguments(planned.arguments, of_code()))
+    receipt = of_run(finished, of_arguments(planned.arguments, AT_START))
     assert receipt.holds()
     (finished / "failure.json").write_text("{}")
     receipt.path.unlink()

@@ -68,11 +68,7 @@ def test_runs_of_several_gpus_share_none(capsys: pytest.CaptureFixture[str]) -> 
 
 @pytest.mark.parametrize(
     ("address", "why"),
-    [
-        ("127.0.0.1:1", "refused"),
-        ("ray://127.0.0.1:10001", "not host:port"),
-        ("nonsense", "not host:port"),
-    ],
+    [("127.0.0.1:1", "refused"), ("ray://127.0.0.1:10001", "not host:port"), ("nonsense", "not host:port")],
 )
 @pytest.mark.parametrize("given", ["argument", "environment"])
 def test_an_address_where_no_cluster_is_is_refused_at_once(

@@ -199,11 +199,7 @@ def test_no_run_begins_on_a_machine_that_does_not_see_the_store(
 
 @pytest.mark.slow
 def test_machines_with_other_code_are_refused_before_a_run_begins(
-    stand_ins: None,
-    two: Cluster,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
+    stand_ins: None, two: Cluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     runs = planned(tmp_path, 0)
     monkeypatch.setattr(ray_cluster, "fingerprint", lambda: "of a later commit")
