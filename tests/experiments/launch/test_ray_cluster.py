@@ -44,6 +44,7 @@ def machines(*offers: tuple[int, int]) -> list[Machine]:
         (machines((16, 2)), 1, 8, Request(2, 0.25)),  # small runs share
         (machines((64, 0), (16, 4)), 1, 1, Request(4, 1)),  # a machine without GPUs gets none of these runs
         (machines((16, 1), (16, 4)), 4, 1, Request(16, 4)),
+        (machines((16, 4), (8, 4)), 1, 1, Request(2, 1)),  # as many threads wherever it goes
     ],
 )
 def test_a_run_takes_its_gpus_and_its_share_of_the_cores_of_the_smallest_machine_that_fits(
