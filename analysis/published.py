@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 from analysis.page.blocks import Block, Heading, Paragraph, Section, Table
 from analysis.page.labels import NONE, decimal, label, listing, ordered, span
+from analysis.page.prose import PROSE
 from analysis.statistics.intervals import t_interval
 from analysis.store import Store, System, axis_text
 
@@ -66,13 +67,7 @@ def build(store: Store) -> list[Section]:
     matched = [row for row in published() if benchmark_of(row) in measured]
     if not matched:
         return []
-    blocks: list[Block] = [
-        Paragraph(
-            "Published figures with the same task, test set and metric as ours. Model size, budget and decoding "
-            "differ, so the distance shows how far our recipe is from theirs, not which model is better. Intervals "
-            "are t intervals over our seeds; published figures come without one. Links are in analysis/published.csv."
-        )
-    ]
+    blocks: list[Block] = [Paragraph(PROSE["published figures"])]
     for place, rows in groupby(sorted(matched, key=benchmark_of), key=benchmark_of):
         blocks.append(next_to_ours(place, list(rows), measured[place]))
     blocks += not_comparable(store, matched, measured)

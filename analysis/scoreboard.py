@@ -6,8 +6,9 @@ from typing import NamedTuple
 
 from analysis.long_range.evidence import axes, controls, main_axis, tasks_of
 from analysis.long_range.wording import at, title
-from analysis.page.blocks import Best, Paragraph, Section, SectionLink, Table
+from analysis.page.blocks import Best, Block, Paragraph, Section, SectionLink, Table
 from analysis.page.labels import NONE, decimal, label, ordered, slug, whole
+from analysis.page.prose import PROSE
 from analysis.speed.runs import Median, Speed
 from analysis.speed.units import memory, milliseconds
 from analysis.statistics.intervals import Interval
@@ -65,16 +66,13 @@ def build(store: Store, test_sets: Sequence[TestSet], speed: Speed) -> Section |
         best = question.best
         cells = [shown(question.scores.get(system), system == best) for system in systems]
         rows.append([question.text, *cells, SectionLink(question.section)])
-    caption = (
-        "One question per row. Bold and marked best: the value whose 95 % interval (of a time: the quartiles) "
-        "overlaps no other model's, with no model in the row under-trained; no mark: intervals overlap or a model is "
-        "under-trained."
-    )
-    blocks: list[Paragraph | Table] = [Table(caption, ["question", *map(label, systems), "more"], rows, wrap=True)]
+    blocks: list[Block] = [
+        Table(PROSE["scoreboard"], ["question", *map(label, systems), "more"], rows, wrap=True)
+    ]
     if any(score.weak for question in questions for score in question.scores.values()):
         text = f"{WEAK.strip()} under-trained: below {MASTERED} at the easiest setting too, so no sign of inability."
         blocks.append(Paragraph(text))
-    return Section("scoreboard", "Scoreboard", list(blocks))
+    return Section("scoreboard", "Scoreboard", blocks)
 
 
 def shown(score: Score | None, is_best: bool) -> str:

@@ -23,15 +23,12 @@ from analysis import report as local
 from analysis.dashboard.panels import MOST_RUNS, Panel, Part, arranged, colours, parts
 from analysis.page import blocks
 from analysis.page.canvas import Figure
+from analysis.page.prose import PROSE
 from analysis.page.render import markdown
 from analysis.store import Store, read_store
 from experiments.record.wandb_names import PROJECT, short_hash
 
 WAIT = 30  # seconds for W&B to answer
-EXPLAINED = (
-    "Each line and each bar is one run, in the colour of its model; no panel averages over runs. Means and intervals "
-    "are computed from the local record; see the tables and figures."
-)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -147,7 +144,7 @@ def save_report(store: Store, summary: str, sections: Sequence[blocks.Section], 
         title=f"{local.TITLE}: {store.suite}",
         description=f"Suite {store.suite}",
         width="fluid",
-        blocks=[wr.TableOfContents(), wr.P(text=summary), wr.P(text=EXPLAINED)],
+        blocks=[wr.TableOfContents(), wr.P(text=summary), wr.P(text=PROSE["panels of W&B"])],
     )
     figures = wr.Runset(name="figures", filters=in_groups([group_of(store.suite)]))
     for section in sections:

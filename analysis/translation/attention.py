@@ -59,10 +59,7 @@ def translated(store: Store, look: Look, task: str) -> list[Block]:
     runs = chosen(store, TRANSLATION, task)
     kept = {system: by_key(store.attention(run)) for system, run in runs.items()}
     blocks = maps(look, task, kept)
-    more = (
-        f"make inspect SUITE={store.suite} adds every layer and head to choose from, the encoder's and the decoder's "
-        "own attention, and measures what the heads specialise in; nothing is trained for it."
-    )
+    more = PROSE["further maps"].format(suite=store.suite)
     return [*blocks, Paragraph(more)] if with_maps(kept) else blocks
 
 

@@ -4,6 +4,7 @@ import numpy as np
 
 from analysis.page.blocks import Paragraph, Section, Table
 from analysis.page.labels import decimal, label, listing
+from analysis.page.prose import PROSE
 from analysis.page.run_sources import behind
 from analysis.statistics.bleu import sentence_chrf
 from analysis.store import Run, Store, System, first_common_seed
@@ -42,10 +43,7 @@ def side_by_side(store: Store, runs: dict[System, Run]) -> list[Paragraph | Tabl
     picked = [by_length[position] for position in evenly_spaced(len(by_length), TRANSLATIONS)]
     seeds = listing([f"{label(system)} seed {runs[system].seed}" for system in tables])
     blocks: list[Paragraph | Table] = [
-        Paragraph(
-            f"{len(picked)} sentences of {test_set}, picked by rule: evenly spaced from the shortest source to the "
-            f"longest (ties by number; {seeds})."
-        )
+        Paragraph(PROSE["sentences picked"].format(number=len(picked), test_set=test_set, seeds=seeds))
     ]
     for i in picked:
         reference = next(iter(tables.values())).loc[i, "reference"]

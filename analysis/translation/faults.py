@@ -194,9 +194,6 @@ def examples(fault: str, checked: Sequence[Checked]) -> list[Table]:
             where = f"{label(system)}, {test_set} {row['id']}"
             texts = (finding.what, row["source"], row["reference"], row["hypothesis"])
             rows.append([where, *map(passage, texts)])
-    caption = (
-        f"{fault.capitalize()}: up to {EXAMPLES} hypotheses of each model, worst first, then in the order of the "
-        f"test sets. Total: {', '.join(totals)}."
-    )
+    caption = PROSE["examples of a fault"].format(fault=fault.capitalize(), number=EXAMPLES, totals=", ".join(totals))
     header = ["sentence", "what", "source", "reference", "hypothesis"]
     return [Table(caption, header, rows, left=5, wrap=True)] if rows else []

@@ -131,11 +131,7 @@ def one_table(system: System, seed: int, heads: pd.DataFrame) -> Table:
     for head in heads.to_dict("records"):
         values = [decimal(head[metric], 2) for metric in COLUMNS]
         rows.append([f"{head['map']}, head {head['head']:g}", *values, listing(roles_of(head) or [NONE])])
-    caption = (
-        f"{label(system)}, seed {seed}: every head. Entropy, the same as a share of the largest possible, mean "
-        "distance between a token and what it looks at, mean strongest weight; mean weights on the previous, same and "
-        "next token and on the edge; share of strongest weights on the diagonal; role."
-    )
+    caption = PROSE["heads of a model"].format(model=label(system), seed=seed)
     return Table(caption, ["head", *COLUMNS.values(), "role"], rows)
 
 

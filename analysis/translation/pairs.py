@@ -9,6 +9,7 @@ import pandas as pd
 
 from analysis.page.blocks import Table
 from analysis.page.labels import label, probability, signed, span
+from analysis.page.prose import PROSE
 from analysis.statistics.bleu import PairedTest, compare_bleu
 from analysis.statistics.intervals import holm
 from analysis.store import Run, Store, System, first_common_seed, number
@@ -93,8 +94,5 @@ def pair_table(pairs: Iterable[Pair]) -> Table:
         if several:
             row.append(", ".join(f"{signed(value)} ({seed})" for seed, value in pair.each.items()))
         rows.append(row)
-    caption = (
-        f"BLEU of the first model minus that of the second: {len(pairs)} comparisons. p is two-sided; p (Holm) is "
-        "adjusted for their number: by chance alone, 1 such table in 20 has any below 0.05."
-    )
+    caption = PROSE["pairs"].format(number=len(pairs))
     return Table(caption, header, rows, left=2)

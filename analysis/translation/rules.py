@@ -75,10 +75,7 @@ def is_better(store: Store, task: str, test_set: str, first: System, second: Sys
         reason = f"{label(first)} {decimal(one.mean)}, {label(second)} {decimal(other.mean)}"
         return Finding(reason, one.difference(other))
 
-    effect = (
-        f"BLEU of the {label(first)} minus that of the {label(second)}, means over seeds, with the paired bootstrap "
-        "interval over sentences, widened until it holds the difference of any two seeds"
-    )
+    effect = PROSE["effect of a model"].format(first=label(first), second=label(second))
     learning = StillLearning(store, task, VALIDATED, {SUPPORTED: second, CONTRADICTED: first})
     return Rule(effect, [Line(INTERVAL, ABOVE, 0)], measure, learning=learning)
 

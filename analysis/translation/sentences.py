@@ -77,10 +77,7 @@ def sentence_by_sentence(look: Look, task: str, pairs: Sequence[Pair]) -> list[B
     if not pairs:
         return [Paragraph("Nothing to compare: no two models translated the same sentences with the same seed.")]
     listed = " or ".join(str(seed) for seed in sorted({pair.seed for pair in pairs}))
-    note = (
-        "chrF (Popović 2015) of every sentence, one model against another. Sentences of equal chrF are mostly those "
-        f"that both translate alike. Each pair at the first seed that both finished (seed {listed})."
-    )
+    note = PROSE["sentence by sentence"].format(seeds=listed)
     groups: dict[tuple[System, System], list[Pair]] = {}
     for pair in pairs:
         groups.setdefault((pair.first, pair.second), []).append(pair)

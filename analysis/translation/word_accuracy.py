@@ -183,10 +183,7 @@ def precision_table(name: str, curves: Mapping[System, Sequence[Accuracy]]) -> T
         [times, *(f"{decimal(curve[b].precision)} / {decimal(curve[b].recall)}" for curve in curves.values())]
         for b, times in enumerate(BINS)
     ]
-    caption = (
-        f"Precision / recall of the same words on {name} in percent: a precision above the recall means that a model "
-        "writes such words less often than the references do."
-    )
+    caption = PROSE["precision"].format(test_set=name)
     return Table(caption, ["times in training", *map(label, curves)], rows)
 
 
@@ -199,8 +196,5 @@ def difference_table(name: str, found: Mapping[System, Mapping[int, Array]], pai
             cells = [signed(c.value) + (f" ({span(c)})" if span(c) != NONE else "") for c in changes]
             rows.append([pair.name, *cells])
     seeds = " or ".join(str(seed) for seed in sorted({pair.seed for pair in pairs}))
-    caption = (
-        f"F1 of the first model minus that of the second on {name}, by times in training, with 95 % intervals of the "
-        f"paired bootstrap (seed {seeds}). By chance, 1 in 20 excludes 0."
-    )
+    caption = PROSE["F1 differences"].format(test_set=name, seeds=seeds)
     return [Table(caption, ["pair", *BINS], rows)] if rows else []

@@ -49,12 +49,6 @@ def test_svg_is_accessible_and_stands_alone(figure: Figure) -> None:
     assert ET.fromstring(figure.standalone).find(f"{SVG}rect") is not None
 
 
-def test_figures_are_the_same_every_time_and_share_no_ids() -> None:
-    first, again, second = curve("one"), curve("one"), curve("two")
-    assert first.svg == again.svg
-    assert not set(re.findall(r'id="([^"]+)', first.svg)) & set(re.findall(r'id="([^"]+)', second.svg))
-
-
 @pytest.mark.parametrize(("figure", "at_least"), [(curve(), (309.6, 223.2)), (grown(), (150, 60))])
 def test_everything_lies_inside_the_picture(figure: Figure, at_least: tuple[float, float]) -> None:
     """A panel keeps its size; labels that need room outside make the other kind grow."""

@@ -98,11 +98,6 @@ def test_models_are_shown_with_a_seed_that_all_have(tmp_path: Path) -> None:
     assert chosen(stored(tmp_path), "bleu", "multi30k") == {}
 
 
-def test_an_inspection_alone_is_shown(tmp_path: Path) -> None:
-    write_inspection(tmp_path, "transformer")
-    assert len(explorers(section(stored(tmp_path)))) == 1
-
-
 @pytest.mark.parametrize(
     ("content", "said"), [("[{}]", "test_set: Field required"), ("[{", "cannot be read"), (None, "is not there")]
 )
