@@ -66,9 +66,7 @@ def build(store: Store, test_sets: Sequence[TestSet], speed: Speed) -> Section |
         best = question.best
         cells = [shown(question.scores.get(system), system == best) for system in systems]
         rows.append([question.text, *cells, SectionLink(question.section)])
-    blocks: list[Block] = [
-        Table(PROSE["scoreboard"], ["question", *map(label, systems), "more"], rows, wrap=True)
-    ]
+    blocks: list[Block] = [Table(PROSE["scoreboard"], ["question", *map(label, systems), "more"], rows, wrap=True)]
     if any(score.weak for question in questions for score in question.scores.values()):
         text = f"{WEAK.strip()} under-trained: below {MASTERED} at the easiest setting too, so no sign of inability."
         blocks.append(Paragraph(text))
