@@ -23,7 +23,7 @@ QUICK_TO_NOTICE = {
 }
 
 # Python reads this module before any other: where it was started to run, the stand-in runs, and everything is as it
-# would be with the run itself. A run counts its steps in `steps`, goes on from there when it begins again, saves when
+# would be with the run itself. A run counts its steps in `steps`, resumes from there when it begins again, saves when
 # it is asked to end, ends with its launcher, and fails at step 5 if its seed is 13.
 STAND_IN = f"""
 import os, sys

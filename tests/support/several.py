@@ -18,7 +18,7 @@ def in_processes(world: int, work: Callable[..., object], *arguments: Any) -> li
     port = free_port()
     processes = [context.Process(target=begin, args=(rank, world, port, work, arguments)) for rank in range(world)]
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DeprecationWarning)  # of forking beside threads: ours have ended
+        warnings.simplefilter("ignore", DeprecationWarning)  # of forking a process with threads: ours have ended
         for process in processes:
             process.start()
     for process in processes:
