@@ -2,12 +2,10 @@
 
 import argparse
 import os
-import select
 import sys
-import termios
 import time
-import tty
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from datetime import datetime
 from functools import lru_cache
 from pathlib import Path
@@ -231,27 +229,17 @@ def duration(seconds: float) -> str:
 
 
 def follow(suite: Path, console: Console) -> None:
-    """Show the suite on the whole screen until q or Ctrl-C is pressed."""
-    keyboard = sys.stdin.fileno()
-    before = termios.tcgetattr(keyboard)
-    tty.setcbreak(keyboard)  # keys arrive without Enter
-    try:
-        with Live(console=console, screen=True, auto_refresh=False) as live:
-            typed = b"."
-            while typed and b"q" not in typed.lower():  # nothing typed where the keyboard is ready: it was closed
-                live.update(view(suite, time.time(), console.height), refresh=True)
-                ready, _, _ = select.select([keyboard], [], [], REFRESH)
-                typed = os.read(keyboard, 64) if ready else b"."
-    except KeyboardInterrupt:
-        pass
-    finally:
-        termios.tcsetattr(keyboard, termios.TCSADRAIN, before)
+    """Show the suite on the whole screen until Ctrl-C is pressed."""
+    with suppress(KeyboardInterrupt), Live(console=console, screen=True, auto_refresh=False) as live:
+        while True:
+            live.update(view(suite, time.time(), console.height), refresh=True)
+            time.sleep(REFRESH)
 
 
 def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(
         prog="python -m analysis.watch",
-        description="Show the progress of a suite and the time left, again every two seconds until q or Ctrl-C is "
+        description="Show the progress of a suite and the time left, again every two seconds until Ctrl-C is "
         "pressed, or once where there is no terminal. Files are only read: it may start and end at any time.",
     )
     parser.add_argument("--suite", required=True, help="name of the suite, a folder inside RUNS")

@@ -59,13 +59,7 @@ def run_devices(asked: Devices, settings: Settings, device: torch.device) -> tup
     return found, held_equal
 
 
-def rows_of(
-    name: str,
-    asked: Devices,
-    seconds: Seconds,
-    threads: int,
-    device: torch.device,
-) -> Rows:
+def rows_of(name: str, asked: Devices, seconds: Seconds, threads: int, device: torch.device) -> Rows:
     rows = Rows()
     for kind in KINDS:
         rates = {n: [tokens_of(kind, n, asked) / s for s in seconds[name, kind, n]] for n in asked.processes}

@@ -24,7 +24,7 @@ WARM_UP_BLOCKS = 1  # of both loops: every length of sentence brings shapes that
 
 
 def run_loops(
-    loops: Loops, settings: Settings, device: torch.device, data_dir: str
+    data_dir: str, loops: Loops, settings: Settings, device: torch.device
 ) -> tuple[dict[str, Rows], dict[str, Any]]:
     """Both loops for every system; rows by system, and what was held equal."""
     found = {}

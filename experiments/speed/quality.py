@@ -1,6 +1,5 @@
 """Operations that the translation runs of a suite spent for each target token, for time and FLOPs to quality."""
 
-from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
 
@@ -10,20 +9,19 @@ from experiments.planning.parser import build_parser
 from experiments.planning.yaml_files import read_yaml
 from experiments.speed.flops import count
 from experiments.speed.record import Rows, log
-from experiments.speed.systems import System
 from models import Seq2SeqModule
 
 BATCHES = 24  # of the first pass over the data, as a sample
 
 
-def translation_runs(root: Path, suite: str) -> Iterator[tuple[str, System, Path]]:
-    """Task, system and folder of the first seed of every finished translation run."""
-    seen = set()
+def translation_runs(root: Path, suite: str) -> dict[str, dict[str, Path]]:
+    """By task and name of the system the folder of the first seed of every finished translation run."""
+    found: dict[str, dict[str, Path]] = {}
     for result in sorted((root / suite / "bleu").glob("*/*/*/seed*/result.json")):
         task, model, variant = result.parts[-5:-2]
-        if (task, model, variant) not in seen:
-            seen.add((task, model, variant))
-            yield task, System(model if variant == "base" else f"{model}-{variant}"), result.parent
+        name = model if variant == "base" else f"{model}-{variant}"
+        found.setdefault(task, {}).setdefault(name, result.parent)
+    return found
 
 
 def operations(folder: Path) -> Rows:

@@ -23,7 +23,7 @@ from experiments.speed.devices import run_devices
 from experiments.speed.loops import run_loops
 from experiments.speed.quality import operations, translation_runs
 from experiments.speed.record import Rows, Task
-from experiments.speed.settings import Axis, Settings, Sweep
+from experiments.speed.settings import Settings
 from experiments.speed.sweep import run_sweep
 from experiments.speed.systems import System
 from experiments.training.environment import quiet, return_memory
@@ -92,41 +92,24 @@ def plan(suite: str, settings: Settings, device: torch.device, data_dir: str, ro
     """The tasks of the settings, each with the function that measures it."""
     common = {"models": settings.models, "width": settings.width, "vocabulary": settings.vocabulary}
     common |= {"clock": asdict(settings.clock)}
+    text = settings.text
+    known: list[tuple[str, Any, Callable[..., Measured]]] = [
+        ("length", settings.length, partial(run_sweep, "length")),
+        ("width", settings.width_sweep, partial(run_sweep, "width")),
+        ("batch", settings.batch, partial(run_sweep, "batch")),
+        (f"text-{text.corpus}-{text.direction}" if text else "", text, partial(run_loops, data_dir)),
+        ("decoding", settings.decoding, run_decoding),
+        ("devices", settings.devices, run_devices),
+    ]
     found: list[tuple[Task, Measure]] = []
-
-    def add(name: str, asked: Any, measure: Measure) -> None:
-        described = {**common, "asked": asdict(asked)}
-        systems = [System(each) for each in asked.systems]
-        found.append((Task(suite, name, root, described, systems), measure))
-
-    sweeps: dict[Axis, Sweep | None] = {
-        "length": settings.length,
-        "width": settings.width_sweep,
-        "batch": settings.batch,
-    }
-    for axis, sweep in sweeps.items():
-        if sweep is not None:
-            add(axis, sweep, partial(run_sweep, axis, sweep, settings, device))
-    if (loops := settings.text) is not None:
-        name = f"text-{loops.corpus}-{loops.direction}"
-        add(name, loops, lambda: run_loops(loops, settings, device, data_dir))
-    if (decode := settings.decoding) is not None:
-        add("decoding", decode, lambda: run_decoding(decode, settings, device))
-    if (devices := settings.devices) is not None:
-        add("devices", devices, lambda: run_devices(devices, settings, device))
-    if settings.quality:
-        for task, systems in by_task(root, suite).items():
-            names = {system.name: folder for system, folder in systems}
-            described = {"configs": {name: (folder / "config.yaml").read_text() for name, folder in names.items()}}
-            measure = partial(count_operations, names)
-            found.append((Task(suite, f"cost-{task}", root, described, [s for s, _ in systems]), measure))
-    return found
-
-
-def by_task(root: str, suite: str) -> Mapping[str, list[tuple[System, Path]]]:
-    found: dict[str, list[tuple[System, Path]]] = {}
-    for task, system, folder in translation_runs(Path(root), suite):
-        found.setdefault(task, []).append((system, folder))
+    for name, asked, run in known:
+        if asked is not None:
+            task = Task(suite, name, root, {**common, "asked": asdict(asked)}, list(map(System, asked.systems)))
+            found.append((task, partial(run, asked, settings, device)))
+    for name, folders in translation_runs(Path(root), suite).items() if settings.quality else ():
+        configs = {system: (folder / "config.yaml").read_text() for system, folder in folders.items()}
+        task = Task(suite, f"cost-{name}", root, {"configs": configs}, list(map(System, folders)))
+        found.append((task, partial(count_operations, folders)))
     return found
 
 

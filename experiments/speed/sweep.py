@@ -2,6 +2,7 @@
 
 import time
 from dataclasses import asdict
+from functools import partial
 from typing import Any
 
 import torch
@@ -69,9 +70,8 @@ def at_value(
             found[system.name].add("compile_seconds", time.perf_counter() - begun, "s", axis, value)
         steps[system.name] = step
     timed = {"forward": Step.forward, "forward_backward": Step.forward_backward, "step": Step.step}
-    runs = {(name, what): (lambda f=f, s=step: f(s)) for name, step in steps.items() for what, f in timed.items()}
-    named = {f"{name} {what}": run for (name, what), run in runs.items()}
-    seconds = alternate(named, settings.clock.rounds, settings.clock.seconds, device)
+    runs = {f"{name} {what}": partial(f, step) for name, step in steps.items() for what, f in timed.items()}
+    seconds = alternate(runs, settings.clock.rounds, settings.clock.seconds, device)
     for name, step in steps.items():
         rows_of = found[name]
         for what in timed:

@@ -65,13 +65,14 @@ class System:
         return self.name.split("-")
 
 
-def build(specification: Mapping[str, Any], vocabulary: int, scale: float = 1.0) -> Seq2SeqModule:
+def build(specification: Mapping[str, Any], vocabulary: int, scale: float = 1.0, shared: bool = True) -> Seq2SeqModule:
     """The module that a configuration describes, its widths multiplied by `scale`.
 
     Args:
         specification: class_path and init_args, as under `model` in a run's configuration.
         vocabulary: Size of source and target vocabulary.
         scale: Factor on every width.
+        shared: Whether source and target have one vocabulary.
 
     Raises:
         ValueError: If a setting is wrong.
@@ -82,7 +83,7 @@ def build(specification: Mapping[str, Any], vocabulary: int, scale: float = 1.0)
     arguments = described.setdefault("init_args", {})
     network = arguments.setdefault("network", {})
     network.update({name: round(network[name] * scale) for name in WIDTHS if name in network})
-    arguments |= {"source_vocabulary": vocabulary, "target_vocabulary": vocabulary, "shared_vocabulary": True}
+    arguments |= {"source_vocabulary": vocabulary, "target_vocabulary": vocabulary, "shared_vocabulary": shared}
     module: Seq2SeqModule = parser.instantiate(parser.parse_object({"model": described})).model
     return module
 

@@ -85,10 +85,9 @@ def test_a_failure_is_shown_by_its_last_line_until_the_next_attempt(suite: Path)
     assert str(folder / "failure.json") in read_run(folder, 0.0, NOW).note
 
 
-@pytest.mark.parametrize("text", ["", "{", "[]", "3", '{"measurements": 3}'])
-def test_a_result_that_cannot_be_read_is_named_until_it_changes(text: str, suite: Path) -> None:
+def test_a_result_that_cannot_be_read_is_named_until_it_changes(suite: Path) -> None:
     folder = folder_of(suite, "lstm")
-    path = write(folder / "result.json", text, NOW - 40)
+    path = write(folder / "result.json", "{", NOW - 40)
     run = read_run(folder, 0.0, NOW)
     assert run.status == "unreadable"
     assert str(path) in run.note
@@ -144,22 +143,14 @@ def test_planned_runs_count_before_they_start_and_finished_ones_stay_finished(su
     assert list(statuses(suite).items()) == list(expected.items())
 
 
-@pytest.mark.parametrize(
-    "record",
-    [
-        "[]",
-        {"started": "yesterday"},
-        {"left": [[]]},
-        {"runs": ["quick"]},
-        {"runs": ["full/long-range/recall/lstm/base/seed0"]},
-        {"runs": ["quick/long-range/recall/seed0"]},
-    ],
-)
-def test_a_plan_that_cannot_be_read_is_named_and_the_others_count(record: str | dict[str, object], suite: Path) -> None:
+OTHERS = ["quick"], ["full/long-range/recall/lstm/base/seed0"], ["quick/long-range/recall/seed0"]
+
+
+@pytest.mark.parametrize("change", [{"started": "yesterday"}, {"left": [[]]}, *({"runs": runs} for runs in OTHERS)])
+def test_a_plan_that_cannot_be_read_is_named_and_the_others_count(change: dict[str, object], suite: Path) -> None:
     plan(suite, [folder_of(suite, "gru")], NOW)
     whole = {"started": iso(NOW), "runs": ["quick/bleu/m/lstm/base/seed0"], "left": []}
-    text = record if isinstance(record, str) else json.dumps(whole | record)
-    path = write(suite / "planned-bleu.json", text, NOW)
+    path = write(suite / "planned-bleu.json", json.dumps(whole | change), NOW)
     assert statuses(suite) == {"gru": "waiting"}
     assert f"{path} cannot be read" in " ".join(shown(suite, 400))
 
@@ -292,18 +283,14 @@ class Terminal:
         return code
 
 
-@pytest.mark.parametrize("key", [b"xQ", signal.SIGINT])
-def test_q_and_ctrl_c_end_it_and_leave_the_last_view(key: bytes | int, suite: Path) -> None:
+def test_ctrl_c_ends_it_and_leaves_the_last_view(suite: Path) -> None:
     folder = begin(folder_of(suite, "lstm"), time.time(), training([20]), time.time())
     terminal = Terminal(suite)
     try:
         terminal.read("20 of 1,000")
         write(folder / "metrics.jsonl", training([20, 40]), time.time())
         terminal.read("40 of 1,000")
-        if isinstance(key, bytes):
-            os.write(terminal.master, key)
-        else:
-            terminal.process.send_signal(key)
+        terminal.process.send_signal(signal.SIGINT)
         assert terminal.ended() == 0
     finally:
         terminal.process.kill()

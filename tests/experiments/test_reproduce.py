@@ -3,6 +3,7 @@
 import json
 import math
 from collections.abc import Callable, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -68,10 +69,7 @@ def test_an_outcome_repeats_itself_also_where_it_is_no_number(exact: bool) -> No
         (BLEU, None, "bleu, test_set test"),
         (("number", "bleu", "BLEU", "test_set", "new", 20), 12.0, "bleu, test_set new"),
         (TEXT, ["eine Hund 7", 3, False, -1.25, -2.5], "hypothesis test 7"),
-        (TEXT, ["ein Hund 7", 4, False, -1.25, -2.5], "hypothesis test 7"),
-        (TEXT, ["ein Hund 7", 3, True, -1.25, -2.5], "hypothesis test 7"),
         (TEXT, ["ein Hund 7", 3, False, -1.25000001, -2.5], "hypothesis test 7"),
-        (TEXT, ["ein Hund 7", 3, False, -1.25, -2.50000001], "hypothesis test 7"),
         (TEXT, None, "hypothesis test 7"),
         (("checksum", "weights"), "cd" * 32, "checksum weights"),
         (("checksum", "attention maps"), "ef" * 32, "checksum attention maps"),
@@ -154,14 +152,7 @@ def check(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-PARSED: dict[Path, dict[str, Any]] = {}
-
-
-def settings_once(run: Planned) -> dict[str, Any]:
-    """Parsing takes most of the time of these tests."""
-    if run.key.folder not in PARSED:
-        PARSED[run.key.folder] = settings(run)
-    return PARSED[run.key.folder]
+settings_once = cache(settings)  # parsing takes most of the time of these tests
 
 
 def two_runs(root: Path) -> list[Planned]:
@@ -288,15 +279,7 @@ def test_without_a_reference_the_remedy_is_shown_and_nothing_runs(check: Path) -
 
 
 @pytest.mark.parametrize(
-    "text",
-    [
-        "",
-        "{",
-        "[]",
-        "{}",
-        '{"made": "", "machine": {}, "runs": {}}',
-        '{"made": 1, "machine": {}, "runs": {"a": {"numbers": [1]}}}',
-    ],
+    "text", ["{", "[]", '{"machine": {}, "runs": {}}', '{"machine": {}, "runs": {"a": {"numbers": [1]}}}']
 )
 def test_a_broken_reference_is_one_sentence(text: str, check: Path) -> None:
     main(renew=True)

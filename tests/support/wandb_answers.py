@@ -20,11 +20,9 @@ class SentRun:
     config: dict[str, Any] = field(default_factory=dict)
     group: str = ""
     job_type: str = ""
-    tags: list[str] = field(default_factory=list)
     times_begun: int = 0
     history: list[dict[str, Any]] = field(default_factory=list)
     summary: dict[str, Any] = field(default_factory=dict)
-    system_metrics: int = 0
     ended: bool = False
 
 
@@ -71,13 +69,8 @@ def viewer(kept: Kept, variables: Variables) -> dict[str, Any]:
 
 
 def server_info(kept: Kept, variables: Variables) -> dict[str, Any]:
-    return {
-        "serverInfo": {
-            "cliVersionInfo": {"max_cli_version": "1000", "min_cli_version": "0"},
-            "latestLocalVersionInfo": None,
-            "features": [],
-        }
-    }
+    versions = {"max_cli_version": "1000", "min_cli_version": "0"}
+    return {"serverInfo": {"cliVersionInfo": versions, "latestLocalVersionInfo": None, "features": []}}
 
 
 def begin_run(kept: Kept, variables: Variables) -> dict[str, Any]:
@@ -88,17 +81,9 @@ def begin_run(kept: Kept, variables: Variables) -> dict[str, Any]:
         run.config |= {name: entry["value"] for name, entry in values.items() if "value" in entry}
     run.group = variables.get("groupName") or run.group
     run.job_type = variables.get("jobType") or run.job_type
-    run.tags = variables.get("tags") or run.tags
-    bucket = {
-        "id": f"bucket-{identifier}",
-        "name": identifier,
-        "displayName": variables.get("displayName") or identifier,
-        "description": "",
-        "config": variables.get("config") or "{}",
-        "sweepName": variables.get("sweep"),
-        "historyLineCount": len(run.history),
-        "project": project(variables.get("project") or ""),
-    }
+    bucket = {"id": f"bucket-{identifier}", "name": identifier, "description": "", "sweepName": variables.get("sweep")}
+    bucket |= {"displayName": variables.get("displayName") or identifier, "config": variables.get("config") or "{}"}
+    bucket |= {"historyLineCount": len(run.history), "project": project(variables.get("project") or "")}
     return {"upsertBucket": {"bucket": bucket, "inserted": True}}
 
 
@@ -177,17 +162,9 @@ def save_view(kept: Kept, variables: Variables) -> dict[str, Any]:
 
 def described(kept: Kept, identifier: str, name: str) -> dict[str, Any]:
     view = kept.views[identifier]
-    return {
-        "id": identifier,
-        "type": view.kind,
-        "name": name,
-        "displayName": view.title,
-        "description": "",
-        "project": project("any"),
-        "spec": json.dumps(view.spec),
-        "createdAt": "2026-01-01T00:00:00",
-        "updatedAt": "2026-01-01T00:00:00",
-    }
+    about = {"id": identifier, "type": view.kind, "name": name, "displayName": view.title, "description": ""}
+    about |= {"createdAt": "2026-01-01T00:00:00", "updatedAt": "2026-01-01T00:00:00"}
+    return {**about, "project": project("any"), "spec": json.dumps(view.spec)}
 
 
 def find_views(kept: Kept, variables: Variables) -> dict[str, Any]:

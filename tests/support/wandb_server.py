@@ -80,7 +80,7 @@ class WandbServer(Kept):
             return reply(self, variables)
 
     def take_stream(self, run: SentRun, body: dict[str, Any]) -> None:
-        """The files that grow during a run: history, summary, system metrics."""
+        """The files that grow during a run: history and summary."""
         with self._lock:
             for file, part in (body.get("files") or {}).items():
                 rows = [json.loads(line) for line in part["content"]] if file.endswith((".json", ".jsonl")) else []
@@ -88,8 +88,6 @@ class WandbServer(Kept):
                     run.history += rows
                 elif file == "wandb-summary.json":
                     run.summary = rows[-1]
-                elif file == "wandb-events.jsonl":
-                    run.system_metrics += len(rows)
             run.ended |= bool(body.get("complete"))
 
 

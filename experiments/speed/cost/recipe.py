@@ -4,11 +4,12 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import torch
-from jsonargparse import ArgumentParser, Namespace
+from jsonargparse import Namespace
 from torch import Tensor
 
 from experiments.planning.grid import Planned
 from experiments.planning.parser import build_parser
+from experiments.speed import systems
 from experiments.speed.flops import count
 from models import Seq2SeqModule
 from models.loss import scored_logits, smoothed_cross_entropy
@@ -127,17 +128,8 @@ def read_recipe(planned: Planned, length: int) -> Recipe:
 def build(config: Namespace) -> Seq2SeqModule:
     """The module of a run without memory for its weights, its vocabulary as large as the tokeniser may make it."""
     tokenizer = config.data.init_args.tokenizer
-    model = config.model.as_dict()
-    model["init_args"] |= {
-        "source_vocabulary": tokenizer.vocab_size,
-        "target_vocabulary": tokenizer.vocab_size,
-        "shared_vocabulary": tokenizer.joint,
-    }
-    parser = ArgumentParser(exit_on_error=False)
-    parser.add_subclass_arguments(Seq2SeqModule, "model")
     with torch.device("meta"):
-        module: Seq2SeqModule = parser.instantiate(parser.parse_object({"model": model})).model
-    return module
+        return systems.build(config.model.as_dict(), tokenizer.vocab_size, shared=tokenizer.joint)
 
 
 def count_activations(network: Network, length: int) -> Activations:
@@ -165,12 +157,7 @@ def kept_bytes(network: Network, rows: int, length: int) -> int:
             kept[storage.data_ptr()] = storage
 
     with torch.autograd.graph.saved_tensors_hooks(keep, lambda saved: saved):  # there is no backward pass
-        logits, loss = teacher_forced(network, tokens)
+        logits, labels = scored_logits(network, tokens, tokens, tokens)
+        loss = smoothed_cross_entropy(logits, labels, 0.1)
     assert loss.requires_grad
     return sum(storage.nbytes() for storage in kept.values()) + logits.nbytes
-
-
-def teacher_forced(network: Network, tokens: Tensor) -> tuple[Tensor, Tensor]:
-    """Logits and training loss with (B, T) tokens as source and as target."""
-    logits, labels = scored_logits(network, tokens, tokens, tokens)
-    return logits, smoothed_cross_entropy(logits, labels, 0.1)

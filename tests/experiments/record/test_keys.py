@@ -20,13 +20,6 @@ def test_a_run_has_the_folder_that_its_key_names(tmp_path: Path) -> None:
     assert list(named.identity) == ["suite", "experiment", "task", "model", "variant", "seed"]
 
 
-@pytest.mark.parametrize("part", ["suite", "experiment", "task", "model", "variant", "seed"])
-def test_every_part_of_the_key_makes_another_folder_and_another_log(part: str, tmp_path: Path) -> None:
-    one, other = key(tmp_path), key(tmp_path, **{part: 9 if part == "seed" else "other"})
-    assert one.folder != other.folder
-    assert one.log != other.log
-
-
 @pytest.mark.parametrize(
     "changed",
     [

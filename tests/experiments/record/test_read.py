@@ -64,14 +64,11 @@ def test_records_come_back_as_they_were_written(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        (lambda r: r.pop("measurements"), "measurements: Field required"),
         (lambda r: r["machine"].pop("gpus"), "machine gpus: Field required"),
         (lambda r: r.update(seed="\x1b[2J"), "seed: Input should be a valid integer"),
         (lambda r: r.update(seed=1), "is of the seed 1, but its folder is seed0"),
         (lambda r: r.update(model="\x1b[2J"), "is of the model "),
         (lambda r: r["measurements"][0].update(value=99.0), "not those that the run wrote"),
-        (lambda r: (r.pop("digest"), r["measurements"][0].update(value="9" * 999)), "value: Input should be a number"),
-        (lambda r: (r.pop("digest"), r["measurements"].append([])), "measurements 1: "),
         (lambda r: r.update(command="\ud800"), "not JSON|Invalid JSON"),
         (lambda r: r.update(git="x" * 10**5), "git: "),
     ],

@@ -80,15 +80,9 @@ def test_any_value_is_taken_as_it_is_or_refused_in_words(kind: Any, row: dict[st
         (lambda r: r.update(model_settings={"init_args": {"network": 3}}), "model_settings init_args network: "),
         (lambda r: r.update(model_settings={"init_args": {"network": {"hidden": {}}}}), "'hidden' should be"),
         (lambda r: r["held_equal"].update(steps=[[math.nan]]), "held_equal: 'steps' should be"),
-        (
-            lambda r: r["measurements"][1].update(value=math.nan),
-            "measurements 1 value: Input should be a number, ",
-        ),
+        (lambda r: r["measurements"][1].update(value=math.nan), "measurements 1 value: Input should be a number, "),
         (lambda r: r["measurements"][1].update(value=10**400), "measurements 1 value: Input should be a number"),
-        (
-            lambda r: r["measurements"][1].update(value="34.2"),
-            "value: Input should be a number, not '34.2'",
-        ),
+        (lambda r: r["measurements"][1].update(value="34.2"), "value: Input should be a number, not '34.2'"),
         (lambda r: r["measurements"][1].update(n=-1), "measurements 1 n: "),
         (lambda r: r["measurements"][1].update(n=None), "measurements 1 n: "),
         (lambda r: r["measurements"][1].update(x=[1]), "measurements 1 x: "),
@@ -99,10 +93,7 @@ def test_any_value_is_taken_as_it_is_or_refused_in_words(kind: Any, row: dict[st
         (lambda r: r["machine"].update(gpus=[{}]), "machine gpus 0: "),
         (lambda r: r["measurements"][1].update(x=7), "measurements: 1 has the x 7 and the x_name ''"),
         (lambda r: r["measurements"][1].update(x_name="length"), "measurements: 1 has the x None and"),
-        (
-            lambda r: r["measurements"].insert(1, r["measurements"][0]),
-            "measurements: 1 is a second value of",
-        ),
+        (lambda r: r["measurements"].insert(1, r["measurements"][0]), "measurements: 1 is a second value of"),
         (
             lambda r: r["measurements"].__setitem__(slice(0, 2), [row("a", 1.0, "", 1, "x", v) for v in (1, "1")]),
             "measurements: 1 has the x '1', of another type than others of 'x'",

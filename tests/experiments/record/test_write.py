@@ -8,13 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from experiments.record import write
 from experiments.record.keys import Measurement, RunKey, config_hash
 from experiments.record.read import is_finished
-from experiments.record.write import remove_halves, write_atomically, write_failure, write_result, write_rows
+from experiments.record.write import remove_halves, write_atomically, write_failure, write_result
 from tests.support.fakes.runs import PROVENANCE
 
 CONFIG: dict[str, Any] = {"model": {"class_path": "LSTM", "init_args": {"network": {"width": 32}}}, "seed": 0}
@@ -113,12 +111,3 @@ def test_a_write_that_fails_leaves_the_old_file_and_no_other(
         write_atomically(path, "\ud800" if broken == "text" else "new")
     assert path.read_text(encoding="utf-8") == "Straße"
     assert os.listdir(path.parent) == ["result.json"]
-
-
-@settings(max_examples=30)
-@given(st.lists(st.dictionaries(st.text(), st.text() | st.integers() | st.booleans(), max_size=3), max_size=5))
-def test_rows_come_back_one_a_line(tmp_path_factory: pytest.TempPathFactory, rows: list[dict[str, Any]]) -> None:
-    path = tmp_path_factory.mktemp("rows") / "rows.jsonl"
-    write_rows(path, rows)
-    with path.open(encoding="utf-8", newline="\n") as file:
-        assert [json.loads(line) for line in file] == rows

@@ -1,6 +1,6 @@
 """The whole smoke suite: what is written, what is skipped, what a failure leaves."""
 
-import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -10,24 +10,28 @@ from analysis.store import read_store
 from experiments.speed import suite
 from experiments.speed.suite import main, read_settings
 from experiments.speed.systems import System
+from tests.support.tiny_runs import read_json, read_lines
 
 TASKS = "length decoding"
 
 
-@pytest.fixture(scope="module")
-def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+@pytest.fixture(scope="module", autouse=True)
+def no_limit() -> Iterator[None]:
+    """The limit of memory would stay for the tests that follow."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(suite, "keep_within_memory", lambda: None)  # the limit would stay for the tests that follow
-        root = tmp_path_factory.mktemp("runs")
-        main("smoke", TASKS, root=str(root))
+        patch.setattr(suite, "keep_within_memory", lambda: None)
+        yield
+
+
+@pytest.fixture(scope="module")
+def runs(no_limit: None, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = tmp_path_factory.mktemp("runs")
+    main("smoke", TASKS, root=str(root))
     return root
 
 
-def measured(runs: Path, task: str, model: str, variant: str = "base") -> dict[str, Any]:
-    result: dict[str, Any] = json.loads(
-        (runs / "smoke/speed" / task / model / variant / "seed0/result.json").read_text()
-    )
-    return result
+def measured(runs: Path, task: str, model: str, variant: str = "base") -> Any:
+    return read_json(runs / "smoke/speed" / task / model / variant / "seed0/result.json")
 
 
 def values(result: dict[str, Any], metric: str) -> dict[Any, float]:
@@ -45,10 +49,10 @@ def test_every_system_of_a_task_has_a_record_that_the_analysis_reads(runs: Path)
 
 
 @pytest.mark.parametrize("metric", ["forward_seconds", "forward_backward_seconds", "step_seconds"])
-def test_medians_are_those_of_the_blocks_beside_them(runs: Path, metric: str) -> None:
+def test_medians_are_those_of_the_recorded_blocks(runs: Path, metric: str) -> None:
     result = measured(runs, "length", "transformer", "bf16")
     folder = runs / "smoke/speed/length/transformer/bf16/seed0"
-    blocks = [json.loads(line) for line in (folder / "blocks.jsonl").read_text().splitlines()]
+    blocks = read_lines(folder / "blocks.jsonl")
     for x, median in values(result, metric).items():
         rounds = sorted(b["value"] for b in blocks if (b["metric"], b["x"]) == (metric, x))
         assert len(rounds) == 2
@@ -73,34 +77,28 @@ def test_decoding_writes_as_many_tokens_as_asked(runs: Path) -> None:
         assert values(result, "greedy_tokens_per_second")[x] * each == pytest.approx(2 if x != 1 else 1)
 
 
-def test_what_is_measured_is_not_measured_again(
-    runs: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(suite, "keep_within_memory", lambda: None)
+def test_what_is_measured_is_not_measured_again(runs: Path, capsys: pytest.CaptureFixture[str]) -> None:
     before = measured(runs, "length", "lstm")
     main("smoke", TASKS, root=str(runs))
     assert "already measured" in capsys.readouterr().out
     assert measured(runs, "length", "lstm") == before
 
 
-def test_a_failing_task_is_recorded_and_the_others_go_on(
+def test_a_failing_task_is_recorded_and_the_others_are_measured(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def broken(*_: object) -> None:
         raise RuntimeError("no clock")
 
-    monkeypatch.setattr(suite, "keep_within_memory", lambda: None)
     monkeypatch.setattr(suite, "run_sweep", broken)
     with pytest.raises(SystemExit, match="1 of 2 speed tasks failed: length"):
         main("smoke", TASKS, root=str(tmp_path))
     assert "no clock" in capsys.readouterr().err
-    failure = json.loads((tmp_path / "smoke/speed/length/lstm/base/seed0/failure.json").read_text())
-    assert "no clock" in failure["error"]
+    assert "no clock" in read_json(tmp_path / "smoke/speed/length/lstm/base/seed0/failure.json")["error"]
     assert measured(tmp_path, "decoding", "lstm")["measurements"]
 
 
-def test_an_unknown_task_or_suite_is_named_with_those_there_are(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(suite, "keep_within_memory", lambda: None)
+def test_an_unknown_task_or_suite_is_named_with_those_there_are() -> None:
     with pytest.raises(SystemExit, match="lenght, not in SUITE=smoke: choose from length, width"):
         main("smoke", "lenght")
     with pytest.raises(SystemExit, match="full, quick, smoke"):

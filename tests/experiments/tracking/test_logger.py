@@ -1,7 +1,6 @@
 import json
 import socket
-import subprocess
-import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +22,7 @@ from tests.support.tiny_runs import STEPS, read_json, tiny_arguments, tiny_key, 
 from tests.support.wandb_server import ENTITY, WandbServer, connected
 
 CONFIG = {"model": {"width": 32}}
+Check = Callable[[Path], None]
 
 
 pytestmark = pytest.mark.usefixtures("nobody_logged_in")
@@ -38,23 +38,13 @@ def offline_runs(folder: Path) -> list[Path]:
     return sorted(folder.glob("wandb/offline-run-*"))
 
 
-def test_without_a_login_a_run_is_offline_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(("logged_in", "mode"), [(False, "offline"), (True, "online")])
+def test_a_run_is_online_only_with_a_login(logged_in: bool, mode: str, monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[dict[str, Any]] = []
-    login = wandb.login
-
-    def spy(**arguments: Any) -> bool:
-        asked.append(arguments)
-        return bool(login(**arguments))
-
-    monkeypatch.setattr(wandb, "login", spy)
-    assert decide_mode() == "offline"
-    assert tracking.os.environ["WANDB_MODE"] == "offline"
+    monkeypatch.setattr(wandb, "login", lambda **arguments: asked.append(arguments) or logged_in)
+    assert decide_mode() == mode
+    assert tracking.os.environ["WANDB_MODE"] == mode
     assert asked == [{"prompt": False, "verify": False}]
-
-
-def test_with_a_login_a_run_is_online(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(wandb, "login", lambda **_: True)
-    assert decide_mode() == "online"
 
 
 @pytest.mark.parametrize("mode", ["online", "offline", "disabled"])
@@ -70,17 +60,6 @@ def test_a_mode_that_there_is_not_is_one_sentence(tmp_path: Path, monkeypatch: p
         decide_mode()
     with pytest.raises(SystemExit, match="error: WANDB_MODE is 'nonsense'"):
         main(tiny_arguments(tmp_path))
-
-
-def test_a_run_without_a_login_leaves_one_offline_run_that_holds_what_the_record_holds(tmp_path: Path) -> None:
-    folder = tiny_run(tmp_path)
-    (offline,) = offline_runs(folder)
-    assert not list(tmp_path.parent.glob("**/lightning_logs"))
-    command = [sys.executable, "-m", "wandb", "leet", "inspect", "--summary", "--json", str(offline)]
-    read = json.loads(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
-    expected = numbers(read_result(folder))
-    assert {name: read["summary"][name] for name in expected} == expected
-    assert read["config"]["run"] == tiny_key(tmp_path).identity
 
 
 def test_disabled_writes_nothing(undisturbed: Path) -> None:
@@ -113,26 +92,6 @@ def test_the_id_follows_from_the_key_and_nothing_else(tmp_path: Path, monkeypatc
     assert len(others | {made["id"]}) == 6
 
 
-def test_a_server_that_does_not_answer_costs_nothing_but_a_line(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    init, modes = wandb.init, []
-
-    def flaky(*rest: Any, **arguments: Any) -> Any:
-        modes.append(tracking.os.environ["WANDB_MODE"])
-        if len(modes) == 1:
-            raise wandb.errors.CommError("no network")
-        return init(*rest, **arguments)
-
-    monkeypatch.setenv("WANDB_MODE", "online")
-    monkeypatch.setattr(wandb, "init", flaky)
-    folder = tiny_run(tmp_path)
-    assert modes == ["online", "offline"]
-    assert "W&B does not answer (CommError): this run is kept offline" in capsys.readouterr().err
-    assert len(offline_runs(folder)) == 1
-    assert (folder / "result.json").exists()
-
-
 def test_a_wandb_that_always_fails_never_stops_a_run(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -152,18 +111,6 @@ def test_publishing_without_a_logger_or_to_nobody_costs_no_run(
     logger = wandb_logger(key(tmp_path), CONFIG, Clock())
     assert publish(logger, key(tmp_path)) is False  # there is no result.json
     assert "W&B did not take the results (FileNotFoundError); the local record is complete" in capsys.readouterr().err
-
-
-def test_a_resumed_run_keeps_its_id(tmp_path: Path) -> None:
-    folder = tiny_run(tmp_path)
-    (first,) = offline_runs(folder)
-    (folder / "result.json").unlink()
-    wandb.teardown()
-    decide_mode.cache_clear()
-    tiny_run(tmp_path)
-    # offline-run-TIME-ID, and -1 behind it for a second run within one second
-    kept = first.name.split("-")[3]
-    assert [run.name.split("-")[3] for run in offline_runs(tiny_key(tmp_path).folder)] == [kept, kept]
 
 
 @pytest.fixture(scope="module")
@@ -246,25 +193,25 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tiny_run(tmp_path_factory.mktemp("undisturbed"))
 
 
-def assert_complete(folder: Path, undisturbed: Path, said: str) -> None:
+@pytest.fixture
+def assert_complete(undisturbed: Path, capsys: pytest.CaptureFixture[str]) -> Check:
     """The local record is that of a run without W&B, and a line says how W&B gets it later."""
-    assert numbers_of(folder) == numbers_of(undisturbed)
-    for name in ("hypotheses/seen.jsonl", "attention.json"):
-        assert (folder / name).read_bytes() == (undisturbed / name).read_bytes()
-    assert not (folder / "failure.json").exists()
-    assert not is_mirrored(folder)
-    (line,) = [line for line in said.splitlines() if "make sync" in line]
-    assert line.startswith("W&B ")
+
+    def check(folder: Path) -> None:
+        assert numbers_of(folder) == numbers_of(undisturbed)
+        for name in ("hypotheses/seen.jsonl", "attention.json"):
+            assert (folder / name).read_bytes() == (undisturbed / name).read_bytes()
+        assert not (folder / "failure.json").exists()
+        assert not is_mirrored(folder)
+        (line,) = [line for line in capsys.readouterr().err.splitlines() if "make sync" in line]
+        assert line.startswith("W&B ")
+
+    return check
 
 
 @pytest.mark.parametrize("outage", ["unreachable", "late", "refusing"])
 def test_a_server_that_does_not_take_the_run_costs_no_number(
-    outage: str,
-    tmp_path: Path,
-    undisturbed: Path,
-    server: WandbServer,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
+    outage: str, tmp_path: Path, assert_complete: Check, server: WandbServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(tracking, "ANSWER", 2.0)
     server.failing = 403 if outage == "refusing" else 0
@@ -275,19 +222,14 @@ def test_a_server_that_does_not_take_the_run_costs_no_number(
         if outage == "unreachable":
             monkeypatch.setenv("WANDB_BASE_URL", f"http://127.0.0.1:{unused.getsockname()[1]}")
         folder = tiny_run(tmp_path)
-    assert_complete(folder, undisturbed, capsys.readouterr().err)
+    assert_complete(folder)
     assert len(offline_runs(folder)) == 1
     assert not (outage == "unreachable" and server.requests)
 
 
 @pytest.mark.parametrize("outage", ["gone", "late", 403, 503])
 def test_a_server_that_is_lost_in_the_middle_of_training_costs_seconds_and_no_number(
-    outage: str | int,
-    tmp_path: Path,
-    undisturbed: Path,
-    server: WandbServer,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
+    outage: str | int, tmp_path: Path, assert_complete: Check, server: WandbServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(tracking, "UPLOAD", 2.0)
     monkeypatch.setattr(wandb.Api, "_HTTP_TIMEOUT", 1)  # 19 s in earnest
@@ -304,16 +246,5 @@ def test_a_server_that_is_lost_in_the_middle_of_training_costs_seconds_and_no_nu
     monkeypatch.setattr(Clock, "on_train_batch_end", lose)
     folder = tiny_run(tmp_path)
     assert len(server.runs) == 1  # it was there when the run began
-    assert_complete(folder, undisturbed, capsys.readouterr().err)
+    assert_complete(folder)
     monkeypatch.undo()
-
-
-def test_a_mark_is_of_one_record_alone(tmp_path: Path) -> None:
-    folder = tmp_path / "seed0"
-    folder.mkdir()
-    (folder / "result.json").write_text(json.dumps({"config_hash": "a", "finished": "today"}))
-    assert not is_mirrored(folder)
-    (folder / MARK).write_text(json.dumps({"config_hash": "a", "finished": "today", "url": "u"}))
-    assert is_mirrored(folder)
-    (folder / "result.json").write_text(json.dumps({"config_hash": "a", "finished": "tomorrow"}))
-    assert not is_mirrored(folder)

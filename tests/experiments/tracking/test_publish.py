@@ -59,16 +59,11 @@ def test_a_metric_measured_at_several_numbers_is_a_curve_and_nothing_else_is() -
     at = [
         fake_runs.row("token_accuracy", 0.5, "share", 7, "gap", 8),
         fake_runs.row("token_accuracy", 0.9, "share", 9, "gap", 2),
-        fake_runs.row("token_accuracy_error", 0.1, "share", 7, "gap", 8),
-        fake_runs.row("token_accuracy_error", 0.1, "share", 7, "gap", 2),
-        fake_runs.row("chance: guessing", 0.1, "share", 7, "gap", 2),
-        fake_runs.row("chance: guessing", 0.1, "share", 7, "gap", 8),
-        fake_runs.row("trained", 1.0, "flag", 7, "gap", 2),
-        fake_runs.row("trained", 1.0, "flag", 7, "gap", 8),
         fake_runs.row("exact_match", 1.0, "share", 7, "gap", 8),
-        fake_runs.row("bleu", 1.0, "BLEU", 7, "test_set", "one"),
-        fake_runs.row("bleu", 1.0, "BLEU", 7, "test_set", "two"),
     ]
+    companions = ("token_accuracy_error", "chance: guessing", "trained")
+    at += [fake_runs.row(metric, 0.1, "share", 7, "gap", x) for metric in companions for x in (2, 8)]
+    at += [fake_runs.row("bleu", 1.0, "BLEU", 7, "test_set", name) for name in ("one", "two")]
     assert curves(record("long-range", at)) == {"recall/t/token_accuracy/gap": [[2, 0.9, 9], [8, 0.5, 7]]}
 
 
@@ -131,17 +126,12 @@ def test_models_without_attention_have_no_pictures(tmp_path: Path) -> None:
     assert attention(tmp_path) == []
 
 
-@pytest.mark.parametrize(("asked", "wanted"), [(None, False), ("", False), ("false", False), ("true", True)])
-def test_checkpoints_are_uploaded_on_request_alone(
-    asked: str | None, wanted: bool, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_checkpoints_are_uploaded_on_request_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("WANDB_LOG_MODEL", raising=False)
-    if asked is not None:
+    assert not model_is_wanted()
+    for asked, wanted in (("", False), ("false", False), ("true", True)):
         monkeypatch.setenv("WANDB_LOG_MODEL", asked)
-    assert model_is_wanted() is wanted
-
-
-def test_a_wish_that_there_is_not_is_one_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
+        assert model_is_wanted() is wanted
     monkeypatch.setenv("WANDB_LOG_MODEL", "best")
     with pytest.raises(ValueError, match="WANDB_LOG_MODEL is 'best'; choose true or false"):
         model_is_wanted()

@@ -42,37 +42,41 @@ def offline_run(root: Path, seed: int, day: int, synced: bool = False) -> Path:
     return folder
 
 
-def take_as_uploaded(folder: Path) -> bool:
-    (folder / "run.wandb.synced").touch()
-    return True
+class Uploads(list[Path]):
+    """The folders that were given to `upload`, in order; `outcomes` of the first attempt where it does not succeed."""
+
+    outcomes: dict[Path, bool | BaseException]
+
+    def __call__(self, folder: Path) -> bool:
+        self.append(folder)
+        outcome = self.outcomes.pop(folder, True)
+        if isinstance(outcome, BaseException):
+            raise outcome
+        if outcome:
+            (folder / "run.wandb.synced").touch()
+        return outcome
 
 
-def test_without_runs_there_is_nothing_to_upload(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    main(str(tmp_path))
-    assert capsys.readouterr().out == f"nothing to upload under {tmp_path}\n"
+@pytest.fixture
+def uploaded(monkeypatch: pytest.MonkeyPatch) -> Uploads:
+    uploads = Uploads()
+    uploads.outcomes = {}
+    monkeypatch.setattr(sync, "upload", uploads)
+    return uploads
 
 
-def test_without_a_login_it_says_how_many_wait_and_asks_nothing(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(sync, "upload", lambda _: pytest.fail("uploaded"))
+def test_without_a_login_it_says_how_many_wait_and_asks_nothing(tmp_path: Path, uploaded: Uploads) -> None:
     offline_run(tmp_path, 1, 1)
     offline_run(tmp_path, 2, 2)
     with pytest.raises(SystemExit, match=r"^2 runs wait; log in first: .venv/bin/wandb login, then make sync$"):
         main(str(tmp_path))
+    assert not uploaded
 
 
 @pytest.mark.usefixtures("logged_in")
 def test_every_run_is_uploaded_once_and_the_oldest_first(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, uploaded: Uploads, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    uploaded: list[Path] = []
-
-    def upload(folder: Path) -> bool:
-        uploaded.append(folder)
-        return take_as_uploaded(folder)
-
-    monkeypatch.setattr(sync, "upload", upload)
     newer, older = offline_run(tmp_path, 1, 20), offline_run(tmp_path, 2, 10)
     offline_run(tmp_path, 3, 15, synced=True)
     main(str(tmp_path))
@@ -82,43 +86,29 @@ def test_every_run_is_uploaded_once_and_the_oldest_first(
     assert said[1:] == [f"[2/2] {newer.relative_to(tmp_path)}  uploaded", "uploaded 2 of 2 runs"]
     main(str(tmp_path))
     assert uploaded == [older, newer]
-    assert "nothing to upload" in capsys.readouterr().out
+    assert capsys.readouterr().out == f"nothing to upload under {tmp_path}\n"
 
 
 @pytest.mark.usefixtures("logged_in")
 def test_an_interrupted_upload_continues_with_the_runs_left(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, uploaded: Uploads, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    called: list[Path] = []
-
-    def upload(folder: Path) -> bool:
-        called.append(folder)
-        if len(called) == 2:
-            raise KeyboardInterrupt
-        return take_as_uploaded(folder)
-
     first, second, third = (offline_run(tmp_path, seed, seed) for seed in (1, 2, 3))
-    monkeypatch.setattr(sync, "upload", upload)
+    uploaded.outcomes = {second: KeyboardInterrupt()}
     with pytest.raises(SystemExit) as stopped:
         main(str(tmp_path))
     assert stopped.value.code == 130
     assert "continues from here" in capsys.readouterr().err
     main(str(tmp_path))
-    assert called == [first, second, second, third]
+    assert uploaded == [first, second, second, third]
 
 
 @pytest.mark.usefixtures("logged_in")
 def test_what_was_not_uploaded_is_named_and_the_others_are(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, uploaded: Uploads, capsys: pytest.CaptureFixture[str]
 ) -> None:
     bad, broken, _ = (offline_run(tmp_path, seed, seed) for seed in (1, 2, 3))
-
-    def upload(folder: Path) -> bool:
-        if folder == broken:
-            raise wandb.Error("gone\nfor good")
-        return folder != bad
-
-    monkeypatch.setattr(sync, "upload", upload)
+    uploaded.outcomes = {bad: False, broken: wandb.Error("gone\nfor good")}
     with pytest.raises(SystemExit, match="not uploaded, try again later") as stopped:
         main(str(tmp_path))
     assert all(str(folder) in str(stopped.value.code) for folder in (bad, broken))
@@ -171,7 +161,7 @@ def test_wandb_itself_uploads_and_its_mark_decides(
     monkeypatch.setattr(sync.subprocess, "run", run)
     assert sync.upload(folder) is False
     assert capsys.readouterr().err == "no such project\n"
-    take_as_uploaded(folder)
+    (folder / "run.wandb.synced").touch()
     assert sync.upload(folder) is True
 
 
@@ -189,6 +179,7 @@ def test_an_offline_run_is_on_the_server_number_for_number_and_is_sent_once(
     monkeypatch.setenv("WANDB_MODE", "offline")
     folder = tiny_run(tmp_path, model="bahdanau")
     assert server.requests == []
+    assert not list(tmp_path.glob("**/lightning_logs"))
     wandb.teardown()
     main(str(tmp_path / "runs"))
     (identifier,) = server.runs
@@ -196,6 +187,7 @@ def test_an_offline_run_is_on_the_server_number_for_number_and_is_sent_once(
     run, expected = server.runs[identifier], numbers(read_result(folder))
     assert {name: run.summary[name] for name in expected} == expected
     assert any("val/bleu" in row for row in run.history)
+    assert run.config["run"] == tiny_key(tmp_path, "bahdanau").identity
     assert f"{identifier}/requirements.lock" in server.files
     assert run.ended
     assert server.unknown == []

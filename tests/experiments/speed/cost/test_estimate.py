@@ -83,7 +83,7 @@ def test_a_plan_from_measured_speed_lists_its_assumptions(tmp_path: Path, capsys
         ({}, "no speed was measured yet in .*make speed SUITE=full"),
         ({"suite": "huge"}, "SUITE is 'huge'"),
         ({"models": "gpt", "peak": 100}, "MODELS names 'gpt'"),
-        ({"price": math.inf, "peak": 100}, "cannot convert float infinity"),
+        ({"price": math.inf, "peak": 100, "devices": 1}, "cannot convert float infinity"),
         ({"devices": 9999, "peak": 100}, "DEVICES x NODES is 9999"),
     ],
 )

@@ -7,14 +7,7 @@ from jsonargparse import Namespace
 
 from experiments.planning.grid import Planned, plan_bleu
 from experiments.planning.parser import build_parser
-from experiments.speed.cost.recipe import (
-    Activations,
-    Recipe,
-    build,
-    count_activations,
-    kept_bytes,
-    read_recipe,
-)
+from experiments.speed.cost.recipe import Activations, Recipe, build, count_activations, kept_bytes, read_recipe
 from models.bahdanau import BahdanauNetwork, BahdanauSettings
 from models.lstm import LSTMNetwork, LSTMSettings
 from models.network import Network

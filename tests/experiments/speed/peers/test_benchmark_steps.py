@@ -51,26 +51,15 @@ def test_the_bare_parts_are_those_of_our_lstm(data: TranslationData) -> None:
     assert ours.output.weight.shape == bare.projection.weight.shape
 
 
-def test_every_parameter_of_the_bare_parts_gets_a_gradient(batches: list[Batch], data: TranslationData) -> None:
-    bare = BareLSTM(data.target_vocab_size, SMALL)
-    batch = batches[0]
-    labels = batch.labels[batch.labels != IGNORE]
-    numbers = [
-        torch.randn(*shape, SMALL.embedding, requires_grad=True)
-        for shape in (batch.source.shape, batch.labels.shape, labels.shape)
-    ]
-    bare(*numbers, labels).backward()
-    assert all(p.grad is not None and p.grad.abs().sum() > 0 for p in [*bare.parameters(), *numbers])
-
-
 @pytest.mark.parametrize("precision", ["32-true", "bf16-mixed"])
-def test_the_bare_parts_run_on_the_shapes_of_every_batch(
+def test_the_bare_parts_run_on_the_shapes_of_every_batch_and_all_get_gradients(
     precision: str, batches: list[Batch], data: TranslationData, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    seen = []
+    seen, given = [], []
     original = BareLSTM.forward
 
     def forward(self: BareLSTM, source: torch.Tensor, *rest: torch.Tensor) -> torch.Tensor:
+        given.append([*self.parameters(), source, *rest[:2]])
         seen.append((source.shape[:2], *(r.shape[: 2 if r.dim() > 2 else 1] for r in rest)))
         loss = original(self, source, *rest)
         assert torch.isfinite(loss)
@@ -78,6 +67,7 @@ def test_the_bare_parts_run_on_the_shapes_of_every_batch(
 
     monkeypatch.setattr(BareLSTM, "forward", forward)
     over_all(bare_parts(data.target_vocab_size, precision, batches), batches)()
+    assert all(p.grad is not None and p.grad.abs().sum() > 0 for p in given[-1])
     scored = [(int((b.labels != IGNORE).sum()),) for b in batches]
     assert seen == [(b.source.shape, b.labels.shape, n, n) for b, n in zip(batches, scored, strict=True)]
 

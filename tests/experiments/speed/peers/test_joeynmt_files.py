@@ -59,24 +59,18 @@ def test_files_exist_and_budget_optimisation_and_search_are_ours(
 
 
 @pytest.mark.parametrize("dropout", [0.0, 0.3])
-def test_the_transformers_sizes_are_ours(data: TranslationData, tmp_path: Path, dropout: float) -> None:
-    ours = sizes.transformer(dropout)
-    model = config_of("transformer", data, tmp_path, dropout)["model"]
+def test_the_models_sizes_are_ours(data: TranslationData, tmp_path: Path, dropout: float) -> None:
+    ours, model = sizes.transformer(dropout), config_of("transformer", data, tmp_path, dropout)["model"]
     for name, layers in (("encoder", ours.encoder_layers), ("decoder", ours.decoder_layers)):
         stack = model[name]
         assert (stack["num_layers"], stack["hidden_size"], stack["ff_size"]) == (layers, ours.width, ours.feed_forward)
         assert (stack["num_heads"], stack["dropout"], stack["layer_norm"]) == (ours.heads, dropout, ours.norm)
         assert stack["embeddings"]["embedding_dim"] == ours.width
-    assert (model["tied_embeddings"], model["tied_softmax"]) == (True, True)
-
-
-@pytest.mark.parametrize("dropout", [0.0, 0.3])
-def test_the_attention_decoders_sizes_are_ours(data: TranslationData, tmp_path: Path, dropout: float) -> None:
-    ours = sizes.bahdanau(dropout)
-    model = config_of("bahdanau", data, tmp_path, dropout)["model"]
+    assert (model["tied_embeddings"], model["tied_softmax"]) == (ours.tied, ours.tied)
+    lstm, model = sizes.bahdanau(dropout), config_of("bahdanau", data, tmp_path, dropout)["model"]
     encoder, decoder = model["encoder"], model["decoder"]
-    assert (2 * encoder["hidden_size"], encoder["bidirectional"]) == (ours.hidden, True)
-    assert (decoder["hidden_size"], decoder["attention"], decoder["input_feeding"]) == (ours.hidden, "bahdanau", True)
+    assert (2 * encoder["hidden_size"], encoder["bidirectional"]) == (lstm.hidden, True)
+    assert (decoder["hidden_size"], decoder["attention"], decoder["input_feeding"]) == (lstm.hidden, "bahdanau", True)
     for stack in (encoder, decoder):
-        assert (stack["rnn_type"], stack["num_layers"], stack["dropout"]) == ("lstm", ours.layers, dropout)
-        assert stack["embeddings"]["embedding_dim"] == ours.embedding
+        assert (stack["rnn_type"], stack["num_layers"], stack["dropout"]) == ("lstm", lstm.layers, dropout)
+        assert stack["embeddings"]["embedding_dim"] == lstm.embedding

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from datamodules import TranslationData
-from datamodules.batch import IGNORE, PAD
+from experiments.speed.loops import counted
 from experiments.speed.peers import our_worker, sizes
 from experiments.speed.peers.our_worker import build_textbook, endless, train_ours, train_textbook
 from tests.support.tiny_peers import FakeChannel, InputEnds, peer_data
@@ -25,12 +25,8 @@ def expected_blocks(data: TranslationData, number: int) -> list[dict[str, int]]:
     batches = list(islice(endless(data), number * UPDATES))
     blocks = []
     for start in range(0, len(batches), UPDATES):
-        block = batches[start : start + UPDATES]
-        targets = sum(int((b.labels != IGNORE).sum()) for b in block)
-        sources = sum(int((b.source != PAD).sum()) for b in block)
-        positions = sum(b.source.numel() + b.labels.numel() for b in block)
-        counted = {"target_tokens": targets, "tokens": sources + targets, "positions": positions}
-        blocks.append({"updates": UPDATES, **counted})
+        target, source, positions = counted(batches[start : start + UPDATES])
+        blocks.append({"updates": UPDATES, "target_tokens": target, "tokens": target + source, "positions": positions})
     return blocks
 
 
