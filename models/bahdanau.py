@@ -145,9 +145,6 @@ class BahdanauNetwork(Network):
         features, state, _ = self._advance(token.unsqueeze(1), memory, state)
         return features.squeeze(1), state
 
-    def project(self, features: Tensor) -> Tensor:
-        return self.output(features)
-
     def attention(self, memory: BahdanauMemory, decoder_input: Tensor) -> dict[str, Tensor]:
         weights = self._advance(decoder_input, memory, self.start(memory))[2]
         return {"additive": weights.unsqueeze(1)}

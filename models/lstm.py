@@ -96,9 +96,6 @@ class LSTMNetwork(Network):
         features, state = self._advance(token.unsqueeze(1), memory, state)
         return features.squeeze(1), state
 
-    def project(self, features: Tensor) -> Tensor:
-        return self.output(features)
-
     def attention(self, memory: LSTMMemory, decoder_input: Tensor) -> dict[str, Tensor]:
         return {}
 

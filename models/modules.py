@@ -20,7 +20,7 @@ Row = TypeVar("Row")
 
 
 class Batch(Protocol):
-    """A batch of `datamodules.batch`: (B, S), (B, T), (B, T), (B,)."""
+    """The part of a batch of `datamodules.batch` that training reads: (B, S), (B, T), (B, T)."""
 
     @property
     def source(self) -> Tensor: ...
@@ -28,8 +28,6 @@ class Batch(Protocol):
     def decoder_input(self) -> Tensor: ...
     @property
     def labels(self) -> Tensor: ...
-    @property
-    def ids(self) -> Tensor: ...
 
 
 @dataclass

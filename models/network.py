@@ -20,6 +20,7 @@ class Network(nn.Module, ABC):
     """
 
     pad_id: int
+    output: nn.Linear
 
     @abstractmethod
     def encode(self, source: Tensor) -> Any:
@@ -37,9 +38,9 @@ class Network(nn.Module, ABC):
     def step(self, token: Tensor, memory: Any, state: Any) -> tuple[Tensor, Any]:
         """One token per row (B,) -> (B, D) features and the next State."""
 
-    @abstractmethod
     def project(self, features: Tensor) -> Tensor:
         """(..., D) features -> (..., V) logits; separate from `decode`, so that only scored positions are projected."""
+        return self.output(features)
 
     @abstractmethod
     def attention(self, memory: Any, decoder_input: Tensor) -> dict[str, Tensor]:

@@ -241,9 +241,6 @@ class TransformerNetwork(Network):
         features, state, _ = self._advance(token.unsqueeze(1), memory, state)
         return features.squeeze(1), state
 
-    def project(self, features: Tensor) -> Tensor:
-        return self.output(features)
-
     def attention(self, memory: TransformerMemory, decoder_input: Tensor) -> dict[str, Tensor]:
         queries = self._advance(decoder_input, memory, ())[2]
         layers = zip(self._cross_attentions(), queries, memory.keys_values, strict=True)

@@ -21,8 +21,8 @@ class Translation:
     hypothesis: str
     score: float
     log_prob: float
-    truncated: bool
     source_tokens: int
+    truncated: bool
 
 
 def translate_batch(
@@ -36,7 +36,7 @@ def translate_batch(
 
 def as_text(id: int, hypothesis: Hypothesis, source_tokens: int, data: TranslationData) -> Translation:
     text = data.target_tokenizer.decode(hypothesis.tokens)
-    return Translation(id, text, hypothesis.score, hypothesis.log_prob, hypothesis.truncated, source_tokens)
+    return Translation(id, text, hypothesis.score, hypothesis.log_prob, source_tokens, hypothesis.truncated)
 
 
 def translate_split(

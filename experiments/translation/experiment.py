@@ -3,6 +3,7 @@
 import json
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import asdict
 from typing import Any
 
 import torch
@@ -79,10 +80,7 @@ def _evaluate_test_set(
     translations = translate_split(module.network, data, test_set, decoding, module.device)
     seconds = time.perf_counter() - begun
     hypotheses = [t.hypothesis for t in translations]
-    write_rows(
-        key.folder / "hypotheses" / f"{test_set}.jsonl",
-        map(_row, translations, text.source, text.target),
-    )
+    write_rows(key.folder / "hypotheses" / f"{test_set}.jsonl", map(_row, translations, text.source, text.target))
     n = len(translations)
     truncated = sum(t.truncated for t in translations) / n
     return [
@@ -93,16 +91,7 @@ def _evaluate_test_set(
 
 
 def _row(translation: Translation, source: str, reference: str) -> dict[str, Any]:
-    return {
-        "id": translation.id,
-        "source": source,
-        "reference": reference,
-        "hypothesis": translation.hypothesis,
-        "score": translation.score,
-        "log_prob": translation.log_prob,
-        "source_tokens": translation.source_tokens,
-        "truncated": translation.truncated,
-    }
+    return {"id": translation.id, "source": source, "reference": reference, **asdict(translation)}
 
 
 @torch.no_grad()

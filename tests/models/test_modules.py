@@ -208,11 +208,3 @@ def test_the_initial_weights_are_scaled_and_biases_are_not() -> None:
         torch.testing.assert_close(scaled[name], parameter * (0.5 if parameter.dim() > 1 else 1))
     with pytest.raises(ValueError, match=r"initialisation_scale is 0; it must be above 0"):
         Optimisation(initialisation_scale=0)
-
-
-@every_kind
-def test_bf16_autocast_trains(kind: str, tmp_path: Path) -> None:
-    model = module(kind)
-    seen = fit(tmp_path, model, [batch()] * 3, precision="bf16-mixed")
-    assert all(loss == loss for loss in seen.losses)
-    assert {p.dtype for p in model.parameters()} == {torch.float32}

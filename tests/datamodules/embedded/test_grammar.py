@@ -10,10 +10,6 @@ from hypothesis import strategies as st
 from datamodules.embedded.grammar import SentencePair, generate_pair, repeats
 from datamodules.embedded.morphology import AUXILIARIES, VERBS
 
-RELATIVE = ("der", "die", "das", "den", "dem", "denen")
-SUBORDINATE = ("weil", "obwohl", "wenn", "während", "dass")
-FINITE = {verb.prefix + form for verb in VERBS for form in (verb.singular, verb.plural)}
-FINITE |= {form for forms in AUXILIARIES.values() for form in forms[2:]} | {"regnet", "schneit", "scheint"}
 SWAPS = {frozenset((verb.singular, verb.plural)) for verb in VERBS} | {
     frozenset(forms[2:]) for forms in AUXILIARIES.values()
 }
@@ -41,21 +37,6 @@ def test_sentences_are_written_with_capital_full_stop_and_single_commas(pairs: l
     for pair in pairs:
         for text in (pair.english, pair.german):
             assert re.fullmatch(r"[A-ZÄÖÜ][a-zA-ZäöüÄÖÜß]*(,? [a-zA-ZäöüÄÖÜß]+)*\.", text), text
-
-
-def test_verbs_stand_last_in_relative_and_subordinate_clauses(pairs: list[SentencePair]) -> None:
-    checked = 0
-    for pair in pairs:
-        segments = pair.german[0].lower() + pair.german[1:].rstrip(".")
-        parts = [part.split() for part in segments.split(", ")]
-        for position, part in enumerate(parts):
-            start = part[1] if part[0] in ("und", "aber") else part[0]
-            # further on, an article after a comma may also continue the clause around a relative clause
-            if start in SUBORDINATE or (position == 1 and start in RELATIVE and start == part[0]):
-                followed = parts[position + 1][0] if position + 1 < len(parts) else ""
-                assert part[-1] in FINITE or followed in RELATIVE, pair.german
-                checked += 1
-    assert checked > 1000
 
 
 def test_articles_fit_the_next_sound_and_who_and_whom_are_for_people(pairs: list[SentencePair]) -> None:
@@ -88,11 +69,6 @@ def test_distance_counts_the_words_before_the_contrasted_verb(pairs: list[Senten
     assert max(pair.distance for pair in pairs) >= 10
     assert all(pair.distance > 0 for pair in pairs if pair.attractors)
     assert sum(pair.attractors > 0 for pair in pairs) > 25
-
-
-def test_both_numbers_and_inverted_sentences_occur(pairs: list[SentencePair]) -> None:
-    assert {pair.subject_number for pair in pairs} == {"singular", "plural"}
-    assert sum(pair.german.startswith(("Heute ", "Jetzt ", "Morgen ", "Bald ")) for pair in pairs) > 10
 
 
 def test_repetitions_are_found_within_a_few_words_only() -> None:

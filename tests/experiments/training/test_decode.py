@@ -49,13 +49,13 @@ def test_a_hypothesis_becomes_text(made: tuple[Network, TranslationData]) -> Non
     _, data = made
     ids = data.target_tokenizer.encode("Der Hund")
     found = decode.as_text(7, Hypothesis([*ids], -2.0, -1.5, True), 4, data)
-    assert found == Translation(7, "Der Hund", -1.5, -2.0, True, 4)
+    assert found == Translation(7, "Der Hund", -1.5, -2.0, 4, True)
     assert decode.as_text(7, Hypothesis([*ids, EOS], -2.0, -1.5, False), 4, data).hypothesis == "Der Hund"
 
 
 def test_gathering_puts_every_sentence_once_and_in_order() -> None:
     def translation(i: int) -> Translation:
-        return Translation(i, f"sentence {i}", 0.0, 0.0, False, 3)
+        return Translation(i, f"sentence {i}", 0.0, 0.0, 3, False)
 
     assert gather([translation(i) for i in (3, 1, 3, 0, 2)]) == [translation(i) for i in range(4)]
     assert gather([]) == []

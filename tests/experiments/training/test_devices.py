@@ -120,7 +120,7 @@ def half_right(network: Any, source: Tensor, ids: Tensor, data: TranslationData,
     """Hypotheses that depend on the sentence: right for even numbers, without their last words for odd ones."""
     texts = [data.text("val").target[i] for i in ids.tolist()]
     found = zip(ids.tolist(), texts, strict=True)
-    return [Translation(i, text[:-9] if i % 2 else text, 0.0, 0.0, False, 1) for i, text in found]
+    return [Translation(i, text[:-9] if i % 2 else text, 0.0, 0.0, 1, False) for i, text in found]
 
 
 @pytest.mark.parametrize(("world", "max_tokens", "batches"), [(2, 30, 13), (3, 60, 10), (3, 300, 2)])
