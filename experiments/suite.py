@@ -16,7 +16,7 @@ from typing import NoReturn
 
 from jsonargparse.typing import PositiveInt, restricted_number_type
 
-from experiments.launch import local, receipts, retry
+from experiments.launch import failed_runs, local, receipts
 from experiments.launch.exit_codes import BUSY, FAILED, mistake
 from experiments.launch.finished import finished
 from experiments.launch.local import Ended, Limits, jobs_at_once, say
@@ -119,7 +119,7 @@ def run_experiment(experiment: str, options: argparse.Namespace) -> int:
 
 def run_again(options: argparse.Namespace) -> int:
     """Run again what failed in the suite, and nothing else: each run resumes from its last checkpoint."""
-    runs, others = retry.failures(options.root, options.suite)
+    runs, others = failed_runs.failures(options.root, options.suite)
     if not runs and not others:
         print(f"nothing has failed in {Path(options.root, options.suite)}")
     code = conclude(launch(runs, options, small={run.key.experiment for run in runs} == {"long-range"}), options.suite)

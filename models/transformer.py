@@ -15,9 +15,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from models.attention import KeyValue, MultiHeadAttention, attention_weights, causal_bias
 from models.embedding import Embedding, embeddings
 from models.kernels.dropout import Dropout
+from models.multi_head_attention import KeyValue, MultiHeadAttention, attention_weights, causal_bias
 from models.network import Network
 from models.positions import PositionKind, Positions, positions
 

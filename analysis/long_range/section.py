@@ -8,7 +8,7 @@ from functools import partial
 from analysis.claims.ledger import drawn_in, verdict_table
 from analysis.claims.verdict import CONTRADICTED, NOT_DECIDED, SUPPORTED, Verdicts
 from analysis.long_range import networks as network_settings
-from analysis.long_range import sentences as words
+from analysis.long_range import prose as words
 from analysis.long_range import tables
 from analysis.long_range.evidence import EXPERIMENT, Axis, Control, axes, cells, controls, rows_of, systems_of, tasks_of
 from analysis.long_range.figures import by_x

@@ -14,7 +14,7 @@ from typing import Any
 
 from experiments.launch.exit_codes import mistake
 from experiments.launch.receipts import of_code
-from experiments.planning.grid import HERE
+from experiments.planning.grid import EXPERIMENTS
 from experiments.provenance import versions
 from experiments.record.write import write_atomically
 
@@ -218,7 +218,7 @@ def problem_here(project: Project) -> str:
     if problem := store_here(project):
         return problem
     if fingerprint() != project.code:
-        return f"{here} has other code in {HERE.parent} than {project.host}: bring them to the same commit."
+        return f"{here} has other code in {EXPERIMENTS.parent} than {project.host}: bring them to the same commit."
     for name, version in versions().items():
         if version != (wanted := project.versions.get(name)):
             return f"{here} has {name} {version}, {project.host} {wanted}: install requirements.lock on both."
@@ -241,7 +241,7 @@ def store_here(project: Project) -> str:
 
 def fingerprint() -> str:
     """Of the code that runs here, and the configurations that come with it."""
-    return of_code(HERE.parent, ("py", "yaml"))
+    return of_code(EXPERIMENTS.parent, ("py", "yaml"))
 
 
 @contextmanager

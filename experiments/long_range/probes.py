@@ -14,8 +14,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from datamodules.batch import IGNORE, Batch
-from models.attention import attention_weights
 from models.embedding import Embedding
+from models.multi_head_attention import attention_weights
 from models.network import Network
 from models.recurrent import RecurrentEncoder
 from models.transformer import TransformerNetwork

@@ -11,7 +11,7 @@ from experiments.planning.yaml_files import one_sentence, read_yaml
 from experiments.record.keys import RunKey
 from experiments.record.text import visible
 
-HERE = Path(__file__).parents[1]
+EXPERIMENTS = Path(__file__).parents[1]
 
 
 @dataclass(frozen=True)
@@ -61,7 +61,7 @@ def read_suite(name: str) -> dict[str, Any]:
     Raises:
         ValueError: If there is no such suite, or its file is not plain YAML.
     """
-    path = HERE / "suites" / f"{name}.yaml"
+    path = EXPERIMENTS / "suites" / f"{name}.yaml"
     if not path.exists():
         known = ", ".join(sorted(p.stem for p in path.parent.glob("*.yaml")))
         raise ValueError(f"SUITE is {name!r}, but {path} does not exist; the suites are {known}.")
@@ -79,11 +79,11 @@ def plan_bleu(
         ValueError: If a model has no configuration in this suite, or the direction is malformed.
     """
     row = row_of(suite, "bleu")
-    folder = HERE / "configs" / "bleu" / suite
+    folder = EXPERIMENTS / "configs" / "bleu" / suite
     direction = direction or row["direction"]
     source, dash, target = direction.partition("-")
     if not (source and dash and target):
-        where = HERE / "suites" / f"{suite}.yaml"
+        where = EXPERIMENTS / "suites" / f"{suite}.yaml"
         raise ValueError(
             f"DIRECTION, by default that of {where}, is {direction!r}; write it as source-target, for example en-de."
         )
@@ -115,7 +115,7 @@ def plan_long_range(
         ValueError: If a task or a model has no configuration in this suite.
     """
     row = row_of(suite, "long-range")
-    folder = HERE / "configs" / "long_range" / suite
+    folder = EXPERIMENTS / "configs" / "long_range" / suite
     known = sorted(path.stem for path in (folder / "tasks").glob("*.yaml"))
     for task in tasks:
         if task not in known:
@@ -145,7 +145,7 @@ def row_of(suite: str, experiment: str) -> dict[str, Any]:
     Raises:
         ValueError: If it says nothing of it, or something else than an experiment needs.
     """
-    grid, where = read_suite(suite), HERE / "suites" / f"{suite}.yaml"
+    grid, where = read_suite(suite), EXPERIMENTS / "suites" / f"{suite}.yaml"
     if experiment not in grid:
         has = visible(", ".join(map(str, grid)))
         raise ValueError(f"SUITE={suite} has no experiment {experiment!r} in {where}; it has {has}.")

@@ -10,7 +10,7 @@ import lightning as L
 import torch
 
 from datamodules.batch import IGNORE, PAD, Batch
-from experiments.planning.grid import HERE
+from experiments.planning.grid import EXPERIMENTS
 from experiments.planning.parser import build_parser
 from experiments.speed.profiling import kernels
 from experiments.speed.record import Rows, log
@@ -37,7 +37,7 @@ def run_loops(
 
 def one_system(system: System, loops: Loops, rounds: int, device: torch.device, data_dir: str) -> Rows:
     """Module, data and Trainer as the suite's own translation configuration builds them."""
-    configs = HERE / "configs" / "bleu" / loops.configs
+    configs = EXPERIMENTS / "configs" / "bleu" / loops.configs
     source, _, target = loops.direction.partition("-")
     steps = loops.steps * (rounds + WARM_UP_BLOCKS)
     given = {

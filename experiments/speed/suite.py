@@ -15,7 +15,7 @@ import torch
 from jsonargparse import ArgumentError, ArgumentParser, auto_cli
 
 from experiments.launch.receipts import of_stage
-from experiments.planning.grid import HERE
+from experiments.planning.grid import EXPERIMENTS
 from experiments.planning.yaml_files import one_sentence, read_yaml
 from experiments.record.write import write_failure
 from experiments.speed.decoding import run_decoding
@@ -73,7 +73,7 @@ def main(suite: str = "quick", tasks: str = "", data_dir: str = "", root: str = 
 
 
 def read_settings(suite: str) -> Settings:
-    path = HERE / "configs" / "speed" / f"{suite}.yaml"
+    path = EXPERIMENTS / "configs" / "speed" / f"{suite}.yaml"
     if not path.exists():
         known = ", ".join(sorted(p.stem for p in path.parent.glob("*.yaml")))
         raise SystemExit(f"error: SUITE is {suite!r}, but {path} does not exist; speed is measured in {known}.")

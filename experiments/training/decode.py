@@ -8,7 +8,7 @@ from sacrebleu.metrics import BLEU
 from torch import Tensor
 
 from datamodules import TranslationData
-from models.modules import gather_interleaved
+from models.lightning_modules import gather_interleaved
 from models.network import Network
 from models.search import Decoding, Hypothesis, search
 

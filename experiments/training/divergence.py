@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.distributed.tensor import DTensor
 
 from datamodules.batch import Batch
-from models.modules import gather_interleaved
+from models.lightning_modules import gather_interleaved
 
 NAMED = 20  # examples in the message; the traceback has them all
 

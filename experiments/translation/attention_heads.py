@@ -26,7 +26,7 @@ from experiments.record.write import write_atomically, write_result
 from experiments.training.environment import quiet
 from experiments.training.trained_run import load_module
 from experiments.translation.experiment import MAPPED, attention_records
-from experiments.translation.trained_runs import finished_run, measure_each
+from experiments.translation.remeasure import finished_run, measure_each
 from models.network import Network
 from models.search import Decoding
 

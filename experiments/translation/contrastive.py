@@ -29,7 +29,7 @@ from experiments.record.schema import Pair
 from experiments.record.write import write_result, write_rows
 from experiments.training.environment import quiet
 from experiments.training.trained_run import load_module
-from experiments.translation.trained_runs import finished_run, measure_each
+from experiments.translation.remeasure import finished_run, measure_each
 from models.loss import scored_logits
 from models.network import Network
 

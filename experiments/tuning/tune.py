@@ -25,7 +25,7 @@ from jsonargparse.typing import PositiveInt
 from experiments.launch.exit_codes import BUSY
 from experiments.launch.finished import finished
 from experiments.launch.local import Limits, jobs_at_once, run_all
-from experiments.planning.grid import HERE, Planned, plan_bleu, plan_long_range, row_of, tuned_as
+from experiments.planning.grid import EXPERIMENTS, Planned, plan_bleu, plan_long_range, row_of, tuned_as
 from experiments.planning.parser import build_parser
 from experiments.planning.yaml_files import one_sentence
 from experiments.record.read import read_failure, read_history, read_json, read_result
@@ -77,7 +77,7 @@ class Search:
         """Configuration file of the chosen values."""
         key = self.base.key
         experiment = key.experiment.replace("-", "_")
-        return HERE / "configs" / experiment / key.suite / "tuned" / key.task / f"{key.model}.yaml"
+        return EXPERIMENTS / "configs" / experiment / key.suite / "tuned" / key.task / f"{key.model}.yaml"
 
     @property
     def trials(self) -> list[Planned]:

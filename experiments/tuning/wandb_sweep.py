@@ -14,7 +14,7 @@ from typing import Any, Literal
 import wandb
 from jsonargparse import auto_cli
 
-from experiments.planning.grid import HERE
+from experiments.planning.grid import EXPERIMENTS
 from experiments.record.wandb_names import PROJECT
 from experiments.tuning.space import OPTIMISATION, SPACE
 from experiments.tuning.tune import Search, searches
@@ -75,7 +75,7 @@ def definition(search: Search) -> dict[str, Any]:
     It takes a shell to read that id: an agent fills in its macros before it sets the variable.
     """
     trial = search.trial("sweep", {})
-    words = [os.path.relpath(word, HERE.parent) if os.path.isabs(word) else word for word in trial.arguments]
+    words = [os.path.relpath(word, EXPERIMENTS.parent) if os.path.isabs(word) else word for word in trial.arguments]
     script = 'exec python -m experiments.run "$@" --run.variant="sweep-$WANDB_RUN_ID"'
     return {
         "name": f"{trial.key.task} {trial.key.model} ({trial.key.suite})",

@@ -20,7 +20,7 @@ from experiments.long_range.experiment import right_share
 from experiments.planning import grid as plan
 from experiments.training.trained_run import load_module
 from experiments.training.trainer import TrainerSettings, build_trainer
-from models.modules import Optimisation
+from models.lightning_modules import Optimisation
 from models.network import select_rows
 from tests.support.readme import ROOT, files_to_write, snippets
 
@@ -99,9 +99,9 @@ def test_the_new_task_yields_the_common_batch(written: Path) -> None:
 def test_the_new_task_goes_from_its_yaml_to_the_report(written: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     mine = written / "experiments" / "configs" / "long_range" / "quick"
     for folder in ("models", "common.yaml"):
-        (mine / folder).symlink_to(plan.HERE / "configs" / "long_range" / "quick" / folder)
-    (written / "experiments" / "suites" / "quick.yaml").symlink_to(plan.HERE / "suites" / "quick.yaml")
-    monkeypatch.setattr(plan, "HERE", written / "experiments")
+        (mine / folder).symlink_to(plan.EXPERIMENTS / "configs" / "long_range" / "quick" / folder)
+    (written / "experiments" / "suites" / "quick.yaml").symlink_to(plan.EXPERIMENTS / "suites" / "quick.yaml")
+    monkeypatch.setattr(plan, "EXPERIMENTS", written / "experiments")
     tiny = ["--trainer.max_steps=2", "--trainer.validate_every=1", "--trainer.accelerator=cpu"]
     tiny += ["--data.init_args.test_examples=10", "--data.init_args.validation_examples=9"]
     planned = list(plan.plan_long_range("quick", ["sorting"], [], [], "runs", tiny))

@@ -52,7 +52,7 @@ def test_memory_that_runs_out_is_a_recorded_failure(tmp_path: Path, monkeypatch:
     def refuse(*_: object) -> None:
         raise RuntimeError("[enforce fail at alloc_cpu.cpp:127] DefaultCPUAllocator: can't allocate memory: 9 TB")
 
-    monkeypatch.setattr("models.modules.Seq2SeqModule.training_step", refuse)
+    monkeypatch.setattr("models.lightning_modules.Seq2SeqModule.training_step", refuse)
     with pytest.raises(RuntimeError, match="can't allocate"):
         main(tiny_arguments(tmp_path))
     failure = read_json(tiny_key(tmp_path).folder / "failure.json")

@@ -121,7 +121,7 @@ def test_crowded_folders_and_unwieldy_files_are_found(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("importer", "planted"),
     [
-        ("models/attention.py", "import datamodules.batch"),
+        ("models/multi_head_attention.py", "import datamodules.batch"),
         ("datamodules/batch.py", "from experiments.record import keys"),
         ("experiments/record/keys.py", "from experiments import suite"),
         ("experiments/record/keys.py", "import torch"),
@@ -130,7 +130,7 @@ def test_crowded_folders_and_unwieldy_files_are_found(tmp_path: Path) -> None:
         ("analysis/report.py", "def late():\n    from models import lstm"),
         ("analysis/speed/section.py", "from analysis.long_range import section"),
         ("experiments/translation/decode.py", "from experiments.speed import timing"),
-        ("models/lstm.py", "from models import attention"),  # which imports it back
+        ("models/lstm.py", "from models import multi_head_attention"),  # which imports it back
         ("analysis/speed/section.py", "from ..long_range import section"),
         ("analysis/report.py", "import torch"),
         ("models/lstm.py", "from tests.support import readme"),
@@ -138,7 +138,7 @@ def test_crowded_folders_and_unwieldy_files_are_found(tmp_path: Path) -> None:
 )
 def test_a_planted_import_is_found(importer: str, planted: str, tmp_path: Path) -> None:
     sources = {
-        "models/attention.py": "import models.lstm",
+        "models/multi_head_attention.py": "import models.lstm",
         "models/lstm.py": "",
         "datamodules/batch.py": "",
         "experiments/record/keys.py": "",

@@ -214,7 +214,7 @@ def test_a_refusal_spells_what_a_terminal_would_obey(tmp_path: Path) -> None:
 
 
 def test_a_suite_runs_nothing(tmp_path: Path, made: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(plan, "HERE", tmp_path)
+    monkeypatch.setattr(plan, "EXPERIMENTS", tmp_path)
     (tmp_path / "suites").mkdir()
     (tmp_path / "suites" / "evil.yaml").write_text(f"bleu: {command(made)}")
     assert str(tmp_path / "suites" / "evil.yaml") in refused(lambda: plan.read_suite("evil"))

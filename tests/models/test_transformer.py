@@ -5,7 +5,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from models.attention import KeyValue, MultiHeadAttention
+from models.multi_head_attention import KeyValue, MultiHeadAttention
 from models.positions import Sinusoidal
 from models.transformer import DecoderLayer, EncoderLayer, FeedForward, TransformerNetwork, TransformerSettings
 from tests.support.toy_networks import PAD, decoder_inputs, randomised, sources, transformer

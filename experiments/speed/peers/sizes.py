@@ -5,7 +5,7 @@ from datamodules.corpora import Corpus
 from datamodules.tokenizer import TokenizerSettings
 from models import BahdanauSeq2Seq, Seq2SeqModule, TransformerSeq2Seq
 from models.bahdanau import BahdanauSettings
-from models.modules import Optimisation
+from models.lightning_modules import Optimisation
 from models.search import Decoding
 from models.transformer import TransformerSettings
 

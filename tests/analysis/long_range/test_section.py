@@ -7,8 +7,8 @@ import pytest
 
 from analysis.long_range import tables
 from analysis.long_range.evidence import axes, controls, systems_of
+from analysis.long_range.prose import seen, under_trained
 from analysis.long_range.section import build, caption, draw, group_of, one_answer, summary
-from analysis.long_range.sentences import seen, under_trained
 from analysis.long_range.wording import title
 from analysis.page.blocks import Figures, Heading, Paragraph, Section, Table
 from analysis.page.look import Look, VariantLook

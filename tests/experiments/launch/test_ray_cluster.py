@@ -131,7 +131,7 @@ def test_other_code_is_noticed(change: str, tmp_path: Path, monkeypatch: pytest.
     package.mkdir(parents=True)
     (package / "a.py").write_text("a = 1\n")
     (package / "b.yaml").write_text("a: 1\n")
-    monkeypatch.setattr(ray_cluster, "HERE", tmp_path / "experiments")
+    monkeypatch.setattr(ray_cluster, "EXPERIMENTS", tmp_path / "experiments")
     with marked(tmp_path / "runs") as project:
         (package / "notes.txt").write_text("no code\n")
         assert problem_here(project) == ""

@@ -21,8 +21,8 @@ from experiments.long_range.probes import (
     ridge_predictions,
     score_statistics,
 )
-from models.attention import attention_weights
 from models.lstm import LSTMNetwork
+from models.multi_head_attention import attention_weights
 from models.network import Network
 from models.transformer import TransformerNetwork
 from tests.support.toy_networks import (

@@ -198,7 +198,7 @@ def test_the_readmes_suite_reads_an_own_corpus(tmp_path: Path, monkeypatch: pyte
     folder = tmp_path / "configs" / "bleu" / "mine"
     for model in ("lstm", "bahdanau", "transformer"):
         (folder / f"{model}.yaml").write_text((EXPERIMENTS / f"configs/bleu/full/{model}.yaml").read_text())
-    monkeypatch.setattr(plan, "HERE", tmp_path)
+    monkeypatch.setattr(plan, "EXPERIMENTS", tmp_path)
     monkeypatch.chdir(tmp_path)
     pairs = embedded.embedded_corpus("train", size=60)
     Path("corpus").mkdir()

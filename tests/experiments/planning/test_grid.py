@@ -4,11 +4,11 @@ from typing import Any
 import pytest
 
 from experiments.planning import grid as plan
-from experiments.planning.grid import HERE, Planned, plan_bleu, plan_long_range, read_suite
+from experiments.planning.grid import EXPERIMENTS, Planned, plan_bleu, plan_long_range, read_suite
 from experiments.planning.parser import build_parser
 from models import Seq2SeqModule
 
-SUITES = sorted(path.stem for path in (HERE / "suites").glob("*.yaml"))
+SUITES = sorted(path.stem for path in (EXPERIMENTS / "suites").glob("*.yaml"))
 LONG_RANGE = [name for name in SUITES if "long-range" in read_suite(name)]
 
 
@@ -118,7 +118,7 @@ def test_a_variant_is_its_model_with_something_changed_and_tuned_values_are_read
     tasks = "{recall: [lstm, lstm-wide], copy: [lstm], far: [lstm]}"
     grid = f"long-range: {{seeds: [0], tuned_as: {{far: recall}}, tasks: {tasks}}}"
     (tmp_path / "suites" / "mine.yaml").write_text(grid)
-    monkeypatch.setattr(plan, "HERE", tmp_path)
+    monkeypatch.setattr(plan, "EXPERIMENTS", tmp_path)
     for task in ("copy", "far"):
         (folder / "tasks" / f"{task}.yaml").touch()
     base, wide, untuned, far = planned_long_range("mine")

@@ -26,7 +26,7 @@ from tests.support.fakes.trials import FakeLauncher, has_result, search
 @pytest.fixture(autouse=True)
 def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The tuned configurations of the project are out of reach, and no dashboard is switched off for other tests."""
-    monkeypatch.setattr(module, "HERE", tmp_path / "here")
+    monkeypatch.setattr(module, "EXPERIMENTS", tmp_path / "here")
     monkeypatch.setattr(module, "finished", has_result)
     monkeypatch.setenv("WANDB_MODE", "offline")
     return tmp_path / "here"

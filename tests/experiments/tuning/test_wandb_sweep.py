@@ -7,7 +7,7 @@ import wandb
 import yaml
 from wandb.sdk.launch.sweeps.utils import create_sweep_command, create_sweep_command_args
 
-from experiments.planning.grid import HERE
+from experiments.planning.grid import EXPERIMENTS
 from experiments.planning.parser import build_parser
 from experiments.tuning import wandb_sweep as sweep
 from experiments.tuning.space import OPTIMISATION, SPACE
@@ -90,7 +90,7 @@ def test_the_sweep_has_the_space_of_the_trials_and_the_keys_of_the_service() -> 
 
 def test_an_agent_starts_a_valid_run_in_a_folder_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
     """wandb's own code fills in the macros; the shell's part is done by hand."""
-    monkeypatch.chdir(HERE.parent)
+    monkeypatch.chdir(EXPERIMENTS.parent)
     made = definition(*searches("long-range", "quick", ["copy"], ["lstm"], 8, "runs", []))
     command = create_sweep_command(made["command"])
     asked = {f"{OPTIMISATION}.learning_rate": {"value": 0.003}, f"{OPTIMISATION}.initialisation_scale": {"value": 1.5}}

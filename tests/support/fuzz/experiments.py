@@ -20,7 +20,7 @@ from datamodules.corpora import Corpus, load_corpus
 from datamodules.embedded.corpus import embedded_corpus
 from datamodules.subword_tokenizer import SentencePieceTokenizer, cached_sentencepiece
 from datamodules.tokenizer import TokenizerSettings
-from experiments.launch import retry
+from experiments.launch import failed_runs
 from experiments.planning.grid import Planned
 from experiments.record.keys import RunKey, digest
 from experiments.record.read import is_finished, read_result
@@ -131,7 +131,7 @@ def read_suites(folder: Path) -> Sequence[str]:
     said = []
     with ExitStack() as stack:
         for module in (experiments.planning.grid, experiments.speed.suite):
-            stack.enter_context(patch.object(module, "HERE", folder))
+            stack.enter_context(patch.object(module, "EXPERIMENTS", folder))
         for suite in ("smoke", "quick", "full"):
             said += tried(
                 partial(planned, partial(experiments.planning.grid.plan_bleu, suite, [], [], "", "runs", [])),
@@ -199,7 +199,7 @@ def read_records(folder: Path) -> Sequence[str]:
         lambda: throughput.read_records(folder, ["quick"]).values("length", "lstm", "base", "flops_per_second"),
         lambda: tune.result(cast(Any, Namespace(trials=[trial], number=1, monitor="val/loss")), 0, 0),
         lambda: tune.recorded_error(trial),
-        lambda: list(retry.failures(str(folder), "quick")),
+        lambda: list(failed_runs.failures(str(folder), "quick")),
         lambda: read_reference(folder / "reference.json"),
         lambda: tune.unequal([cast(Any, Namespace(tuned=folder / "tuned" / "lstm.yaml"))]),
         lambda: LocalRecord(made / "metrics.jsonl", Clock()).forget_after(500),

@@ -12,9 +12,9 @@ from datamodules.batch import BOS, EOS, IGNORE, SPECIAL_TOKENS, Batch, Example, 
 from datamodules.embedded.corpus import embedded_corpus
 from models import BahdanauSeq2Seq, LSTMSeq2Seq, Seq2SeqModule, TransformerSeq2Seq
 from models.bahdanau import BahdanauSettings
+from models.lightning_modules import Optimisation
 from models.loss import scored_logits, smoothed_cross_entropy
 from models.lstm import LSTMSettings
-from models.modules import Optimisation
 from models.schedules import learning_rate_factor
 from models.search import Decoding, search
 from models.transformer import TransformerSettings

@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from experiments.translation.trained_runs import finished_run, measure_each
+from experiments.translation.remeasure import finished_run, measure_each
 from tests.experiments.translation.conftest import MODELS, run_folder
 from tests.support.tiny_runs import tiny_key
 

@@ -1,4 +1,4 @@
-"""What failed in a suite, as its failure.json files have it."""
+"""The failed runs of a suite, read from their failure.json files."""
 
 import sys
 from pathlib import Path

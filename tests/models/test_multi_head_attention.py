@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from models.attention import KeyValue, MultiHeadAttention, attention_weights, causal_bias
+from models.multi_head_attention import KeyValue, MultiHeadAttention, attention_weights, causal_bias
 from models.positions import ALiBi
 
 CPU = torch.device("cpu")

@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from experiments.launch.retry import failures
+from experiments.launch.failed_runs import failures
 from experiments.planning.grid import plan_bleu
 from experiments.record.keys import RunKey
 from experiments.record.write import write_failure
