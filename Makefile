@@ -152,7 +152,7 @@ report: $(INSTALLED) ## Write results/SUITE/report.html from the finished runs (
 compare: $(INSTALLED) ## Two reports against each other: make compare A=results/full B=results/mine (10 s)
 	@$(PY) -m analysis.compare.__main__ --a "$(A)" --b "$(B)"
 
-watch: $(INSTALLED) ## Follow SUITE in the terminal while it runs: progress and time left (q quits)
+watch: $(INSTALLED) ## Follow SUITE in the terminal while it runs: progress and time left (Ctrl-C ends it)
 	@$(PY) -m analysis.watch $(OF_SUITE)
 
 translate: $(INSTALLED) ## Translate TEXT="A man is riding a bike." with every trained model (10 s)
