@@ -85,7 +85,7 @@ help: ## Show this help
 	@$(foreach v,$(HELP_VARS),printf '  %-12s %-14s %s\n' '$(v)' '$(or $($(v)),-)' '$(HELP_$(v))';)
 
 quick: SUITE := quick
-quick: $(INSTALLED) ## Install, train on generated data, compare BLEU, long range, speed: report in results/quick (8 min)
+quick: $(INSTALLED) ## Install, train on generated data, compare BLEU, long range, speed: report in results/quick (12 min)
 	@$(EVERYTHING)
 
 setup: $(INSTALLED) ## Install the locked packages into .venv (2 min; skipped when done)
@@ -168,7 +168,7 @@ sweep: $(INSTALLED) ## Search the space of `make tune` by a W&B sweep instead: r
 	@$(PY) -m experiments.tuning.wandb_sweep --experiment "$(EXPERIMENT)" $(OF_SUITE)$(GRID)$(call given,trials,$(TRIALS))$(TRAINER)
 
 ##@ Develop
-test: $(INSTALLED) ## The test suite (7 min on 2 cores)
+test: $(INSTALLED) ## The test suite, on every core (5 min on 2)
 	@$(PY) -m pytest -q -n auto --maxprocesses 8 --dist worksteal
 
 test-slow: $(INSTALLED) ## The tests that take minutes each
