@@ -123,6 +123,7 @@ class BahdanauNetwork(Network):
         self.dropout = Dropout(settings.dropout)
         self.readout = nn.Linear(H + H + E, E)
         self.output = nn.Linear(E, target_vocabulary)
+        nn.init.zeros_(self.output.bias)
         if settings.tied:
             self.output.weight = self.embedding.weight
 

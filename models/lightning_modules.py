@@ -73,7 +73,8 @@ class Seq2SeqModule(L.LightningModule):
         self.network = network
         self.optimisation = optimisation
         self.width = width
-        self._losses: list[Tensor] = []  # of the batches of the current update
+        self._tokens = 0  # scored so far in the current update, on all devices
+        self._losses: list[Tensor] = []  # summed over tokens, of this device's batches of the current update
         self._measured: list[Loss] = []  # of the batches of the current validation or test
         with torch.no_grad():
             for weights in (p for p in network.parameters() if p.dim() > 1):
@@ -89,15 +90,34 @@ class Seq2SeqModule(L.LightningModule):
         return smoothed_cross_entropy(logits, labels, self.optimisation.label_smoothing), len(labels)
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
-        loss, _ = self.loss(batch)
-        self._losses.append(loss.detach())
-        return loss
+        """The batch's part of the mean over all tokens of the update so far, on all devices."""
+        loss, tokens = self.loss(batch)
+        self._losses.append(loss.detach() * tokens)
+        share = self._share(tokens)
+        return loss if share == 1 else loss * share
+
+    def _share(self, tokens: int) -> float:
+        """The weight of a batch with so many tokens, after the gradient of earlier batches was weighed down.
+
+        Lightning divides by the batches of an update, and devices average their gradients: both are undone here.
+        """
+        before, everywhere = self._tokens, torch.tensor(float(tokens), device=self.device)
+        batches: int = self.trainer.world_size * self.trainer.accumulate_grad_batches
+        if batches == 1:
+            self._tokens = tokens
+            return 1
+        self._tokens += int(self.trainer.strategy.reduce(everywhere, reduce_op="sum"))
+        if before and before != self._tokens:
+            gradients = [p.grad for p in self.parameters() if p.grad is not None]
+            torch._foreach_mul_(gradients, before / self._tokens)
+        return tokens * batches / max(1, self._tokens)
 
     def on_before_optimizer_step(self, optimizer: torch.optim.Optimizer) -> None:
-        """Log the objective of this update: the mean over its batches on all devices."""
-        losses, self._losses = self._losses, []
+        """Log the objective of this update: the mean over its tokens on all devices."""
+        losses, tokens, self._losses, self._tokens = self._losses, self._tokens, [], 0
         if (self.trainer.global_step + 1) % self.trainer.log_every_n_steps == 0:  # type: ignore[attr-defined]
-            self.log("train/loss", self.trainer.strategy.reduce(torch.stack(losses).mean(), reduce_op="mean"))
+            total = self.trainer.strategy.reduce(torch.stack(losses).sum(), reduce_op="sum")
+            self.log("train/loss", total / max(1, tokens))
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
         self._evaluate(batch)

@@ -28,10 +28,13 @@ class LSTMSettings(RecurrentSettings):
     Args:
         cell: lstm (Hochreiter & Schmidhuber 1997), gru (Cho et al. 2014) or rnn (Elman 1990, with tanh).
         feed_context: Feed the encoder's last state to the decoder at every step (Cho et al. 2014, section 2.2).
+        reversed_source: Read the source last word first, which brings its first words nearer to the first words of the
+            target (Sutskever et al. 2014, section 3.3).
     """
 
     cell: Cell = "lstm"
     feed_context: bool = False
+    reversed_source: bool = False
 
 
 class LSTMMemory(NamedTuple):
@@ -77,12 +80,13 @@ class LSTMNetwork(Network):
         self.dropout = Dropout(settings.dropout)
         self.readout = nn.Linear(settings.hidden, settings.embedding)
         self.output = nn.Linear(settings.embedding, target_vocabulary)
+        nn.init.zeros_(self.output.bias)
         if settings.tied:
             self.output.weight = self.embedding.weight
 
     def encode(self, source: Tensor) -> LSTMMemory:
         """(B, S) token ids -> the decoder's initial state."""
-        encoded = self.encoder(source)
+        encoded = self.encoder(reverse(source, self.pad_id) if self.settings.reversed_source else source)
         return LSTMMemory(*self.bridge(encoded.hidden, encoded.cell))
 
     def decode(self, memory: LSTMMemory, decoder_input: Tensor) -> Tensor:
@@ -112,3 +116,10 @@ class LSTMNetwork(Network):
             output, hidden = self.decoder(embedded, hidden)
         features = self.dropout(F.tanh(self.readout(self.dropout(output))))  # (B, T, E)
         return features, LSTMMemory(hidden.transpose(0, 1), cell.transpose(0, 1))
+
+
+def reverse(source: Tensor, pad_id: int) -> Tensor:
+    """The tokens of each row (B, S) in reverse order, padding still on the right."""
+    lengths = (source != pad_id).sum(1, keepdim=True)  # (B, 1)
+    positions = torch.arange(source.shape[1], device=source.device)  # (S,)
+    return source.gather(1, torch.where(positions < lengths, lengths - 1 - positions, positions))

@@ -13,7 +13,7 @@ def learning_rate_factor(schedule: Schedule, step: int, warmup_steps: int, *, wi
             inverse_square_root: linear warm-up to 1, then sqrt(warmup / step).
             noam: D^-0.5 min(step^-0.5, step warmup^-1.5), Vaswani et al. 2017, equation 3; the configured learning rate
             is then a factor of about 1.
-            linear: linear warm-up to 1, then linear decay to 0 at `max_steps`.
+            linear: linear warm-up to 1, then linear decay to 0 after `max_steps`.
             constant: linear warm-up to 1, then constant.
         step: Step from 1.
         warmup_steps: Steps of the warm-up; 0 for none.
@@ -28,6 +28,6 @@ def learning_rate_factor(schedule: Schedule, step: int, warmup_steps: int, *, wi
         case "noam":
             return width**-0.5 * min(step**-0.5, step * warmup**-1.5)
         case "linear":
-            return min(warm, max(0.0, (max_steps - step) / max(1, max_steps - warmup)))
+            return min(warm, max(0.0, (max_steps - step + 1) / max(1, max_steps - warmup + 1)))
         case "constant":
             return warm

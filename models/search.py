@@ -114,7 +114,7 @@ def beam_search(network: Network, source: Tensor, decoding: Decoding, n_best: in
     """Beam search over (B, S) sources, all beams of all sentences in one batch.
 
     Candidates among the K best that end are collected, and the K best others continue. A sentence leaves the batch once
-    it has K finished hypotheses, or at its length limit, where unfinished hypotheses are truncated.
+    it has K finished hypotheses, or at its length limit, where unfinished hypotheses are truncated: they have not paid for their end and come last.
     """
     K, device = decoding.beam_size, source.device
     limits = decoding.limits(source, network.pad_id)
@@ -157,7 +157,7 @@ def beam_search(network: Network, source: Tensor, decoding: Decoding, n_best: in
             # Beams keep their source, so memory is re-indexed only when sentences leave.
             memory = select_rows(memory, (K * kept.unsqueeze(1) + torch.arange(K, device=device)).flatten())
         token = choice.flatten()
-    return [sorted(hypotheses, key=lambda h: -h.score)[:n_best] for hypotheses in found]
+    return [sorted(hypotheses, key=lambda h: (h.truncated, -h.score))[:n_best] for hypotheses in found]
 
 
 def _largest(candidates: Tensor, k: int) -> tuple[Tensor, Tensor]:

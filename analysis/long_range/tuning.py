@@ -91,8 +91,9 @@ def not_as_chosen(model: Tuned) -> list[str]:
     for run in model.runs:
         optimisation = part(run, "optimisation")
         for key in CHOSEN:
-            if key in optimisation and optimisation[key] != model.chosen[key]:
-                what = f"{key.replace('_', ' ')} {shown(optimisation[key])} instead of {shown(model.chosen[key])}"
+            if key in optimisation and optimisation[key] != model.chosen["values"][key]:
+                instead = f"instead of {shown(model.chosen['values'][key])}"
+                what = f"{key.replace('_', ' ')} {shown(optimisation[key])} {instead}"
                 texts.append(f"{label(run.system)} ({what})")
     return list(dict.fromkeys(texts))
 
@@ -122,8 +123,7 @@ def row(model: Tuned) -> list[str]:
     return [
         name(model.model),
         f"{len(record['trials'])} ({each})",
-        shown(chosen["learning_rate"]),
-        shown(chosen["initialisation_scale"]),
+        *(shown(chosen["values"][key]) for key in CHOSEN),
         f"{chosen['validation_loss']:.4g}",
         together(f"{record['steps']} ({100 * record['share_of_steps']:.0f} %)"),
         "; ".join(trial_in_words(trial, chosen) for trial in record["trials"]),
@@ -135,7 +135,7 @@ def trial_in_words(trial: Record, chosen: Record) -> str:
     loss = "no loss" if trial["validation_loss"] is None else f"{trial['validation_loss']:.4g}"
     outcome = trial["outcome"] if trial["outcome"] == "finished" else f"{trial['outcome']} at step {trial['steps']}"
     mark = ", chosen" if trial is chosen else ""
-    values = f"{shown(trial['learning_rate'])} × {shown(trial['initialisation_scale'])}"
+    values = " × ".join(map(shown, trial["values"].values()))
     return together(f"{values}: {loss} ({outcome}{mark})")
 
 

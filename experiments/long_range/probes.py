@@ -15,6 +15,7 @@ from torch.nn import functional as F
 
 from datamodules.batch import IGNORE, Batch
 from models.embedding import Embedding
+from models.kernels.gpu import without_cudnn
 from models.multi_head_attention import attention_weights
 from models.network import Network
 from models.recurrent import RecurrentEncoder
@@ -56,7 +57,7 @@ def gradient_reach(network: Network, batch: Batch) -> dict[int, float]:
     """
     tables = [module for module in network.modules() if isinstance(module, Embedding)]
     # cuDNN has no backward pass for recurrent networks in evaluation mode.
-    with evaluating(network), torch.enable_grad(), torch.backends.cudnn.flags(enabled=False):
+    with evaluating(network), torch.enable_grad(), without_cudnn():
         with outputs_of(*tables) as outputs:
             memory = network.encode(batch.source)
         (embedded,) = outputs  # (B, S, E): encoding embeds the source and nothing else

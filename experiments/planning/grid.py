@@ -12,6 +12,7 @@ from experiments.record.keys import RunKey
 from experiments.record.text import visible
 
 EXPERIMENTS = Path(__file__).parents[1]
+TENFOLD = "-tenfold"  # ends the name of a variant that is trained for ten times as long
 
 
 @dataclass(frozen=True)
@@ -73,8 +74,6 @@ def plan_bleu(
 ) -> Iterator[Planned]:
     """The translation runs of a suite; empty lists and an empty direction take the suite's own.
 
-    A variant shares the values that tuning chose for its model.
-
     Raises:
         ValueError: If a model has no configuration in this suite, or the direction is malformed.
     """
@@ -93,14 +92,13 @@ def plan_bleu(
     )
     for seed in seeds or row["seeds"]:
         for name in models or row["models"]:
-            config = model_file(folder, name, suite)
             model, _, variant = name.partition("-")
+            configs = [folder / "common.yaml", *model_files(folder, name, suite)]
             command = f"make bleu SUITE={suite} MODELS={name} SEEDS={seed} DIRECTION={direction}"
             task = f"{row['corpus']}-{direction}"
             key = RunKey(suite, "bleu", task, model, variant or "base", int(seed), root, command)
-            tuned = folder / "tuned" / task / f"{model}.yaml"
-            configs = (folder / "common.yaml", config, *([tuned] if tuned.exists() else []))
-            yield Planned(key, configs, (*languages, *settings))
+            configs += tuned_files(folder / "tuned" / task, name)
+            yield Planned(key, tuple(configs), (*languages, *settings))
 
 
 def plan_long_range(
@@ -108,8 +106,8 @@ def plan_long_range(
 ) -> Iterator[Planned]:
     """The long-range runs of a suite, all of one seed before the next; empty lists take the suite's own.
 
-    A run is made of the suite's common file, the task's, the model's, the variant's and, last, the values that
-    tuning chose for this task and model. A variant shares the values of its model, so that it differs by itself alone.
+    A run is made of the suite's common file, the task's, the model's, the variant's and, last, the values that tuning
+    chose for this task and variant. A tenfold variant differs from what it is named after by its budget alone.
 
     Raises:
         ValueError: If a task or a model has no configuration in this suite.
@@ -126,9 +124,10 @@ def plan_long_range(
             for name in models or row["tasks"].get(task, usual):
                 model, _, variant = name.partition("-")
                 configs = [folder / "common.yaml", folder / "tasks" / f"{task}.yaml"]
-                configs += [model_file(folder / "models", each, suite) for each in dict.fromkeys((model, name))]
-                tuned = folder / "tuned" / tuned_as(row, task) / f"{model}.yaml"
-                configs += [tuned] if tuned.exists() else []
+                if name.endswith(TENFOLD):
+                    configs.append(listed(folder / "tenfold", task, f"MODELS names {name!r}, but TASKS", suite))
+                configs += model_files(folder / "models", tuned_name(name), suite)
+                configs += tuned_files(folder / "tuned" / tuned_as(row, task), name)
                 command = f"make long-range SUITE={suite} TASKS={task} MODELS={name} SEEDS={seed}"
                 key = RunKey(suite, "long-range", task, model, variant or "base", int(seed), root, command)
                 yield Planned(key, tuple(configs), tuple(settings))
@@ -137,6 +136,21 @@ def plan_long_range(
 def tuned_as(row: Mapping[str, Any], task: str) -> str:
     """The task whose trials choose this task's values: its own, unless the suite names a shorter one of its kind."""
     return str(row.get("tuned_as", {}).get(task, task))
+
+
+def tuned_name(name: str) -> str:
+    """The model or variant whose trials choose the values of this one."""
+    return name.removesuffix(TENFOLD)
+
+
+def shares_values(name: str) -> bool:
+    return tuned_name(name) != name
+
+
+def tuned_files(folder: Path, name: str) -> list[Path]:
+    """The values chosen for a model or variant; for a variant without trials those of its model."""
+    candidates = [folder / f"{each}.yaml" for each in (tuned_name(name), name.partition("-")[0])]
+    return [path for path in candidates if path.exists()][:1]
 
 
 def row_of(suite: str, experiment: str) -> dict[str, Any]:
@@ -158,9 +172,14 @@ def row_of(suite: str, experiment: str) -> dict[str, Any]:
     return row
 
 
-def model_file(folder: Path, name: str, suite: str) -> Path:
+def model_files(folder: Path, name: str, suite: str) -> list[Path]:
+    """The configuration of a model, and the one with what is different in its variant."""
+    return [listed(folder, each, "MODELS", suite) for each in dict.fromkeys((name.partition("-")[0], name))]
+
+
+def listed(folder: Path, name: str, what: str, suite: str) -> Path:
     path = folder / f"{name}.yaml"
     if not path.exists() or name == "common":
         known = ", ".join(sorted(p.stem for p in folder.glob("*.yaml") if p.stem != "common"))
-        raise ValueError(f"MODELS names {name!r}, not in SUITE={suite}: choose from {known}.")
+        raise ValueError(f"{what} names {name!r}, not in SUITE={suite}: choose from {known}.")
     return path

@@ -42,6 +42,11 @@ class RunKey:
         return Path(self.root, *parts)
 
     @property
+    def system(self) -> str:
+        """The model with its variant, as MODELS names it."""
+        return self.model if self.variant == "base" else f"{self.model}-{self.variant}"
+
+    @property
     def log(self) -> Path:
         """Output of the run; not in the folder, because a changed configuration renames the folder."""
         return self.folder.with_name(f"log-{self.folder.name}.txt")

@@ -248,6 +248,7 @@ class WordCounts(TypedDict):
 
 
 class Range(TypedDict):
+    key: str
     low: Number
     high: Number
     distribution: str
@@ -255,8 +256,7 @@ class Range(TypedDict):
 
 class Trial(TypedDict):
     number: Count
-    learning_rate: Number
-    initialisation_scale: Number
+    values: dict[str, Number]
     outcome: str
     validation_loss: Annotated[float | None, one_of("a number or null", WHOLE, FINITE, NULL)]
     steps: Number

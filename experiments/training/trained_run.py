@@ -20,6 +20,7 @@ from experiments.record.write import write_result
 from experiments.training.callbacks import Clock
 from experiments.training.checkpoints import BEST, read_checkpoint
 from models import Seq2SeqModule
+from models.kernels.gpu import use_equal_kernels
 from models.loss import scored_logits, smoothed_cross_entropy
 from models.search import Decoding
 
@@ -111,6 +112,7 @@ def load_module(folder: Path) -> tuple[Seq2SeqModule, TranslationData, Decoding]
         ValueError: The checkpoint is broken, of another model, or holds more than tensors and plain values, or the
             configuration does not describe a run.
     """
+    use_equal_kernels()
     config_file, checkpoint = folder / "config.yaml", folder / "checkpoints" / BEST
     for path in (config_file, checkpoint):
         if not path.exists():

@@ -19,6 +19,7 @@ from experiments.training.divergence import ClipFinite
 from experiments.training.fsdp import DivideWeights, prepare_sharding
 from experiments.training.graceful_stop import EndBetweenUpdates
 from experiments.training.process_group import cluster
+from models.kernels.gpu import use_equal_kernels
 from models.kernels.matmul_backend import onednn_matmul
 
 
@@ -83,6 +84,7 @@ def build_trainer(
         callbacks: What measures. They come before weight averaging, so that validation measures the average.
     """
     accelerator, devices = hardware(settings)
+    use_equal_kernels()
     kept = best_and_last(folder / "checkpoints", settings.monitor, settings.monitor_mode)
     finite = ClipFinite(settings.gradient_clip, settings.log_every, folder / "config.yaml")
     training: list[Callback] = [SeedEachStep(), finite, *callbacks, EndBetweenUpdates(settings.validate_every), *kept]

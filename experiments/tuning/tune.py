@@ -19,19 +19,28 @@ from pathlib import Path
 from typing import Any, Literal
 
 import yaml
-from jsonargparse import ArgumentError, auto_cli
+from jsonargparse import ArgumentError, Namespace, auto_cli
 from jsonargparse.typing import PositiveInt
 
 from experiments.launch.exit_codes import BUSY
 from experiments.launch.finished import finished
 from experiments.launch.local import Limits, jobs_at_once, run_all
-from experiments.planning.grid import EXPERIMENTS, Planned, plan_bleu, plan_long_range, row_of, tuned_as
+from experiments.planning.grid import (
+    EXPERIMENTS,
+    Planned,
+    plan_bleu,
+    plan_long_range,
+    row_of,
+    shares_values,
+    tuned_as,
+    tuned_name,
+)
 from experiments.planning.parser import build_parser
 from experiments.planning.yaml_files import one_sentence
 from experiments.record.read import read_failure, read_history, read_json, read_result
 from experiments.record.schema import Trials
 from experiments.record.write import write_atomically
-from experiments.tuning.space import OPTIMISATION, SEED, SPACE, points
+from experiments.tuning.space import SEED, SPACES, Range, points
 
 SHARE = 0.25  # of the published run's steps
 FEWEST = 600  # steps of a trial, where the published run has as many: fewer end on the plateau of most tasks
@@ -64,28 +73,37 @@ class Search:
 
     @property
     def label(self) -> str:
-        return f"{self.base.key.task} {self.base.key.model}"
+        return f"{self.base.key.task} {self.base.key.system}"
 
     @property
     def command(self) -> str:
         key = self.base.key
         what = "EXPERIMENT=bleu" if key.experiment == "bleu" else f"TASKS={key.task}"
-        return f"make tune SUITE={key.suite} {what} MODELS={key.model} TRIALS={self.number}"
+        return f"make tune SUITE={key.suite} {what} MODELS={key.system} TRIALS={self.number}"
 
     @property
     def tuned(self) -> Path:
         """Configuration file of the chosen values."""
         key = self.base.key
         experiment = key.experiment.replace("-", "_")
-        return EXPERIMENTS / "configs" / experiment / key.suite / "tuned" / key.task / f"{key.model}.yaml"
+        return EXPERIMENTS / "configs" / experiment / key.suite / "tuned" / key.task / f"{key.system}.yaml"
+
+    @property
+    def space(self) -> Mapping[str, Range]:
+        return SPACES[self.base.key.experiment]
+
+    @property
+    def points(self) -> list[dict[str, float]]:
+        return points(self.base.key.experiment, self.number)
 
     @property
     def trials(self) -> list[Planned]:
-        return [self.trial(f"trial{number}", values) for number, values in enumerate(points(self.number))]
+        of = "" if self.base.key.variant == "base" else f"{self.base.key.variant}-"
+        return [self.trial(f"{of}trial{number}", values) for number, values in enumerate(self.points)]
 
     def trial(self, variant: str, values: Mapping[str, float]) -> Planned:
         key = replace(self.base.key, suite=f"{self.base.key.suite}-tuning", variant=variant, command=self.command)
-        chosen = (f"--{OPTIMISATION}.{name}={value}" for name, value in values.items())
+        chosen = (f"--{self.space[name].key}={value}" for name, value in values.items())
         return replace(self.base, key=key, overrides=(*self.base.overrides, *self.shorter, *chosen))
 
     def best(self, rows: Sequence[Row]) -> Row | None:
@@ -104,17 +122,17 @@ def searches(
     root: str,
     settings: Sequence[str],
 ) -> list[Search]:
-    """Every task with every model of a suite; variants are left out, because they take their model's values.
+    """Every task with every model and variant of a suite, except those that share the values of their model.
 
     Raises:
-        ValueError: There are to be no trials, a task or model is not in the suite, a variant is named, or a
-            configuration is wrong.
+        ValueError: There are to be no trials, a task or model is not in the suite, a variant is named that shares the
+            values of its model, or a configuration is wrong.
     """
     if trials < 1:
         raise ValueError(f"TRIALS is {trials}; it must be at least 1.")
     for name in models:
-        if "-" in name:
-            raise ValueError(f"MODELS names {name!r}, a variant, which takes its model's values: name the model alone.")
+        if shares_values(name):
+            raise ValueError(f"MODELS names {name!r}, which takes the values of {tuned_name(name)}: name that.")
     if experiment == "bleu":
         if tasks:
             raise ValueError(f"TASKS names {tasks[0]!r}, but EXPERIMENT=bleu has one task, that of SUITE={suite}.")
@@ -126,7 +144,7 @@ def searches(
                 raise ValueError(f"TASKS names {task!r}, which takes its values from {tuned_as(row, task)}: name that.")
         every = plan_long_range(suite, list(tasks), list(models), [SEED], root, list(settings))
         planned = (one for one in every if tuned_as(row, one.key.task) == one.key.task)
-    return [search(one, trials) for one in planned if one.key.variant == "base"]
+    return [search(one, trials) for one in planned if not shares_values(one.key.system)]
 
 
 def search(planned: Planned, number: int) -> Search:
@@ -159,7 +177,8 @@ def tune(found: Sequence[Search], jobs: int) -> list[str]:
         print(f"finished already: {len(trials) - len(left)} of {len(trials)} trials", flush=True)
     codes = {trial.key: code for trial, code in run_all(left, Limits(jobs))}
     problems = []
-    lines = [f"{'task and model':40}  trials  {'  '.join(name.replace('_', ' ') for name in SPACE)}  validation"]
+    names = found[0].space if found else ()
+    lines = [f"{'task and model':40}  trials  {'  '.join(name.replace('_', ' ') for name in names)}  validation"]
     for one in found:
         rows = [result(one, number, codes.get(trial.key, 0)) for number, trial in enumerate(one.trials)]
         problems += [f"{one.label} trial {row['number']}: {row['error']}" for row in rows if row["error"]]
@@ -167,7 +186,7 @@ def tune(found: Sequence[Search], jobs: int) -> list[str]:
             problems.append(f"{one.label}: no trial finished, or not all have ended, so {one.tuned} was left as it is")
             continue
         write_tuned(one, rows, best)
-        values = "  ".join(f"{best[name]:{len(name)}g}" for name in SPACE)
+        values = "  ".join(f"{best['values'][name]:{len(name)}g}" for name in names)
         lines.append(f"{one.label:40}  {len(rows):6}  {values}  {one.monitor} {best['reports'][-1][1]:.4f}")
     print("\n".join(["", *lines]), flush=True)
     return problems
@@ -188,7 +207,7 @@ def result(one: Search, number: int, code: int) -> Row:
         shutil.rmtree(trial.key.folder / "checkpoints", ignore_errors=True)  # nothing resumes from them
     return {
         "number": number,
-        **points(one.number)[number],
+        "values": one.points[number],
         "outcome": "finished" if complete else "diverged" if diverged else "failed",
         **{metric.replace("val/", "validation_"): value if complete else None for metric, value in last.items()},
         "steps": curves[one.monitor][-1][0],
@@ -224,11 +243,11 @@ def write_tuned(one: Search, rows: Sequence[Row], best: Row) -> None:
     record = {
         "suite": one.base.key.suite,
         "task": one.base.key.task,
-        "model": one.base.key.model,
+        "model": one.base.key.system,
         "command": one.command,
         "chosen": best["number"],
         "chosen_by": f"{'lowest' if one.mode == 'min' else 'highest'} last {one.monitor} of a finished trial",
-        "space": {name: {**asdict(values), "distribution": "log-uniform"} for name, values in SPACE.items()},
+        "space": {name: asdict(values) for name, values in one.space.items()},
         "sampler": f"the first {one.number} points of a scrambled Sobol sequence, the same for every model",
         "pruner": "none",
         "seed": SEED,
@@ -241,10 +260,8 @@ def write_tuned(one: Search, rows: Sequence[Row], best: Row) -> None:
     write_atomically(trials, f'{text},\n "trials": [\n  {each}\n ]\n}}\n')
     score = f"{one.monitor} of {len(rows)} trials, {best['reports'][-1][1]:.4f} after {one.steps} steps"
     head = f"# {one.command}\n# The {record['chosen_by'].split()[0]} {score}: {trials.name}.\n"
-    values: Any = {name: best[name] for name in SPACE}
-    for part in reversed(OPTIMISATION.split(".")):
-        values = {part: values}
-    write_atomically(one.tuned, head + yaml.safe_dump(values, sort_keys=False))
+    config = Namespace({values.key: best["values"][name] for name, values in one.space.items()})
+    write_atomically(one.tuned, head + yaml.safe_dump(config.as_dict(), sort_keys=False))
 
 
 def unequal(found: Sequence[Search]) -> list[str]:

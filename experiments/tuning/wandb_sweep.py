@@ -16,7 +16,6 @@ from jsonargparse import auto_cli
 
 from experiments.planning.grid import EXPERIMENTS
 from experiments.record.wandb_names import PROJECT
-from experiments.tuning.space import OPTIMISATION, SPACE
 from experiments.tuning.tune import Search, searches
 
 
@@ -85,8 +84,12 @@ def definition(search: Search) -> dict[str, Any]:
         "metric": {"name": search.monitor, "goal": "minimize" if search.mode == "min" else "maximize"},
         "run_cap": search.number,
         "parameters": {
-            f"{OPTIMISATION}.{name}": {"distribution": "log_uniform_values", "min": values.low, "max": values.high}
-            for name, values in SPACE.items()
+            values.key: {
+                "distribution": "log_uniform_values" if values.distribution == "log-uniform" else "uniform",
+                "min": values.low,
+                "max": values.high,
+            }
+            for values in search.space.values()
         },
         "command": ["${env}", "sh", "-c", script, "sh", *words, "${args}"],
     }

@@ -176,12 +176,28 @@ def test_the_training_loss_is_the_smoothed_mean_over_scored_tokens(kind: str, tm
     assert all(p.isfinite().all() for p in model.parameters())
 
 
-def test_the_logged_loss_is_that_of_the_whole_update(tmp_path: Path) -> None:
-    model = module("transformer", dropout=0.0)
-    batches = [batch(seed=seed) for seed in range(3)]
-    seen = fit(tmp_path, model, batches, log_every_n_steps=1, accumulate_grad_batches=3)
-    assert len(set(seen.losses)) == 3
-    assert model.trainer.callback_metrics["train/loss"].item() == pytest.approx(sum(seen.losses), rel=1e-5)
+@every_kind
+def test_an_update_of_several_batches_is_that_of_one_with_all_their_tokens(kind: str, tmp_path: Path) -> None:
+    """Of uneven batches, one of them without a scored token; a mean of their means would weigh them alike."""
+    parts = [batch(seed=0), batch((4,), (1,), seed=1), batch((2, 5, 3), (7, 6, 4), seed=2)]
+    parts.insert(1, unscored(parts[0]))
+    examples = [Example(*(field[i] for field in part)) for part in parts for i in range(len(part.ids))]
+    one, several = (
+        module(kind, dropout=0.0, schedule="constant", warmup_steps=1, eps=1.0, learning_rate=1.0) for _ in range(2)
+    )
+    fit(tmp_path, one, [padded(examples)], log_every_n_steps=1)
+    fit(tmp_path, several, parts, log_every_n_steps=1, accumulate_grad_batches=4)
+    torch.testing.assert_close(dict(several.named_parameters()), dict(one.named_parameters()), rtol=1e-4, atol=1e-7)
+    losses = [float(model.trainer.callback_metrics["train/loss"]) for model in (one, several)]
+    assert losses[1] == pytest.approx(losses[0], rel=1e-5)
+
+
+def padded(examples: list[Example]) -> Batch:
+    fields = zip(*examples, strict=True)
+    source, decoder_input, labels, ids = (list(field) for field in fields)
+    padding = ((source, PAD), (decoder_input, PAD), (labels, IGNORE))
+    rows = (torch.nn.utils.rnn.pad_sequence(field, batch_first=True, padding_value=value) for field, value in padding)
+    return Batch(*rows, torch.stack(ids))
 
 
 @every_kind

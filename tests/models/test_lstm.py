@@ -78,3 +78,14 @@ def test_the_decoder_continues_from_any_state(cell: Cell) -> None:
     for row in range(4):
         expected = logits_by_hand(ours, start, row, decoder_input[row].tolist(), context=memory.hidden[row, -1])
         torch.testing.assert_close(torch.stack(steps, 1)[row], expected, rtol=0, atol=1e-12)
+
+
+def test_a_reversed_source_is_read_last_word_first_whatever_its_padding() -> None:
+    ours, reversed_ours = network(), network(reversed_source=True)
+    reversed_ours.load_state_dict(ours.state_dict())
+    forward = sources((5, 2, 3))
+    backward = torch.full_like(forward, PAD)
+    for row, length in enumerate((5, 2, 3)):
+        backward[row, :length] = forward[row, :length].flip(0)
+    torch.testing.assert_close(reversed_ours.encode(forward), ours.encode(backward))
+    assert not torch.equal(reversed_ours.encode(forward).hidden, ours.encode(forward).hidden)

@@ -13,7 +13,7 @@ def factor(schedule: str, step: int, warmup: int = 100, *, width: int = 256, max
     ("schedule", "values"),
     [
         ("inverse_square_root", {400: 1 / 2, 900: 1 / 3, 10_000: 0.1}),
-        ("linear", {550: 0.5, 910: 0.1, 1000: 0.0, 1001: 0.0}),
+        ("linear", {550: 451 / 901, 1000: 1 / 901, 1001: 0.0, 1002: 0.0}),
         ("constant", {101: 1.0, 2000: 1.0}),
     ],
 )

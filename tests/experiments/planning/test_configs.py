@@ -73,7 +73,6 @@ def test_a_configuration_parses_and_survives_being_written_and_read(path: Path) 
 def test_a_configuration_builds_and_trains_a_step(path: Path, small_corpus: None, tmp_path: Path) -> None:
     small = ["--data.init_args.corpus.name=embedded", "--data.init_args.tokenizer.vocab_size=300"]
     small += ["--data.init_args.max_tokens=150", f"--data.init_args.cache_dir={tmp_path}"]
-    small += ["--model.init_args.optimisation.schedule=constant"]  # a linear one ends at zero, here with its first step
     parser = build_parser()
     built = parser.instantiate(parser.parse_args(planned(path, small).arguments))
     settings = TrainerSettings(1, 1, "val/loss", "min", accelerator="cpu", precision="32-true")
@@ -82,6 +81,19 @@ def test_a_configuration_builds_and_trains_a_step(path: Path, small_corpus: None
     trainer.fit(built.model, datamodule=built.data)
     assert trainer.global_step == 1
     assert any((old != new).any() for old, new in zip(before, built.model.parameters(), strict=True))
+
+
+def test_the_models_of_full_have_equal_depth_and_parameters() -> None:
+    sizes, depths = {}, {}
+    for path in [path for path in MODEL_CONFIGS if path.parent.name == "full"]:
+        config = parse(path)
+        sizes[path.stem] = sum(p.numel() for p in build(config).network.parameters())
+        network = config.model.init_args.network
+        layers = ("layers", "encoder_layers", "decoder_layers")
+        depths[path.stem] = {network[name] for name in layers if name in network}
+    assert len(sizes) == 4
+    assert max(sizes.values()) < 1.05 * min(sizes.values())
+    assert set(map(frozenset, depths.values())) == {frozenset({2})}
 
 
 @pytest.mark.parametrize("path", PAPER_CONFIGS, ids=place)

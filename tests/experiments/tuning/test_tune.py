@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 import yaml
+from jsonargparse import Namespace
 
 from analysis.long_range.tuning import way
 from experiments import run
@@ -18,7 +19,7 @@ from experiments.planning.parser import build_parser
 from experiments.record.read import checked
 from experiments.record.schema import Trials
 from experiments.tuning import tune as module
-from experiments.tuning.space import OPTIMISATION, SEED, SPACE, points
+from experiments.tuning.space import SEED, SPACES, points
 from experiments.tuning.tune import Search, main, searches, tune, unequal
 from tests.support.fakes.trials import FakeLauncher, has_result, search
 
@@ -42,6 +43,10 @@ def launched(monkeypatch: pytest.MonkeyPatch) -> Any:
     return launch
 
 
+def values_of(config: Namespace, experiment: str = "long-range") -> dict[str, float]:
+    return {name: config[values.key] for name, values in SPACES[experiment].items()}
+
+
 def record(one: Search) -> dict[str, Any]:
     text = one.tuned.with_suffix(".trials.json").read_text()
     assert checked(text, Trials)  # the report can read it
@@ -56,12 +61,12 @@ def test_every_model_is_given_the_same_trials_and_the_best_is_written(tmp_path: 
     assert [p.key.model for p in launcher.ran] == ["lstm"] * 6 + ["transformer"] * 6
     for one in found:
         kept = record(one)
-        assert [{name: row[name] for name in SPACE} for row in kept["trials"]] == points(6)
+        assert [row["values"] for row in kept["trials"]] == points("long-range", 6)
         assert [row["number"] for row in kept["trials"]] == list(range(6))
         losses = [row["validation_loss"] for row in kept["trials"]]
         assert kept["chosen"] == losses.index(min(losses))
         tuned = yaml.safe_load(one.tuned.read_text())["model"]["init_args"]["optimisation"]
-        assert tuned == {name: kept["trials"][kept["chosen"]][name] for name in SPACE}
+        assert tuned == kept["trials"][kept["chosen"]]["values"]
     assert not list(tmp_path.rglob("checkpoints"))
 
 
@@ -147,7 +152,7 @@ def test_trials_resume_and_a_repeated_search_changes_nothing(
 
 def test_a_table_shows_the_chosen_values(tmp_path: Path, launched: Any, capsys: pytest.CaptureFixture[str]) -> None:
     launched(*(search(tmp_path, 2, model) for model in ("lstm", "gru")))
-    best = points(2)[1]
+    best = points("long-range", 2)[1]
     header, *lines = capsys.readouterr().out.strip().splitlines()
     assert " ".join(header.split()) == "task and model trials learning rate initialisation scale validation"
     assert [line.split()[:5] for line in lines] == [
@@ -173,10 +178,10 @@ def test_a_trial_is_the_published_run_shortened_and_without_tests(tmp_path: Path
     assert (config.trainer.max_steps, config.trainer.validate_every, config.evaluate_tests) == (600, 60, False)
     curriculum = whole.data.init_args.curriculum_steps
     assert config.data.init_args.curriculum_steps == round(curriculum / 3) > 0
-    assert {name: config.model.init_args.optimisation[name] for name in SPACE} == points(3)[2]
+    assert values_of(config) == points("long-range", 3)[2]
     for name in ("trainer.max_steps", "trainer.validate_every", "evaluate_tests", "data.init_args.curriculum_steps"):
         config[name] = whole[name]
-    for part in ("data.init_args.seed", *(f"{OPTIMISATION}.{name}" for name in SPACE)):
+    for part in ("data.init_args.seed", *(values.key for values in SPACES["long-range"].values())):
         config[part] = whole[part]
     assert (config.model, config.data, config.trainer) == (whole.model, whole.data, whole.trainer)
 
@@ -192,16 +197,21 @@ def test_the_last_step_of_a_trial_is_validated(max_steps: int, steps: int, every
     assert f"--trainer.validate_every={every}" in one.shorter
 
 
-def test_searches_are_those_of_the_models_of_the_suite(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_variant_has_trials_of_its_own_and_a_longer_run_of_the_same_has_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def plan(*given: Any) -> Iterator[Planned]:
         for planned in plan_long_range(*given):
             yield replace(planned, configs=(*planned.configs, tmp_path / "tuned" / "copy" / "lstm.yaml"))
             yield replace(planned, key=replace(planned.key, variant="hidden64"))
+            yield replace(planned, key=replace(planned.key, variant="tenfold"))
 
     monkeypatch.setattr(module, "plan_long_range", plan)
-    (one,) = searches("long-range", "quick", ["copy"], ["lstm"], 8, str(tmp_path), [])
-    assert (one.base.key.variant, one.label) == ("base", "copy lstm")
-    assert not any("tuned" in path.parts for path in one.base.configs)
+    base, variant = searches("long-range", "quick", ["copy"], ["lstm"], 8, str(tmp_path), [])
+    assert (base.label, variant.label) == ("copy lstm", "copy lstm-hidden64")
+    assert (base.tuned.name, variant.tuned.name) == ("lstm.yaml", "lstm-hidden64.yaml")
+    assert not {trial.key.folder for trial in base.trials} & {trial.key.folder for trial in variant.trials}
+    assert not any("tuned" in path.parts for path in base.base.configs)
     monkeypatch.undo()
     named = {one.base.key.task for one in searches("long-range", "full", [], ["lstm"], 1, str(tmp_path), [])}
     assert "associative-recall-16-keys" in named
@@ -210,19 +220,20 @@ def test_searches_are_those_of_the_models_of_the_suite(tmp_path: Path, monkeypat
 
 def test_translation_is_tuned_on_validation_bleu_with_a_quarter_of_the_budget(tmp_path: Path, here: Path) -> None:
     found = searches("bleu", "full", [], [], 8, str(tmp_path), [])
-    assert [one.label for one in found] == [f"multi30k-en-de {model}" for model in ("lstm", "bahdanau", "transformer")]
-    assert {(one.monitor, one.mode, one.steps) for one in found} == {("val/bleu", "max", 800)}
+    names = ("lstm", "lstm-reversed", "bahdanau", "transformer")
+    assert [one.label for one in found] == [f"multi30k-en-de {name}" for name in names]
+    assert {(one.monitor, one.mode, one.steps) for one in found} == {("val/bleu", "max", 2020)}
     assert found[0].command == "make tune SUITE=full EXPERIMENT=bleu MODELS=lstm TRIALS=8"
     assert found[0].tuned == here / "configs/bleu/full/tuned/multi30k-en-de/lstm.yaml"
-    config = build_parser().parse_args(found[2].trials[7].arguments)
-    assert {name: config.model.init_args.optimisation[name] for name in SPACE} == points(8)[7]
+    config = build_parser().parse_args(found[3].trials[7].arguments)
+    assert values_of(config, "bleu") == points("bleu", 8)[7]
 
 
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
         ({"trials": 0}, ["TRIALS", "0"]),
-        ({"models": "lstm-hidden64"}, ["MODELS", "'lstm-hidden64'", "variant"]),
+        ({"models": "lstm-tenfold"}, ["MODELS", "'lstm-tenfold'", "values of lstm: name that"]),
         ({"models": "nonsense"}, ["MODELS", "'nonsense'", "lstm"]),
         ({"tasks": "nonsense"}, ["TASKS", "'nonsense'", "copy"]),
         ({"suite": "full", "tasks": "associative-recall"}, ["values from associative-recall-16-keys: name that"]),
@@ -265,7 +276,7 @@ def test_the_command_trains_and_the_published_run_reads_what_it_chose(
     assert not list(one.trials[0].key.folder.glob("wandb*"))
     config = build_parser().parse_args(replace(one.base, configs=(*one.base.configs, one.tuned)).arguments)
     best = kept["trials"][kept["chosen"]]
-    assert {name: config.model.init_args.optimisation[name] for name in SPACE} == {name: best[name] for name in SPACE}
+    assert values_of(config) == best["values"]
 
 
 def test_the_command_ends_with_1_if_a_trial_failed(

@@ -10,7 +10,7 @@ from wandb.sdk.launch.sweeps.utils import create_sweep_command, create_sweep_com
 from experiments.planning.grid import EXPERIMENTS
 from experiments.planning.parser import build_parser
 from experiments.tuning import wandb_sweep as sweep
-from experiments.tuning.space import OPTIMISATION, SPACE
+from experiments.tuning.space import OPTIMISATION, SPACES
 from experiments.tuning.tune import searches
 from experiments.tuning.wandb_sweep import definition, main
 from tests.support.wandb_server import WandbServer
@@ -79,13 +79,15 @@ def test_the_sweep_has_the_space_of_the_trials_and_the_keys_of_the_service() -> 
     assert all(isinstance(made[key], kind) for key, kind in known.items())
     assert made["method"] in ("bayes", "random", "grid")
     assert made["parameters"] == {
-        f"{OPTIMISATION}.{name}": {"distribution": "log_uniform_values", "min": bounds.low, "max": bounds.high}
-        for name, bounds in SPACE.items()
+        values.key: {"distribution": "log_uniform_values", "min": values.low, "max": values.high}
+        for values in SPACES["long-range"].values()
     }
     assert made["metric"] == {"name": "val/loss", "goal": "minimize"}
     assert made["run_cap"] == 8
     translation = definition(*searches("bleu", "quick", [], ["lstm"], 8, "runs", []))
     assert translation["metric"] == {"name": "val/bleu", "goal": "maximize"}
+    dropout = translation["parameters"]["model.init_args.network.dropout"]
+    assert dropout == {"distribution": "uniform", "min": 0.1, "max": 0.5}
 
 
 def test_an_agent_starts_a_valid_run_in_a_folder_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
