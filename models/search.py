@@ -114,7 +114,8 @@ def beam_search(network: Network, source: Tensor, decoding: Decoding, n_best: in
     """Beam search over (B, S) sources, all beams of all sentences in one batch.
 
     Candidates among the K best that end are collected, and the K best others continue. A sentence leaves the batch once
-    it has K finished hypotheses, or at its length limit, where unfinished hypotheses are truncated: they have not paid for their end and come last.
+    it has K finished hypotheses, or at its length limit, where unfinished hypotheses are truncated. Not having paid for
+    their end, those come last.
     """
     K, device = decoding.beam_size, source.device
     limits = decoding.limits(source, network.pad_id)
