@@ -8,13 +8,14 @@ from analysis import provenance, published, scoreboard
 from analysis.claims import ledger
 from analysis.claims.verdict import judged
 from analysis.long_range import claims as long_range_claims
-from analysis.long_range import evidence, mechanisms, tuning
+from analysis.long_range import evidence, mechanisms
 from analysis.long_range import section as long_range_section
 from analysis.page.blocks import Legend, LegendEntry, Notice, Section
 from analysis.page.labels import MODELS, label, listing
 from analysis.page.latex import latex
 from analysis.page.look import Look
 from analysis.page.render import write, write_page
+from analysis.page.tuning import build as tuning
 from analysis.speed import claims as speed_claims
 from analysis.speed import runs as speed_runs
 from analysis.speed import section as speed_section
@@ -90,7 +91,7 @@ def build(store: Store) -> tuple[str, list[Section]]:
         ]
         opening.append(ledger.build(parts, sections))
     sections = [*filter(None, opening), models(look), *sections, *published.build(store)]
-    sections += tuning.build(store) if evidence.EXPERIMENT in experiments else []
+    sections += tuning(store)
     sections += provenance.build(store)
     unfinished = provenance.incomplete(store)
     if unfinished:

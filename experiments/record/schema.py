@@ -259,6 +259,7 @@ class Trial(TypedDict):
     values: dict[str, Number]
     outcome: str
     validation_loss: Annotated[float | None, one_of("a number or null", WHOLE, FINITE, NULL)]
+    reports: list[tuple[Count, float | None]]  # step and validated metric
     steps: Number
 
 

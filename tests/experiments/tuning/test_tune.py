@@ -9,7 +9,7 @@ import pytest
 import yaml
 from jsonargparse import Namespace
 
-from analysis.long_range.tuning import way
+from analysis.page.tuning import way
 from experiments import run
 from experiments.launch.exit_codes import BUSY
 from experiments.launch.finished import finished

@@ -125,8 +125,9 @@ def settings_of(model: str, variant: str = "base", **optimisation: Any) -> dict[
 
 def trial(number: int, rate: float, scale: float, loss: float | None, outcome: str = "finished") -> dict[str, Any]:
     steps = 450 if outcome == "finished" else 225
-    values = {"learning_rate": rate, "initialisation_scale": scale, "validation_loss": loss}
-    return {"number": number, "outcome": outcome, "steps": steps, "seconds": 17.1, "reports": [], **values}
+    values = {"learning_rate": rate, "initialisation_scale": scale}
+    ended = {"outcome": outcome, "steps": steps, "validation_loss": loss, "reports": [[steps, loss]]}
+    return {"number": number, "values": values, "seconds": 17.1, **ended}
 
 
 def trials_of(number: int = 4, chosen: int = 0) -> dict[str, Any]:
@@ -139,7 +140,10 @@ def trials_of(number: int = 4, chosen: int = 0) -> dict[str, Any]:
         trial(4, 0.000568, 1.36, None, "failed"),
     ]
     bounds = {"learning_rate": (0.0005, 0.02), "initialisation_scale": (0.5, 2.0)}
-    space = {name: {"low": a, "high": b, "distribution": "log-uniform"} for name, (a, b) in bounds.items()}
+    space = {
+        name: {"key": f"model.init_args.optimisation.{name}", "low": a, "high": b, "distribution": "log-uniform"}
+        for name, (a, b) in bounds.items()
+    }
     search = {"sampler": "4 points of a sequence, then TPE", "pruner": "median of complete trials", "seed": 100}
     how = {
         "chosen_by": "lowest last val/loss of a finished trial",

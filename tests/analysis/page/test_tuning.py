@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from analysis.long_range.tuning import build
-from analysis.page.blocks import Heading, Listing, Notice, Paragraph, Section, Table
+from analysis.page.blocks import Listing, Notice, Paragraph, Section, Table
+from analysis.page.tuning import build
 from analysis.store import read_store
 from tests.support.fakes.long_range import (
     axis_rows,
@@ -51,25 +51,26 @@ def rows(path: Path) -> list[list[str]]:
 
 def test_every_trial_is_in_the_table_and_one_paragraph_says_how_it_was_done(tmp_path: Path) -> None:
     write(tmp_path, "lstm", trials_of(5))
-    write(tmp_path, "lstm", trials_of(5), variant="hidden64")  # variants share the trials of their model
-    (line,) = rows(tmp_path)
-    assert line[:2] == ["LSTM", "5 (2 finished, 1 pruned, 1 diverged, 1 failed)"]
-    assert line[2:6] == ["0.004", "1.5", "2.051", "450 (25 %)"]
-    assert line[6].split("; ") == [
-        "0.004 × 1.5: 2.051 (finished, chosen)",
-        "0.00284 × 0.891: 2.104 (finished)",
-        "0.0128 × 0.604: 2.478 (pruned at step 225)",
-        "0.0199 × 1.9: no loss (diverged at step 225)",
-        "0.000568 × 1.36: no loss (failed at step 225)",
+    write(tmp_path, "lstm", trials_of(4), variant="hidden64")
+    first, second = rows(tmp_path)
+    assert first[:3] == ["copy", "LSTM", "5 (2 finished, 1 pruned, 1 diverged, 1 failed)"]
+    assert first[3:6] == ["learning rate 0.004, initialisation scale 1.5", "2.051", "450 (25 %)"]
+    assert first[6].split("; ") == [
+        "0.004 × 1.5: 2.051 (chosen)",
+        "0.00284 × 0.891: 2.104",
+        "0.0128 × 0.604: pruned at step 225",
+        "0.0199 × 1.9: diverged at step 225",
+        "0.000568 × 1.36: failed at step 225",
     ]
-    first = section(tmp_path).blocks[0]
-    assert isinstance(first, Paragraph)
-    assert first.text.endswith(
+    assert second[1] == "LSTM, hidden64"
+    paragraph = section(tmp_path).blocks[0]
+    assert isinstance(paragraph, Paragraph)
+    assert paragraph.text.endswith(
         "Space: learning rate 0.0005 to 0.02 (log-uniform) and initialisation scale 0.5 to 2 (log-uniform). Sampler: 4 "
         "points of a sequence, then TPE. Pruner: median of complete trials. Seed of the trials: 100. Chosen: lowest "
         "last val/loss of a finished trial."
     )
-    assert notices(tmp_path) == []
+    assert notices(tmp_path) == ["Unequal numbers of trials: copy (LSTM 5, LSTM, hidden64 4)."]
 
 
 def test_the_chosen_trial_is_found_by_its_number(tmp_path: Path) -> None:
@@ -77,7 +78,7 @@ def test_the_chosen_trial_is_found_by_its_number(tmp_path: Path) -> None:
     trials["trials"] = [trial(7, 0.02, 2.0, 3.0), trial(8, 0.004, 1.5, 0.00012345)]
     trials["chosen"] = 8
     write(tmp_path, "lstm", trials)
-    assert rows(tmp_path)[0][2:5] == ["0.004", "1.5", "0.0001234"]
+    assert rows(tmp_path)[0][3:5] == ["learning rate 0.004, initialisation scale 1.5", "0.0001234"]
 
 
 def test_a_model_tuned_in_another_way_is_named(tmp_path: Path) -> None:
@@ -91,49 +92,36 @@ def test_a_model_tuned_in_another_way_is_named(tmp_path: Path) -> None:
     assert "Sampler: a grid." in listed.items[1]
 
 
-def test_models_are_compared_on_one_task_and_unequal_numbers_of_trials_are_reported(tmp_path: Path) -> None:
+def test_unequal_treatment_is_reported_task_by_task(tmp_path: Path) -> None:
+    write(tmp_path, "lstm", None)
+    assert section(tmp_path).blocks == [Notice("Not tuned: learning rates and the like were set by hand.")]
     write(tmp_path, "lstm", trials_of(4))
     write(tmp_path, "lstm", trials_of(3), task="recall")
     assert notices(tmp_path) == []
-    headings = [block.text for block in section(tmp_path).blocks if isinstance(block, Heading)]
-    assert headings == ["Copy", "Recall after a gap"]
     write(tmp_path, "transformer", trials_of(3))
-    assert notices(tmp_path) == ["The models had unequal numbers of trials: LSTM 4 and Transformer 3."]
-
-
-def test_values_set_by_hand_are_reported_and_shown(tmp_path: Path) -> None:
-    write(tmp_path, "lstm", None)
-    (notice,) = section(tmp_path).blocks
-    assert notice == Notice("Not tuned: learning rates and initialisation scales set by hand.")
-    write(tmp_path, "lstm", trials_of())
-    write(tmp_path, "transformer", None, learning_rate=0.003)
-    assert notices(tmp_path) == ["Values set by hand, not tuned: Transformer."]
-    assert rows(tmp_path)[1] == ["Transformer", "none, set by hand", "0.003", "1.5", "–", "–", "–"]
-    table = next(block for block in section(tmp_path).blocks if isinstance(block, Table))
-    assert table.flagged == {1}
-    for task in ("associative-recall-16-keys", "parity"):
-        write(tmp_path, "lstm", None, task=task)
-    names = "Associative recall, 16 keys; Parity"
-    assert notices(tmp_path)[0] == f"Values set by hand, not tuned, for every model on these tasks: {names}."
-    assert len(rows(tmp_path)) == 2
-    (folder_of(tmp_path, "copy", "transformer") / "result.json").unlink()  # an unfinished run does not count
+    write(tmp_path, "gru", None)
+    assert notices(tmp_path) == [
+        "Unequal numbers of trials: copy (LSTM 4, Transformer 3).",
+        "Values set by hand, not tuned: GRU on copy.",
+    ]
+    (folder_of(tmp_path, "copy", "gru") / "result.json").unlink()  # an unfinished run does not count
     assert len(notices(tmp_path)) == 1
 
 
-def test_translation_is_tuned_elsewhere(tmp_path: Path) -> None:
+def test_what_was_scored_without_training_needs_no_trials(tmp_path: Path) -> None:
     write_pairs(tmp_path)
     assert build(read_store(tmp_path, "quick")) == []
 
 
-def test_variants_must_have_the_values_of_their_model_and_seeds_its_trials(tmp_path: Path) -> None:
+def test_runs_must_have_the_values_that_were_chosen_and_seeds_the_same_trials(tmp_path: Path) -> None:
     for seed in (0, 1):
         write(tmp_path, "lstm", trials_of(), seed=seed)
     assert notices(tmp_path) == []
     write(tmp_path, "lstm", trials_of(3), seed=1)
-    write(tmp_path, "lstm", trials_of(), variant="hidden64", learning_rate=0.02)
+    write(tmp_path, "transformer", trials_of(), learning_rate=0.02)
     assert notices(tmp_path) == [
-        "The seeds have different trials; the table shows the first: LSTM.",
-        "Not trained with the values that were chosen: LSTM, hidden64 (learning rate 0.02 instead of 0.004).",
+        "The seeds have different trials; the table shows the first: LSTM on copy.",
+        "Not trained with the values that were chosen: Transformer on copy (learning rate 0.02 instead of 0.004).",
     ]
 
 
@@ -143,7 +131,7 @@ def test_trials_that_cannot_be_read_are_a_problem_and_not_set_by_hand(tmp_path: 
     write(tmp_path, "transformer", trials_of())
     path = folder_of(tmp_path, "copy", "transformer") / "trials.json"
     path.write_bytes(content)
-    assert rows(tmp_path)[1][1] == "cannot be read"
+    assert rows(tmp_path)[1][2] == "cannot be read"
     assert notices(tmp_path) == []
     store = read_store(tmp_path, "quick")
     build(store)
