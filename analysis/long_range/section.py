@@ -20,8 +20,8 @@ from analysis.page.look import Look, VariantLook
 from analysis.page.run_sources import behind
 from analysis.store import Store, System
 
-METRICS = ("token_accuracy", "exact_match", "squared_error", "contrastive_accuracy", "contrastive_accuracy_mean")
-DRAWN = METRICS[:4]
+DRAWN = ("token_accuracy", "exact_match", "squared_error", "contrastive_accuracy")
+METRICS = (*DRAWN, "contrastive_accuracy_mean", "subject_flip")
 JUDGED = ("token_accuracy", "contrastive_accuracy")  # what sentences and ablations speak of
 LEARNING = {"val/token_accuracy": "validation accuracy", "val/control_accuracy": "accuracy on the control"}
 GROUPS = {

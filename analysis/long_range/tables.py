@@ -17,6 +17,7 @@ NAMES = {
     "squared_error": "squared error",
     "contrastive_accuracy": "accuracy, judged by total probability",
     "contrastive_accuracy_mean": "accuracy, judged by probability per token",
+    "subject_flip": "right with the subject in either number, all other words the same",
     "attention_on_answer": "attention on the answer",
 }
 NEAR = "share within 0.04 of the sum"  # what counts as right where the answer is a number

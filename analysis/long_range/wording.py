@@ -12,6 +12,7 @@ TITLES = {
     "selective-copy": "Selective copy",
     "adding": "Adding",
     "parity": "Parity",
+    "two-keys": "Two keys",
     "agreement": "Agreement at a distance",
 }
 QUESTIONS = {
@@ -26,6 +27,8 @@ QUESTIONS = {
     "adding": "Two of many numbers between 0 and 1 are marked; the target is their sum. An answer counts as right "
     "within 0.04 of the sum, as in Hochreiter and Schmidhuber 1997; the squared error says how far off it is.",
     "parity": "Is the number of ones in a string of bits odd? Every bit counts, so every bit must be read.",
+    "two-keys": "The source lists pairs of a key and a value; one token asks for the value of one key minus that of "
+    "another, modulo the number of values. Can a model attend to two places at once and know which is which?",
     "agreement": "A verb must agree in number with its subject, with other nouns in between.",
 }
 FURTHER = {
@@ -36,7 +39,7 @@ FURTHER = {
     "associative-recall-16-keys": "The same task made small, with 16 keys: models learn it soon enough to take parts "
     "of the Transformer out and see what they are for.",
 }
-COUNTS = {name: name for name in ("symbols", "pairs", "keys", "attractors", "blanks")} | {"content": "symbols"}
+COUNTS = {name: name for name in ("symbols", "pairs", "keys", "nouns", "attractors", "blanks")} | {"content": "symbols"}
 LENGTHS = ("gap", "length", "distance")
 
 

@@ -1,5 +1,6 @@
 """Agreement: the verb in the number of a distant subject, across nouns of the other number."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -114,34 +115,9 @@ def _shares(ends: str, words: int, nouns: int) -> list[tuple[float, Modifiers]]:
     return list(zip([*sums[:-1], 1.0], branches, strict=True))
 
 
-def possible(distance: int, attractors: int) -> bool:
-    """Whether the point has sentences."""
-    return 0 <= distance <= LONGEST and 0 <= attractors <= distance // WORDS_PER_NOUN
-
-
-@cache
-def _same_number(distance: int, attractors: int) -> dict[int, float]:
-    """Probabilities of the number of nouns between subject and verb that have the subject's number.
-
-    Its mean gives as many singular as plural nouns, the subject included, where the point allows.
-    """
-    room = distance // WORDS_PER_NOUN - attractors
-    if attractors == 0:
-        most = min(3, room)
-        return {same: 1 / (most + 1) for same in range(most + 1)}
-    if attractors == 1:
-        return {0: 0.5, 1: 0.5} if room >= 1 else {0: 1.0}
-    if room < attractors:
-        return {min(attractors - 1, room): 1.0}
-    return {attractors - 2: 0.25, attractors - 1: 0.5, attractors: 0.25}
-
-
-def _nearest_same(distance: int, attractors: int) -> float:
-    """Probability that the noun nearest to the verb has the subject's number, given that some noun has it."""
-    if attractors == 0:
-        return 1.0
-    some = 1 - _same_number(distance, attractors).get(0, 0.0)
-    return 0.5 / some if some else 0.0
+def possible(distance: int, nouns: int) -> bool:
+    """Whether there are sentences with so many words and nouns between subject and verb."""
+    return 0 <= distance <= LONGEST and 0 <= nouns <= distance // WORDS_PER_NOUN
 
 
 @dataclass
@@ -149,32 +125,32 @@ class Agreement(Task):
     """Give the verb in the number of its subject (after Linzen et al. 2016, Assessing the Ability of LSTMs to Learn
     Syntax-Sensitive Dependencies; theirs are corpus sentences, these are generated).
 
-    With a distance of 9 and 1 attractor, a noun of the other number:
+    With a distance of 9, 1 noun in between and 1 attractor, a noun of the other number:
 
         source          the glasses that I bought from the store downtown long ago
         decoder_input   <s>
         labels          are
 
     Measures whether a model keeps the number of one word across meaningful words, some of which contradict it. The
-    subject is always the second word. `distance` is the number of words between subject and verb, `attractors` the
-    number of nouns of the other number among them. Only the subject determines the answer: every determiner is "the",
-    and every other verb is past tense or infinitive. Pronouns and adverbs are not counted as nouns.
+    subject is always the second word. `distance` is the number of words between subject and verb, `nouns` the number
+    of nouns among them, `attractors` the number of nouns of the other number among those, in any order. Every
+    determiner is "the", and every other verb is past tense or infinitive. Pronouns and adverbs are not counted as
+    nouns.
 
-    Nouns of the subject's number occur in between as well: for n >= 2 attractors n - 2, n - 1 or n of them, n - 1 half
-    of the time, so that singular and plural nouns are equally frequent; for one attractor none, or one after it; for no
-    attractor up to three. If the distance has no room for n of them, as many as fit, at most n - 1. The noun next to
-    the verb has the subject's number in half of the sentences, if there is an attractor and room for another noun.
-    `chance` gives the resulting accuracy of agreeing with the nearest noun or with most nouns.
+    Trained on 0, 1 .. `nouns` attractors equally often, nothing but the subject tells the answer: a plural among the
+    others is an attractor of a singular subject as often as not, so that whatever their numbers and order are, half of
+    the subjects are plural. `without_subject` gives what another training would leave to a rule that never sees the
+    subject. A single point tells more: with `attractors` = `nouns` the answer is the number that no other noun has.
 
     Every noun is a subject in training, but not in every context: (subject + third word + fourth word + first noun
     after the subject) modulo 10, in ids of words and indices of nouns, is 0 in test, 1 in val and 2 .. 9 in training.
     At distance 0, where nothing follows, all splits have the same sentences.
     """
 
-    parameters: ClassVar[tuple[str, ...]] = ("distance", "attractors")
+    parameters: ClassVar[tuple[str, ...]] = ("distance", "nouns", "attractors")
     shared_vocabulary: ClassVar[bool] = False
     words: ClassVar[list[str]] = WORDS
-    nouns: ClassVar[int] = LEXEMES
+    lexemes: ClassVar[int] = LEXEMES
 
     @property
     def source_vocab_size(self) -> int:
@@ -186,9 +162,9 @@ class Agreement(Task):
         return FIRST + len(VERB_FORMS)
 
     def draw(self, rng: np.random.Generator, rows: int, point: Point, split: Split) -> Drawn:
-        distance, attractors = _checked(point)
+        distance, nouns, attractors = _checked(point)
         random = Random(int(rng.integers(2**62)))
-        sentences = [_sentence(random, distance, attractors, PARTS_OF[split]) for _ in range(rows)]
+        sentences = [_sentence(random, distance, nouns, attractors, PARTS_OF[split]) for _ in range(rows)]
         source = np.array(sentences, np.int64).reshape(rows, 2 + distance)
         plural = (source[:, 1:2] - FIRST_NOUN) % 2
         return Drawn(source, decoder_input=np.full((rows, 1), BOS), labels=ID["is"] + plural)
@@ -199,46 +175,72 @@ class Agreement(Task):
         The nearest noun is the one next to the verb, or the subject if there is no other; most nouns include the
         subject, with a guess if singular and plural nouns are equally many.
         """
-        distance, attractors = _checked(point)
-        same = _same_number(distance, attractors)
-        nearest = (1 - same.get(0, 0.0)) * _nearest_same(distance, attractors) if attractors else 1.0
-        most = sum(p * (0.5 + 0.5 * float(np.sign(1 + count - attractors))) for count, p in same.items())
+        _, nouns, attractors = _checked(point)
+        nearest = 1 - attractors / nouns if nouns else 1.0
+        most = _more(1 + nouns - attractors, attractors)
         return {"guessing": 0.5, "agrees with the nearest noun": nearest, "agrees with most nouns": most}
+
+    def without_subject(self, point: Point, trained: Sequence[Point]) -> float:
+        """Accuracy of the best rule for the `trained` points, all equally frequent, that never sees the subject.
+
+        It knows distance and numbers of the other nouns. Their order is uniform, so it can do no better than to ask
+        whether so many singulars and plurals were more often around a singular or a plural subject. At a distance
+        without such sentences in training it decides by those of all distances.
+        """
+        _, nouns, attractors = _checked(point)
+        alike = [known for known in trained if known["nouns"] == nouns]
+        alike = [known for known in alike if known["distance"] == point["distance"]] or alike
+        seen = Counter(known["attractors"] for known in alike)
+        return _more(seen[attractors], seen[nouns - attractors])
+
+    def with_other_subject(self, drawn: Drawn) -> Drawn:
+        """The same sentences with their subject, and so the verb, in the other number."""
+        source, labels = drawn.source.copy(), drawn.labels.copy()
+        source[:, 1] = FIRST_NOUN + ((source[:, 1] - FIRST_NOUN) ^ 1)
+        return drawn._replace(source=source, labels=ID["is"] + ID["are"] - labels)
 
     def text(self, source: NDArray[np.int64]) -> str:
         """One source (S,) as words, without padding."""
         return " ".join(WORDS[word] for word in source if word != PAD)
 
     def head_noun(self, source: NDArray[np.int64]) -> NDArray[np.int64]:
-        """Index of the subject's noun in the lexicon, below `nouns`: sources (rows, S) -> (rows,)."""
+        """Index of the subject's noun in the lexicon, below `lexemes`: sources (rows, S) -> (rows,)."""
         return (source[:, 1] - FIRST_NOUN) // 2
 
 
-def _checked(point: Point) -> tuple[int, int]:
-    distance, attractors = point["distance"], point["attractors"]
+def _more(right: float, wrong: float) -> float:
+    """Accuracy of following the majority, with a guess if there is none."""
+    return 0.5 + 0.5 * float(np.sign(right - wrong))
+
+
+def _checked(point: Point) -> tuple[int, int, int]:
+    distance, nouns, attractors = point["distance"], point["nouns"], point["attractors"]
     if not 0 <= distance <= LONGEST:
         raise ValueError(f"distance is {distance}, but it is a number of words: ask for 0 to {LONGEST}")
-    if not possible(distance, attractors):
+    if not possible(distance, nouns):
         raise ValueError(
-            f"attractors is {attractors}, but a distance of {distance} has room for 0 to {distance // WORDS_PER_NOUN}, "
-            f"each in {WORDS_PER_NOUN} words: ask for fewer attractors or a larger distance"
+            f"nouns is {nouns}, but a distance of {distance} has room for 0 to {distance // WORDS_PER_NOUN}, "
+            f"each in {WORDS_PER_NOUN} words: ask for fewer nouns or a larger distance"
         )
-    return distance, attractors
+    if not 0 <= attractors <= nouns:
+        raise ValueError(f"attractors is {attractors}, but it is how many of the nouns differ: ask for 0 to {nouns}")
+    return distance, nouns, attractors
 
 
-def _sentence(random: Random, distance: int, attractors: int, parts: tuple[int, ...]) -> list[int]:
+def _sentence(random: Random, distance: int, nouns: int, attractors: int, parts: tuple[int, ...]) -> list[int]:
     """Ids of the words before the verb; `parts` are the allowed parts of the combinations."""
-    opposite = _opposite(random, distance, attractors)
-    slots = _skeleton(random, distance, len(opposite))
+    opposite = [True] * attractors + [False] * (nouns - attractors)
+    random.shuffle(opposite)
+    slots = _skeleton(random, distance, nouns)
     slots = [_pick(random, WORDS_FOR[slot]) if slot in WORDS_FOR else slot for slot in slots]
     kinds = [(place, str(slot)) for place, slot in enumerate(slots) if slot in NOUNS_FOR]
-    nouns = [_pick(random, NOUNS_FOR[kind]) for _, kind in kinds]
-    subject = _subject(random, slots[:2], nouns[:1], parts)
+    lexemes = [_pick(random, NOUNS_FOR[kind]) for _, kind in kinds]
+    subject = _subject(random, slots[:2], lexemes[:1], parts)
     plural = random.random() < 0.5
     for number, (place, kind) in enumerate(kinds):
-        while number and nouns[number] in (subject, nouns[number - 1]):
-            nouns[number] = _pick(random, NOUNS_FOR[kind])
-        slots[place] = _noun(nouns[number], plural != opposite[number])
+        while number and lexemes[number] in (subject, lexemes[number - 1]):
+            lexemes[number] = _pick(random, NOUNS_FOR[kind])
+        slots[place] = _noun(lexemes[number], plural != opposite[number])
     rest = [slot if isinstance(slot, int) else _pick(random, VERBS_FOR[slot, _KIND[subject]]) for slot in slots]
     return [THE, _noun(subject, plural), *rest]
 
@@ -250,16 +252,6 @@ def _subject(random: Random, follows: list[Slot], first_noun: list[int], parts: 
         subject = _pick(random, SUBJECTS[(_pick(random, parts) - follower) % PARTS] if follows else NOUNS_FOR["ANY"])
         if subject not in first_noun:
             return subject
-
-
-def _opposite(random: Random, distance: int, attractors: int) -> list[bool]:
-    """For each noun after the subject, whether it has the other number; the nearest to the verb is last."""
-    shares = _same_number(distance, attractors)
-    same = random.choices(list(shares), list(shares.values()))[0]
-    nearest = same > 0 and random.random() < _nearest_same(distance, attractors)
-    rest = [True] * (attractors - (not nearest)) + [False] * (same - nearest)
-    random.shuffle(rest)
-    return [*rest, not nearest] if attractors + same else []
 
 
 def _skeleton(random: Random, distance: int, nouns: int) -> list[Slot]:

@@ -17,7 +17,7 @@ from torch import Tensor
 from datamodules.batch import IGNORE, Batch
 from datamodules.synthetic import Axis, SyntheticData
 from datamodules.tasks.agreement import Agreement
-from datamodules.tasks.task import Point, Task
+from datamodules.tasks.task import Drawn, Point, Task
 from experiments.long_range.probes import (
     KEYS,
     attention_on_answer,
@@ -232,6 +232,9 @@ def at_point(run: Trained[SyntheticData], axis: Axis, value: int, point: Point) 
     if data.task.values is not None:
         measured["squared_error"] = (squared_error(network, batch, data.task), "squared sum", n)
         measured["chance squared error: the mean"] = (variance(batch, data.task), "squared sum", n)
+    if isinstance(data.task, Agreement):
+        measured["chance: never sees the subject"] = (data.task.without_subject(point, data.points), "share", 1)
+        measured["subject_flip"] = (subject_flip(network, data.task, batch), "share", n)
     found = on_answer(network, batch) if data.shared_vocabulary else None
     if found is not None:
         measured["attention_on_answer"] = (found, "share", n)
@@ -251,6 +254,14 @@ def right_share(network: Network, batch: Batch, task: Task) -> Tensor:
             right = errors(logits, labels, task).abs() <= task.tolerance
         shares.append((right & scored).sum(1).double() / scored.sum(1))
     return torch.cat(shares).cpu()
+
+
+def subject_flip(network: Network, task: Agreement, batch: Batch) -> float:
+    """Share of sentences answered right with their subject in either number, all other words the same."""
+    flipped = task.with_other_subject(Drawn(*(field.numpy() for field in batch[:3])))
+    other = Batch(*map(torch.from_numpy, flipped), ids=batch.ids)
+    both = right_share(network, batch, task) * right_share(network, other, task)
+    return float(both.mean())
 
 
 @torch.no_grad()

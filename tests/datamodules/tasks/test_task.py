@@ -18,6 +18,7 @@ from datamodules.tasks.parity import Parity
 from datamodules.tasks.recall import Recall
 from datamodules.tasks.selective_copy import SelectiveCopy
 from datamodules.tasks.task import FIRST, Drawn, Split, Task
+from datamodules.tasks.two_keys import TwoKeys
 
 
 class Case(NamedTuple):
@@ -97,10 +98,11 @@ def test_the_answer_is_found_in_the_source_and_the_decoder_is_fed_the_answers_be
 POINTS: list[tuple[Task, dict[str, int]]] = [
     (Adding(20, tolerance=0.1), {"length": 6}),
     (AssociativeRecall(12, 10, 3), {"pairs": 5, "gap": 1, "keys": 12}),
-    (Agreement(), {"distance": 20, "attractors": 2}),
+    (Agreement(), {"distance": 20, "nouns": 5, "attractors": 2}),
     (Copy(6), {"length": 3}),
     (Reverse(6), {"length": 10}),
     (Parity(), {"length": 25}),
+    (TwoKeys(6, 4), {"pairs": 5}),
     (Recall(5, anywhere=True), {"gap": 4, "symbols": 4}),
     (SelectiveCopy(5), {"length": 9, "content": 4}),
 ]
@@ -124,6 +126,14 @@ def guesses(task: Task, drawn: Drawn, rng: np.random.Generator) -> dict[str, np.
         case AssociativeRecall():
             known = np.take_along_axis(drawn.source, 2 * rng.integers(0, 5, labels.shape) + 1, axis=1)
             return {"guessing": rng.integers(FIRST + 12, FIRST + 22, labels.shape), "values without their keys": known}
+        case TwoKeys():
+            first = FIRST + task.keys**2
+            other = first + (first - labels) % task.answers
+            swapped = np.where(rng.random(labels.shape) < 0.5, labels, other)
+            return {
+                "guessing": rng.integers(first, first + task.answers, labels.shape),
+                "both values, not which is which": swapped,
+            }
         case Adding():
             near = np.abs(task.values[labels] - 1) < task.tolerance + 1e-9
             return {"answering the mean": np.where(near, labels, 0)}

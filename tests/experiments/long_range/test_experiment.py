@@ -12,7 +12,7 @@ from torch import Tensor
 from datamodules.batch import IGNORE, Batch
 from datamodules.synthetic import Axis, SyntheticData
 from datamodules.tasks.adding import Adding
-from datamodules.tasks.agreement import Agreement
+from datamodules.tasks.agreement import FIRST_NOUN, ID, LEXEMES, Agreement
 from datamodules.tasks.copying import Copy
 from experiments.long_range import experiment as long_range
 from experiments.long_range.experiment import (
@@ -21,6 +21,7 @@ from experiments.long_range.experiment import (
     on_answer,
     right_share,
     squared_error,
+    subject_flip,
     subject_probe,
 )
 from experiments.planning.grid import Planned, plan_long_range
@@ -127,11 +128,9 @@ def test_attention_is_judged_where_the_answer_occurs_once(monkeypatch: pytest.Mo
 
 def test_the_probe_reads_the_subject_from_the_subject_on() -> None:
     task = Agreement()
-    data = SyntheticData(
-        task, [{"distance": [3], "attractors": [0]}], {"distance": 3, "attractors": 0},
-        [Axis("distance", [3], {"attractors": 0})],
-    )  # fmt: skip
-    batch = data.examples("test", {"distance": 3, "attractors": 0}, 400)
+    point = {"distance": 3, "nouns": 0, "attractors": 0}
+    data = SyntheticData(task, [{name: [value] for name, value in point.items()}], point, [])
+    batch = data.examples("test", point, 400)
     settings = LSTMSettings(embedding=32, hidden=32, bidirectional=False, dropout=0.0)
     network = LSTMSeq2Seq(task.source_vocab_size, task.target_vocab_size, False, settings).network
     rows = subject_probe(network, task, batch, "trained")
@@ -140,6 +139,29 @@ def test_the_probe_reads_the_subject_from_the_subject_on() -> None:
     assert accuracy[0] > 0.5  # just read
     assert accuracy[3] < accuracy[0]
     assert {row.x_name for row in rows} == {"words read, trained"}
+
+
+class Nearest(torch.nn.Module):
+    """Agrees with the last noun of the sentence, the subject where there is no other."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.scale = torch.nn.Parameter(torch.ones(()))
+
+    def forward(self, source: Tensor, decoder_input: Tensor) -> Tensor:
+        place = (source >= FIRST_NOUN) & (source < FIRST_NOUN + 2 * LEXEMES)
+        last = (place * torch.arange(1, 1 + source.shape[1])).argmax(1, keepdim=True)
+        plural = (source.gather(1, last) - FIRST_NOUN) % 2
+        return self.scale * torch.nn.functional.one_hot(ID["is"] + plural, 6)
+
+
+def test_the_flip_test_asks_for_the_right_verb_in_both_numbers_of_the_subject() -> None:
+    task = Agreement()
+    for attractors, distance, followed in ((0, 5, 0.0), (1, 5, 0.0), (0, 0, 1.0)):
+        point = {"distance": distance, "nouns": int(distance > 0), "attractors": attractors}
+        batch = SyntheticData(task, [], point, []).examples("test", point, 30)
+        assert subject_flip(cast(Network, Nearest()), task, batch) == followed
+        assert float(right_share(cast(Network, Nearest()), batch, task).mean()) == 1 - attractors
 
 
 def planned(root: Path, task: str, model: str, *overrides: str) -> Planned:
