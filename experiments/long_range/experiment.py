@@ -259,7 +259,7 @@ def right_share(network: Network, batch: Batch, task: Task) -> Tensor:
 def subject_flip(network: Network, task: Agreement, batch: Batch) -> float:
     """Share of sentences answered right with their subject in either number, all other words the same."""
     flipped = task.with_other_subject(Drawn(*(field.numpy() for field in batch[:3])))
-    other = Batch(*map(torch.from_numpy, flipped), batch.ids)
+    other = batch._replace(source=torch.from_numpy(flipped.source), labels=torch.from_numpy(flipped.labels))
     both = right_share(network, batch, task) * right_share(network, other, task)
     return float(both.mean())
 
