@@ -123,7 +123,7 @@ def test_what_may_differ_between_results_may(settings: dict[str, Any]) -> None:
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        (lambda r: r["trials"][1].update(learning_rate="fast"), "trials 1 learning_rate: "),
+        (lambda r: r["trials"][1]["values"].update(learning_rate="fast"), "trials 1 values learning_rate: "),
         (lambda r: r["trials"][0].update(validation_loss=None), "a finished trial has no validation_loss"),
         (lambda r: r["space"].update(width=3), "space width: "),
         (lambda r: r.update(chosen=99), "trial 99, the chosen one, is not among those that finished"),
