@@ -32,12 +32,8 @@ QUESTIONS = {
     "agreement": "A verb must agree in number with its subject, with other nouns in between.",
 }
 FURTHER = {
-    "associative-recall": "The settings are those of Arora et al. 2023 (Zoology): 64 tokens with 4 pairs, 128 tokens "
-    "with 8. There one sequence holds pairs, filler and queries; here the source holds pairs and filler, and the "
-    "queries are what the decoder is fed, so 4 pairs leave a gap of 52 and 8 pairs one of 104. Zoology draws from "
-    "8,192 tokens, here there are fewer keys.",
-    "associative-recall-16-keys": "The same task made small, with 16 keys: models learn it soon enough to take parts "
-    "of the Transformer out and see what they are for.",
+    "associative-recall": "Arora et al. 2023 (Zoology) have pairs, filler and queries in one sequence, of 8,192 kinds "
+    "of tokens; here the source holds the pairs, of 16 keys and 16 values, and the decoder is fed the queries.",
 }
 COUNTS = {name: name for name in ("symbols", "pairs", "keys", "nouns", "attractors", "blanks")} | {"content": "symbols"}
 LENGTHS = ("gap", "length", "distance")

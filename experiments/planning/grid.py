@@ -1,7 +1,7 @@
 """The runs of a suite: a grid of tasks, models and seeds, and the configuration files each run is made of."""
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -46,11 +46,10 @@ class TranslationGrid:
 
 @dataclass
 class LongRangeGrid:
-    """Which models a suite has on which tasks; a task in `tuned_as` takes the values tuned on another."""
+    """Which models a suite has on which tasks."""
 
     seeds: list[int]
     tasks: dict[str, list[str]]
-    tuned_as: dict[str, str] = field(default_factory=dict)
 
 
 GRIDS = {"bleu": TranslationGrid, "long-range": LongRangeGrid}
@@ -127,15 +126,10 @@ def plan_long_range(
                 if name.endswith(TENFOLD):
                     configs.append(listed(folder / "tenfold", task, f"MODELS names {name!r}, but TASKS", suite))
                 configs += model_files(folder / "models", tuned_name(name), suite)
-                configs += tuned_files(folder / "tuned" / tuned_as(row, task), name)
+                configs += tuned_files(folder / "tuned" / task, name)
                 command = f"make long-range SUITE={suite} TASKS={task} MODELS={name} SEEDS={seed}"
                 key = RunKey(suite, "long-range", task, model, variant or "base", int(seed), root, command)
                 yield Planned(key, tuple(configs), tuple(settings))
-
-
-def tuned_as(row: Mapping[str, Any], task: str) -> str:
-    """The task whose trials choose this task's values: its own, unless the suite names a shorter one of its kind."""
-    return str(row.get("tuned_as", {}).get(task, task))
 
 
 def tuned_name(name: str) -> str:

@@ -30,9 +30,7 @@ from experiments.planning.grid import (
     Planned,
     plan_bleu,
     plan_long_range,
-    row_of,
     shares_values,
-    tuned_as,
     tuned_name,
 )
 from experiments.planning.parser import build_parser
@@ -138,12 +136,7 @@ def searches(
             raise ValueError(f"TASKS names {tasks[0]!r}, but EXPERIMENT=bleu has one task, that of SUITE={suite}.")
         planned = plan_bleu(suite, list(models), [SEED], "", root, list(settings))
     else:
-        row = row_of(suite, "long-range")
-        for task in tasks:
-            if tuned_as(row, task) != task:
-                raise ValueError(f"TASKS names {task!r}, which takes its values from {tuned_as(row, task)}: name that.")
-        every = plan_long_range(suite, list(tasks), list(models), [SEED], root, list(settings))
-        planned = (one for one in every if tuned_as(row, one.key.task) == one.key.task)
+        planned = plan_long_range(suite, list(tasks), list(models), [SEED], root, list(settings))
     return [search(one, trials) for one in planned if not shares_values(one.key.system)]
 
 

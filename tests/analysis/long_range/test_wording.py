@@ -61,6 +61,6 @@ def test_a_count_starts_at_a_whole_number() -> None:
 
 
 def test_kinds_of_a_task_are_called_after_it() -> None:
-    assert title("associative-recall-16-keys") == "Associative recall, 16 keys"
+    assert title("associative-recall-9-keys") == "Associative recall, 9 keys"
     assert question("associative-recall-of-words").startswith("The source lists pairs of a key and a value")
     assert (title("a-new-task"), question("a-new-task")) == ("a-new-task", "")

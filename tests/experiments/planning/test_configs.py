@@ -154,6 +154,7 @@ def test_every_long_range_file_is_part_of_a_run() -> None:
 def test_the_head_comment_is_the_command_that_runs_the_file(path: Path) -> None:
     experiment, name = path.relative_to(EXPERIMENTS / "configs").with_suffix("").parts[:2]
     kinds = {"tasks": f" TASKS={path.stem}", "tuned": f" TASKS={path.parent.name} MODELS={path.stem}"}
+    kinds["tenfold"] = rf" TASKS={path.stem} MODELS=\w+-tenfold"
     part = path.relative_to(EXPERIMENTS / "configs" / experiment).parts[1:2]
     what = "" if path.stem in ("common", name) else kinds.get(part[0], f" MODELS={path.stem}")
     target = "tune" if part == ("tuned",) else experiment.replace("_", "-")

@@ -109,21 +109,24 @@ def test_a_variant_is_its_model_with_something_changed_and_tuned_values_are_read
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder = tmp_path / "configs" / "long_range" / "mine"
-    files = ["common", "tasks/recall", "models/lstm", "models/lstm-wide", "tuned/recall/lstm"]
+    files = ["common", "tasks/recall", "models/lstm", "models/lstm-wide", "tuned/recall/lstm", "tenfold/recall"]
     for file in files:
         path = folder / f"{file}.yaml"
         path.parent.mkdir(parents=True, exist_ok=True)
         path.touch()
     (tmp_path / "suites").mkdir()
-    tasks = "{recall: [lstm, lstm-wide], copy: [lstm], far: [lstm]}"
-    grid = f"long-range: {{seeds: [0], tuned_as: {{far: recall}}, tasks: {tasks}}}"
+    tasks = "{recall: [lstm, lstm-wide, lstm-wide-tenfold], copy: [lstm]}"
+    grid = f"long-range: {{seeds: [0], tasks: {tasks}}}"
     (tmp_path / "suites" / "mine.yaml").write_text(grid)
     monkeypatch.setattr(plan, "EXPERIMENTS", tmp_path)
-    for task in ("copy", "far"):
-        (folder / "tasks" / f"{task}.yaml").touch()
-    base, wide, untuned, far = planned_long_range("mine")
-    assert [path.relative_to(folder).with_suffix("").as_posix() for path in wide.configs] == files
+    (folder / "tasks" / "copy.yaml").touch()
+    base, wide, longer, untuned = planned_long_range("mine")
+    assert [path.relative_to(folder).with_suffix("").as_posix() for path in wide.configs] == files[:-1]
+    assert set(longer.configs) == {*wide.configs, folder / "tenfold" / "recall.yaml"}
+    assert longer.configs.index(folder / "tenfold" / "recall.yaml") > longer.configs.index(folder / "tasks/recall.yaml")
     assert [path.stem for path in base.configs] == ["common", "recall", "lstm", "lstm"]
     assert [path.stem for path in untuned.configs] == ["common", "copy", "lstm"]
-    assert far.configs[-1] == base.configs[-1] == folder / "tuned" / "recall" / "lstm.yaml"
+    (folder / "tuned" / "recall" / "lstm-wide.yaml").touch()  # trials of its own
+    _, wide, longer, _ = planned_long_range("mine")
+    assert {run.configs[-1] for run in (wide, longer)} == {folder / "tuned" / "recall" / "lstm-wide.yaml"}
     assert (wide.key.model, wide.key.variant) == ("lstm", "wide")

@@ -114,7 +114,7 @@ def linear(n: float) -> float:
     return n
 
 
-PAIR_TASKS = ("associative-recall", "associative-recall-16-keys")
+PAIR_TASKS = ("associative-recall",)
 FORGET, VECTOR = "RNNs forget: the gradient of the first words fades", "One fixed vector must hold everything"
 QUALITY = "The Transformer trains faster to the same quality"
 KERNELS = (("Transformer", "base"), ("Transformer, math-attention", "math-attention"))

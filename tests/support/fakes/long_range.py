@@ -195,7 +195,7 @@ AXES = {
     "copy": "length",
     "reverse": "length",
     "recall": "gap, symbols 4",
-    "associative-recall-16-keys": "pairs, gap 0, keys 16",
+    "associative-recall": "pairs, gap 0, keys 16",
     "selective-copy": "blanks, symbols 4",
     "agreement": "distance",
     "a-new-task": "depth",
