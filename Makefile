@@ -60,7 +60,7 @@ HELP_WANDB_MODE := online | offline | disabled; empty: online if logged in
 PY := .venv/bin/python
 INSTALLED := .venv/installed
 .DEFAULT_GOAL := help
-.PHONY: help quick full setup data bleu long-range contrastive retry reproduce-check tune speed plan speed-peers benchmark inspect report compare watch translate dashboard sync sweep test test-slow fuzz lint check clean-runs
+.PHONY: help quick full setup data bleu long-range contrastive retry reproduce-check tune speed plan speed-peers benchmark inspect report records compare watch translate dashboard sync sweep test test-slow fuzz lint check clean-runs
 
 # An option, where its variable is set.
 given = $(if $(2), --$(1) "$(2)")
@@ -146,8 +146,11 @@ plan: $(INSTALLED) ## Hours, memory and cost of WMT14 on DEVICES x NODES, from m
 	@$(PY) -m experiments.speed.cost.estimate $(OF_SUITE)$(call given,models,$(MODELS))$(call given,devices,$(DEVICES))$(call given,nodes,$(NODES))$(call given,price,$(PRICE))$(call given,peak,$(PEAK))
 
 ##@ Look
-report: $(INSTALLED) ## Write results/SUITE/report.html from the finished runs (10 s)
+report: $(INSTALLED) ## Write results/SUITE/report.html from the finished runs and the archived ones (10 s)
 	@$(REPORT)
+
+records: $(INSTALLED) ## Archive what reports read of SUITE's runs in results/SUITE/records, to be committed (full 1 min)
+	@$(PY) -m experiments.record.archives $(OF_SUITE)
 
 compare: $(INSTALLED) ## Two reports against each other: make compare A=results/full B=results/mine (10 s)
 	@$(PY) -m analysis.compare.__main__ --a "$(A)" --b "$(B)"

@@ -23,6 +23,7 @@ from analysis.speed.quality import qualities
 from analysis.store import Store, System, read_store
 from analysis.translation import attention, bleu, examples, learning_curves, sentences
 from analysis.translation import claims as translation_claims
+from experiments.record.archives import RECORDS
 from experiments.record.text import visible
 
 TITLE = "Recurrence against attention"
@@ -32,17 +33,22 @@ SMOKE = "This is the smoke suite: it runs every code path for a few steps. Its r
 def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(
         prog="python -m analysis.report",
-        description="Read the runs of a suite; write the report, its tables, its figures and all measurements.",
+        description="Read the runs of a suite, and the records in RESULTS of those that RUNS does not have; write the "
+        "report, its tables, its figures and all measurements.",
     )
     parser.add_argument("--suite", required=True, help="name of the suite, a folder inside RUNS")
     parser.add_argument("--runs", type=Path, default=Path("runs"), help="where the runs are (default: runs)")
     parser.add_argument("--results", type=Path, default=Path("results"), help="where to write (default: results)")
     parser.add_argument("--png", action="store_true", help="write every figure as PNG too")
     options = parser.parse_args(arguments)
+    records = options.results / options.suite / RECORDS
     try:
-        store = read_store(options.runs, options.suite)
-    except FileNotFoundError as error:
+        store = read_store(options.runs, options.suite, records)
+    except (FileNotFoundError, ValueError) as error:
         sys.exit(visible(str(error)))
+    archived = sum(not run.folder.is_relative_to(options.runs) for run in store.runs)
+    if archived:
+        print(f"{archived} of {len(store.runs)} runs are records of {records}")
     for path in write_report(store, options.results / options.suite, png=options.png):
         print(path)
 

@@ -2,7 +2,6 @@
 
 import json
 import math
-import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import product
@@ -12,6 +11,7 @@ from typing import Any, NamedTuple, TypeVar, cast
 import pandas as pd
 
 from experiments.record import schema
+from experiments.record.archives import is_run, run_folders
 from experiments.record.keys import ATTENTION, BLOCKS, FAILURE, HISTORY, KEY, RESULT, TRIALS, WORD_COUNTS
 from experiments.record.read import (
     WHOLE_RUN,
@@ -39,7 +39,7 @@ class System(NamedTuple):
 
 @dataclass(frozen=True)
 class Run:
-    """One run folder; `record` is what its JSON file says.
+    """One run; `record` is what its JSON file says, `folder` where its files are, be they archived or in runs/.
 
     `status` is finished, failed, interrupted, unreadable, or copied where the folder repeats another's numbers.
     """
@@ -69,7 +69,7 @@ class Run:
 
 @dataclass
 class Store:
-    """All runs of one suite. `problems` grows as files are read: each entry is a sentence that names a path."""
+    """All runs of one suite. `problems` grows as files are read: each is a sentence that names a run and its file."""
 
     suite: str
     runs: list[Run]
@@ -89,57 +89,58 @@ class Store:
 
     def translations(self, run: Run, test_set: str) -> pd.DataFrame | None:
         """The hypotheses of one test set in corpus order, or None (and a problem) where they cannot be read."""
-        path = run.folder / "hypotheses" / f"{test_set}.jsonl"
+        name = f"hypotheses/{test_set}.jsonl"
+        path = run.folder / name
         if path not in self._translations:
-            rows = self._attempt(path, read_translations)
+            rows = self._attempt(run, name, read_translations)
             self._translations[path] = pd.DataFrame(rows) if rows else None
         return self._translations[path]
 
     def history(self, run: Run) -> pd.DataFrame:
         """Metrics as they happened: columns step, seconds since training start, target_tokens, metric, value."""
-        return pd.DataFrame(
-            self._attempt(run.folder / HISTORY, read_history) or [], columns=[*schema.History.__annotations__]
-        )
+        rows = self._attempt(run, HISTORY, read_history)
+        return pd.DataFrame(rows or [], columns=[*schema.History.__annotations__])
 
     def blocks(self, run: Run) -> list[schema.Block]:
         """The timed blocks of a speed run; none where blocks were not kept."""
-        path = run.folder / BLOCKS
-        return self._attempt(path, lambda path: list(read_rows(path, schema.Block))) or [] if path.is_file() else []
+        if not (run.folder / BLOCKS).is_file():
+            return []
+        return self._attempt(run, BLOCKS, lambda path: list(read_rows(path, schema.Block))) or []
 
     def attention(self, run: Run) -> list[dict[str, Any]]:
         """Attention maps of the sentences kept."""
-        return cast(list[dict[str, Any]], self._attempt(run.folder / ATTENTION, read_attention) or [])
+        return cast(list[dict[str, Any]], self._attempt(run, ATTENTION, read_attention) or [])
 
     def trials(self, run: Run) -> dict[str, Any] | None:
         """The trials that the run's settings were chosen from; None if there were none, or they cannot be read."""
-        path = run.folder / TRIALS
-        return self._attempt(path, lambda path: read_json(path, schema.Trials, WHOLE_RUN)) if path.is_file() else None
+        if not (run.folder / TRIALS).is_file():
+            return None
+        return self._attempt(run, TRIALS, lambda path: read_json(path, schema.Trials, WHOLE_RUN))
 
     def word_counts(self, run: Run) -> dict[str, int] | None:
         """How often the words of references and hypotheses occur in the training text; None if it cannot be read."""
-        path = run.folder / WORD_COUNTS
-        counts = self._attempt(path, lambda path: read_json(path, schema.WordCounts, WHOLE_RUN))
+        counts = self._attempt(run, WORD_COUNTS, lambda path: read_json(path, schema.WordCounts, WHOLE_RUN))
         return counts["counts"] if counts else None
 
-    def _attempt(self, path: Path, read: Callable[[Path], T]) -> T | None:
+    def _attempt(self, run: Run, name: str, read: Callable[[Path], T]) -> T | None:
         try:
-            return read(path)
+            return read(run.folder / name)
         except (FileNotFoundError, ValueError) as error:
-            self.problems.append(str(error))
+            self.problems.append(in_words(error, run.folder))
             return None
 
 
-def read_store(root: Path, suite: str) -> Store:
-    """Read every run of a suite.
+def read_store(root: Path, suite: str, records: Path | None = None) -> Store:
+    """Read every run of a suite: those in `root` and, where it has no run of the same key, the archived ones.
 
     Raises:
-        FileNotFoundError: `root` holds no run of that suite.
+        FileNotFoundError: There is no run of that suite.
+        ValueError: An archive of `records` cannot be read.
     """
-    folders = sorted((root / suite).glob("*/*/*/*/seed*"))
     runs, problems = [], []
-    for folder in folders:
-        if not re.fullmatch(r"seed\d+", folder.name):
-            problems.append(f"{folder} is not a run folder: its name is not `seed` and a number; remove or rename it.")
+    for name, folder in run_folders(root, suite, records).items():
+        if not is_run(folder):
+            problems.append(f"{name} is not a run folder: its name is not `seed` and a number; remove or rename it.")
             continue
         run, problem = read_run(folder)
         runs.append(run)
@@ -171,7 +172,7 @@ def without_copies(runs: Sequence[Run]) -> tuple[list[Run], list[str]]:
         facts = [run.experiment, run.task, run.system, *(run.record.get(name) for name in ORIGIN)]
         original = first.setdefault(json.dumps(facts), run) if run.status == "finished" else run
         if original is not run:
-            problems.append(f"{run.folder} repeats {original.folder}, number for number: it is in no number here.")
+            problems.append(f"{run.name} repeats {original.name}, number for number: it is in no number here.")
             run = replace(run, status="copied")
         kept.append(run)
     return kept, problems
@@ -187,8 +188,13 @@ def read_run(folder: Path) -> tuple[Run, str]:
         if (folder / FAILURE).is_file():
             return Run(*key, folder, "failed", dict(read_failure(folder))), ""
     except ValueError as error:
-        return Run(*key, folder, "unreadable", {}), str(error)
+        return Run(*key, folder, "unreadable", {}), in_words(error, folder)
     return Run(*key, folder, "interrupted", {}), ""
+
+
+def in_words(error: Exception, folder: Path) -> str:
+    """What is wrong with a file of a run, said by the run's name: the same words wherever the suites are."""
+    return str(error).replace(str(folder), "/".join(folder.parts[-5:]))
 
 
 def by_system(runs: Iterable[Run]) -> dict[System, dict[int, Run]]:

@@ -11,6 +11,7 @@ from typing_extensions import TypedDict
 
 from analysis.compare.csv_tables import csv_lines, numeric
 from analysis.store import Store, axis_text, read_store
+from experiments.record.archives import ARCHIVES, RECORDS, RUNS, unpacked
 from experiments.record.read import read_json
 from experiments.record.schema import Machine
 from experiments.record.text import brief
@@ -93,10 +94,13 @@ def read_side(name: str, path: Path) -> Side:
         columns, numbers = read_csv(path)
         absent = [column for column in FILLED if column not in columns]
         return Side(name, path, "table", path.name, numbers, absent=absent)
+    if any((path / RECORDS).glob(ARCHIVES)):  # of the report's own runs, whatever others it was made of since
+        for suite in unpacked(path / RECORDS).iterdir():
+            return read_runs(name, path, suite, "records")
     if (path / "measurements.csv").is_file():
         return read_results(name, path)
-    if any(path.glob("*/*/*/*/seed*")):
-        return read_runs(name, path)
+    if any(path.glob(RUNS)):
+        return read_runs(name, path, Path(os.path.abspath(path)), "runs")
     raise FileNotFoundError(
         f"{name} is {path}, which is neither a folder with a report's measurements.csv, nor a folder of runs such as "
         "runs/full, nor a CSV file; make a report first, for example with `make report SUITE=quick`."
@@ -117,9 +121,8 @@ def read_results(name: str, path: Path) -> Side:
     return Side(name, path, "report", str(origin.get("suite", path.name)), numbers, machines, distinct(commits))
 
 
-def read_runs(name: str, path: Path) -> Side:
+def read_runs(name: str, path: Path, folder: Path, kind: str) -> Side:
     """The runs of a suite; of those with uncommitted changes no commit holds the code, so theirs counts as unknown."""
-    folder = Path(os.path.abspath(path))
     store = read_store(folder.parent, folder.name)
     numbers = []
     for run in store.runs:
@@ -133,7 +136,7 @@ def read_runs(name: str, path: Path) -> Side:
                 n = float(row["n"])
                 numbers.append(Number(place, run.seed, float(row["value"]), row["unit"], n, machine, commit))
     machines, commits = distinct(n.machine for n in numbers), distinct(n.commit for n in numbers)
-    return Side(name, path, "runs", store.suite, numbers, machines, commits, store=store)
+    return Side(name, path, kind, store.suite, numbers, machines, commits, store=store)
 
 
 def read_csv(path: Path) -> tuple[list[str], list[Number]]:

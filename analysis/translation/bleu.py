@@ -171,7 +171,7 @@ def sentence_interval(store: Store, runs: list[Run], test_set: str, recorded: li
         again = bleu_of(statistics[-1].sum(axis=0))
         if abs(again - value) > ROUNDING:
             store.problems.append(
-                f"{run.folder}: the recorded BLEU on {test_set} is {value:.2f}, "
+                f"{run.name}: the recorded BLEU on {test_set} is {value:.2f}, "
                 f"but its stored hypotheses score {again:.2f}; evaluate it again."
             )
     if len({len(s) for s in statistics}) > 1:

@@ -67,7 +67,7 @@ def same_sentences(
     if sentences[SAME].equals(others[SAME]):
         return True
     store.problems.append(
-        f"{other.folder}: its sentences on {test_set} are not those of {label(one.system)} seed {one.seed}, "
+        f"{other.name}: its sentences on {test_set} are not those of {label(one.system)} seed {one.seed}, "
         "so the two cannot be compared; evaluate both on the same data."
     )
     return False

@@ -115,7 +115,9 @@ def attention_records(
                 "id": i,
                 "source_tokens": data.source_tokenizer.pieces(source.tolist()),
                 "target_tokens": [*data.target_tokenizer.pieces(tokens), "</s>"],
-                "maps": {name: weights.cpu().numpy().round(decimals).tolist() for name, weights in found.items()},
+                "maps": {
+                    name: weights.double().cpu().numpy().round(decimals).tolist() for name, weights in found.items()
+                },
             }
         )
     return records

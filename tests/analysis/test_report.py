@@ -3,6 +3,7 @@
 import csv
 import json
 import re
+import shutil
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -13,8 +14,10 @@ from analysis.page.look import COLOURS
 from analysis.report import build, main
 from analysis.store import KEY, read_store
 from analysis.translation.bleu import measure
+from experiments.record.archives import main as archive
 from tests.support.fakes.long_range import axis_rows, write_long_range, write_pairs, write_task
 from tests.support.fakes.runs import failure, folder_of, write_json, write_lines, write_run, write_suite
+from tests.support.fuzz.analysis import empty_pictures, prepare_long_range, prepare_speed, prepare_translations
 from tests.support.html_page import Page
 
 SCRIPT = '<script>alert("x")</script> | **bold** _it_ $1$'
@@ -226,3 +229,33 @@ def test_running_again_changes_nothing_and_leaves_nothing_else_behind(tmp_path: 
     assert all(name.endswith(".svg") for name in before)  # PNG only on demand
     names = {path.name for path in first.folder.iterdir()}
     assert names == {"report.html", "report.md", "tables.tex", "measurements.csv", "provenance.json", "figures"}
+
+
+def test_archived_records_give_the_report_of_the_runs_file_for_file(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for prepare in (prepare_translations, prepare_long_range, prepare_speed):
+        prepare(tmp_path)
+    runs = tmp_path / "runs"
+    failed = write_run(runs, "gru", sentences=6, test_sets=("test",))
+    (failed / "result.json").unlink()
+    write_json(failed / "failure.json", failure("quick", "gru", "base", 0, "out of memory"))
+    (folder_of(runs, "transformer") / "hypotheses" / "test.jsonl").write_text("{")  # a problem names its path
+    folder_of(runs, "rnn").mkdir(parents=True)
+    with empty_pictures():
+        folder = report(tmp_path).folder
+    archive(["--suite", "quick", "--runs", str(runs), "--results", str(tmp_path / "clone")])
+    shutil.rmtree(runs)
+    capsys.readouterr()
+    with empty_pictures():
+        main(["--suite", "quick", "--runs", str(runs), "--results", str(tmp_path / "clone")])
+    assert re.match(r"(\d+) of \1 runs are records of .*/quick/records\n", capsys.readouterr().out)
+    found, again = (
+        {
+            path.relative_to(root): path.read_bytes()
+            for path in root.rglob("*")
+            if path.is_file() and "xz" not in path.name
+        }
+        for root in (folder, tmp_path / "clone" / "quick")
+    )
+    assert found == again

@@ -54,7 +54,7 @@ def test_a_broken_record_is_a_problem_with_its_path(tmp_path: Path, file: str, c
     store = read_store(tmp_path, "quick")
     assert [run.status for run in store.runs] == ["unreadable"]
     (problem,) = store.problems
-    assert problem.startswith(f"{folder / file} cannot be read (")
+    assert problem.startswith(f"bleu/multi30k/lstm/base/seed0/{file} cannot be read (")
 
 
 def test_unreadable_outputs_are_problems_and_say_the_line(tmp_path: Path) -> None:

@@ -42,6 +42,8 @@ def forbidden(importer: str, name: str) -> str:
     side, top = importer.partition(".")[0], name.partition(".")[0]
     if top in ("", "tests"):
         return "imports are absolute, and the product needs no tests"
+    if side == "experiments" and name == f"{GROUND}.archives":
+        return "no training takes an archived record for a finished run"
     if side == "analysis" and top in ("torch", "lightning"):
         return "a report is made without torch"
     if within(importer, GROUND):
@@ -126,6 +128,7 @@ def test_crowded_folders_and_unwieldy_files_are_found(tmp_path: Path) -> None:
         ("experiments/record/keys.py", "from experiments import suite"),
         ("experiments/record/keys.py", "import torch"),
         ("experiments/suite.py", "from analysis import report"),
+        ("experiments/suite.py", "from experiments.record import archives"),
         ("analysis/report.py", "from experiments import suite"),
         ("analysis/report.py", "def late():\n    from models import lstm"),
         ("analysis/speed/section.py", "from analysis.long_range import section"),
@@ -142,6 +145,7 @@ def test_a_planted_import_is_found(importer: str, planted: str, tmp_path: Path) 
         "models/lstm.py": "",
         "datamodules/batch.py": "",
         "experiments/record/keys.py": "",
+        "experiments/record/archives.py": "",
         "experiments/suite.py": "from experiments.record import keys",
         "experiments/translation/decode.py": "import models.lstm\nimport datamodules.batch",
         "experiments/speed/timing.py": "",

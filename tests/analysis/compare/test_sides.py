@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from analysis.compare.sides import Place, Side, machine_name, named, read_pair, read_side
 from analysis.provenance import as_json
 from analysis.store import axis_text, read_store
+from experiments.record.archives import write_archives
 from tests.support.fakes.runs import write_run, write_suite
 
 HEADER = "experiment,task,model,variant,seed,metric,x_name,x,value,unit,n"
@@ -39,6 +40,17 @@ def test_runs_and_their_report_hold_the_same_numbers(tmp_path: Path) -> None:
     assert (runs.machines, runs.commits, runs.suite) == (report.machines, report.commits, report.suite)
     assert {n.machine for n in report.numbers} == {n.machine for n in runs.numbers} != {""}
     assert {n.commit for n in report.numbers} == {n.commit for n in runs.numbers} != {""}
+
+
+def test_a_report_is_read_from_its_records_where_it_has_some(tmp_path: Path) -> None:
+    write_suite(tmp_path / "runs", sentences=10)
+    runs = read_side("A", tmp_path / "runs" / "quick")
+    folder = table(tmp_path / "measurements.csv", HEADER, ROW).parent
+    write_archives(tmp_path / "runs", "quick", folder / "records")
+    side = read_side("B", folder)
+    assert (side.kind, side.suite, list(side.numbers)) == ("records", "quick", list(runs.numbers))
+    assert side.store is not None
+    assert side.store.translations(side.store.runs[0], "test2016") is not None
 
 
 def test_a_report_without_provenance_is_of_unknown_origin(tmp_path: Path) -> None:

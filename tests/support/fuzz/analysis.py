@@ -1,13 +1,14 @@
 """Reports, comparisons and the view of a suite while it runs, with whole run stores to begin from."""
 
 import shutil
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from io import StringIO
 from pathlib import Path
-from typing import IO, Any
+from typing import IO
 from unittest.mock import patch
 
-from matplotlib.figure import Figure
+from matplotlib.backends.backend_svg import FigureCanvasSVG
 from rich.console import Console
 
 from analysis import provenance, report
@@ -51,13 +52,19 @@ def read_report(folder: Path) -> Sequence[str]:
     return store.problems
 
 
+@contextmanager
+def empty_pictures() -> Iterator[None]:
+    """Drawing takes most of a report's time."""
+
+    def leave_empty(canvas: FigureCanvasSVG, to: IO[str]) -> None:
+        to.write("<svg></svg>")
+
+    with patch.object(FigureCanvasSVG, "print_svg", leave_empty), patch("analysis.page.canvas.fit"):
+        yield
+
+
 def read_numbers(folder: Path) -> Sequence[str]:
-    """The report with empty pictures: drawing takes most of its time."""
-
-    def leave_empty(figure: Figure, to: IO[Any], *, format: str, **settings: Any) -> None:
-        to.write("<svg></svg>" if format == "svg" else b"")
-
-    with patch.object(Figure, "savefig", leave_empty):
+    with empty_pictures():
         return read_report(folder)
 
 
