@@ -10,6 +10,7 @@ from analysis.claims.verdict import judged
 from analysis.long_range import claims as long_range_claims
 from analysis.long_range import evidence, mechanisms
 from analysis.long_range import section as long_range_section
+from analysis.long_range.comparable import Evidence
 from analysis.page.blocks import Legend, LegendEntry, Notice, Section
 from analysis.page.labels import MODELS, label, listing
 from analysis.page.latex import latex
@@ -73,7 +74,7 @@ def build(store: Store) -> tuple[str, list[Section]]:
     quality = qualities(store, speed)
     experiments = {run.experiment for run in store.runs}
     results: list[bleu.TestSet] = []
-    long_range = judged(long_range_claims.all_claims(evidence.Evidence(store)))
+    long_range = judged(long_range_claims.all_claims(Evidence(store)))
     summaries: list[str] = []
     sections: list[Section] = []
     if bleu.EXPERIMENT in experiments:

@@ -4,7 +4,7 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
-from analysis.long_range.evidence import axes, controls, main_axis, tasks_of
+from analysis.long_range.evidence import Control, axes, controls, main_axis, tasks_of
 from analysis.long_range.wording import at, title
 from analysis.page.blocks import Best, Block, Paragraph, Section, SectionLink, Table
 from analysis.page.labels import NONE, decimal, label, ordered, slug, whole
@@ -16,15 +16,19 @@ from analysis.store import Store, System
 from analysis.translation.bleu import TestSet
 from experiments.record.metrics import MASTERED, metrics
 
-WEAK = " †"
+WEAK, UNABLE = " †", " ‡"
 
 
 class Score(NamedTuple):
-    """How well a model did: the value shown, the interval that decides, whether the model was under-trained."""
+    """How well a model did: the value shown, the interval that decides.
+
+    `weak` if the model was under-trained, `unable` if it did not learn the task with ten times the budget either.
+    """
 
     text: str
     interval: Interval
     weak: bool = False
+    unable: bool = False
 
 
 class Question(NamedTuple):
@@ -70,13 +74,15 @@ def build(store: Store, test_sets: Sequence[TestSet], speed: Speed) -> Section |
     if any(score.weak for question in questions for score in question.scores.values()):
         text = f"{WEAK.strip()} under-trained: below {MASTERED} at the easiest setting too, so no sign of inability."
         blocks.append(Paragraph(text))
+    if any(score.unable for question in questions for score in question.scores.values()):
+        blocks.append(Paragraph(f"{UNABLE.strip()} not learned with ten times the budget."))
     return Section("scoreboard", "Scoreboard", blocks)
 
 
 def shown(score: Score | None, is_best: bool) -> str:
     if score is None:
         return NONE
-    text = score.text + (WEAK if score.weak else "")
+    text = score.text + (WEAK if score.weak else UNABLE if score.unable else "")
     return Best(text) if is_best else text
 
 
@@ -110,13 +116,15 @@ def long_range(store: Store) -> list[Question]:
             if x is None:
                 continue
             points = {s: p for s, curve in axis.curves.items() for p in curve if p.x == x}
-            scores = {
-                s: Score(decimal(p.value, 3), p.interval, s in known and not known[s].mastered)
-                for s, p in points.items()
-            }
+            scores = {s: Score(decimal(p.value, 3), p.interval, *standing(known.get(s))) for s, p in points.items()}
             text = f"Long range: {title(task).lower()}, accuracy {at(axis.vary, x)}{beyond}"
             questions.append(Question(text, scores, metric, section=slug("task", task)))
     return questions
+
+
+def standing(control: Control | None) -> tuple[bool, bool]:
+    """Whether a model was under-trained, and whether it did not learn with ten times the budget either."""
+    return (control.under_trained, control.unable) if control else (False, False)
 
 
 def fast(speed: Speed) -> list[Question]:

@@ -6,7 +6,9 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from analysis.claims.verdict import (
     ABOVE,
+    CANNOT_TELL,
     CONTRADICTED,
+    FACT,
     NOT_DECIDED,
     SUPPORTED,
     Claim,
@@ -22,10 +24,12 @@ from analysis.page.labels import NONE, decimal, listing, with_span
 from analysis.statistics.intervals import Interval
 
 READING = (
-    "A claim is decided by an interval, never by a mean (exact counts have no interval). Not decided: a model was "
-    "under-trained or still learning, an interval crosses its line, or see the reason. With one seed, run-to-run "
-    "variation is unknown. No correction is made for the number of claims."
+    "A claim is decided by an interval, never by a mean. Not decided: a model was under-trained or still learning, an "
+    "interval crosses its line, or see the reason. Cannot tell here: the measurement could not have shown it. A fact "
+    "is mathematics, which no measurement could change. With one seed, run-to-run variation is unknown. No correction "
+    "is made for the number of claims."
 )
+OUTCOMES = (SUPPORTED, CONTRADICTED, NOT_DECIDED, CANNOT_TELL, FACT, "not tested")
 LEDGER = ["claim", "verdict", "effect (interval)", "why", "figure", "rule", "what would change the verdict"]
 UNTESTED = ["claim", "verdict", "why", "needs", "rule"]
 RULES = ["rule", "in full", "source"]
@@ -60,7 +64,7 @@ def drawn_in(blocks: Iterable[Block]) -> set[str]:
 
 def counted(rows: Verdicts) -> str:
     outcomes = Counter(verdict.outcome if verdict.tested else "not tested" for _, verdict in rows)
-    found = [f"{outcomes[name]} {name}" for name in (SUPPORTED, CONTRADICTED, NOT_DECIDED, "not tested")]
+    found = [f"{outcomes[name]} {name}" for name in OUTCOMES if outcomes[name]]
     return f"Of {len(rows)} claims: {listing(found)} by this suite."
 
 
@@ -106,7 +110,7 @@ def needs(claim: Claim) -> str:
 def in_full(rule: Rule) -> str:
     """Everything a rule holds, in sentences made from its lines."""
     parts = [f"Effect: {rule.effect}", decides(rule)]
-    parts += [f"Decided only where {listing([str(power) for power in rule.power])}"] if rule.power else []
+    parts += [f"Can tell only where {listing([str(power) for power in rule.power])}"] if rule.power else []
     parts += [str(part) for part in (rule.learning, rule.note) if part]
     return " ".join(f"{part}." for part in parts)
 
@@ -118,6 +122,8 @@ def in_short(claim: Claim, numbers: Numbers) -> str:
 
 def decides(rule: Rule) -> str:
     """Supported if the interval lies above 1.5; contradicted if it lies below 1.5"""
+    if not rule.lines:
+        return "A fact, shown and not judged"
     name = names(rule.lines)
     supported = joined([(line.what, f"lies {inside(line)}") for line in rule.lines], "and")
     contradicted = joined([(name(line), f"lies {beyond(line)}") for line in rule.lines if breakable(line)], "or")

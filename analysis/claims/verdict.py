@@ -10,6 +10,8 @@ from analysis.statistics.intervals import Interval
 from analysis.store import Store, System
 
 SUPPORTED, CONTRADICTED, NOT_DECIDED = "supported", "contradicted", "not decided"
+CANNOT_TELL = "cannot tell here"  # the measurement could not have shown either outcome
+FACT = "fact"  # mathematics: nothing measured here could have come out otherwise
 ABOVE, BELOW, AT_LEAST = "above", "below", "at least"
 INTERVAL = "the interval"  # the quantity of a line that the effect itself must clear
 LAST = 0.2  # of the steps of training: by what is gained there one sees whether a model was still learning
@@ -72,7 +74,7 @@ class Condition(NamedTuple):
 
 
 class Power(NamedTuple):
-    """What a measurement needs to show either outcome; where it falls short, nothing is decided."""
+    """What a measurement needs to show either outcome; where it falls short, the verdict is: cannot tell here."""
 
     what: str
     side: str
@@ -82,12 +84,12 @@ class Power(NamedTuple):
     def __str__(self) -> str:
         return f"{self.what} is {self.side} {self.at:g} {self.unit}".rstrip()
 
-    def require(self, value: float, reason: str, effect: Interval | None = None) -> None:
-        """Raises Undecided where `value` falls short."""
-        enough = {ABOVE: value > self.at, BELOW: value < self.at, AT_LEAST: value >= self.at}
-        if not enough[self.side]:
-            short = f"this measurement could not have shown it: {self.what} is not {self.side} {self.at:g} {self.unit}"
-            raise Undecided(f"{reason}; {short.rstrip()}", f"A measurement in which {self}.", effect)
+    def reached(self, value: float) -> bool:
+        return {ABOVE: value > self.at, BELOW: value < self.at, AT_LEAST: value >= self.at}[self.side]
+
+    def short(self, value: float) -> str:
+        found = "unknown" if math.isnan(value) else plain(float(f"{value:.3g}"))
+        return f"{self.what} is {found}, not {self.side} {self.at:g} {self.unit}".rstrip()
 
 
 class Undecided(Exception):
@@ -132,13 +134,14 @@ class StillLearning:
         pace = f"training as long again at the pace of the last {LAST_PART}"
         return f"Not decided if the {systems} could close the gap by {pace}"
 
-    def settled(self, verdict: "Verdict") -> "Verdict":
-        """The verdict, left open where a system may still gain what it lacks."""
+    def settled(self, verdict: "Verdict", missing: float | None = None) -> "Verdict":
+        """The verdict, left open where a system may still gain what it lacks, `missing` if not seen from the lines."""
         system = self.lacking.get(verdict.outcome)
         if system is None:
             return verdict
-        line, interval = verdict.conditions[0]
-        missing = max(interval.low - line.at, line.at - interval.high)
+        if missing is None:
+            line, interval = verdict.conditions[0]
+            missing = max(interval.low - line.at, line.at - interval.high)
         rising = self.gains(system, missing / (1 / LAST))
         if not rising:
             return verdict
@@ -167,19 +170,25 @@ class StillLearning:
 
 
 class Finding(NamedTuple):
-    """What a rule measured: the numbers in words, the effect, and an interval for each line unless it is the effect."""
+    """What a rule measured: the numbers in words, the effect, and an interval for each line unless it is the effect.
+
+    `power` has a value for each condition of the rule. `missing` is what a model lacks of the quantity validated during
+    training, where the effect is another quantity.
+    """
 
     reason: str
     effect: Interval
     intervals: Sequence[Interval] = ()
+    power: Sequence[float] = ()
+    missing: float | None = None
 
 
 @dataclass(frozen=True)
 class Rule:
     """What decides a claim: the effect in words, the lines it must clear, and how it is measured.
 
-    `power` is what the measurement needs to show either outcome. `measure` raises Undecided where it falls short, and
-    NotRun where there is nothing to measure.
+    `power` is what the measurement needs to show either outcome. A rule without lines states a fact. `measure` raises
+    Undecided where a model was not trained enough to be judged, NotRun where there is nothing to measure.
     """
 
     effect: str
@@ -238,17 +247,25 @@ def judged(claims: Sequence[Claim]) -> list[tuple[Claim, Verdict]]:
 
 def verdict(rule: Rule) -> Verdict:
     try:
-        found = decided(rule.lines, rule.measure())
+        finding = rule.measure()
     except Undecided as missing:
         reason, tested = str(missing), not isinstance(missing, NotRun)
         return Verdict(NOT_DECIDED, reason, missing.effect, needed=missing.needed, tested=tested)
-    return rule.learning.settled(found) if rule.learning else found
+    short = [(power, at) for power, at in zip(rule.power, finding.power, strict=True) if not power.reached(at)]
+    if short:
+        reason = "; ".join([finding.reason, *(power.short(at) for power, at in short)])
+        needed = f"A measurement in which {listing([str(power) for power, _ in short])}."
+        return Verdict(CANNOT_TELL, reason, finding.effect, needed=needed)
+    found = decided(rule.lines, finding)
+    return rule.learning.settled(found, finding.missing) if rule.learning else found
 
 
 def decided(lines: Sequence[Line], finding: Finding) -> Verdict:
-    """Supported if all conditions are met, contradicted if one is broken."""
+    """Supported if all conditions are met, contradicted if one is broken; without lines a fact."""
     intervals = finding.intervals or [finding.effect] * len(lines)
     conditions = [Condition(line, interval) for line, interval in zip(lines, intervals, strict=True)]
+    if not conditions:
+        return Verdict(FACT, finding.reason, finding.effect)
     if all(condition.met for condition in conditions):
         return Verdict(SUPPORTED, finding.reason, finding.effect, conditions)
     if any(condition.broken for condition in conditions):

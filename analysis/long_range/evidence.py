@@ -1,9 +1,9 @@
 """What the long-range runs measured: accuracy along the axes of a task, controls, chance, and how far 0.9 is held."""
 
 import math
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cache
 from itertools import pairwise
 from numbers import Real
 from typing import NamedTuple
@@ -13,12 +13,13 @@ import pandas as pd
 
 from analysis.claims.verdict import NotRun, Undecided
 from analysis.long_range.wording import TITLES, is_kind_of, quantity
-from analysis.page.labels import decimal, label, listing, ordered, slug
+from analysis.page.labels import label, ordered, slug
 from analysis.statistics.intervals import Interval, pooled, spread
 from analysis.store import Store, System
 from experiments.record.metrics import MASTERED
 
 EXPERIMENT = "long-range"
+TENFOLD, TIMES = "tenfold", 10  # the variant that is trained on ten times the budget, for models that fail a control
 HELD = 0.9  # a model holds a length, a gap or a load if its accuracy there is at least this
 CHANCE = {"token_accuracy": "chance: ", "squared_error": "chance squared error: "}
 
@@ -110,13 +111,16 @@ class Axis:
             )
         return points[0], points[-1]
 
-    def farthest(self, system: System, times: float = 1) -> tuple[Point, Point]:
-        """The largest x of training and the largest beyond it, which must be at least `times` as large."""
+    def farthest(self, system: System) -> tuple[Point, Point]:
+        """The largest x of training and the largest beyond it."""
         last, beyond = self.trained(system)[-1], self.curve(system)[-1]
-        if beyond.trained is not False or beyond.x < times * last.x or beyond.x <= last.x:
-            wanted = "beyond" if times == 1 else f"at {times:g} times"
-            raise NotRun(f"{label(system)} on {self.task} {wanted} the trained {quantity(self.vary)} {last.x:g}")
+        if beyond.trained is not False or beyond.x <= last.x:
+            raise NotRun(f"{label(system)} on {self.task} beyond the trained {quantity(self.vary)} {last.x:g}")
         return last, beyond
+
+    def chance_at(self, x: float) -> float:
+        """The best that a strategy without memory reaches, 0 where none was recorded."""
+        return max((dict(line).get(x, 0.0) for line in self.chance.values()), default=0.0)
 
 
 class Reach(NamedTuple):
@@ -131,16 +135,24 @@ class Reach(NamedTuple):
 
 @dataclass(frozen=True)
 class Control:
-    """The easiest setting: accuracy of each seed there, and the step at which each first reached 0.99."""
+    """The easiest setting: accuracy of each seed there, and the step at which each first reached 0.99.
+
+    `unable`: below 0.99 with ten times the budget too, which is a result; other models below 0.99 are under-trained.
+    """
 
     setting: str
     interval: Interval
     seeds: Mapping[int, float]
     steps: Mapping[int, float]
+    unable: bool = False
 
     @property
     def mastered(self) -> bool:
         return all(value >= MASTERED for value in self.seeds.values())
+
+    @property
+    def under_trained(self) -> bool:
+        return not (self.mastered or self.unable)
 
 
 def tasks_of(store: Store) -> list[str]:
@@ -261,6 +273,23 @@ def reach(points: Sequence[Point]) -> Reach:
     return Reach(">", points[-1].x)
 
 
+def with_tenfold(system: System) -> System:
+    return System(system.model, TENFOLD if system.variant == "base" else f"{system.variant}-{TENFOLD}")
+
+
+def without_tenfold(system: System) -> System:
+    return System(system.model, re.sub(f"-?{TENFOLD}$", "", system.variant) or "base")
+
+
+def unable(store: Store, task: str, system: System, found: Mapping[System, Control]) -> bool:
+    """Whether no seed learned the easiest setting, with ten times the budget neither."""
+    own, longer = without_tenfold(system), with_tenfold(without_tenfold(system))
+    if not {own, longer} <= set(found) or found[system].mastered:
+        return False
+    spent = [float(rows_of(store, task, "steps", each)["value"].mean()) for each in (own, longer)]
+    return spent[1] >= TIMES * spent[0] and max(found[longer].seeds.values()) < MASTERED
+
+
 def controls(store: Store, task: str) -> dict[System, Control]:
     """The control of each system that recorded one."""
     found = {}
@@ -271,44 +300,4 @@ def controls(store: Store, task: str) -> dict[System, Control]:
             share = share_of(rows)
             setting = f"{setting:g}" if isinstance(setting, float) else str(setting)
             found[system] = Control(setting, share.interval, share.seeds, steps)
-    return found
-
-
-class Evidence:
-    """What the finished runs measured, as the rules of the claims ask for it."""
-
-    def __init__(self, store: Store) -> None:
-        self.store = store
-        self.axes = cache(lambda task, metric: axes(store, task, metric))
-        self.controls = cache(lambda task: controls(store, task))
-
-    def axis(self, task: str, vary: str = "", metric: str = "token_accuracy") -> Axis:
-        """The axis of a task that varies `vary`; without such a name, or where none has it, its main one."""
-        found: Sequence[Axis] = self.axes(task, metric)
-        if not found:
-            raise NotRun(f"no {metric.replace('_', ' ')} on {task}")
-        return main_axis(found, vary)
-
-    def figure(self, task: str, vary: str, metric: str, group: str) -> str:
-        """The name of the figure that shows an axis, of the ablations of a `group` if given; empty without an axis."""
-        found: Sequence[Axis] = self.axes(task, metric)
-        model = "transformer" if group else ""
-        return slug(metric, task, main_axis(found, vary).name, model, group) if found else ""
-
-    def require_mastered(self, task: str, *systems: System) -> None:
-        """A model below 0.99 at the easiest setting was not trained enough for its failures to mean anything."""
-        known: Mapping[System, Control] = self.controls(task)
-        without = [label(system) for system in systems if system not in known]
-        if without:
-            raise Undecided(f"no control recorded for {listing(without)} on {task}", "Runs that record a control.")
-        weak = {label(s): min(known[s].seeds.values()) for s in systems if not known[s].mastered}
-        if weak:
-            each = [f"{name} (control {decimal(lowest, 3)})" for name, lowest in weak.items()]
-            raise Undecided(
-                f"under-trained on {task}: {listing(each)}, below {MASTERED} at the easiest setting",
-                f"Training until every seed of {listing(list(weak))} reaches {MASTERED} at the easiest setting.",
-            )
-
-    def mastered(self, task: str, system: System) -> bool:
-        known: Mapping[System, Control] = self.controls(task)
-        return system in known and known[system].mastered
+    return {system: replace(own, unable=unable(store, task, system, found)) for system, own in found.items()}

@@ -79,7 +79,7 @@ def held_briefly(axis: Axis) -> str:
 def under_trained(systems: Sequence[System], controls: Mapping[System, Control]) -> str:
     """Models whose failures mean nothing; empty if all mastered the control."""
     name = named(systems)
-    weak = {s: controls[s] for s in systems if s in controls and not controls[s].mastered}
+    weak = {s: controls[s] for s in systems if s in controls and controls[s].under_trained}
     without = [name[s] for s in systems if s not in controls]
     sentences = []
     if weak:

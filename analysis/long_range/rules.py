@@ -1,8 +1,6 @@
 """The rules of the claims about long range: what each measures, its lines, and what it needs to show either outcome."""
 
-import math
-import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from analysis.claims.verdict import (
     ABOVE,
@@ -12,6 +10,7 @@ from analysis.claims.verdict import (
     CONTRADICTED,
     INTERVAL,
     LSTM,
+    RNN,
     SUPPORTED,
     TRANSFORMER,
     Finding,
@@ -23,39 +22,37 @@ from analysis.claims.verdict import (
     StillLearning,
     within,
 )
+from analysis.long_range.comparable import Evidence
 from analysis.long_range.evidence import (
     EXPERIMENT,
     HELD,
     Axis,
-    Evidence,
     Point,
     by_seed,
-    over_all,
-    random_scores,
     rows_of,
-    systems_of,
-    tasks_of,
 )
 from analysis.long_range.wording import at
 from analysis.page.labels import decimal, label, listing, whole
-from analysis.statistics.intervals import Interval, any_two_seeds, difference, spread
+from analysis.statistics.intervals import Interval, any_two_seeds, difference, pooled, spread, wilson
 from analysis.store import System
 from experiments.record.metrics import MASTERED
 
 MARGIN = 0.05  # a difference in accuracy that matters
-ROUNDING, VISIBLE = 0.001, 0.01  # changes of a probability
 FADED, KEPT = 0.01, 0.1  # gradient norm relative to that of the last source token
 COPIED = Line(INTERVAL, BELOW, 0.5)  # exact match above which a model is said to copy
-SATURATED, EVEN = 0.5, 0.9  # entropy without scaling relative to that with it
-HEAD_SIZE = 64  # Vaswani et al. 2017
-SHUFFLED = "permutation_difference"
-INITIAL = "distance, at initialisation"  # the axis of gradients before training
+MOMENTS = INITIAL, _ = ("distance, at initialisation", "distance, trained")  # the axes of gradients
 
-CONTROL = Power("the control accuracy of every model compared", AT_LEAST, MASTERED)
+ROOM = Power("the accuracy of the weaker model at the smallest value", AT_LEAST, HELD)
+RANGE = Power("the largest trained value over the smallest", AT_LEAST, 4)
+SEPARATES = Power("the most that any model loses there", ABOVE, MARGIN)
 FAR_BACK = Power("the distance measured", AT_LEAST, 32, "tokens")  # over a few tokens no gradient has faded
-BROKEN = Power("the accuracy of the LSTM there", BELOW, HELD)
+BROKEN = Power("the exact match of the LSTM there", BELOW, HELD)
 FAR = Power("the largest length over the largest trained length", AT_LEAST, 1.5)
+INSIDE = Power("exact match of the best model at the largest trained length", ABOVE, COPIED.at)
+LEAD = Power("the lead of a perfect model over the weaker one, at the lower end of its interval,", ABOVE, MARGIN)
+OVER_CHANCE = Power("the accuracy of the better model minus chance", ABOVE, MARGIN)
 VALIDATED = Learning(EXPERIMENT, "val/token_accuracy", 3)
+JUDGED = f"A model below {MASTERED} at the easiest setting is judged only if it failed with ten times the budget too"
 
 
 def said(axis: Axis, points: Mapping[System, tuple[Point, ...]]) -> str:
@@ -78,40 +75,65 @@ def loss(first: Point, second: Point) -> Interval:
     return Interval(value, min([low, *same]), max([high, *same]))
 
 
+def widening(first: Point, last: Point) -> float:
+    return last.x / max(first.x, 1)
+
+
 def over_seeds(point: Point) -> Interval:
     """The interval of an accuracy, widened until it holds every seed."""
     value, low, high = point.interval
     return Interval(value, min(low, *point.seeds.values()), max(high, *point.seeds.values()))
 
 
-def over_gap(evidence: Evidence, system: System, side: str, *, beyond: bool = False) -> Rule:
-    """What a system loses from the smallest to the largest gap of training, or from there to the largest `beyond`."""
+def fades_with_gap(evidence: Evidence) -> Rule:
+    def measure() -> Finding:
+        axis = evidence.axis("recall", "gap")
+        first, last = axis.ends(RNN)
+        evidence.require_mastered("recall", RNN)
+        return Finding(said(axis, {RNN: (first, last)}), loss(first, last), power=[first.value, widening(first, last)])
+
+    effect = "accuracy at the smallest gap minus accuracy at the largest gap of training"
+    return Rule(effect, [Line(INTERVAL, ABOVE, MARGIN)], measure, [ROOM, RANGE], note=JUDGED)
+
+
+def gap_is_irrelevant(evidence: Evidence, system: System, *rivals: System) -> Rule:
+    """What a system loses with the gap; it means something only where it or one of the rivals loses."""
 
     def measure() -> Finding:
         axis = evidence.axis("recall", "gap")
-        ends = axis.farthest(system) if beyond else axis.ends(system)
+        ends = {system: axis.ends(system)}
         evidence.require_mastered("recall", system)
-        return Finding(said(axis, {system: ends}), loss(*ends))
+        others = [s for s in rivals if s in axis.curves and evidence.mastered("recall", s)]
+        ends |= {rival: axis.ends(rival) for rival in others}
+        most = max(loss(*pair).value for pair in ends.values())
+        return Finding(said(axis, ends), loss(*ends[system]), power=[most])
 
-    inside = "accuracy at the smallest gap minus accuracy at the largest gap of training"
-    effect = "accuracy at the largest gap of training minus accuracy at the largest gap beyond it" if beyond else inside
-    return Rule(effect, [Line(INTERVAL, side, MARGIN)], measure, [CONTROL])
+    effect = "accuracy at the smallest gap minus accuracy at the largest gap of training"
+    names = listing([label(each) for each in dict.fromkeys([system, *rivals])])
+    power = SEPARATES._replace(what=f"the most that {names} lose there")
+    return Rule(effect, [Line(INTERVAL, BELOW, MARGIN)], measure, [power], note=JUDGED)
 
 
 def gradient_fades(evidence: Evidence, system: System) -> Rule:
     def measure() -> Finding:
-        rows = rows_of(evidence.store, "recall", "gradient_reach", system, x_name=INITIAL)
+        found = {when: rows_of(evidence.store, "recall", "gradient_reach", system, x_name=when) for when in MOMENTS}
+        rows = found[INITIAL]
         if not len(rows):
             raise NotRun(f"no gradient reach of the {label(system)} on recall")
         nearest, farthest = min(rows["x"]), max(rows["x"])
-        near, far = by_seed(rows[rows["x"] == nearest]), by_seed(rows[rows["x"] == farthest])
-        effect = spread([far[seed] / near[seed] for seed in far])
-        reason = f"gradient at distance {farthest:g} relative to distance {nearest:g}: {effect.value:.2g}"
-        FAR_BACK.require(farthest, reason, effect)
-        return Finding(reason, effect)
+        relative = {
+            when: spread([far[seed] / near[seed] for seed in far])
+            for when, each in found.items()
+            for near, far in [[by_seed(each[each["x"] == x]) for x in (nearest, farthest)]]
+            if far
+        }
+        said = [f"{relative[when].value:.2g} {when.partition(', ')[2]}" for when in relative]
+        reason = f"gradient at distance {farthest:g} relative to distance {nearest:g}: {', '.join(said)}"
+        return Finding(reason, relative[INITIAL], power=[farthest])
 
     effect = "gradient norm at the farthest source token relative to the last one, before training, over all seeds"
-    return Rule(effect, [Line("the relative gradient", BELOW, FADED, KEPT)], measure, [FAR_BACK])
+    note = "Initialisation alone fixes it: a model may learn to keep what it forgets at first"
+    return Rule(effect, [Line("the relative gradient", BELOW, FADED, KEPT)], measure, [FAR_BACK], note=note)
 
 
 def one_vector(evidence: Evidence, task: str) -> Rule:
@@ -119,135 +141,74 @@ def one_vector(evidence: Evidence, task: str) -> Rule:
         axis = evidence.axis(task)
         lstm, attention = axis.ends(LSTM), axis.ends(ATTENTION)
         evidence.require_mastered(task, LSTM, ATTENTION)
-        return Finding(said(axis, {LSTM: lstm, ATTENTION: attention}), difference(loss(*lstm), loss(*attention)))
+        power = [min(lstm[0].value, attention[0].value), widening(*lstm)]
+        more = difference(loss(*lstm), loss(*attention))
+        return Finding(said(axis, {LSTM: lstm, ATTENTION: attention}), more, power=power)
 
     effect = (
         "what the LSTM loses from the smallest to the largest trained value minus what the LSTM + attention loses, in "
         "accuracy"
     )
     learning = StillLearning(evidence.store, task, VALIDATED, {SUPPORTED: LSTM})
-    return Rule(effect, [Line(INTERVAL, ABOVE, MARGIN)], measure, [CONTROL], learning)
+    return Rule(effect, [Line(INTERVAL, ABOVE, MARGIN)], measure, [ROOM, RANGE], learning, JUDGED)
 
 
 def attention_fixes(evidence: Evidence, task: str) -> Rule:
+    """Judged by exact match: where nineteen tokens of twenty are right, few long answers are."""
+
     def measure() -> Finding:
-        axis = evidence.axis(task)
+        axis, tokens = evidence.axis(task, metric="exact_match"), evidence.axis(task)
         lstm, fixed = axis.trained(LSTM)[-1], axis.trained(ATTENTION)[-1]
         evidence.require_mastered(task, LSTM, ATTENTION)
-        reason = said(axis, {LSTM: (lstm,), ATTENTION: (fixed,)})
-        BROKEN.require(over_seeds(lstm).high, reason)
-        return Finding(reason, over_seeds(fixed))
+        right = tokens.trained(ATTENTION)[-1]
+        reason = f"{said(axis, {LSTM: (lstm,), ATTENTION: (fixed,)})} ({decimal(right.value, 3)} of its tokens)"
+        return Finding(reason, over_seeds(fixed), power=[over_seeds(lstm).high], missing=1 - right.value)
 
-    effect = "accuracy of the LSTM + attention at the largest trained value"
-    learning = StillLearning(evidence.store, task, VALIDATED, {CONTRADICTED: ATTENTION})
-    return Rule(effect, [Line(INTERVAL, ABOVE, HELD)], measure, [CONTROL, BROKEN], learning)
-
-
-def shuffling(evidence: Evidence) -> Rule:
-    def measure() -> Finding:
-        changes: dict[str, list[float]] = {"none": [], "base": []}
-        for task in tasks_of(evidence.store):  # pairs only: to some tasks, such as parity, order does not matter at all
-            rows = {v: rows_of(evidence.store, task, SHUFFLED, System("transformer", v)) for v in changes}
-            if all(map(len, rows.values())):
-                for variant, found in rows.items():
-                    changes[variant] += by_seed(found).values()
-        missing = [f"with variant {name}" for name, values in changes.items() if not values]
-        if missing:
-            raise NotRun(f"no source was shuffled for a Transformer {listing(missing)}")
-        without, kept = spread(changes["none"]), spread(changes["base"])
-        reason = f"largest change without positions {without.high:.2g}, with positions at least {kept.low:.2g}"
-        return Finding(reason, without, [without, kept])
-
-    effect = (
-        "largest change of an output probability when the source is shuffled, without position encodings, over all "
-        "seeds of all tasks run with and without them"
-    )
-    lines = [
-        Line("the change without positions", BELOW, ROUNDING, VISIBLE),
-        Line("the change with positions", ABOVE, VISIBLE, math.nan),
-    ]
-    return Rule(effect, lines, measure)
+    effect = "exact match of the LSTM + attention at the largest trained value"
+    lacking = {} if evidence.unable(task, ATTENTION) else {CONTRADICTED: ATTENTION}
+    learning = StillLearning(evidence.store, task, VALIDATED, lacking) if lacking else None
+    return Rule(effect, [Line(INTERVAL, ABOVE, HELD)], measure, [BROKEN], learning, JUDGED)
 
 
-def saturation(evidence: Evidence) -> Rule:
-    """A single value without an interval: it depends on no training and no test example."""
-
-    def measure() -> Finding:
-        curves = random_scores(evidence.store, "score_entropy")
-        at_size = {which: point.value for which, curve in curves.items() for point in curve if point.x == HEAD_SIZE}
-        if len(at_size) < 2:
-            raise NotRun(f"no score entropy with and without scaling at head size {HEAD_SIZE}")
-        scaled, unscaled = at_size["scaled"], at_size["unscaled"]
-        ratio = unscaled / scaled
-        reason = f"{decimal(unscaled, 2)} nats without scaling against {decimal(scaled, 2)} with it at d = {HEAD_SIZE}"
-        return Finding(reason, Interval(ratio, math.nan, math.nan), [Interval(ratio, ratio, ratio)])
-
-    effect = (
-        f"entropy of a softmax over scores of random queries and keys at head size {HEAD_SIZE} without scaling, over "
-        "that with it"
-    )
-    note = "Nothing is learned here; the gradient shown next to it is not judged"
-    return Rule(effect, [Line("the ratio", BELOW, SATURATED, EVEN)], measure, note=note)
-
-
-def part_matters(evidence: Evidence, task: str, without: System | None, group: str, *, both: bool) -> Rule:
-    """With a part against without it; `both` if both must have mastered the control. `without` is None if not run."""
-
-    def measure() -> Finding:
-        if without is None:
-            raise NotRun(f"no Transformer without it (ablation of {group})")
-        axis, systems = evidence.axis(task), systems_of(evidence.store, task)
-        complete = next((system for system in counterparts(without) if system in systems), TRANSFORMER)
-        evidence.require_mastered(task, *([complete, without] if both else [complete]))
-        having, lacking = axis.trained(complete)[-1], axis.trained(without)[-1]
-        return Finding(said(axis, {complete: (having,), without: (lacking,)}), change(having, lacking))
-
-    effect = "accuracy with it minus accuracy without it at the largest trained value"
-    power = CONTROL if both else CONTROL._replace(what="the control accuracy with it")
-    note = "" if both else "Failing the control without it is what the claim says"
-    return Rule(effect, [Line(INTERVAL, ABOVE, MARGIN)], measure, [power], note=note)
-
-
-def counterparts(without: System) -> list[System]:
-    """Names under which the same Transformer with the part may have been run: scaled-d64 or d64 for unscaled-d64."""
-    with_part = re.sub(r"^(un|no-)", "", without.variant)
-    bare = re.sub(r"^(scaled|residual)-", "", with_part)
-    return [System(without.model, variant) for variant in (with_part, bare) if variant != without.variant]
-
-
-def parity_beyond(evidence: Evidence) -> Rule:
+def parity_beyond(evidence: Evidence, transformer: System) -> Rule:
     def measure() -> Finding:
         axis = evidence.axis("parity")
-        lstm, transformer = (axis.farthest(system)[1] for system in (LSTM, TRANSFORMER))
-        evidence.require_mastered("parity", LSTM, TRANSFORMER)
-        ahead = change(lstm, transformer)
-        reason = said(axis, {LSTM: (lstm,), TRANSFORMER: (transformer,)})
-        return Finding(reason, ahead, [ahead, over_seeds(lstm)])
+        (last, lstm), (_, other) = (axis.farthest(system) for system in (LSTM, transformer))
+        evidence.require_mastered("parity", LSTM, transformer)
+        ahead = change(lstm, other)
+        reason = said(axis, {LSTM: (lstm,), transformer: (other,)})
+        return Finding(reason, ahead, [ahead, over_seeds(lstm)], [lstm.x / last.x])
 
     effect = "the LSTM's accuracy minus the Transformer's at the largest length beyond training"
     lines = [Line("the difference", ABOVE, MARGIN), Line("the accuracy of the LSTM", ABOVE, HELD)]
-    return Rule(effect, lines, measure, [CONTROL])
+    return Rule(effect, lines, measure, [FAR], note=JUDGED)
 
 
 def nobody_copies_far(evidence: Evidence) -> Rule:
     def measure() -> Finding:
-        axis = evidence.axis("copy", metric="exact_match")
-        systems = list(axis.bases.curves)
-        if not systems:
+        axis, tokens = evidence.axis("copy", metric="exact_match"), evidence.axis("copy")
+        bases = list(axis.bases.curves)
+        if not bases:
             raise NotRun("no base model on copy")
-        mastered = [system for system in systems if evidence.mastered("copy", system)]
+        mastered = [system for system in axis.curves if evidence.mastered("copy", system)]
         if not mastered:
-            evidence.require_mastered("copy", *systems)
-        far = {system: axis.farthest(system, times=FAR.at)[1] for system in mastered}
-        best = max(far, key=lambda system: far[system].value)
-        effect = over_seeds(far[best])
+            evidence.require_mastered("copy", *bases)
+        ends = {system: axis.farthest(system) for system in mastered}
+        best = max(ends, key=lambda system: ends[system][1].value)
+        effect = over_seeds(ends[best][1])
         if COPIED.met(effect):
-            evidence.require_mastered("copy", *systems)
-        return Finding(f"best of {len(far)} models: {said(axis, {best: (far[best],)})}", effect)
+            evidence.require_mastered("copy", *bases)
+        right = max(tokens.farthest(system)[1].value for system in mastered)
+        reason = (
+            f"best of {len(ends)} models: {evidence.named('copy', best)}, {decimal(effect.value, 3)} "
+            f"{at(axis.vary, ends[best][1].x)}; at most {decimal(right, 3)} of the tokens are right"
+        )
+        far = min(beyond.x / last.x for last, beyond in ends.values())
+        return Finding(reason, effect, power=[far, max(last.value for last, _ in ends.values())])
 
     effect = "exact match of the best model at the largest length"
-    note = "One model that has mastered the control is enough to contradict it"
-    return Rule(effect, [COPIED], measure, [FAR, CONTROL], note=note)
+    note = f"{JUDGED}. One model that has mastered the control is enough to contradict it"
+    return Rule(effect, [COPIED], measure, [FAR, INSIDE], note=note)
 
 
 def close_on_agreement(evidence: Evidence) -> Rule:
@@ -255,10 +216,13 @@ def close_on_agreement(evidence: Evidence) -> Rule:
         axis = evidence.axis("agreement", "distance")
         transformer, lstm = (axis.trained(system)[-1] for system in (TRANSFORMER, LSTM))
         evidence.require_mastered("agreement", TRANSFORMER, LSTM)
-        return Finding(said(axis, {TRANSFORMER: (transformer,), LSTM: (lstm,)}), change(transformer, lstm))
+        far = {s: (p,) for s in (TRANSFORMER, LSTM) for p in axis.curve(s)[-1:] if p.trained is False}
+        reason = said(axis, {TRANSFORMER: (transformer,), LSTM: (lstm,)})
+        reason += f"; beyond training {said(axis, far)}" if far else ""
+        return Finding(reason, change(transformer, lstm), power=[lead(transformer, lstm)])
 
     effect = "accuracy of the Transformer minus that of the LSTM at the largest trained distance"
-    return Rule(effect, within(MARGIN), measure, [CONTROL])
+    return Rule(effect, within(MARGIN), measure, [LEAD], note=JUDGED)
 
 
 def close_in_translation(evidence: Evidence, task: str) -> Rule:
@@ -267,13 +231,32 @@ def close_in_translation(evidence: Evidence, task: str) -> Rule:
     def measure() -> Finding:
         if not task:
             raise NotRun("no contrastive scoring of translations")
-        found = over_all(evidence.store, task)
-        missing = [label(system) for system in (TRANSFORMER, ATTENTION) if system not in found]
-        if missing:
-            raise NotRun(f"{listing(missing)} on {task}")
-        transformer, attention = found[TRANSFORMER], found[ATTENTION]
-        reason = "; ".join(f"{label(s)}: {decimal(found[s].value, 3)}" for s in (TRANSFORMER, ATTENTION))
-        return Finding(f"{reason}; {whole(transformer.n)} pairs", change(transformer, attention))
+        axis = evidence.axis(task, "distance", "contrastive_accuracy")
+        far = {s: [p for p in axis.curve(s) if p.x > 0] for s in (TRANSFORMER, ATTENTION)}
+        if not all(far.values()):
+            raise NotRun(f"no pair of {task} with words in between")
+        transformer, attention = (together(points) for points in far.values())
+        reason = "; ".join(f"{label(s)}: {decimal(together(far[s]).value, 3)}" for s in far)
+        values = (transformer.value, attention.value)
+        chance = sum(p.n * axis.chance_at(p.x) for p in far[TRANSFORMER]) / transformer.n
+        power = [lead(transformer, attention), max(values) - chance]
+        return Finding(f"{reason}; {whole(transformer.n)} pairs", change(transformer, attention), power=power)
 
-    effect = "accuracy of the Transformer minus that of the LSTM + attention over all pairs"
-    return Rule(effect, within(MARGIN), measure, note="Translation has no control")
+    effect = (
+        "accuracy of the Transformer minus that of the LSTM + attention over all pairs with words between subject and "
+        "verb"
+    )
+    return Rule(effect, within(MARGIN), measure, [LEAD, OVER_CHANCE], note="Translation has no control")
+
+
+def lead(*points: Point) -> float:
+    """The least by which a model without a fault would lead the weaker of these."""
+    weaker = min(points, key=lambda point: point.value)
+    return difference(wilson(1, weaker.n), weaker.interval).low
+
+
+def together(points: Sequence[Point]) -> Point:
+    """The share of all examples of several points."""
+    n = sum(point.n for point in points)
+    seeds = {seed: sum(p.n * p.seeds[seed] for p in points) / n for seed in points[0].seeds}
+    return Point(0, pooled(seeds.values(), [], n), seeds, n)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from functools import partial
 
 from analysis.claims.ledger import drawn_in, verdict_table
-from analysis.claims.verdict import CONTRADICTED, NOT_DECIDED, SUPPORTED, Verdicts
+from analysis.claims.verdict import CANNOT_TELL, CONTRADICTED, NOT_DECIDED, SUPPORTED, Verdicts
 from analysis.long_range import networks as network_settings
 from analysis.long_range import prose as words
 from analysis.long_range import tables
@@ -213,5 +213,5 @@ def summary(store: Store, verdicts: Verdicts) -> str:
     if first and first.bases.curves:
         held = f"on {title(first.task).lower()}, {words.held_briefly(first.bases)}; "
     outcomes = [verdict.outcome for _, verdict in verdicts]
-    numbers = listing([f"{outcomes.count(o)} {o}" for o in (SUPPORTED, CONTRADICTED, NOT_DECIDED)])
+    numbers = listing([f"{outcomes.count(o)} {o}" for o in (SUPPORTED, CONTRADICTED, NOT_DECIDED, CANNOT_TELL)])
     return f"Long range: {held}of {len(outcomes)} claims on it {numbers}."

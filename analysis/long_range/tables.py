@@ -118,6 +118,8 @@ def status(control: Control | None) -> str:
         return "not decided: no control recorded"
     if control.mastered:
         return "mastered"
+    if control.unable:
+        return f"not learned with ten times the budget (control below {MASTERED})"
     weak = ", ".join(str(seed) for seed, value in control.seeds.items() if value < MASTERED)
     return f"under-trained (control below {MASTERED}, seed {weak})"
 
@@ -137,7 +139,7 @@ def control_table(store: Store, task: str, systems: Sequence[System], controls: 
         for metric in ("parameters", "parameters_without_embeddings", "steps"):
             row.append(whole(mean_of(store, task, system, metric)))
         rows.append([*row, duration(mean_of(store, task, system, "train_seconds"))])
-    flagged = {i for i, system in enumerate(systems) if system not in controls or not controls[system].mastered}
+    flagged = {i for i, system in enumerate(systems) if system not in controls or controls[system].under_trained}
     caption = (
         f"Control: the easiest setting of the same training. A model below {MASTERED} there was not trained enough for "
         "its failures to mean anything. Seeds are in brackets; sizes, steps and times are means over seeds."

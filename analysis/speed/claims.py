@@ -2,19 +2,22 @@
 
 from collections.abc import Sequence
 
-from analysis.claims.verdict import BAHDANAU, TRANSFORMER, VASWANI, Claim, Needs
+from analysis.claims.verdict import ABOVE, BELOW, TRANSFORMER, VASWANI, Claim, Needs
 from analysis.page.labels import label
 from analysis.speed import rules
 from analysis.speed.quality import TRANSLATION, Quality
 from analysis.speed.runs import EXPERIMENT, STEP, Speed
 from analysis.speed.units import RATE
+from analysis.store import System
 
 READING = (
     "Claims on speed hold for the machine, the kernels and the sizes that they were measured with, and for no other. "
-    "Their intervals cover the noise of the clock, or the distance of the points from a straight line on logarithmic "
-    "axes (t interval of an exponent); counts of operations are exact."
+    "Their intervals hold those of every fresh process: the noise of the clock, or the distance of the points from a "
+    "straight line on logarithmic axes (t interval of an exponent)."
 )
 POPULAR = "Commonly told"
+MEMORY = "peak_memory"
+TEXTBOOK = System("transformer", "math-attention")  # softmax(QKᵀ/√d)V as written, with all n × n weights
 
 
 def all_claims(speed: Speed, qualities: Sequence[Quality]) -> list[Claim]:
@@ -26,28 +29,35 @@ def by_length(speed: Speed) -> list[Claim]:
     needs = Needs(EXPERIMENT, "length", STEP)
     rows = [Claim(waiting, f"{VASWANI}, section 1", needs, rules.waiting(speed), "speed-step-seconds-length")]
     kernels = [s for s in speed.systems("length") if s.model == "transformer" and "attention" in s.variant]
+    table = f"{VASWANI}, Table 1"
     for system in [TRANSFORMER, *kernels]:
-        own = "" if system == TRANSFORMER else "-transformer"
-        for metric, what in ((STEP, "time"), ("peak_memory", "memory")):
-            text = f"Attention costs O(n²): {what} ({label(system)})"
-            figure = f"speed-{metric.replace('_', '-')}-length{own}"
-            rule = rules.quadratic(speed, metric, system, what)
-            rows.append(Claim(text, f"{VASWANI}, Table 1", Needs(EXPERIMENT, "length", metric), rule, figure))
+        rule = rules.quadratic(speed, STEP, system)
+        rows.append(Claim(f"Attention costs O(n²): time ({label(system)})", table, needs, rule, figure(STEP, system)))
+    keeps = next((s for s in [TRANSFORMER, *kernels] if speed.keeps_all(s)), TEXTBOOK)
+    fused = next((s for s in [TRANSFORMER, *kernels] if not speed.keeps_all(s)), TRANSFORMER)
+    for text, source, system, side in (
+        ("Attention costs O(n²): memory of a kernel that keeps n × n weights", table, keeps, ABOVE),
+        ("A fused attention kernel keeps no n × n weights: its memory is linear", "Dao et al. 2022", fused, BELOW),
+    ):
+        rule = rules.quadratic(speed, MEMORY, system, side)
+        needs = Needs(EXPERIMENT, "length", MEMORY)
+        rows.append(Claim(f"{text} ({label(system)})", source, needs, rule, figure(MEMORY, system)))
     return rows
+
+
+def figure(metric: str, system: System) -> str:
+    own = "" if system == TRANSFORMER else "-transformer"
+    return f"speed-{metric.replace('_', '-')}-length{own}"
 
 
 def on_devices(speed: Speed) -> list[Claim]:
     slower = "Attention on top of the RNN does not fix the speed"
     needs, rule = Needs(EXPERIMENT, "real sentences", RATE), rules.attention_is_not_faster(speed)
-    rows = [Claim(slower, BAHDANAU, needs, rule, "speed-step-seconds-length")]
-    devices = {"More GPUs, proportionally faster": True}
-    if not rules.has_gpus(speed):
-        devices["More devices, proportionally faster (CPU processes)"] = False
-    for text, on_gpus in devices.items():
-        for kind in ("weak", "strong"):
-            needs = Needs(EXPERIMENT, "devices", f"{kind}_tokens_per_second")
-            rule = rules.proportional(speed, kind, on_gpus=on_gpus)
-            rows.append(Claim(f"{text}: {kind} scaling", POPULAR, needs, rule, f"speed-devices-{kind}"))
+    rows = [Claim(slower, POPULAR, needs, rule, "speed-step-seconds-length")]
+    for kind in ("weak", "strong"):
+        needs = Needs(EXPERIMENT, "devices", f"{kind}_tokens_per_second")
+        text, rule = f"More GPUs, proportionally faster: {kind} scaling", rules.proportional(speed, kind)
+        rows.append(Claim(text, POPULAR, needs, rule, f"speed-devices-{kind}"))
     return rows
 
 
@@ -66,9 +76,9 @@ def contrary(speed: Speed) -> list[Claim]:
     """Claims against the popular story."""
     decoding = "At decoding recurrence has the constant cost a token, the Transformer's grows"
     fewer = "The LSTM does fewer operations than the Transformer when length exceeds width"
-    latency, counts = Needs(EXPERIMENT, "decoding", rules.LATENCY), Needs(EXPERIMENT, "length", rules.COUNTED)
+    latency, counts = Needs(EXPERIMENT, "decoding", rules.LATENCIES[0]), Needs(EXPERIMENT, "length", rules.COUNTED)
     constant, fewest = rules.constant_at_decoding(speed), rules.fewer_operations(speed)
     return [
-        Claim(decoding, "Katharopoulos et al. 2020", latency, constant, "speed-decoding-length-greedy", contrary=True),
+        Claim(decoding, "Katharopoulos et al. 2020", latency, constant, "speed-decoding-length-beam5", contrary=True),
         Claim(fewer, f"{VASWANI}, Table 1", counts, fewest, "speed-flops-per-step-length", contrary=True),
     ]

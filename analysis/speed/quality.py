@@ -16,7 +16,7 @@ from analysis.page.look import Look
 from analysis.speed.runs import Speed, machine
 from analysis.speed.units import operations
 from analysis.statistics.intervals import Interval
-from analysis.store import Run, Store, System
+from analysis.store import Run, Store, System, number
 
 TRANSLATION = "bleu"
 SHARES = (1.0, 0.9, 0.75, 0.5)  # of the best validation BLEU of a model
@@ -40,13 +40,14 @@ class Validation(NamedTuple):
 
 @dataclass(frozen=True)
 class Quality:
-    """The validation curves of a task by system and seed, FLOPs a target token, and why times are not comparable."""
+    """Validation curves of a task by system and seed, FLOPs a target token, sizes, and why times do not compare."""
 
     task: str
     curves: Mapping[System, Mapping[int, Sequence[Validation]]]
     flops: Mapping[System, float]
     flaws: Sequence[str]
     remarks: Sequence[str]
+    parameters: Mapping[System, float]
 
     def best(self, system: System) -> float:
         """The highest validation BLEU that every seed reached."""
@@ -123,7 +124,8 @@ def qualities(store: Store, speed: Speed) -> list[Quality]:
         if curves:
             metric = "flops_per_target_token"
             flops = {system: speed.value(f"cost-{task}", system, metric) for system in curves}
-            found.append(Quality(task, curves, flops, flaws(store, used), remarks(used)))
+            sizes = {run.system: number(run, "parameters") for run in used}
+            found.append(Quality(task, curves, flops, flaws(store, used), remarks(used), sizes))
     return found
 
 

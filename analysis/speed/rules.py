@@ -1,7 +1,10 @@
 """The rules of the claims about speed: what each measures, its lines, and what it needs to show either outcome."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
 
 from analysis.claims.verdict import (
     ABOVE,
@@ -26,16 +29,51 @@ from analysis.speed.units import RATE, milliseconds, operations, text_title, tim
 from analysis.statistics.intervals import Interval
 from analysis.store import System
 
-LATENCY, COUNTED = "greedy_seconds_per_token", "flops_per_step"
+LATENCIES, COUNTED = ("beam5_seconds_per_token", "greedy_seconds_per_token"), "flops_per_step"
 GROWS = 0.1  # an exponent above it is growth
-QUADRATIC = 1.5  # the exponent of one sequence's cost half-way between linear and quadratic
+AS_COUNTED = 0.5  # half of the growth of the operations counted
 FASTER = 1.1  # a ratio that matters
 PROPORTIONAL = 0.8  # efficiency from which several devices are said to be proportionally faster
 CONSTANT = 1.2  # a cost a token that changes by less than this factor is called constant
+FRESH = Power("the number of fresh processes that measured it", AT_LEAST, 3)
 FEWEST = Power("the number of common lengths", AT_LEAST, 4)
 WIDEST = Power("the longest of them over the shortest", AT_LEAST, 8)
-LONGEST = Power("the number of lengths in the longer half", AT_LEAST, 3)
-BEYOND = Power("the longest length over the width", ABOVE, 1)
+PARALLEL = Power("the number of GPUs", AT_LEAST, 1)
+SEVERAL = Power("the number of GPUs", AT_LEAST, 2)
+QUADRATIC = Power("the number of lengths where more than half of the operations counted are quadratic", AT_LEAST, 3)
+COUNTED_GROWTH = Power("the growth of the Transformer's counted operations between these lengths", AT_LEAST, 1.5)
+RUNS = Power("the number of runs of each model", AT_LEAST, 3)
+SIZE = Power("the parameters of the larger model over those of the smaller", BELOW, 1.05)
+
+
+def in_each_process(speed: Speed, measure: Callable[[Speed], Finding], *more: Power) -> dict[str, Any]:
+    """What a rule measures in every fresh process: its interval holds those of all, and three have power.
+
+    Within a process figures repeat to a few percent, between processes they move by 10 to 30 %.
+    """
+
+    def measure_all() -> Finding:
+        found, missing = [], []
+        for process in (speed, *speed.again):
+            try:
+                found.append(measure(process))
+            except NotRun as error:
+                missing.append(error)
+        if not found:
+            raise missing[0]
+        first = found[0]
+        each = ", ".join(decimal(finding.effect.value, 2) for finding in found)
+        reason = f"{first.reason}; in {len(found)} processes: {each}" if len(found) > 1 else first.reason
+        lines = [held_by(parts) for parts in zip(*(finding.intervals for finding in found), strict=True)]
+        return Finding(reason, held_by([f.effect for f in found]), lines, [len(found), *first.power])
+
+    return {"measure": measure_all, "power": [FRESH, *more]}
+
+
+def held_by(intervals: Sequence[Interval]) -> Interval:
+    """The mean, and what holds every interval."""
+    values, lows, highs = np.array(intervals).T
+    return Interval(float(values.mean()), float(lows.min()), float(highs.max()))
 
 
 def values(speed: Speed, system: System, metric: str) -> Mapping[float, float]:
@@ -45,64 +83,70 @@ def values(speed: Speed, system: System, metric: str) -> Mapping[float, float]:
     return found
 
 
-def fitted(curve: Mapping[float, float], fewest: float) -> Fit:
+def fitted(curve: Mapping[float, float]) -> Fit:
     fit = power_law(curve)
-    if fit is None or fit.points < fewest:
-        raise NotRun(f"fewer than {fewest} lengths")
+    if fit is None:
+        raise NotRun("fewer than two lengths")
     return fit
 
 
 def waiting(speed: Speed) -> Rule:
-    """The LSTM's step time grows with length at fixed tokens, and faster than the Transformer's."""
+    """The step time of every recurrent model grows with length at fixed tokens, and faster than the Transformer's."""
 
-    def measure() -> Finding:
-        recurrent, parallel = (values(speed, system, STEP) for system in (LSTM, TRANSFORMER))
-        shared = over(recurrent, parallel)
-        if len(shared) < FEWEST.at or max(shared) < WIDEST.at * min(shared):
-            raise NotRun(f"fewer than {FEWEST.at} common lengths over a factor of {WIDEST.at}")
-        own = fitted({n: recurrent[n] for n in shared}, FEWEST.at).exponent
-        other = fitted({n: parallel[n] for n in shared}, FEWEST.at).exponent
-        apart = fitted(shared, FEWEST.at).exponent
-        reason = (
-            f"exponent of step time {times(own)} for the LSTM, {times(other)} for the Transformer, lengths "
-            f"{min(shared):g} to {max(shared):g}"
-        )
-        return Finding(reason, apart, [own, apart])
+    def measure(speed: Speed) -> Finding:
+        parallel = values(speed, TRANSFORMER, STEP)
+        recurrent = {s: values(speed, s, STEP) for s in speed.bases("length") if s != TRANSFORMER}
+        if not recurrent:
+            raise NotRun(f"no {STEP.replace('_', ' ')} by length of a recurrent model")
+        shared = sorted(set(parallel).intersection(*recurrent.values()))
+        own = {s: fitted({n: curve[n] for n in shared}).exponent for s, curve in recurrent.items()}
+        apart = {s: fitted({n: curve[n] / parallel[n] for n in shared}).exponent for s, curve in recurrent.items()}
+        shown = own | {TRANSFORMER: fitted({n: parallel[n] for n in shared}).exponent}
+        each = [f"{times(exponent)} for the {label(system)}" for system, exponent in shown.items()]
+        reason = f"exponent of step time {listing(each)}, lengths {shared[0]:g} to {shared[-1]:g}"
+        power = [len(shared), shared[-1] / shared[0], speed.gpus("length")]
+        together = held_by(list(apart.values()))
+        return Finding(reason, together, [held_by(list(own.values())), together], power)
 
     effect = (
-        "exponent of the LSTM's step time in length, at a fixed number of tokens per batch, minus that of the "
-        "Transformer (slope of their ratio), over all common lengths, with t intervals"
+        "exponent of a recurrent model's step time in length, at a fixed number of tokens per batch, minus that of the "
+        "Transformer (slope of their ratio), over all common lengths and recurrent models, with t intervals"
     )
-    lines = [Line("the exponent of the LSTM", ABOVE, GROWS), Line("the difference of the exponents", ABOVE, 0)]
-    return Rule(effect, lines, measure, [FEWEST, WIDEST])
+    lines = [Line("the exponent of each recurrent model", ABOVE, GROWS), Line("the difference", ABOVE, 0)]
+    return Rule(effect, lines, **in_each_process(speed, measure, FEWEST, WIDEST, PARALLEL))
 
 
-def quadratic(speed: Speed, metric: str, system: System, what: str) -> Rule:
-    """The cost of one sequence is nearer to n² than to n over the longer half of the lengths."""
+def quadratic(speed: Speed, metric: str, system: System, side: str = ABOVE) -> Rule:
+    """A cost beyond linear in length against that of the operations counted, where most of these are quadratic."""
 
-    def measure() -> Finding:
-        longest = upper_half(values(speed, system, metric))
-        at_fixed_tokens = fitted(longest, LONGEST.at).exponent
-        one = Interval(*(1 + exponent for exponent in at_fixed_tokens))
+    def measure(speed: Speed) -> Finding:
+        curve, counts = values(speed, system, metric), values(speed, system, COUNTED)
+        most = [n for n in quadratic_lengths(counts) if n in curve]
+        chosen = most if len(most) >= QUADRATIC.at else sorted(upper_half(curve))
+        counted = fitted({n: counts[n] for n in chosen if n in counts}).exponent.value
+        found = fitted({n: curve[n] for n in chosen}).exponent
         ended = speed.out_of_memory("length", system)
         memory = f", out of memory at {min(ended):g}" if ended else ""
-        width = listing([f"{value:g}" for value in widths(speed)] or ["not recorded"])
-        reason = f"lengths {min(longest):g} to {max(longest):g}{memory}, width {width}"
-        flops = speed.values("length", system, COUNTED)
-        counted = power_law({n: flops[n] for n in longest if n in flops})
-        if counted and metric == STEP:
-            reason += f"; by the operations counted it would be {decimal(1 + counted.exponent.value, 2)}"
-        return Finding(reason, one)
+        reason = (
+            f"exponent {times(Interval(*(1 + part for part in found)))}, by the operations counted "
+            f"{decimal(1 + counted, 2)}, lengths {chosen[0]:g} to {chosen[-1]:g}{memory}"
+        )
+        return Finding(reason, Interval(*(part / counted for part in found)), power=[len(most)])
 
     effect = (
-        f"exponent in length of the {what} of one sequence over the longer half of the lengths, with its t interval: 1 "
-        "more than the exponent of a batch of a fixed number of tokens. 1 is linear, 2 quadratic"
+        "by how much the exponent in length of one sequence's cost exceeds 1, over the same of the operations counted, "
+        "with its t interval: 0 is linear, 1 as quadratic as the operations, at lengths where most of these are"
     )
-    note = (
-        "Terms linear in length lower the exponent until length exceeds width: the rule judges the cost at the lengths "
-        "measured, not the limit"
-    )
-    return Rule(effect, [Line(INTERVAL, ABOVE, QUADRATIC)], measure, [LONGEST], note=note)
+    lines = [Line(INTERVAL, side, AS_COUNTED)]
+    if metric == STEP:
+        return Rule(effect, lines, **in_each_process(speed, measure, QUADRATIC))
+    return Rule(effect, lines, lambda: measure(speed), [QUADRATIC])
+
+
+def quadratic_lengths(counts: Mapping[float, float]) -> list[float]:
+    """Lengths where more than half of the operations of a step, at fixed tokens a + b·n, are those that grow: b·n."""
+    slope, fixed = np.polyfit(list(counts), list(counts.values()), 1) if len(counts) > 1 else (0.0, 1.0)
+    return [n for n in sorted(counts) if slope * n > fixed]
 
 
 def widths(speed: Speed) -> list[float]:
@@ -112,7 +156,7 @@ def widths(speed: Speed) -> list[float]:
 def attention_is_not_faster(speed: Speed) -> Rule:
     """Tokens/s of the LSTM with attention over those of the LSTM, on real sentences."""
 
-    def measure() -> Finding:
+    def measure(speed: Speed) -> Finding:
         tasks = [task for task in speed.kind("text") if {LSTM, ATTENTION} <= set(speed.systems(task))]
         if not tasks:
             raise NotRun("LSTM and LSTM + attention on real sentences")
@@ -128,34 +172,27 @@ def attention_is_not_faster(speed: Speed) -> Rule:
         "target tokens/s of the LSTM + attention over those of the LSTM, bare step on real sentences, 32-bit, with the "
         "bootstrap interval of the median over rounds that timed both, else from quartiles"
     )
-    return Rule(effect, [Line(INTERVAL, BELOW, FASTER)], measure)
+    return Rule(effect, [Line(INTERVAL, BELOW, FASTER)], **in_each_process(speed, measure))
 
 
-def proportional(speed: Speed, kind: str, *, on_gpus: bool) -> Rule:
-    """The efficiency of the base model that scales worst, at the largest number of processes, each on a GPU or none."""
+def proportional(speed: Speed, kind: str) -> Rule:
+    """The efficiency of the base model that scales worst, at the largest number of processes, each on a GPU."""
 
-    def measure() -> Finding:
+    def measure(speed: Speed) -> Finding:
         found = {s: efficiency(speed, s, kind) for s in speed.bases("devices")}
         shares = {s: (n, share) for s, pair in found.items() if pair for n, share in [pair]}
         if not shares:
-            raise NotRun(f"no base model on one and on several {'GPUs' if on_gpus else 'CPU processes'}")
-        if on_gpus and not has_gpus(speed):
-            raise NotRun("no GPUs; what was measured are processes that share the cores of one CPU")
+            raise NotRun("no base model on one and on several devices")
         each = listing([f"{label(s)} {decimal(share.value, 2)} on {n:g}" for s, (n, share) in shares.items()])
         worst = min((share for _, share in shares.values()), key=lambda share: share.value)
-        return Finding(f"{'GPUs' if on_gpus else 'CPU processes, no GPU'}: {each}", worst)
+        gpus = speed.gpus("devices")
+        return Finding(f"{'GPUs' if gpus else 'processes that share one CPU'}: {each}", worst, power=[gpus])
 
     effect = (
         f"{kind}-scaling efficiency of the base model that scales worst, at the largest number of processes, with the "
         "bootstrap interval of the median over rounds, else from quartiles"
     )
-    return Rule(effect, [Line(INTERVAL, ABOVE, PROPORTIONAL)], measure)
-
-
-def has_gpus(speed: Speed) -> bool:
-    """Whether scaling over devices was measured on GPUs."""
-    runs = [run for (task, _), run in speed.runs.items() if task == "devices"]
-    return any(run.record["machine"].get("gpus") for run in runs)
+    return Rule(effect, [Line(INTERVAL, ABOVE, PROPORTIONAL)], **in_each_process(speed, measure, SEVERAL))
 
 
 def efficiency(speed: Speed, system: System, kind: str) -> tuple[float, Interval] | None:
@@ -185,7 +222,9 @@ def faster_to_quality(qualities: Sequence[Quality], what: str) -> Rule:
         if spent is None:
             missing = "no seed of both" if in_seconds else "FLOPs a target token were not counted for both"
             raise NotRun(f"{missing} on {quality.task}")
-        return Finding(said(quality, in_seconds), spent)
+        seeds = min(len(quality.curves[system]) for system in (ATTENTION, TRANSFORMER))
+        sizes = [quality.parameters.get(system, math.nan) for system in (ATTENTION, TRANSFORMER)]
+        return Finding(said(quality, in_seconds), spent, power=[seeds, max(sizes) / min(sizes)])
 
     *others, last = (f"{100 * share:.0f}" for share in NEAR_THE_TOP)
     effect = (
@@ -193,7 +232,7 @@ def faster_to_quality(qualities: Sequence[Quality], what: str) -> Rule:
         f"Transformer; lowest and highest over seeds and over {', '.join(others)} and {last} % of that BLEU"
     )
     note = "Not decided where other runs shared the machine, or threads or machines differ" if in_seconds else ""
-    return Rule(effect, [Line(INTERVAL, ABOVE, FASTER)], measure, note=note)
+    return Rule(effect, [Line(INTERVAL, ABOVE, FASTER)], measure, [RUNS, SIZE], note=note)
 
 
 def said(quality: Quality, in_seconds: bool) -> str:
@@ -207,44 +246,54 @@ def said(quality: Quality, in_seconds: bool) -> str:
 def constant_at_decoding(speed: Speed) -> Rule:
     """A token's latency at the largest length over that at the smallest: LSTM unchanged, Transformer grown."""
 
-    def measure() -> Finding:
-        lstm, transformer = (latency_growth(speed, system) for system in (LSTM, TRANSFORMER))
-        curve = speed.curve("decoding", LSTM, LATENCY, "length")
+    def measure(speed: Speed) -> Finding:
+        beam = speed.curve("decoding", TRANSFORMER, LATENCIES[0], "length")
+        metric = LATENCIES[0] if beam else LATENCIES[1]
+        lstm, transformer = (latency_growth(speed, system, metric) for system in (LSTM, TRANSFORMER))
+        curve = speed.curve("decoding", LSTM, metric, "length")
         reason = (
-            f"greedy, length {min(curve):g} to {max(curve):g}: ×{times(lstm)} for the LSTM, ×{times(transformer)} for "
-            f"the Transformer; {milliseconds(curve[max(curve)].value)} ms a token for the LSTM at the end"
+            f"{'beam 5' if beam else 'greedy'}, length {min(curve):g} to {max(curve):g}: "
+            f"×{times(lstm)} for the LSTM, ×{times(transformer)} for the Transformer; "
+            f"{milliseconds(curve[max(curve)].value)} ms a token for the LSTM at the end"
         )
-        return Finding(reason, transformer, [transformer, lstm])
+        return Finding(reason, transformer, [transformer, lstm], [counted_growth(speed, min(curve), max(curve))])
 
-    effect = "the Transformer's latency per token at the largest length over that at the smallest, greedy"
+    effect = (
+        "the Transformer's latency per token at the largest length over that at the smallest, with beam 5, else greedy"
+    )
     lines = [Line("the growth of the Transformer", ABOVE, CONSTANT), Line("that of the LSTM", BELOW, CONSTANT)]
-    return Rule(effect, lines, measure)
+    return Rule(effect, lines, **in_each_process(speed, measure, COUNTED_GROWTH))
 
 
-def latency_growth(speed: Speed, system: System) -> Interval:
-    grown = growth(speed, "decoding", system, LATENCY)
+def latency_growth(speed: Speed, system: System, metric: str) -> Interval:
+    grown = growth(speed, "decoding", system, metric)
     if grown is None:
         raise NotRun(f"decoding of {label(system)} at more than one length")
     return grown
 
 
+def counted_growth(speed: Speed, first: float, last: float) -> float:
+    """By how much the operations a token of the Transformer grow from one length to another; NaN if not counted."""
+    counts = speed.values("length", TRANSFORMER, COUNTED)
+    if len(counts) < 2:
+        return math.nan
+    line = np.polynomial.Polynomial.fit(list(counts), list(counts.values()), 1)
+    return float(line(last) / line(first))
+
+
 def fewer_operations(speed: Speed) -> Rule:
-    """Operations of a step of the LSTM over those of the Transformer at the lengths above the width; exact counts."""
+    """A fact, counted: operations of a step of the LSTM over those of the Transformer above the width."""
 
     def measure() -> Finding:
         counts = over(*(values(speed, system, COUNTED) for system in (LSTM, TRANSFORMER)))
-        found = widths(speed)
-        if not found:
-            raise Undecided("the width of the models was not recorded", "Runs that record it.")
-        width = max(found)
-        ratios = {n: counts[n] for n in sorted(counts) if n > width * BEYOND.at}
+        width = max(widths(speed), default=math.inf)
+        ratios = {n: counts[n] for n in sorted(counts) if n > width}
         if not ratios:
             raise NotRun(f"no length above the width {width:g}")
         last = ratios[max(ratios)]
         each = ", ".join(f"{decimal(value, 2)} at {n:g}" for n, value in ratios.items())
         reason = f"operations of a step, LSTM over Transformer, above width {width:g}: {each}"
-        every = Interval(last, min(ratios.values()), max(ratios.values()))
-        return Finding(reason, Interval(last, math.nan, math.nan), [every])
+        return Finding(reason, Interval(last, math.nan, math.nan))
 
     effect = "counted operations of the LSTM's step over those of the Transformer's at the longest length; exact"
-    return Rule(effect, [Line("the ratio at the lengths above the width", BELOW, 1)], measure, [BEYOND])
+    return Rule(effect, [], measure)

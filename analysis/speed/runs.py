@@ -43,11 +43,15 @@ Curve = Mapping[float, Median]
 
 @dataclass(frozen=True)
 class Speed:
-    """The speed runs of one machine: one for each task and system; `left_out` are those of another machine."""
+    """The speed runs of one machine: one for each task and system; `left_out` are those of another machine.
+
+    `again` are the same measurements in other processes, which are runs of further seeds.
+    """
 
     store: Store
     runs: Mapping[tuple[str, System], Run]
     left_out: Sequence[Run]
+    again: Sequence["Speed"] = ()
 
     @cached_property
     def numbers(self) -> dict[tuple[str, System], dict[tuple[str, str, Any], float]]:
@@ -104,6 +108,17 @@ class Speed:
         found = self.blocks(task, system) if (task, system) in self.runs else {}
         return Series(self.median(task, system, metric, x_name, x), found.get((metric, x_name, x), {}))
 
+    def gpus(self, task: str) -> int:
+        """On how many GPUs a task was measured, 0 where it was the CPU."""
+        counts = [len(run.record["machine"].get("gpus") or []) for (name, _), run in self.runs.items() if name == task]
+        return min(counts, default=0)
+
+    def keeps_all(self, system: System) -> bool:
+        """Whether its attention kernel keeps the n × n weights, as one that follows the formula does."""
+        run = self.runs.get(("length", system))
+        kernel = run.record["signatures"].get("attention kernel", "") if run else ""
+        return "math" in kernel or "math" in system.variant
+
     def held(self, task: str, word: str) -> list[Any]:
         """What the runs of a task held equal under names that contain a word, each value once."""
         runs = [run for (name, _), run in self.runs.items() if name == task]
@@ -121,13 +136,20 @@ def measured(store: Store) -> Speed:
 
     Counts of operations are kept wherever they were made.
     """
-    finished = sorted(store.finished(EXPERIMENT), key=lambda run: run.seed)
-    first = {(run.task, run.system): run for run in reversed(finished)}
-    runs = sorted(first.values(), key=lambda run: (run.task, run.model, run.variant))
-    counts = [run for run in runs if run.task.startswith(COUNTED)]
-    kept = of_most([run for run in runs if run not in counts], machine)
+    finished = sorted(store.finished(EXPERIMENT), key=lambda run: (run.task, run.model, run.variant, run.seed))
+    counts = [run for run in finished if run.task.startswith(COUNTED)]
+    kept = of_most([run for run in finished if run not in counts], machine)
     same = counts + [run for task in dict.fromkeys(r.task for r in kept) for run in of_task(kept, task)]
-    return Speed(store, {(run.task, run.system): run for run in same}, [run for run in runs if run not in same])
+    processes: list[dict[tuple[str, System], Run]] = []
+    seen: Counter[tuple[str, System]] = Counter()
+    for run in same:
+        key = run.task, run.system
+        if seen[key] == len(processes):
+            processes.append({})
+        processes[seen[key]][key] = run
+        seen[key] += 1
+    again = [Speed(store, runs, []) for runs in processes[1:]]
+    return Speed(store, processes[0] if processes else {}, [run for run in finished if run not in same], again)
 
 
 def of_task(runs: Iterable[Run], task: str) -> list[Run]:

@@ -5,9 +5,11 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from analysis.claims.verdict import (
     ABOVE,
+    AT_LEAST,
     ATTENTION,
     CONTRADICTED,
     INTERVAL,
@@ -18,6 +20,7 @@ from analysis.claims.verdict import (
     Learning,
     Line,
     NotRun,
+    Power,
     Rule,
     StillLearning,
     Undecided,
@@ -42,6 +45,9 @@ APART = 0.2  # of a head's attention
 QUARTERS = (0.25, 0.75)
 RELATIONS = ("head_previous", "head_same", "head_next", "head_alignment")
 TEXT = ["source", "reference"]
+FLOOR = Power("the BLEU of the weaker model on the shortest quarter of the sentences", AT_LEAST, 10)
+ROOM = Power("the BLEU that the LSTM has to lose beyond what the LSTM + attention loses", ABOVE, MATTERS)
+MAPS = Power("the number of maps with several heads", AT_LEAST, 2)
 VALIDATED = Learning(EXPERIMENT, "val/bleu", 1)
 
 Statistics = Mapping[int, Array]  # by seed, one row per sentence
@@ -72,33 +78,41 @@ def is_better(store: Store, task: str, test_set: str, first: System, second: Sys
     def measure() -> Finding:
         found = statistics_of(store, task, test_set, first, second)
         one, other = (scored(found[system]) for system in (first, second))
+        words = source_words(store, task, test_set, first)
+        short = [mean_bleu(found[system], words <= np.quantile(words, QUARTERS[0])) for system in (first, second)]
         reason = f"{label(first)} {decimal(one.mean)}, {label(second)} {decimal(other.mean)}"
-        return Finding(reason, one.difference(other))
+        return Finding(reason, one.difference(other), power=[min(short)])
 
     effect = PROSE["effect of a model"].format(first=label(first), second=label(second))
     learning = StillLearning(store, task, VALIDATED, {SUPPORTED: second, CONTRADICTED: first})
-    return Rule(effect, [Line(INTERVAL, ABOVE, 0)], measure, learning=learning)
+    return Rule(effect, [Line(INTERVAL, ABOVE, 0)], measure, [FLOOR], learning)
 
 
 def loses_more(store: Store, task: str, test_set: str) -> Rule:
     def measure() -> Finding:
         found = statistics_of(store, task, test_set, LSTM, ATTENTION)
-        words = source_words(store, task, test_set)
+        words = source_words(store, task, test_set, LSTM)
         few, many = np.quantile(words, QUARTERS)
         if few == many:
             reason = f"half of the sentences of {test_set} have {few:g} source words"
             raise Undecided(reason, "Sentences of different lengths.")
-        lost, reasons = [], []
+        lost, starts, reasons = [], [], []
         for system in (LSTM, ATTENTION):
             short, long = (scored(found[system], chosen) for chosen in (words <= few, words >= many))
             lost.append(short.minus(long))
+            starts.append(short.mean)
             reasons.append(f"{label(system)} {decimal(short.mean)} to {decimal(long.mean)}")
         reason = f"{', '.join(reasons)} from at most {few:g} to at least {many:g} source words"
-        return Finding(reason, lost[0].difference(lost[1]))
+        power = [min(starts), starts[0] - lost[1].mean]
+        return Finding(reason, lost[0].difference(lost[1]), power=power)
 
     learning = StillLearning(store, task, VALIDATED, {SUPPORTED: LSTM})
-    note = "Losses are in BLEU, not in percent: a weak model has little BLEU to lose"
-    return Rule(PROSE["effect of length"], [Line(INTERVAL, ABOVE, MATTERS)], measure, learning=learning, note=note)
+    return Rule(PROSE["effect of length"], [Line(INTERVAL, ABOVE, MATTERS)], measure, [FLOOR, ROOM], learning)
+
+
+def mean_bleu(statistics: Statistics, chosen: NDArray[np.bool_]) -> float:
+    """On the chosen sentences, the mean over seeds."""
+    return float(np.mean([bleu_of(rows[chosen].sum(axis=0)) for rows in statistics.values()]))
 
 
 def scored(statistics: Statistics, chosen: Array | None = None) -> Scores:
@@ -144,8 +158,8 @@ def translations(store: Store, task: str, test_set: str, system: System) -> dict
     return {seed: frame for seed, frame in frames.items() if frame is not None}
 
 
-def source_words(store: Store, task: str, test_set: str) -> Array:
-    frame = next(iter(translations(store, task, test_set, LSTM).values()))
+def source_words(store: Store, task: str, test_set: str, system: System) -> Array:
+    frame = next(iter(translations(store, task, test_set, system).values()))
     return np.array([len(source.split()) for source in frame["source"]], dtype=np.float64)
 
 
@@ -168,6 +182,6 @@ def heads_apart(store: Store, task: str) -> Rule:
             f"{decimal(of_maps.max(), 2)} ({of_maps.idxmax()})"
         )
         low, high = min(over_maps.low, *of_seeds), max(over_maps.high, *of_seeds)
-        return Finding(reason, Interval(over_maps.value, low, high))
+        return Finding(reason, Interval(over_maps.value, low, high), power=[len(of_maps)])
 
-    return Rule(PROSE["effect of heads"], [Line(INTERVAL, ABOVE, APART)], measure)
+    return Rule(PROSE["effect of heads"], [Line(INTERVAL, ABOVE, APART)], measure, [MAPS])

@@ -11,6 +11,7 @@ from analysis.claims.verdict import (
     ABOVE,
     AT_LEAST,
     BELOW,
+    CANNOT_TELL,
     CONTRADICTED,
     INTERVAL,
     NOT_DECIDED,
@@ -113,18 +114,24 @@ def test_a_rule_is_said_with_the_numbers_of_its_lines() -> None:
 @pytest.mark.parametrize(
     ("side", "enough", "short"), [(ABOVE, 2.1, 2.0), (BELOW, 1.9, 2.0), (BELOW, 1.9, math.nan), (AT_LEAST, 2.0, 1.9)]
 )
-def test_a_measurement_without_power_decides_nothing(side: str, enough: float, short: float) -> None:
+def test_a_measurement_without_power_cannot_tell(side: str, enough: float, short: float) -> None:
     power, effect = Power("the length", side, 2, "tokens"), Interval(0.5, 0.4, 0.6)
-    power.require(enough, "seen", effect)
 
-    def measure() -> Finding:
-        power.require(short, "seen", effect)
-        raise AssertionError
+    def rule(value: float) -> Rule:
+        return Rule("", above(0.3), lambda: Finding("seen", effect, power=[value]), [power])
 
-    found = verdict(Rule("", above(0.3), measure, [power]))
-    assert (found.outcome, found.tested, found.effect) == (NOT_DECIDED, True, effect)
-    assert found.reason == f"seen; this measurement could not have shown it: the length is not {side} 2 tokens"
+    assert verdict(rule(enough)).outcome == SUPPORTED
+    found = verdict(rule(short))
+    assert (found.outcome, found.tested, found.effect) == (CANNOT_TELL, True, effect)
+    said = "unknown" if math.isnan(short) else f"{short:g}"
+    assert found.reason == f"seen; the length is {said}, not {side} 2 tokens"
     assert what_changes(found) == f"A measurement in which the length is {side} 2 tokens."
+
+
+def test_a_rule_says_whether_its_measurement_had_power() -> None:
+    rule = Rule("", above(0.3), lambda: Finding("", Interval(0.5, 0.4, 0.6)), [Power("the length", ABOVE, 2)])
+    with pytest.raises(ValueError, match="shorter"):
+        verdict(rule)
 
 
 def test_why_nothing_is_decided_is_said() -> None:

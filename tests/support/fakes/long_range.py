@@ -35,8 +35,8 @@ def axis_rows(
     return rows
 
 
-def cost_rows(control: float | None) -> list[dict[str, Any]]:
-    costs = [("parameters", 250_000), ("parameters_without_embeddings", 240_000), ("steps", 1500)]
+def cost_rows(control: float | None, steps: int = 1500) -> list[dict[str, Any]]:
+    costs = [("parameters", 250_000), ("parameters_without_embeddings", 240_000), ("steps", steps)]
     costs += [("steps_to_0.99", 600)] if control is not None and control >= 0.99 else []
     rows = [row(metric, value, metric.partition("_")[0], 1) for metric, value in costs]
     rows += [row("train_seconds", 61.0, "s", 1), row("val_loss", 0.1, "nats", 1)]
@@ -87,9 +87,9 @@ def entropy_rows(before: Mapping[str, float], after: Mapping[str, float]) -> lis
     return [row("attention_entropy", value, "nats", 100, f"layer, {when}", layer) for when, layer, value in found]
 
 
-def pair_rows(values: Curve, over_all: float, pairs: int = 1000) -> list[dict[str, Any]]:
+def pair_rows(values: Curve, over_all: float, pairs: int = 1000, each: int = 100) -> list[dict[str, Any]]:
     metrics = ("contrastive_accuracy", "contrastive_accuracy_mean")
-    rows = [row(metrics[0], value, "share", 100, "distance", x) for x, value in values.items()]
+    rows = [row(metrics[0], value, "share", each, "distance", x) for x, value in values.items()]
     return rows + [row(metric, over_all, "share", pairs, "all", "all") for metric in metrics]
 
 
@@ -178,10 +178,11 @@ def write_long_range(
     settings: dict[str, Any] | None = None,
     trials: dict[str, Any] | None = None,
     rise: float = 0.0,
+    steps: int = 1500,
 ) -> Path:
     """Write one finished run; `settings` are its model's, `trials` what they were chosen from, if anything."""
     folder = folder_of(root, task, model, variant, seed, suite)
-    measurements = [*rows, *cost_rows(control)]
+    measurements = [*rows, *cost_rows(control, steps)]
     key = {"experiment": "long-range", "task": task, "command": f"make long-range SUITE={suite} TASKS={task}"}
     record = result(suite, model, variant, seed, measurements) | key
     write_json(folder / "result.json", record | ({} if settings is None else {"model_settings": settings}))

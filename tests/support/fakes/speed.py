@@ -1,5 +1,7 @@
 """Made-up speed runs for the tests of the analysis: costs that follow simple formulas."""
 
+import json
+import shutil
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -213,6 +215,16 @@ def write_peers(root: Path, model: str, variant: str, rate: float, *, decoding: 
     return write_speed(root, "peers-multi30k-en-de", model, rows, variant=variant, blocks=timed)
 
 
+def repeat(root: Path, processes: int = 3) -> None:
+    """The same speed runs in further processes, which are further seeds, one day after another."""
+    for result_file in root.glob("*/speed/*/*/*/seed0/result.json"):
+        for seed in range(1, processes):
+            folder = result_file.parent.with_name(f"seed{seed}")
+            shutil.copytree(result_file.parent, folder, dirs_exist_ok=True)
+            record = json.loads(result_file.read_text(encoding="utf-8"))
+            write_json(folder / "result.json", record | {"seed": seed, "started": f"2026-02-0{seed}T00:00:00+00:00"})
+
+
 def scaled(cost: Cost, factor: float) -> Cost:
     return lambda x: factor * cost(x)
 
@@ -254,12 +266,13 @@ def write_everything(root: Path, *, bleu: bool = True) -> None:
             write_translation(root, model)
 
 
-STARTED = {"lstm": "2026-01-02T03:00", "bahdanau": "2026-01-02T04:00", "transformer": "2026-01-02T05:00"}
+STARTED = {"lstm": 3, "bahdanau": 4, "transformer": 5}  # o'clock
 
 
 def write_translation(root: Path, model: str, seed: int = 0, **changes: Any) -> Path:
-    """A translation run; the three were made one after another."""
-    times = {"started": f"{STARTED[model]}:00+00:00", "finished": f"{STARTED[model]}:59+00:00"}
+    """A translation run; all were made one after another."""
+    begun = f"2026-01-{2 + seed:02d}T{STARTED[model]:02d}:00"
+    times = {"started": f"{begun}:00+00:00", "finished": f"{begun}:59+00:00"}
     return write_run(root, model, seed=seed, sentences=20, test_sets=("test",), changes=times | changes)
 
 

@@ -1,0 +1,132 @@
+"""The rules of the claims about the parts of the Transformer: what each is for, and how far its positions reach."""
+
+import math
+import re
+
+from analysis.claims.verdict import ABOVE, INTERVAL, TRANSFORMER, Finding, Line, NotRun, Power, Rule
+from analysis.long_range.comparable import Evidence
+from analysis.long_range.evidence import by_seed, random_scores, rows_of, systems_of, tasks_of
+from analysis.long_range.rules import JUDGED, MARGIN, SEPARATES, change, loss, said
+from analysis.long_range.wording import at
+from analysis.page.labels import decimal, listing
+from analysis.statistics.intervals import Interval, spread
+from analysis.store import System
+
+HEAD_SIZE = 64  # Vaswani et al. 2017
+SHUFFLED = "permutation_difference"
+APART = Power("the accuracy of the best model there minus that of the worst", ABOVE, MARGIN)
+
+
+def shuffling(evidence: Evidence) -> Rule:
+    """A fact: without positions the encoder treats its source as a set."""
+
+    def measure() -> Finding:
+        changes: dict[str, list[float]] = {"none": [], "base": []}
+        for task in tasks_of(evidence.store):  # pairs only: to some tasks, such as parity, order does not matter at all
+            rows = {v: rows_of(evidence.store, task, SHUFFLED, System("transformer", v)) for v in changes}
+            if all(map(len, rows.values())):
+                for variant, found in rows.items():
+                    changes[variant] += by_seed(found).values()
+        missing = [f"with variant {name}" for name, values in changes.items() if not values]
+        if missing:
+            raise NotRun(f"no source was shuffled for a Transformer {listing(missing)}")
+        without, kept = spread(changes["none"]), spread(changes["base"])
+        reason = f"largest change without positions {without.high:.2g}, with positions at least {kept.low:.2g}"
+        return Finding(reason, without)
+
+    effect = (
+        "largest change of an output probability when the source is shuffled, without position encodings, over all "
+        "seeds of all tasks run with and without them"
+    )
+    return Rule(effect, [], measure)
+
+
+def saturation(evidence: Evidence) -> Rule:
+    """A fact, and a single value: it depends on no training and no test example."""
+
+    def measure() -> Finding:
+        curves = random_scores(evidence.store, "score_entropy")
+        at_size = {which: point.value for which, curve in curves.items() for point in curve if point.x == HEAD_SIZE}
+        if len(at_size) < 2:
+            raise NotRun(f"no score entropy with and without scaling at head size {HEAD_SIZE}")
+        scaled, unscaled = at_size["scaled"], at_size["unscaled"]
+        reason = f"{decimal(unscaled, 2)} nats without scaling against {decimal(scaled, 2)} with it at d = {HEAD_SIZE}"
+        return Finding(reason, Interval(unscaled / scaled, math.nan, math.nan))
+
+    effect = (
+        f"entropy of a softmax over scores of random queries and keys at head size {HEAD_SIZE} without scaling, over "
+        "that with it"
+    )
+    return Rule(effect, [], measure, note="Nothing is learned here; the gradient shown next to it is not judged")
+
+
+def part_matters(evidence: Evidence, task: str, without: System | None, group: str) -> Rule:
+    """With a part against without it; `without` is None if not run."""
+
+    def measure() -> Finding:
+        if without is None:
+            raise NotRun(f"no Transformer without it (ablation of {group})")
+        axis, systems = evidence.axis(task), systems_of(evidence.store, task)
+        complete = next((system for system in counterparts(without) if system in systems), TRANSFORMER)
+        evidence.require_mastered(task, complete, without)
+        evidence.require_own_trials(task, complete, without)
+        having, lacking = axis.trained(complete)[-1], axis.trained(without)[-1]
+        everyone = [axis.trained(s)[-1].value for s in axis.curves if evidence.judged(task, s)]
+        apart = max(everyone) - min(everyone)
+        return Finding(said(axis, {complete: (having,), without: (lacking,)}), change(having, lacking), power=[apart])
+
+    effect = "accuracy with it minus accuracy without it at the largest trained value"
+    own = "and was tuned with as many trials of its own"
+    return Rule(effect, [Line(INTERVAL, ABOVE, MARGIN)], measure, [APART], note=f"{JUDGED}, {own}")
+
+
+def counterparts(without: System) -> list[System]:
+    """Names under which the same Transformer with the part may have been run: scaled-d64 or d64 for unscaled-d64."""
+    with_part = re.sub(r"^(un|no-)", "", without.variant)
+    bare = re.sub(r"^(scaled|residual)-", "", with_part)
+    return [System(without.model, variant) for variant in (with_part, bare) if variant != without.variant]
+
+
+def fails_beyond(evidence: Evidence, encoding: str) -> Rule:
+    """What the Transformer with an encoding loses beyond training on the task where it loses most."""
+
+    def measure() -> Finding:
+        own: dict[str, Interval] = {}
+        anyone, reasons = [], []
+        for task in tasks_of(evidence.store):
+            system = evidence.by_encoding(task).get(encoding)
+            axis = evidence.beyond(task)
+            ends = {s: axis.farthest(s) for s in axis.curves if evidence.mastered(task, s)} if axis else {}
+            if axis and system in ends:
+                own[task] = loss(*ends[system])
+                anyone += [loss(*pair).value for pair in ends.values()]
+                reasons.append(f"{task}: {said(axis, {system: ends[system]}).partition(': ')[2]}")
+        if not own:
+            raise NotRun(f"no Transformer with {encoding or 'recorded'} positions that learned a task measured beyond")
+        return Finding("; ".join(reasons), max(own.values()), power=[max(anyone)])
+
+    effect = (
+        "accuracy at the largest trained value minus accuracy at the largest value beyond it, on the task where it "
+        "loses most of all tasks that were learned and measured beyond training"
+    )
+    return Rule(effect, [Line(INTERVAL, ABOVE, MARGIN)], measure, [SEPARATES])
+
+
+def relative_goes_further(evidence: Evidence, task: str) -> Rule:
+    """`task` is empty where none was run with both kinds of positions and beyond training."""
+
+    def measure() -> Finding:
+        axis, pair = evidence.beyond(task) if task else None, evidence.two_encodings(task)
+        if axis is None or pair is None:
+            raise NotRun("no Transformer with relative and with absolute positions beyond training")
+        evidence.require_mastered(task, *pair)
+        ends = {system: axis.farthest(system) for system in pair}
+        relative, absolute = (far for _, far in ends.values())
+        power = [max(loss(*each).value for each in ends.values())]
+        reason = "; ".join(
+            f"{evidence.named(task, s)}: {decimal(far.value, 3)} {at(axis.vary, far.x)}" for s, (_, far) in ends.items()
+        )
+        return Finding(reason, change(relative, absolute), power=power)
+
+    effect = "accuracy with relative positions minus accuracy with absolute ones at the largest value beyond training"
+    return Rule(effect, [Line(INTERVAL, ABOVE, MARGIN)], measure, [SEPARATES], note=JUDGED)
