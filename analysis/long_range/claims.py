@@ -36,7 +36,7 @@ RELATIONS = ("two-keys",)  # tasks that need two relations at once
 GRU = System("gru", "base")
 PARTS = (
     Part("1/√d matters for what is learned", f"{VASWANI}, 3.2.1", "unscaled-.*", SCALING),
-    Part("Several heads see several relations", f"{VASWANI}, 3.2.2", "heads1", "number of heads", RELATIONS),
+    Part("Several heads see several relations", f"{VASWANI}, 3.2.2", "heads1(-.*)?", "number of heads", RELATIONS),
     Part("Residual connections are a safety net", "He et al. 2016", "no-residual.*", "residual connections by depth"),
 )
 

@@ -27,7 +27,7 @@ LEARNING = {"val/token_accuracy": "validation accuracy", "val/control_accuracy":
 GROUPS = {
     "position encodings": r"none|sinusoidal|learned|rotary|alibi",
     "hidden size": r"hidden\d+",
-    "number of heads": r"heads\d+",
+    "number of heads": r"heads\d+.*",
     "residual connections by depth": r"(no-)?residual.*|depth\d+|layers\d+",
     "forget-gate bias": r"forget.*|chrono",
     "scaling by head size": r"(un)?scaled-.*|d\d+",

@@ -84,7 +84,8 @@ def counterparts(without: System) -> list[System]:
     """Names under which the same Transformer with the part may have been run: scaled-d64 or d64 for unscaled-d64."""
     with_part = re.sub(r"^(un|no-)", "", without.variant)
     bare = re.sub(r"^(scaled|residual)-", "", with_part)
-    return [System(without.model, variant) for variant in (with_part, bare) if variant != without.variant]
+    heads = re.sub(r"^heads1-", "heads4-", without.variant)
+    return [System(without.model, variant) for variant in (with_part, bare, heads) if variant != without.variant]
 
 
 def fails_beyond(evidence: Evidence, encoding: str) -> Rule:

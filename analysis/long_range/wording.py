@@ -27,8 +27,8 @@ QUESTIONS = {
     "adding": "Two of many numbers between 0 and 1 are marked; the target is their sum. An answer counts as right "
     "within 0.04 of the sum, as in Hochreiter and Schmidhuber 1997; the squared error says how far off it is.",
     "parity": "Is the number of ones in a string of bits odd? Every bit counts, so every bit must be read.",
-    "two-keys": "The source lists pairs of a key and a value; one token asks for the value of one key minus that of "
-    "another, modulo the number of values. Can a model attend to two places at once and know which is which?",
+    "two-keys": "The source lists keys with their values; one token asks for the values of two of them. Can a model "
+    "look at two places at once and know which is which?",
     "agreement": "A verb must agree in number with its subject, with other nouns in between.",
 }
 FURTHER = {

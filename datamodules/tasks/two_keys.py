@@ -1,4 +1,4 @@
-"""Two keys: one query that needs the values of two keys, and which is which."""
+"""Two keys: the values of two keys that one query names, in order."""
 
 from dataclasses import dataclass
 from typing import ClassVar
@@ -11,25 +11,27 @@ from datamodules.tasks.task import FIRST, Drawn, Point, Split, Task
 
 @dataclass
 class TwoKeys(Task):
-    """Subtract the value of one key from that of another, modulo the number of values.
+    """Give the values of two keys, in the order asked for.
 
-    With 3 pairs from keys a, b, c, d and values 0 .. 4; "c-a" is one token, the query for the difference of c and a:
+    With 3 pairs from keys a, b, c, d and values 0 .. 4; a key with its value is one token, a query for two keys is one
+    token, and so are two values in order:
 
-        source          c  2  a  4  d  1
-        decoder_input   c-a
-        labels          3
+        source          c2  a4  d1
+        decoder_input   d-c
+        labels          1-2
 
     Measures whether a model relates one position to two others at once (Vaswani et al. 2017, section 3.2.2: several
     heads attend to several positions, where a single one would average them). The query arrives in the decoder, so the
-    encoder cannot prepare the answer, and it is one token, so both look-ups start from the same position. An even
-    average of the two values does not tell which is which. A single head has two ways around it: an uneven average, and
-    one look-up per layer of the decoder.
+    encoder cannot prepare the answer, and both look-ups start from the same position. Nothing else is hard: no key has
+    to be bound to its value, and each value settles its half of the answer. An even average of both places does not
+    tell which value is which. A single head has two ways around it: one look-up per layer of the decoder, and an uneven
+    average.
 
-    No key occurs twice in an example; values are uniform and independent, and so is the answer.
+    No key occurs twice in an example; values are uniform and independent.
 
     Args:
         keys: Size of the alphabet of keys; each ordered pair of them has its query.
-        answers: Size of the alphabet of values, in the source and as answers.
+        answers: Size of the alphabet of values; each ordered pair of them is an answer.
     """
 
     keys: int = 8
@@ -39,11 +41,11 @@ class TwoKeys(Task):
 
     @property
     def source_vocab_size(self) -> int:
-        return FIRST + self.keys + self.answers
+        return FIRST + self.keys * self.answers
 
     @property
     def target_vocab_size(self) -> int:
-        return FIRST + self.keys**2 + self.answers
+        return FIRST + self.keys**2 + self.answers**2
 
     def draw(self, rng: np.random.Generator, rows: int, point: Point, split: Split) -> Drawn:
         pairs = point["pairs"]
@@ -54,19 +56,21 @@ class TwoKeys(Task):
         keys = distinct(rng, rows, self.keys, pairs)
         values = rng.integers(0, self.answers, (rows, pairs))
         asked = distinct(rng, rows, pairs, 2)
-        first, second = np.take_along_axis(keys, asked, axis=1).T
-        minuend, subtrahend = np.take_along_axis(values, asked, axis=1).T
+        query = np.take_along_axis(keys, asked, axis=1) @ [self.keys, 1]
+        answer = np.take_along_axis(values, asked, axis=1) @ [self.answers, 1]
         return Drawn(
-            source=FIRST + np.stack([keys, self.keys + values], axis=2).reshape(rows, 2 * pairs),
-            decoder_input=FIRST + (self.keys * first + second)[:, None],
-            labels=FIRST + self.keys**2 + ((minuend - subtrahend) % self.answers)[:, None],
+            source=FIRST + self.answers * keys + values,
+            decoder_input=FIRST + query[:, None],
+            labels=FIRST + self.keys**2 + answer[:, None],
         )
 
     def chance(self, point: Point) -> dict[str, float]:
-        """Accuracy of guessing, and of knowing both values but not which is which.
+        """Accuracy of guessing, of knowing one value, and of knowing both but not which is which.
 
-        Then one of two answers is right, or both are the same one: for equal values, or values half of an even number
-        of values apart.
+        The last is certain where both are the same, and else right half of the time.
         """
-        certain = (2 - self.answers % 2) / self.answers
-        return {"guessing": 1 / self.answers, "both values, not which is which": (1 + certain) / 2}
+        return {
+            "guessing": 1 / self.answers**2,
+            "one of the values": 1 / self.answers,
+            "both values, not which is which": (1 + 1 / self.answers) / 2,
+        }

@@ -60,6 +60,13 @@ def test_effects_and_reasons_are_the_numbers(tmp_path: Path) -> None:
     assert "Transformer (rotary positions), " in decided(tmp_path)[COPIES].reason
 
 
+def test_one_head_in_one_layer_is_judged_against_four_in_one_layer(tmp_path: Path) -> None:
+    for variant, curve in (("base", FLAT), ("heads1-layers1", FALLING), ("heads4-layers1", FLAT)):
+        write_long_range(tmp_path, "two-keys", "transformer", axis_rows(curve, "pairs"), variant=variant)
+    verdict = decided(tmp_path)["Several heads see several relations (two-keys, variant heads1-layers1)"]
+    assert verdict.reason.startswith("Transformer, heads4-layers1: ")
+
+
 @pytest.mark.parametrize(
     ("model", "control", "reason"),
     [

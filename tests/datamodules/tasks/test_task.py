@@ -128,10 +128,11 @@ def guesses(task: Task, drawn: Drawn, rng: np.random.Generator) -> dict[str, np.
             return {"guessing": rng.integers(FIRST + 12, FIRST + 22, labels.shape), "values without their keys": known}
         case TwoKeys():
             first = FIRST + task.keys**2
-            other = first + (first - labels) % task.answers
-            swapped = np.where(rng.random(labels.shape) < 0.5, labels, other)
+            one, two = np.divmod(labels - first, task.answers)
+            swapped = np.where(rng.random(labels.shape) < 0.5, labels, first + two * task.answers + one)
             return {
-                "guessing": rng.integers(first, first + task.answers, labels.shape),
+                "guessing": rng.integers(first, task.target_vocab_size, labels.shape),
+                "one of the values": first + one * task.answers + rng.integers(0, task.answers, labels.shape),
                 "both values, not which is which": swapped,
             }
         case Adding():
