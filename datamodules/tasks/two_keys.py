@@ -56,8 +56,10 @@ class TwoKeys(Task):
         keys = distinct(rng, rows, self.keys, pairs)
         values = rng.integers(0, self.answers, (rows, pairs))
         asked = distinct(rng, rows, pairs, 2)
-        query = np.take_along_axis(keys, asked, axis=1) @ [self.keys, 1]
-        answer = np.take_along_axis(values, asked, axis=1) @ [self.answers, 1]
+        first, second = np.take_along_axis(keys, asked, axis=1).T
+        query = self.keys * first + second
+        first, second = np.take_along_axis(values, asked, axis=1).T
+        answer = self.answers * first + second
         return Drawn(
             source=FIRST + self.answers * keys + values,
             decoder_input=FIRST + query[:, None],
