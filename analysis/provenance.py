@@ -1,21 +1,68 @@
 """Where the numbers come from: what was held equal, every run, machines, versions, and how to make them again."""
 
 import json
+from collections import Counter
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from analysis.page.blocks import Anchor, Block, Code, Heading, Listing, Notice, Paragraph, Section, Table
-from analysis.page.labels import NONE, label
+from analysis.page.blocks import Anchor, Block, Code, Heading, Legend, Listing, Notice, Paragraph, Section, Table
+from analysis.page.labels import NONE, counted, label, listing
 from analysis.page.run_sources import commit, in_order
 from analysis.speed.runs import EXPERIMENT as SPEED
 from analysis.store import Run, Store, missing_runs
 from experiments.record.metrics import metrics
 
+HELD_EQUAL = {"bleu": "translation", "long-range": "long range"}
+VERSIONS = ("python", "torch", "lightning", "sacrebleu")
 TARGETS = {"inspection": "inspect"}  # of experiments whose make target has another name
 
 
 def build(store: Store) -> list[Section]:
     return [held_equal(store), runs_section(store), machine_section(store), meaning_section(store)]
+
+
+def facts(store: Store) -> str:
+    """Suite, machine, seeds and date in one line."""
+    done = [run for run in store.runs if run.status == "finished"]
+    machines = dict.fromkeys(in_short(run.record["machine"]) for run in done)
+    seeds = sorted({run.seed for run in done if run.experiment != SPEED})
+    days = sorted({run.record["finished"][:10] for run in done})
+    parts = [f"Suite {store.suite}", *machines, f"{counted(len(done), 'finished run', 'finished runs')}"]
+    parts += [f"{counted(len(seeds), 'seed', 'seeds')}"] if seeds else []
+    parts += [" to ".join(dict.fromkeys((days[0], days[-1])))] if days else []
+    return " · ".join(parts)
+
+
+def in_short(machine: dict[str, Any]) -> str:
+    gpus = listing([f"{n} × {name}" for name, n in Counter(machine.get("gpus") or ()).items()] or ["no GPU"])
+    return f"{machine.get('cpu')}, {machine.get('cores')} cores, {gpus}"
+
+
+def method(store: Store, legend: Legend) -> Section:
+    """What was compared, what was held equal, and what made it, in short."""
+    done = [run for run in store.runs if run.status == "finished"]
+    rows = []
+    for experiment in dict.fromkeys(run.experiment for run in done if run.experiment in HELD_EQUAL):
+        equal: dict[str, bool] = {}
+        unequal: dict[str, bool] = {}
+        for task in dict.fromkeys(run.task for run in done if run.experiment == experiment):
+            runs = [run for run in done if (run.experiment, run.task) == (experiment, task)]
+            for key in dict.fromkeys(key for run in runs for key in run.record["held_equal"]):
+                (equal if held_value(runs, key)[1] else unequal)[key] = True
+        rows += [
+            [f"held equal, {HELD_EQUAL[experiment]}", listing([k for k in equal if k not in unequal] or ["nothing"])]
+        ]
+        rows += [[f"not equal, {HELD_EQUAL[experiment]}", listing(list(unequal))]] if unequal else []
+    rows.append(["machine", listing(list(dict.fromkeys(in_short(run.record["machine"]) for run in done)) or [NONE])])
+    threads = sorted({str(run.record["machine"].get("threads")) for run in done})
+    rows.append(["CPU threads", " or ".join(threads) or NONE])
+    versions = {name: [*dict.fromkeys(str(r.record["versions"].get(name)) for r in done)] for name in VERSIONS}
+    rows.append(["versions", ", ".join(f"{name} {' or '.join(found)}" for name, found in versions.items() if found)])
+    rows.append(["commit", ", ".join(dict.fromkeys(commit(run) for run in done)) or NONE])
+    targets = dict.fromkeys(TARGETS.get(run.experiment, run.experiment) for run in store.runs)
+    rows.append(["made again by", Code(f"make {' '.join(targets)} report SUITE={store.suite}")])
+    table = Table("The appendix lists every setting, every run and its command.", ["", ""], rows, left=2, wrap=True)
+    return Section("method", "How it was made", [legend, table], short="Method")
 
 
 def groups(runs: Iterable[Run], value: Callable[[Run], Any]) -> dict[str, list[Run]]:
@@ -98,8 +145,9 @@ def incomplete(store: Store) -> str:
     total = len(store.runs) + absent
     if not absent + others:
         return ""
-    what = "failed, interrupted, unreadable, copied or missing"
-    return f"{absent + others} of {total} runs are {what}: they are in no number here."
+    counts = Counter(run.status for run in store.runs if run.status != "finished")
+    each = listing([f"{number} {status}" for status, number in [*counts.items(), ("not run", absent)] if number])
+    return f"Of {total} runs {each}: they are in no number here."
 
 
 def reason(run: Run) -> str:

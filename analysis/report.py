@@ -6,22 +6,25 @@ from pathlib import Path
 
 from analysis import provenance, published, scoreboard
 from analysis.claims import ledger
-from analysis.claims.verdict import judged
+from analysis.claims.verdict import Verdicts, judged
+from analysis.long_range import answer as long_range_answer
 from analysis.long_range import claims as long_range_claims
 from analysis.long_range import evidence, mechanisms
 from analysis.long_range import section as long_range_section
 from analysis.long_range.comparable import Evidence
-from analysis.page.blocks import Legend, LegendEntry, Notice, Section
-from analysis.page.labels import MODELS, label, listing
+from analysis.page.blocks import Answers, Group, Legend, LegendEntry, Notice, Page, Section
+from analysis.page.labels import MODELS, counted, label, slug
 from analysis.page.latex import latex
 from analysis.page.look import Look
 from analysis.page.render import write, write_page
 from analysis.page.tuning import build as tuning
+from analysis.speed import answer as speed_answer
 from analysis.speed import claims as speed_claims
 from analysis.speed import runs as speed_runs
 from analysis.speed import section as speed_section
 from analysis.speed.quality import qualities
 from analysis.store import Store, System, read_store
+from analysis.translation import answer as translation_answer
 from analysis.translation import attention, bleu, examples, learning_curves, sentences
 from analysis.translation import claims as translation_claims
 from experiments.record.archives import RECORDS
@@ -56,67 +59,80 @@ def main(arguments: list[str] | None = None) -> None:
 
 def write_report(store: Store, folder: Path, *, png: bool = False) -> list[Path]:
     """Write the report and return what a reader opens first."""
-    summary, sections = build(store)
+    page = build(store)
     tables = {
         "measurements.csv": store.measurements.to_csv(index=False),
         "provenance.json": provenance.as_json(store),
-        "tables.tex": latex(f"{TITLE}: {store.suite}", sections),
+        "tables.tex": latex(f"{TITLE}: {store.suite}", page.sections),
     }
-    write_page(folder, "report", TITLE, store.suite, summary, sections, png=png)
+    write_page(folder, "report", page, png=png)
     write(folder, tables)
     return [folder / name for name in ("report.html", "report.md", "tables.tex", "measurements.csv")]
 
 
-def build(store: Store) -> tuple[str, list[Section]]:
-    """The summary and all sections; provenance comes last because reading files may find problems."""
+def build(store: Store) -> Page:
+    """Five screens, then an appendix by question; provenance comes last because reading files may find problems."""
     look = Look(run.system for run in store.runs if run.experiment != speed_runs.EXPERIMENT)
     speed = speed_runs.measured(store)
     quality = qualities(store, speed)
-    experiments = {run.experiment for run in store.runs}
-    results: list[bleu.TestSet] = []
+    results = bleu.measure(store)
     long_range = judged(long_range_claims.all_claims(Evidence(store)))
-    summaries: list[str] = []
-    sections: list[Section] = []
-    if bleu.EXPERIMENT in experiments:
-        results = bleu.measure(store)
-        summaries.append(bleu.summary(store, results))
-        sections += [bleu.build(store, look, results), learning_curves.build(store, look)]
-        sections += sentences.build(store, look, results)
-        sections += [*examples.build(store), *attention.build(store, look)]
-    if speed_runs.EXPERIMENT in experiments:
-        summaries.append(speed_section.summary(store, speed))
-        sections.append(speed_section.build(store, speed, quality))
-    if evidence.EXPERIMENT in experiments:
-        summaries.append(long_range_section.summary(store, long_range))
-        sections += [*long_range_section.build(store, look, long_range), *mechanisms.build(store, look)]
-    opening = [scoreboard.build(store, results, speed)]
-    if summaries:
+    groups = {
+        "Translation": translation(store, look, results),
+        "Long range": long_range_sections(store, look, long_range),
+        "Speed": [speed_section.build(store, speed, quality)] if ran(store, speed_runs.EXPERIMENT) else [],
+    }
+    answers = [translation_answer.answer(store, look, results), long_range_answer.answer(store, look)]
+    opening = Section("answers", "", [Answers([*answers, speed_answer.answer(store, speed)])], short="Answers")
+    screens = [opening, *attention.screen(store, look)]
+    if any(ran(store, name) for name in (bleu.EXPERIMENT, speed_runs.EXPERIMENT, evidence.EXPERIMENT)):
         parts = [
             (long_range_claims.READING, long_range),
             (translation_claims.READING, judged(translation_claims.all_claims(store))),
             (speed_claims.READING, judged(speed_claims.all_claims(speed, quality))),
         ]
-        opening.append(ledger.build(parts, sections))
-    sections = [*filter(None, opening), models(look), *sections, *published.build(store)]
-    sections += tuning(store)
-    sections += provenance.build(store)
-    unfinished = provenance.incomplete(store)
-    if unfinished:
-        sections[0].blocks.insert(0, Notice(f"{unfinished} The section Runs names them."))
-    summary = " ".join(summaries) or f"The suite {store.suite} holds runs of {listing(sorted(experiments))} only."
+        screens.append(ledger.build(store, parts, [section for group in groups.values() for section in group]))
+    board = scoreboard.build(store, results, speed)
+    screens += [*([board] if board else []), provenance.method(store, models(look))]
+    groups["Runs"] = [*tuning(store), *provenance.build(store)]
+    problems = [provenance.incomplete(store)]
+    if store.problems:
+        number = counted(len(set(store.problems)), "file", "files")
+        problems.append(f"{number} could not be used, or contradict a recorded number.")
+    if any(problems):
+        opening.blocks.append(Notice(" ".join(filter(None, [*problems, "The section Runs has their names."]))))
     if store.suite == "smoke":
-        summary = f"No meaningful numbers, this only shows that everything runs. {summary}"
-        sections[0].blocks.insert(0, Notice(SMOKE))
-    return summary, sections
+        opening.blocks.insert(0, Notice(SMOKE))
+    appendix = [Group(slug("appendix", title), title, sections) for title, sections in groups.items() if sections]
+    return Page(TITLE, store.suite, provenance.facts(store), screens, appendix)
 
 
-def models(look: Look) -> Section:
+def ran(store: Store, experiment: str) -> bool:
+    return any(run.experiment == experiment for run in store.runs)
+
+
+def translation(store: Store, look: Look, results: list[bleu.TestSet]) -> list[Section]:
+    found: list[Section] = []
+    if ran(store, bleu.EXPERIMENT):
+        found += [bleu.build(store, look, results), learning_curves.build(store, look)]
+        found += [*sentences.build(store, look, results), *examples.build(store)]
+    return [*found, *attention.build(store, look), *published.build(store)]
+
+
+def long_range_sections(store: Store, look: Look, verdicts: Verdicts) -> list[Section]:
+    if not ran(store, evidence.EXPERIMENT):
+        return []
+    return [*long_range_section.build(store, look, verdicts), *mechanisms.build(store, look)]
+
+
+def models(look: Look) -> Legend:
     """Every model in a sentence, with the colour and the marker that it has in every figure."""
     entries = []
-    for base in [System(model, "base") for model in dict.fromkeys(system.model for system in look.systems)]:
-        sentence = MODELS[base.model]["sentence"] if base.model in MODELS else "A model of your own."
+    for model in reversed(list(dict.fromkeys(system.model for system in look.systems))):
+        base = System(model, "base")
+        sentence = MODELS[model]["sentence"] if model in MODELS else "A model of your own."
         entries.append(LegendEntry(label(base), look.colour(base), look.marker(base), sentence))
-    return Section("models", "The models", [Legend(entries)])
+    return Legend(entries)
 
 
 if __name__ == "__main__":

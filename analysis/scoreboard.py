@@ -6,17 +6,19 @@ from typing import NamedTuple
 
 from analysis.long_range.evidence import Control, axes, controls, main_axis, tasks_of
 from analysis.long_range.wording import at, title
-from analysis.page.blocks import Best, Block, Paragraph, Section, SectionLink, Table
+from analysis.page.blocks import Best, Section, SectionLink, Table, Weak
 from analysis.page.labels import NONE, decimal, label, ordered, slug, whole
 from analysis.page.prose import PROSE
 from analysis.speed.runs import Median, Speed
-from analysis.speed.units import memory, milliseconds
+from analysis.speed.units import RATE, memory, milliseconds, precision_name
 from analysis.statistics.intervals import Interval
 from analysis.store import Store, System
 from analysis.translation.bleu import TestSet
-from experiments.record.metrics import MASTERED, metrics
+from analysis.translation.pairs import Pair
+from experiments.record.metrics import metrics
 
-WEAK, UNABLE = " †", " ‡"
+FEWEST = 30  # examples; of fewer a share says next to nothing
+USUAL = ("precision", "mode")  # of all models alike; a kernel is each model's own
 
 
 class Score(NamedTuple):
@@ -32,16 +34,20 @@ class Score(NamedTuple):
 
 
 class Question(NamedTuple):
-    """One row: each model's score of a metric; `section` is where the numbers come from."""
+    """One row: each model's score of a metric; `section` is where the numbers come from.
+
+    Where two models were compared in `pairs`, the paired test decides between them and not their intervals.
+    """
 
     text: str
     scores: Mapping[System, Score]
     metric: str
     section: str
+    pairs: Sequence[Pair] = ()
 
     @property
     def best(self) -> System | None:
-        """The model whose interval lies apart from all others on the good side; None while that is open.
+        """The model better than every other one; None while that is open.
 
         With an under-trained model in the row none is best: more training might change that.
         """
@@ -49,8 +55,13 @@ class Question(NamedTuple):
             return None
         sign = 1 if metrics()[self.metric].better == "higher" else -1
         first = max(self.scores, key=lambda system: sign * self.scores[system].interval.value)
-        others = [score.interval for system, score in self.scores.items() if system != first]
-        return first if all(is_beyond(self.scores[first].interval, other, sign) for other in others) else None
+        return first if all(self.beats(first, other, sign) for other in self.scores if other != first) else None
+
+    def beats(self, first: System, other: System, sign: int) -> bool:
+        pair = next((pair for pair in self.pairs if {pair.first, pair.second} == {first, other}), None)
+        if pair:
+            return pair.better == first
+        return is_beyond(self.scores[first].interval, self.scores[other].interval, sign)
 
 
 def is_beyond(interval: Interval, other: Interval, sign: int) -> bool:
@@ -64,26 +75,22 @@ def build(store: Store, test_sets: Sequence[TestSet], speed: Speed) -> Section |
     questions = [*translation(test_sets), *long_range(store), *fast(speed)]
     if not questions:
         return None
-    systems = ordered(system for question in questions for system in question.scores)
+    systems = ordered(system for question in questions for system in question.scores)[::-1]
     rows = []
     for question in questions:
         best = question.best
         cells = [shown(question.scores.get(system), system == best) for system in systems]
         rows.append([question.text, *cells, SectionLink(question.section)])
-    blocks: list[Block] = [Table(PROSE["scoreboard"], ["question", *map(label, systems), "more"], rows, wrap=True)]
-    if any(score.weak for question in questions for score in question.scores.values()):
-        text = f"{WEAK.strip()} under-trained: below {MASTERED} at the easiest setting too, so no sign of inability."
-        blocks.append(Paragraph(text))
-    if any(score.unable for question in questions for score in question.scores.values()):
-        blocks.append(Paragraph(f"{UNABLE.strip()} not learned with ten times the budget."))
-    return Section("scoreboard", "Scoreboard", blocks)
+    table = Table(PROSE["scoreboard"], ["question", *map(label, systems), ""], rows, board=True)
+    return Section("scoreboard", "Scoreboard", [table])
 
 
 def shown(score: Score | None, is_best: bool) -> str:
     if score is None:
         return NONE
-    text = score.text + (WEAK if score.weak else UNABLE if score.unable else "")
-    return Best(text) if is_best else text
+    if score.weak or score.unable:
+        return Weak(f"{score.text} {'under-trained' if score.weak else 'not learned'}")
+    return Best(score.text) if is_best else score.text
 
 
 def translation(test_sets: Sequence[TestSet]) -> list[Question]:
@@ -96,7 +103,8 @@ def translation(test_sets: Sequence[TestSet]) -> list[Question]:
                 if system.variant == "base"
             },
             "bleu",
-            section="results",
+            "results",
+            found.pairs,
         )
         for found in test_sets
     ]
@@ -115,10 +123,10 @@ def long_range(store: Store) -> list[Question]:
         for x, beyond in [(max(inside, default=None), ""), (max(axis.beyond, default=None), ", beyond training")]:
             if x is None:
                 continue
-            points = {s: p for s, curve in axis.curves.items() for p in curve if p.x == x}
+            points = {s: p for s, curve in axis.curves.items() for p in curve if p.x == x and p.n >= FEWEST}
             scores = {s: Score(decimal(p.value, 3), p.interval, *standing(known.get(s))) for s, p in points.items()}
-            text = f"Long range: {title(task).lower()}, accuracy {at(axis.vary, x)}{beyond}"
-            questions.append(Question(text, scores, metric, section=slug("task", task)))
+            text = f"Long range: {title(task).lower()} {at(axis.vary, x)}{beyond}"
+            questions += [Question(text, scores, metric, slug("task", task))] if scores else []
     return questions
 
 
@@ -130,6 +138,10 @@ def standing(control: Control | None) -> tuple[bool, bool]:
 def fast(speed: Speed) -> list[Question]:
     """Training and decoding at the shortest and at the longest length measured, and training on real sentences."""
     questions = []
+    for task in speed.kind("text"):
+        medians = {s: speed.median(task, s, RATE, "loop", "bare") for s in speed.bases(task)}
+        text = f"Speed: target tokens/s in training, {task.removeprefix('text-')}"
+        questions.append(asked(speed, task, text, medians, whole, RATE))
     for task, metric, text, show in (
         ("length", "step_seconds", "a training step in ms", milliseconds),
         ("length", "peak_memory", "memory of a training step", memory),
@@ -139,15 +151,25 @@ def fast(speed: Speed) -> list[Question]:
         lengths = sorted({x for curve in curves.values() for x in curve})
         for x in dict.fromkeys((lengths[0], lengths[-1])) if lengths else ():
             medians = {system: curve[x] for system, curve in curves.items() if x in curve}
-            questions.append(asked(f"Speed: {text}, length {x:g}", medians, show, metric))
-    for task in speed.kind("text"):
-        medians = {s: speed.median(task, s, "target_tokens_per_second", "loop", "trainer") for s in speed.bases(task)}
-        text = f"Speed: target tokens/s in training, {task.removeprefix('text-')}"
-        questions.append(asked(text, medians, whole, "target_tokens_per_second"))
+            questions.append(asked(speed, task, f"Speed: {text}, length {x:g}", medians, show, metric))
     return [question for question in questions if question.scores]
 
 
-def asked(text: str, medians: Mapping[System, Median], show: Callable[[float], str], metric: str) -> Question:
+def asked(
+    speed: Speed, task: str, text: str, medians: Mapping[System, Median], show: Callable[[float], str], metric: str
+) -> Question:
     measured = {system: median for system, median in medians.items() if not math.isnan(median.value)}
-    scores = {system: Score(show(median.value), Interval(*median)) for system, median in measured.items()}
-    return Question(text, scores, metric, section="speed")
+    scores = {
+        s: Score(show(median.value) + unusual(speed, task, s), Interval(*median)) for s, median in measured.items()
+    }
+    return Question(text, scores, metric, "speed")
+
+
+def unusual(speed: Speed, task: str, system: System) -> str:
+    """In brackets: another precision than most runs have, another kernel than the model has in most tasks."""
+    found = []
+    for key, value in speed.runs[task, system].record["signatures"].items():
+        alike = [run for (_, other), run in speed.runs.items() if key in USUAL or other == system]
+        values = [run.record["signatures"][key] for run in alike if key in run.record["signatures"]]
+        found += [precision_name(str(value))] if value != max(values, key=values.count) else []
+    return f" ({', '.join(found)})" if found else ""

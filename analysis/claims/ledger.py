@@ -1,15 +1,12 @@
 """The ledger: every claim with its verdict, effect, figure, rule, and what would change the verdict."""
 
 import math
-from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from analysis.claims.verdict import (
     ABOVE,
-    CANNOT_TELL,
     CONTRADICTED,
     FACT,
-    NOT_DECIDED,
     SUPPORTED,
     Claim,
     Condition,
@@ -19,42 +16,35 @@ from analysis.claims.verdict import (
     Verdicts,
     plain,
 )
-from analysis.page.blocks import Anchor, Block, FigureLink, Figures, Paragraph, Section, Table
-from analysis.page.labels import NONE, decimal, listing, with_span
+from analysis.page.blocks import Block, ClaimRow, Claims, FigureLink, Figures, Paragraph, Section, Table
+from analysis.page.labels import NONE, counted, decimal, listing, with_span
 from analysis.statistics.intervals import Interval
+from analysis.store import Store
 
 READING = (
-    "A claim is decided by an interval, never by a mean. Not decided: a model was under-trained or still learning, an "
-    "interval crosses its line, or see the reason. Cannot tell here: the measurement could not have shown it. A fact "
-    "is mathematics, which no measurement could change. With one seed, run-to-run variation is unknown. No correction "
-    "is made for the number of claims."
+    "An interval decides, never a mean. Cannot tell here: this measurement could not have shown it. Open a claim for "
+    "its rule and its reason. No correction is made for the number of claims."
 )
-OUTCOMES = (SUPPORTED, CONTRADICTED, NOT_DECIDED, CANNOT_TELL, FACT, "not tested")
-LEDGER = ["claim", "verdict", "effect (interval)", "why", "figure", "rule", "what would change the verdict"]
-UNTESTED = ["claim", "verdict", "why", "needs", "rule"]
-RULES = ["rule", "in full", "source"]
-
-Numbers = Mapping[tuple[str, str], str]  # of rules, by their text and source
 
 
-def build(parts: Sequence[tuple[str, Verdicts]], before: Sequence[Section]) -> Section:
-    """For each question how its claims are to be read, and its verdicts; `before` are the sections with the figures."""
+def build(store: Store, parts: Sequence[tuple[str, Verdicts]], before: Sequence[Section]) -> Section:
+    """Every claim in a line, its rule folded; `parts` are how each question's are read, `before` have the figures."""
     drawn = drawn_in(block for section in before for block in section.blocks)
-    rows = [row for _, verdicts in parts for row in verdicts]
-    texts = [text for text, verdicts in parts if any(verdict.tested for _, verdict in verdicts)]
-    tested = [row for row in rows if row[1].tested]
-    popular = [row for row in tested if not row[0].contrary]
-    against = [row for row in tested if row[0].contrary]
-    untested = [row for row in rows if not row[1].tested]
-    rules = dict.fromkeys((in_full(claim.rule), claim.source) for claim, _ in [*popular, *against, *untested])
-    numbers = {rule: f"L{number}" for number, rule in enumerate(rules, start=1)}
-    blocks: list[Block] = [Paragraph(text) for text in (f"{counted(rows)} {READING}", *texts)]
-    blocks += [ledger("Claims as commonly told.", popular, numbers, drawn)] if popular else []
-    caption = "Claims against the popular story: supported means that the story is wrong here."
-    blocks += [ledger(caption, against, numbers, drawn)] if against else []
-    blocks += [missing(untested, numbers)] if untested else []
-    full = [[Anchor(number), *rule] for rule, number in numbers.items()]
-    blocks.append(Table("The rules in full.", RULES, full, 3, wrap=True))
+    rows = [
+        (claim, verdict, one_line(store, claim, verdict, reading, drawn))
+        for reading, verdicts in parts
+        for claim, verdict in verdicts
+    ]
+    judged = [(claim, row) for claim, verdict, row in rows if verdict.tested and verdict.outcome != FACT]
+    popular, against = ([row for claim, row in judged if claim.contrary == contrary] for contrary in (False, True))
+    facts = [row for _, verdict, row in rows if verdict.tested and verdict.outcome == FACT]
+    untested = [row for _, verdict, row in rows if not verdict.tested]
+    blocks: list[Block] = [Paragraph(READING)] if popular or against else []
+    blocks += [Claims("As commonly told", popular)] if popular else []
+    blocks += [Claims("Against the popular story", against)] if against else []
+    blocks += [Claims("Mathematics, which no measurement could change", facts)] if facts else []
+    number = counted(len(untested), "claim", "claims")
+    blocks += [Claims(f"Not run in this suite: {number}", untested, fold=True)] if untested else []
     return Section("claims", "Claims", blocks)
 
 
@@ -62,22 +52,33 @@ def drawn_in(blocks: Iterable[Block]) -> set[str]:
     return {figure.name for block in blocks if isinstance(block, Figures) for figure in block.figures}
 
 
-def counted(rows: Verdicts) -> str:
-    outcomes = Counter(verdict.outcome if verdict.tested else "not tested" for _, verdict in rows)
-    found = [f"{outcomes[name]} {name}" for name in OUTCOMES if outcomes[name]]
-    return f"Of {len(rows)} claims: {listing(found)} by this suite."
+def one_line(store: Store, claim: Claim, verdict: Verdict, reading: str, drawn: set[str]) -> ClaimRow:
+    changes = what_changes(verdict)
+    details = {
+        "Why": verdict.reason,
+        "Rule": in_full(claim.rule),
+        "How to read it": reading,
+        "What would change the verdict": changes,
+        "Source of the claim": claim.source,
+        "Needs": "" if verdict.tested else needs(claim),
+        "Figure": FigureLink(claim.figure) if claim.figure in drawn else "",
+    }
+    outcome = verdict.outcome if verdict.tested else "not run"
+    found = [(name, text) for name, text in details.items() if text]
+    return ClaimRow(claim.text, outcome, effect_text(verdict.effect), seeds(store, claim), found)
 
 
-def ledger(caption: str, rows: Verdicts, numbers: Numbers, drawn: set[str]) -> Table:
-    lines = [
-        [*cells(claim, verdict, drawn), in_short(claim, numbers), what_changes(verdict)] for claim, verdict in rows
-    ]
-    return Table(caption, LEDGER, lines, left=len(LEDGER), wrap=True)
+def seeds(store: Store, claim: Claim) -> str:
+    """How many seeds the measurements come from that a claim needs."""
+    experiment, task, _ = claim.needs
+    found = {run.seed for run in store.finished(experiment) if task in ("", run.task)}
+    return counted(len(found), "seed", "seeds") if found else NONE
 
 
 def verdict_table(caption: str, rows: Verdicts, drawn: set[str]) -> Table:
     """Claims with their verdicts, without the rules."""
-    return Table(caption, LEDGER[:5], [cells(*row, drawn) for row in rows], left=5, wrap=True)
+    header = ["claim", "verdict", "effect (interval)", "why", "figure"]
+    return Table(caption, header, [cells(*row, drawn) for row in rows], left=5, wrap=True)
 
 
 def cells(claim: Claim, verdict: Verdict, drawn: set[str]) -> list[str]:
@@ -93,15 +94,6 @@ def effect_text(effect: Interval | None) -> str:
     return with_span(effect, 3)
 
 
-def missing(rows: Verdicts, numbers: Numbers) -> Table:
-    """Claims that nothing was run for."""
-    lines = [
-        [claim.text, verdict.outcome, verdict.reason, needs(claim), in_short(claim, numbers)] for claim, verdict in rows
-    ]
-    caption = "Claims that no finished run of this suite tests."
-    return Table(caption, UNTESTED, lines, left=len(UNTESTED), wrap=True)
-
-
 def needs(claim: Claim) -> str:
     experiment, task, metric = claim.needs
     return f"{experiment}: {metric.replace('_', ' ')}{f' on {task}' if task else ''}"
@@ -113,11 +105,6 @@ def in_full(rule: Rule) -> str:
     parts += [f"Can tell only where {listing([str(power) for power in rule.power])}"] if rule.power else []
     parts += [str(part) for part in (rule.learning, rule.note) if part]
     return " ".join(f"{part}." for part in parts)
-
-
-def in_short(claim: Claim, numbers: Numbers) -> str:
-    """The number of the rule, and its lines."""
-    return f"{numbers[in_full(claim.rule), claim.source]}. {decides(claim.rule)}."
 
 
 def decides(rule: Rule) -> str:

@@ -10,6 +10,7 @@ import pandas as pd
 from analysis.compare.differences import Comparison, Difference, Seeds, compare, mean, source_of
 from analysis.compare.page import build, summary
 from analysis.compare.sides import Place, Side, read_pair
+from analysis.page.blocks import Page
 from analysis.page.prose import PROSE
 from analysis.page.render import write, write_page
 from experiments.record.text import visible
@@ -43,7 +44,7 @@ def write_comparison(a: Side, b: Side, folder: Path) -> list[Path]:
     found = compare(a, b)
     rows = table(a, b, found).to_csv(index=False)
     suites = f"{a.suite} (A) and {b.suite} (B)"
-    write_page(folder, "compare", TITLE, suites, summary(a, b, found), build(a, b, found))
+    write_page(folder, "compare", Page(TITLE, suites, summary(a, b, found), build(a, b, found)))
     write(folder, {"compare.csv": rows})
     return [folder / name for name in ("compare.html", "compare.md", "compare.csv")]
 

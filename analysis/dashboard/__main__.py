@@ -62,14 +62,14 @@ def publish(store: Store) -> dict[str, str]:
     Raises:
         wandb.Error, WandbApiFailedError: If W&B does not answer or refuses.
     """
-    summary, sections = local.build(store)
+    page = local.build(store)
     entity = os.environ.get("WANDB_ENTITY") or wandb.Api().default_entity
     if not entity:
         raise wandb.Error("the login has no default entity; name one in WANDB_ENTITY.")
-    send_figures(store.suite, blocks.figures_of(sections), entity)
+    send_figures(store.suite, blocks.figures_of(page.sections), entity)
     return {
-        "workspace": save_workspace(store, sections, entity),
-        "report": save_report(store, summary, sections, entity),
+        "workspace": save_workspace(store, page.sections, entity),
+        "report": save_report(store, page.summary, page.sections, entity),
     }
 
 
@@ -193,6 +193,12 @@ def report_blocks(block: blocks.Block, runs: wr.Runset) -> list[Any]:
             return [wr.UnorderedList(items=[f"{entry.name}: {entry.text}" for entry in block.entries])]
         case blocks.Paragraph():
             return [wr.P(text=block.text)]
+        case blocks.Claims():
+            return [wr.MarkdownBlock(text=as_markdown(block.table))]
+        case blocks.Answers():
+            figures = [answer.figure for answer in block.answers if answer.figure]
+            texts = [wr.P(text=f"{answer.question} {answer.text}") for answer in block.answers]
+            return [*texts, wr.PanelGrid(runsets=[runs], panels=browsers(figures), hide_run_sets=True)]
         case blocks.Explorer():  # a page of W&B runs no scripts; the figures that this replaces come before it
             return []
 

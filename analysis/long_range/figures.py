@@ -1,6 +1,6 @@
 """A quantity along an axis of a task, the figure of every long-range question."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -16,6 +16,7 @@ from analysis.page.canvas import (
     Figure,
     add_legend,
     finish,
+    label_lines,
     panel,
     plot_intervals,
     plot_seeds,
@@ -40,11 +41,12 @@ def by_x(
     share: bool = True,
     log_y: bool = False,
     level: str = "chance",
+    notes: Mapping[System, str] | None = None,
 ) -> Figure:
     """A quantity along an axis of a task: mean over seeds, its interval as a band, each seed a small dot.
 
     The range of training is shaded; points beyond it are hollow. A share has its axis from 0 to 1. `level` says what
-    the dashed lines are.
+    the dashed lines are. With `notes` lines bear their names, and what is noted of a system, in place of a legend.
     """
     points = [point for curve in curves.values() for point in curve]
     with panel(TALL_PANEL) as (canvas, axes):
@@ -63,7 +65,10 @@ def by_x(
         axes.set(xlabel=x_label, ylabel=y_label, title=title)
         if share:
             axes.set_ylim(0, 1.04)
-        add_legend(axes, {"trained range": shade} if shade else None)
+        if notes is None:
+            add_legend(axes, {"trained range": shade} if shade else None)
+        else:
+            label_lines(axes, look, {s: (curve[-1].x, curve[-1].value) for s, curve in curves.items()}, notes)
         return finish(canvas, name, title, described(curves, chance, x_label, y_label, level))
 
 

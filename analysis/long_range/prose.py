@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 
 from analysis.long_range.evidence import HELD, Axis, Control, reach
-from analysis.long_range.wording import amount, at, at_most, one_value, quantity, starting_at
+from analysis.long_range.wording import at, at_most, one_value, quantity, starting_at
 from analysis.page.labels import decimal, label, listing
 from analysis.store import System
 from experiments.record.metrics import MASTERED
@@ -59,21 +59,6 @@ def held(axis: Axis) -> list[str]:
     if nowhere:
         sentences.append(f"Below {HELD} at every {quantity(axis.vary)}{where}: {listing(nowhere)}.")
     return sentences
-
-
-def held_briefly(axis: Axis) -> str:
-    """Where accuracy holds 0.9, equal models together: "to length 24 for A and B, beyond length 64 for C"."""
-    ends: dict[str, list[str]] = {}
-    for system, curve in axis.curves.items():
-        found = reach(curve)
-        x = amount(axis.vary, round(found.x))
-        end = {"": f"to {x}", ">": f"beyond {x}", "<": "nowhere"}[found.relation]
-        ends.setdefault(end, []).append(label(system))
-    if list(ends) == ["nowhere"]:
-        return f"no model reaches an accuracy of {HELD}"
-    return (
-        f"accuracy stays at {HELD} or above {', '.join(f'{end} for {listing(names)}' for end, names in ends.items())}"
-    )
 
 
 def under_trained(systems: Sequence[System], controls: Mapping[System, Control]) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from functools import partial
 
 from analysis.claims.ledger import drawn_in, verdict_table
-from analysis.claims.verdict import CANNOT_TELL, CONTRADICTED, NOT_DECIDED, SUPPORTED, Verdicts
+from analysis.claims.verdict import Verdicts
 from analysis.long_range import networks as network_settings
 from analysis.long_range import prose as words
 from analysis.long_range import tables
@@ -201,17 +201,3 @@ def learning_curves(store: Store, look: Look, task: str) -> list[Block]:
     if is_kind_of(task, "adding"):
         text += " On validation examples only the exact token of the sum counts as right."
     return [*above, Figures(text, figures)]
-
-
-def summary(store: Store, verdicts: Verdicts) -> str:
-    """The results of long range in one sentence."""
-    tasks = tasks_of(store)
-    if not tasks:
-        return f"No long-range run of the suite {store.suite} has finished yet."
-    first = next((axis for task in tasks for axis in axes(store, task) if not axis.single), None)
-    held = ""
-    if first and first.bases.curves:
-        held = f"on {title(first.task).lower()}, {words.held_briefly(first.bases)}; "
-    outcomes = [verdict.outcome for _, verdict in verdicts]
-    numbers = listing([f"{outcomes.count(o)} {o}" for o in (SUPPORTED, CONTRADICTED, NOT_DECIDED, CANNOT_TELL)])
-    return f"Long range: {held}of {len(outcomes)} claims on it {numbers}."

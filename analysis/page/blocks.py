@@ -23,6 +23,10 @@ class Best(str):
     """A value marked as the best of its row."""
 
 
+class Weak(str):
+    """A value of a model that was not trained enough."""
+
+
 class Anchor(str):
     """Text that can be linked to: its id is the text itself."""
 
@@ -62,7 +66,8 @@ class Table:
     """A table with a caption; the first cell of a row names the row, `left` columns are words, the rest numbers.
 
     `flagged` holds the numbers of the rows to be marked; their text must say why as well. A table of sentences has
-    `wrap`, so that they break into lines.
+    `wrap`, so that they break into lines; one that repeats a figure is folded behind it (`fold`). A `board` has few
+    words in its cells, so that it fits a phone: there the first cell of a row is a line of its own.
     """
 
     caption: str
@@ -71,17 +76,68 @@ class Table:
     left: int = 1
     flagged: frozenset[int] = frozenset()
     wrap: bool = False
+    fold: bool = False
+    board: bool = False
     kind: str = "table"
 
 
 @dataclass(frozen=True)
 class Figures:
-    """Figures that share one caption, side by side where there is room; a chart may grow and shrink, a map may not."""
+    """Figures that share one caption, side by side where there is room; a chart may grow and shrink, a map may not.
+
+    What repeats other figures is folded behind them (`fold`).
+    """
 
     caption: str
     figures: Sequence[Figure]
     chart: bool = True
+    fold: bool = False
     kind: str = "figures"
+
+
+@dataclass(frozen=True)
+class Answer:
+    """One of the three questions with its answer in a sentence or two, and the figure that shows it."""
+
+    question: str
+    text: str
+    figure: Figure | None = None
+    caption: str = ""
+
+
+@dataclass(frozen=True)
+class Answers:
+    """The first screen: answers side by side."""
+
+    answers: Sequence[Answer]
+    kind: str = "answers"
+
+
+@dataclass(frozen=True)
+class ClaimRow:
+    """A claim in one line; `details` fold out, each with its name."""
+
+    text: str
+    outcome: str
+    effect: str
+    seeds: str
+    details: Sequence[tuple[str, str]]
+
+
+@dataclass(frozen=True)
+class Claims:
+    """Claims with their verdicts, a line each; all of them folded away under a `fold` text."""
+
+    heading: str
+    rows: Sequence[ClaimRow]
+    fold: bool = False
+    kind: str = "claims"
+
+    @property
+    def table(self) -> Table:
+        """On paper, where nothing folds out: a line each."""
+        rows = [[row.text, row.outcome, row.effect, row.seeds] for row in self.rows]
+        return Table(self.heading, ["claim", "verdict", "effect (interval)", "seeds"], rows, left=4, wrap=True)
 
 
 @dataclass(frozen=True)
@@ -106,22 +162,23 @@ class Legend:
 class Explorer:
     """All maps of a few sentences, the models side by side; `replaces` names the figures shown without scripts.
 
-    `sentences` holds plain values: for each sentence its name and, for each model, label, colour, source and target
-    tokens and maps, a map being its name, number of heads and weights (`packed`).
+    `sentences` holds plain values: for each sentence its name and, for each model, label, colour, the map and the head
+    shown first, source and target words and maps, a map being its name, number of heads and weights (`packed`).
     """
 
     identifier: str
     caption: str
     sentences: Sequence[Mapping[str, Any]]
+    first: int
     replaces: Sequence[str]
     kind: str = "explorer"
 
     @property
     def data(self) -> dict[str, Any]:
-        return {"sentences": list(self.sentences), "replaces": list(self.replaces)}
+        return {"sentences": list(self.sentences), "first": self.first, "replaces": list(self.replaces)}
 
 
-Block = Paragraph | Notice | Listing | Heading | Table | Figures | Legend | Explorer
+Block = Paragraph | Notice | Listing | Heading | Table | Figures | Answers | Claims | Legend | Explorer
 
 
 @dataclass(frozen=True)
@@ -136,14 +193,49 @@ class Source:
 
 @dataclass
 class Section:
-    """A part of the page; `sources` are the runs that its numbers come from."""
+    """A part of the page; `sources` are the runs that its numbers come from, `short` is its name in the contents."""
 
     identifier: str
     title: str
     blocks: list[Block] = field(default_factory=list)
     sources: Sequence[Source] = ()
+    short: str = ""
+
+
+@dataclass(frozen=True)
+class Group:
+    """Sections of the appendix that belong to one question."""
+
+    identifier: str
+    title: str
+    sections: Sequence[Section]
+
+
+@dataclass(frozen=True)
+class Page:
+    """What everybody sees, then an appendix folded by question; `facts` is the line under the title."""
+
+    title: str
+    suite: str
+    facts: str
+    screens: Sequence[Section]
+    appendix: Sequence[Group] = ()
+
+    @property
+    def sections(self) -> list[Section]:
+        return [*self.screens, *(section for group in self.appendix for section in group.sections)]
+
+    @property
+    def summary(self) -> str:
+        blocks = [block for section in self.screens for block in section.blocks if isinstance(block, Answers)]
+        return " ".join(answer.text for block in blocks for answer in block.answers)
 
 
 def figures_of(sections: Sequence[Section]) -> list[Figure]:
-    blocks = [block for section in sections for block in section.blocks]
-    return [figure for block in blocks if isinstance(block, Figures) for figure in block.figures]
+    found: list[Figure] = []
+    for block in (block for section in sections for block in section.blocks):
+        if isinstance(block, Figures):
+            found += block.figures
+        elif isinstance(block, Answers):
+            found += [answer.figure for answer in block.answers if answer.figure]
+    return found

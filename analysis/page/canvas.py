@@ -3,7 +3,7 @@
 import io
 import re
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -30,11 +30,12 @@ WHOLE = matplotlib.rc_params_from_file(Path(__file__).with_name("figures.mplstyl
 # Not all of it, which takes 20 ms a figure, but also what a reader's own matplotlibrc sets
 CHANGED = [key for key in WHOLE if key != "backend" and matplotlib.rcParams[key] != WHOLE[key]]
 STYLE: dict[Any, Any] = {key: WHOLE[key] for key in CHANGED}
-PANEL = (4.3, 3.1)  # inches; one panel fills a phone's width at a readable size
-TALL_PANEL = (4.3, 3.6)  # for a legend of many systems and chance lines
+PANEL = (3.7, 2.9)  # inches; one panel fills a phone's width with letters of 12 px
+TALL_PANEL = (3.7, 3.4)  # for a legend of many systems and chance lines
 PAD = 0.05  # inches around a panel
 PNG_DPI = 160
 CHANCE_COLOUR = "#8A8A8A"
+LINE = 11.5  # points of a line of text
 
 
 @dataclass(frozen=True)
@@ -116,9 +117,9 @@ def scale_x(axes: Axes, xs: Sequence[float]) -> None:
     at = [float(np.log2(x)) if doubling else x for x in xs]
     kept = [len(xs) - 1]
     for index in range(len(xs) - 2, -1, -1):
-        if at[kept[-1]] - at[index] >= 0.07 * (at[-1] - at[0]):
+        if at[kept[-1]] - at[index] >= 0.1 * (at[-1] - at[0]):
             kept.append(index)
-    axes.set_xticks([xs[i] for i in kept], [f"{xs[i]:g}" for i in kept], fontsize=7.5)
+    axes.set_xticks([xs[i] for i in kept], [f"{xs[i]:g}" for i in kept])
     axes.set_xticks([], minor=True)
 
 
@@ -172,11 +173,42 @@ def add_legend(axes: Axes, extra: dict[str, Artist] | None = None) -> None:
     )
 
 
+def label_lines(
+    axes: Axes, look: Look, ends: Mapping[System, tuple[float, float]], notes: Mapping[System, str]
+) -> None:
+    """Names at the right `ends` of the lines in place of a legend, moved apart where lines end close together."""
+    texts = {system: "\n".join(filter(None, (beside_line(system), notes.get(system)))) for system in ends}
+    height = axes.bbox.height * 72 / axes.figure.dpi  # points, about
+    steps = {system: LINE * (text.count("\n") + 1) / height for system, text in texts.items()}
+    points = {
+        system: float(axes.transAxes.inverted().transform(axes.transData.transform(end))[1])
+        for system, end in ends.items()
+    }
+    placed: dict[System, float] = {}
+    lowest = 0.0
+    for system in sorted(points, key=lambda system: points[system]):
+        placed[system] = max(points[system], lowest + steps[system] / 2)
+        lowest = placed[system] + steps[system] / 2
+    too_high = max(0.0, lowest - 1.05)
+    for system, y in placed.items():
+        colour, place = look.colour(system), (1.07, y - too_high)
+        line = {"arrowstyle": "-", "color": colour, "linewidth": 0.8, "shrinkA": 0, "shrinkB": 0}
+        axes.annotate("", ends[system], place, "data", "axes fraction", line)
+        axes.plot(
+            *([part] for part in place), look.marker(system), color=colour, transform=axes.transAxes, clip_on=False
+        )
+        axes.text(place[0] + 0.035, place[1], texts[system], transform=axes.transAxes, va="center", linespacing=1.05)
+
+
+def beside_line(system: System) -> str:
+    return label(system).replace(" + ", " +\n")
+
+
 def legend_columns(labels: Sequence[str]) -> int:
-    """As many as fit the width of a panel, which holds about 70 characters; a line sample takes the room of 9."""
+    """As many as fit the width of a panel, which holds about 54 characters; a line sample takes the room of 8."""
     for columns in (3, 2):
         widths = [max(map(len, column)) for column in np.array_split(labels, columns) if len(column)]
-        if sum(widths) + 9 * columns <= 70:
+        if sum(widths) + 8 * columns <= 54:
             return columns
     return 1
 
@@ -188,7 +220,7 @@ def fit(canvas: Canvas, *, grow: bool) -> None:
     """
     renderer = RendererAgg(1, 1, canvas.dpi)
     (axes,) = canvas.axes
-    outside, inside, pad = axes.get_tightbbox(renderer, bbox_extra_artists=[]), axes.bbox, PAD * canvas.dpi
+    outside, inside, pad = axes.get_tightbbox(renderer, bbox_extra_artists=[*axes.texts]), axes.bbox, PAD * canvas.dpi
     assert outside is not None  # it is visible
     legends = sum(legend.get_window_extent(renderer).height for legend in canvas.legends)
     left, bottom = inside.p0 - outside.p0 + pad

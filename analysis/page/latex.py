@@ -3,7 +3,7 @@
 import re
 from collections.abc import Sequence
 
-from analysis.page.blocks import Best, FigureLink, Section, SectionLink, Table
+from analysis.page.blocks import Best, Claims, FigureLink, Section, SectionLink, Table
 from experiments.record.text import visible
 
 ESCAPES = {
@@ -35,7 +35,8 @@ def latex(title: str, sections: Sequence[Section]) -> str:
     """All tables (booktabs, longtable), each labelled by its section and its place there."""
     parts = [HEAD, rf"\title{{{escaped(title)}}}\maketitle"]
     for section in sections:
-        tables = [block for block in section.blocks if isinstance(block, Table)]
+        blocks = [block.table if isinstance(block, Claims) else block for block in section.blocks]
+        tables = [block for block in blocks if isinstance(block, Table)]
         parts += [rf"\section*{{{escaped(section.title)}}}"] if tables else []
         parts += [one_table(table, f"tab:{section.identifier}-{n}") for n, table in enumerate(tables, start=1)]
     return "\n".join([*parts, r"\end{landscape}\end{document}", ""])

@@ -1,34 +1,43 @@
-"""Sections as files: one HTML page, the same in Markdown, and figures/."""
+"""A page as files: one HTML page, the same in Markdown, and figures/."""
 
 import os
 import re
 import tempfile
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 from markupsafe import Markup
 
-from analysis.page.blocks import Anchor, Best, Code, FigureLink, Section, SectionLink, figures_of
+from analysis.page.blocks import Anchor, Best, Claims, Code, FigureLink, Group, Page, SectionLink, Weak, figures_of
+from analysis.page.labels import slug
 from analysis.page.look import MARKER_PATHS, ROUND
 from analysis.page.run_sources import of_cell
 from experiments.record.text import visible
 
-TESTS = {"code": Code, "figure_link": FigureLink, "section_link": SectionLink, "best": Best, "anchor": Anchor}
+TESTS = {
+    "code": Code,
+    "figure_link": FigureLink,
+    "section_link": SectionLink,
+    "best": Best,
+    "weak": Weak,
+    "anchor": Anchor,
+}
 
 
-def write_page(
-    folder: Path, name: str, title: str, suite: str, summary: str, sections: Sequence[Section], *, png: bool = False
-) -> None:
-    """Write `name`.html, `name`.md and figures/; all is rendered before anything is written."""
-    page = {"title": title, "suite": suite, "summary": summary, "sections": sections}
+def write_page(folder: Path, name: str, page: Page, *, png: bool = False) -> None:
+    """Write `name`.html, `name`.md, appendix.md and figures/; all is rendered before anything is written."""
     made = environment()
-    files: dict[str, str | bytes] = {
-        f"{name}.{kind}": made.get_template(f"report.{kind}.jinja").render(page) for kind in ("html", "md")
-    }
-    for figure in figures_of(sections):
+    files: dict[str, str | bytes] = {f"{name}.html": made.get_template("report.html.jinja").render(page=page)}
+    text = made.get_template("report.md.jinja")
+    files[f"{name}.md"] = text.render(page=page, title=page.title, groups=[Group("", "", page.screens)], in_full=False)
+    if page.appendix:
+        claims = [section for section in page.screens if any(isinstance(block, Claims) for block in section.blocks)]
+        groups = [Group("", "", claims), *page.appendix]
+        files["appendix.md"] = text.render(page=page, title=f"{page.title}: appendix", groups=groups, in_full=True)
+    for figure in figures_of(page.sections):
         files[f"figures/{figure.name}.svg"] = figure.standalone
         if png:
             files[f"figures/{figure.name}.png"] = figure.png
@@ -58,7 +67,7 @@ def environment() -> Environment:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    made.filters |= {"markdown": markdown, "inline": Markup, "runs_of": of_cell}
+    made.filters |= {"markdown": markdown, "inline": Markup, "runs_of": of_cell, "slug": slug, "opening": opening}
     made.globals["markers"] = defaultdict(lambda: ROUND, MARKER_PATHS)
     for name, kind in TESTS.items():
         made.tests[name] = lambda text, kind=kind: isinstance(text, kind)
@@ -70,6 +79,11 @@ def harmless(value: Any) -> Any:
     if isinstance(value, Markup) or not isinstance(value, str):
         return value
     return "\n".join(map(visible, value.split("\n")))
+
+
+def opening(caption: str) -> str:
+    """What a table shows, without how: its caption up to the first pause."""
+    return re.split(r"[.:;](?:\s|$)", caption, maxsplit=1)[0]
 
 
 def markdown(text: str) -> str:

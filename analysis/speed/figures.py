@@ -8,7 +8,17 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.ticker import EngFormatter, FixedLocator, FuncFormatter, LogLocator, NullLocator
 
-from analysis.page.canvas import CHANCE_COLOUR, TALL_PANEL, Figure, add_legend, finish, panel, plot, scale_x
+from analysis.page.canvas import (
+    CHANCE_COLOUR,
+    TALL_PANEL,
+    Figure,
+    add_legend,
+    finish,
+    label_lines,
+    panel,
+    plot,
+    scale_x,
+)
 from analysis.page.labels import label
 from analysis.page.look import Look
 from analysis.speed.runs import Curve, Speed
@@ -49,6 +59,7 @@ class Chart:
     absent: Mapping[System, Sequence[float]] = field(default_factory=dict)
     ideal: Sequence[tuple[float, float]] = ()
     scale: float = 1  # what a value is multiplied with to be in `unit`
+    direct: bool = False  # names at the lines in place of a legend
 
 
 def logarithmic(look: Look, chart: Chart) -> Figure:
@@ -75,7 +86,11 @@ def logarithmic(look: Look, chart: Chart) -> Figure:
         mark_values(axes)
         axes.set(xlabel=chart.x_label, ylabel=f"{chart.y_label} ({chart.unit})" if chart.unit else chart.y_label)
         axes.set_title(chart.title)
-        add_legend(axes)
+        if chart.direct:
+            tips = {s: (max(curve), curve[max(curve)].value * chart.scale) for s, curve in chart.curves.items()}
+            label_lines(axes, look, tips, {})
+        else:
+            add_legend(axes)
         return finish(canvas, chart.name, chart.title, description(chart))
 
 

@@ -3,15 +3,15 @@
 import math
 from collections.abc import Sequence
 
-from analysis.page.blocks import Block, Figures, Heading, Notice, Paragraph, Section, Table
+from analysis.page.blocks import Block, Figures, Heading, Notice, Section, Table
 from analysis.page.labels import NONE, label, listing, together, whole
 from analysis.page.look import Look
 from analysis.page.run_sources import behind
 from analysis.speed import by_length, decoding, devices, machine, peers, variants
 from analysis.speed.figures import MEMORY, THROUGHPUT, drawn
 from analysis.speed.quality import Quality, to_quality
-from analysis.speed.runs import EXPERIMENT, Speed, growth, ratio
-from analysis.speed.units import RATE, milliseconds, percent, precision_name, rounded, text_title, times, with_quartiles
+from analysis.speed.runs import EXPERIMENT, Speed, ratio
+from analysis.speed.units import RATE, percent, rounded, text_title, times, with_quartiles
 from analysis.store import Store
 
 
@@ -21,7 +21,6 @@ def build(store: Store, speed: Speed, found: Sequence[Quality]) -> Section:
         section.blocks.append(Notice("No speed run has finished yet."))
         return section
     look = Look(system for _, system in speed.runs)
-    section.blocks += [Paragraph(text) for text in answers(speed)]
     section.blocks += machine.blocks(speed)
     section.blocks += [*by_length.blocks(speed, look), *variants.blocks(speed)]
     for task in ("width", "batch"):
@@ -37,56 +36,6 @@ def build(store: Store, speed: Speed, found: Sequence[Quality]) -> Section:
     for task in compared:
         section.blocks += peers.blocks(speed, task)
     return section
-
-
-def answers(speed: Speed) -> list[str]:
-    """How fast each trains, and how that changes with length."""
-    texts = [how_fast(speed, task) for task in speed.kind("text")] + [how_it_grows(speed)]
-    return [" ".join(filter(None, texts))] if any(texts) else []
-
-
-def summary(store: Store, speed: Speed) -> str:
-    """The results on speed in a sentence or two."""
-    if not speed.runs:
-        return f"No speed run of the suite {store.suite} has finished yet."
-    texts = [how_fast(speed, task) for task in speed.kind("text")]
-    first = next(filter(None, texts), "") or how_it_grows(speed)
-    return f"Speed: {first[0].lower()}{first[1:]}" if first else f"Speed: {len(speed.runs)} runs."
-
-
-def how_fast(speed: Speed, task: str) -> str:
-    """Tokens/s of each base model on real sentences, the fastest first, with ratios to it; empty without them."""
-    rates = {s: speed.value(task, s, RATE, "loop", "bare") for s in speed.bases(task)}
-    ranked = sorted((s for s in rates if not math.isnan(rates[s])), key=lambda s: -rates[s])
-    if not ranked:
-        return ""
-    precision = precision_name(str(speed.runs[task, ranked[0]].record["signatures"].get("precision", "")))
-    each = listing([f"{label(s)} {whole(rates[s])}" for s in ranked])
-    text = (
-        f"Target tokens trained per second on {text_title(task)}{f' ({precision}, eager)' if precision else ''}: {each}"
-    )
-    if len(ranked) == 1:
-        return f"{text}."
-    first, *rest = (speed.series(task, system, RATE, "loop", "bare") for system in ranked)
-    pairs = [f"{times(ratio(first, other))} times the {label(s)}'s" for s, other in zip(ranked[1:], rest, strict=True)]
-    return f"{text}. The {label(ranked[0])}'s rate is {listing(pairs)}."
-
-
-def how_it_grows(speed: Speed) -> str:
-    """Step times at the shortest and at the longest length, at equal tokens per batch."""
-    parts = []
-    for system in speed.bases("length"):
-        curve = speed.curve("length", system, "step_seconds")
-        grown = growth(speed, "length", system, "step_seconds")
-        if grown:
-            (first, start), *_, (last, end) = curve.items()
-            ends = f"{milliseconds(start.value)} ms at {first:g} to {milliseconds(end.value)} at {last:g}"
-            parts.append(f"{label(system)} {ends} (×{rounded(grown.value)})")
-    if not parts:
-        return ""
-    tokens = speed.held("length", "tokens per batch")
-    held = f" of {whole(float(tokens[0]))} tokens" if len(tokens) == 1 and isinstance(tokens[0], int | float) else ""
-    return f"As length grows, a step on a batch{held} takes from {'; '.join(parts)}."
 
 
 def sweep(speed: Speed, look: Look, task: str) -> list[Block]:

@@ -1,4 +1,4 @@
-"""Attention: maps of a few sentences, every map of runs that were inspected, and the roles of heads."""
+"""Attention: the screen with two maps and every head to choose from, further maps, and the roles of heads."""
 
 import base64
 import re
@@ -13,24 +13,93 @@ from analysis.page.labels import counted, label, listing, ordered, slug
 from analysis.page.look import Look
 from analysis.page.prose import PROSE
 from analysis.page.run_sources import behind
+from analysis.statistics.intervals import Array
 from analysis.store import Run, Store, System, by_system, first_common_seed
 from analysis.translation import heads
 from analysis.translation.examples import evenly_spaced
 from analysis.translation.figures import attention_map
-from experiments.record.text import visible
+from analysis.translation.words import joined
 
 TRANSLATION = "bleu"
 MAPS = 4
+SHOWN = 9  # words; the sentence shown first is the one nearest to this length
+CROSS = ("cross", "additive")  # kinds of attention that look at the source
+SEEING = (
+    "Each row is a word being written, each column a word of the source; the darker a cell, the more the model looks "
+    "there. Touch a cell or use the arrow keys to read it, and choose among the heads below."
+)
 
-Sentences = dict[tuple[str, int], dict[str, Any]]  # by test set and number
+Sentences = dict[tuple[str, int], dict[str, Any]]  # by test set and number, with words in place of tokens
+
+
+def screen(store: Store, look: Look) -> list[Section]:
+    """Maps of the LSTM with attention and of one head of the Transformer, all others a touch away."""
+    for task, runs in examined(store).items():
+        kept = {system: by_key(store.attention(run)) for system, run in runs.items()}
+        found = shared(with_maps(kept))
+        keys = list(next(iter(found.values()), {}))
+        if keys:
+            source = next(iter(found.values()))
+            first = min(range(len(keys)), key=lambda i: abs(len(source[keys[i]]["source"]) - 1 - SHOWN))
+            heads_shown = {system: clearest(sentences[keys[first]]["maps"]) for system, sentences in found.items()}
+            figures = [
+                one_map(look, task, system, sentences[keys[first]], heads_shown[system])
+                for system, sentences in found.items()
+            ]
+            said = {system: sentences[keys[first]] for system, sentences in found.items()}
+            blocks: list[Block] = [Paragraph(example(said, heads_shown)), Figures(SEEING, figures, chart=False)]
+            replaced = [figure.name for figure in figures]
+            blocks.append(explorer(f"explorer-{slug(task)}", SEEING, look, found, first, heads_shown, replaced))
+            return [Section("sees", "What attention sees", blocks, short="Attention")]
+    return []
+
+
+def examined(store: Store) -> dict[str, dict[System, Run]]:
+    """By task the inspected runs, or the translation runs where none was inspected."""
+    tasks = dict.fromkeys(run.task for name in (TRANSLATION, heads.EXPERIMENT) for run in store.finished(name))
+    return {task: chosen(store, heads.EXPERIMENT, task) or chosen(store, TRANSLATION, task) for task in tasks}
+
+
+def clearest(maps: Mapping[str, Array]) -> tuple[str, int]:
+    """The map and the head that look at the source most sharply, and at most of its words."""
+
+    def clear(place: tuple[str, int]) -> float:
+        weights = maps[place[0]][place[1]]
+        return float(weights.max(axis=1).mean() * len(set(weights.argmax(axis=1))))
+
+    cross = [name for name in maps if name.partition(" ")[0] in CROSS] or list(maps)
+    return max(((name, head) for name in cross for head in range(len(maps[name]))), key=clear)
+
+
+def example(sentences: Mapping[System, Mapping[str, Any]], shown: Mapping[System, tuple[str, int]]) -> str:
+    """What each model looks at while it writes the word of which the first model is surest."""
+    parts = []
+    for system, sentence in sentences.items():
+        name, head = shown[system]
+        weights, rows = sentence["maps"][name][head], range(len(sentence["target"]) - 1)
+        row = max(rows or (0,), key=lambda t: weights[t].max())
+        column = int(weights[row].argmax())
+        which = f" (head {head + 1} of {name})" if len(sentence["maps"][name]) > 1 else ""
+        share = f"{100 * weights[row, column]:.0f} %"
+        parts.append(
+            f"while writing “{sentence['target'][row]}”, the {label(system)}{which} gives {share} of its attention to "
+            f"“{sentence['source'][column]}”"
+        )
+    text = "; ".join(parts)
+    return f"{text[0].upper()}{text[1:]}."
 
 
 def build(store: Store, look: Look) -> list[Section]:
+    """Maps of more sentences, and what heads specialise in."""
     section = Section("attention", "Attention", sources=behind(store, heads.EXPERIMENT) or behind(store, TRANSLATION))
-    tasks = (run.task for name in (TRANSLATION, heads.EXPERIMENT) for run in store.finished(name))
-    for task in dict.fromkeys(tasks):
-        inspected = chosen(store, heads.EXPERIMENT, task)
-        blocks = explored(store, look, task, inspected) if inspected else translated(store, look, task)
+    for task, runs in examined(store).items():
+        kept = {system: by_key(store.attention(run)) for system, run in runs.items()}
+        inspected = bool(chosen(store, heads.EXPERIMENT, task))
+        blocks = [*(reservations(store, task, runs) if inspected else []), *maps(look, task, kept)]
+        if inspected:
+            blocks += heads.build(store, look, task, runs)
+        elif with_maps(kept):
+            blocks.append(Paragraph(PROSE["further maps"].format(suite=store.suite)))
         section.blocks += [Heading(task), *blocks] if blocks else []
     return [section] if section.blocks else []
 
@@ -40,27 +109,6 @@ def chosen(store: Store, experiment: str, task: str) -> dict[System, Run]:
     table = by_system(run for run in store.finished(experiment) if run.task == task)
     common = first_common_seed(table.values()) if table else None
     return {s: table[s][min(table[s]) if common is None else common] for s in ordered(table)}
-
-
-def explored(store: Store, look: Look, task: str, runs: dict[System, Run]) -> list[Block]:
-    """The maps and heads of inspected runs."""
-    kept = {system: by_key(store.attention(run)) for system, run in runs.items()}
-    blocks: list[Block] = [*reservations(store, task, runs), *maps(look, task, kept)]
-    found = shared(with_maps(kept))
-    if any(found.values()):
-        replaced = [f.name for block in blocks if isinstance(block, Figures) for f in block.figures]
-        # what a page without scripts shows comes first: the explorer hides it
-        blocks.append(explorer(f"explorer-{slug(task)}", PROSE["explorer"], look, found, replaced))
-    return blocks + heads.build(store, look, task, runs)
-
-
-def translated(store: Store, look: Look, task: str) -> list[Block]:
-    """The few maps that a translation run keeps by itself."""
-    runs = chosen(store, TRANSLATION, task)
-    kept = {system: by_key(store.attention(run)) for system, run in runs.items()}
-    blocks = maps(look, task, kept)
-    more = PROSE["further maps"].format(suite=store.suite)
-    return [*blocks, Paragraph(more)] if with_maps(kept) else blocks
 
 
 def reservations(store: Store, task: str, runs: dict[System, Run]) -> list[Block]:
@@ -81,7 +129,7 @@ def reservations(store: Store, task: str, runs: dict[System, Run]) -> list[Block
 
 
 def by_key(sentences: list[dict[str, Any]]) -> Sentences:
-    return {(s["test_set"], s["id"]): s for s in sentences}
+    return {(s["test_set"], s["id"]): joined(s) for s in sentences}
 
 
 def with_maps(kept: Mapping[System, Sentences]) -> dict[System, Sentences]:
@@ -136,23 +184,27 @@ def map_name(kept: dict[str, Any]) -> str:
     return max(cross, key=lambda name: [int(digits) for digits in re.findall(r"\d+", name)])
 
 
-def one_map(look: Look, task: str, system: System, sentence: dict[str, Any]) -> Figure:
-    weights = np.asarray(sentence["maps"][map_name(sentence["maps"])], dtype=np.float64).mean(axis=0)
-    return attention_map(
-        f"attention-{task}-{sentence['test_set']}-{sentence['id']}-{system.model}-{system.variant}",
-        label(system),
-        look.colour(system),
-        weights,
-        sentence["source_tokens"],
-        sentence["target_tokens"],
-    )
+def one_map(
+    look: Look, task: str, system: System, sentence: dict[str, Any], shown: tuple[str, int] | None = None
+) -> Figure:
+    """One head, or the mean of all of the last layer's view of the source."""
+    name, which = f"attention-{task}-{sentence['test_set']}-{sentence['id']}-{system.model}-{system.variant}", ""
+    if shown:
+        weights = sentence["maps"][shown[0]][shown[1]]
+        name, which = f"{name}-one-head", f", {shown[0]}, head {shown[1] + 1}" if len(sentence["maps"]) > 1 else ""
+    else:
+        weights = sentence["maps"][map_name(sentence["maps"])].mean(axis=0)
+    title = f"{label(system)}{which}"
+    return attention_map(name, title, look.colour(system), weights, sentence["source"], sentence["target"])
 
 
 def explorer(
     identifier: str,
     caption: str,
     look: Look,
-    kept: Mapping[System, Mapping[tuple[str, int], Mapping[str, Any]]],
+    kept: Mapping[System, Sentences],
+    first: int,
+    shown: Mapping[System, tuple[str, int]],
     replaces: Sequence[str],
 ) -> Explorer:
     """Put together what the page needs.
@@ -162,32 +214,34 @@ def explorer(
         caption: What to see.
         look: Colours.
         kept: Of each model with attention the same sentences, by test set and number, with all their maps.
+        first: Place of the sentence shown first.
+        shown: The map and the head of each model shown first.
         replaces: Names of the figures shown instead where no script runs.
     """
-    first = next(iter(kept.values()))
+    one = next(iter(kept.values()))
     sentences = [
         {
-            "name": f"{i} of {test_set}, {counted(len(first[test_set, i]['source_tokens']), 'token', 'tokens')}",
-            "models": [panel(look, system, sentences[test_set, i]) for system, sentences in kept.items()],
+            "name": f"{i} of {test_set}, {counted(len(one[test_set, i]['source']), 'word', 'words')}",
+            "models": [panel(look, system, mine[test_set, i], shown[system]) for system, mine in kept.items()],
         }
-        for test_set, i in first
+        for test_set, i in one
     ]
-    return Explorer(identifier, caption, sentences, replaces)
+    return Explorer(identifier, caption, sentences, first, replaces)
 
 
-def panel(look: Look, system: System, sentence: Mapping[str, Any]) -> dict[str, Any]:
+def panel(look: Look, system: System, sentence: Mapping[str, Any], shown: tuple[str, int]) -> dict[str, Any]:
+    name, head = shown
     return {
         "label": label(system),
         "colour": look.colour(system),
-        "source": [visible(token) for token in sentence["source_tokens"]],
-        "target": [visible(token) for token in sentence["target_tokens"]],
+        "shown": [list(sentence["maps"]).index(name), head],
+        **{part: sentence[part] for part in ("source", "target", "written")},
         "maps": [
             {"name": name, "heads": len(heads), "weights": packed(heads)} for name, heads in sentence["maps"].items()
         ],
     }
 
 
-def packed(heads: Sequence[Sequence[Sequence[float]]]) -> str:
+def packed(weights: Array) -> str:
     """Weights (heads, queries, keys) from 0 to 1 as one byte each, 255 for 1, row by row, in base64."""
-    weights = np.asarray(heads, dtype=np.float64)
-    return base64.b64encode((255 * weights).round().astype(np.uint8).tobytes()).decode("ascii")
+    return base64.b64encode((255 * weights).round().clip(0, 255).astype(np.uint8).tobytes()).decode("ascii")

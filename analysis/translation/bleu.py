@@ -14,7 +14,6 @@ from analysis.page.labels import (
     decimal,
     duration,
     label,
-    listing,
     ordered,
     probability,
     signed,
@@ -117,32 +116,6 @@ def build(store: Store, look: Look, results: list[TestSet]) -> Section:
         section.blocks.append(cost_table(systems))
         section.blocks.append(selection_table(systems, [result.name for result in of_task]))
     return section
-
-
-def summary(store: Store, results: list[TestSet]) -> str:
-    """The outcome on the first test set in one sentence."""
-    if not results:
-        return f"No translation run of the suite {store.suite} has finished yet."
-    first = results[0]
-    ranked = sorted(first.outcomes.items(), key=lambda item: -item[1].mean)
-    scores = [f"{label(system)} {decimal(outcome.mean)}" for system, outcome in ranked]
-    seeds = {len(outcome.bleu) for outcome in first.outcomes.values()}
-    over = ", means over seeds" if max(seeds) > 1 else ""
-    sentence = f"BLEU on {first.task} {first.name}{over}: {listing(scores)}"
-    best, outcome = ranked[0]
-    if outcome.comparison is None:
-        return f"{sentence}."
-    change = outcome.comparison.difference
-    at_seed = f", seed {outcome.seed}" if max(seeds) > 1 else ""
-    verb = "beats" if change.value > 0 else "trails"
-    return (
-        f"{sentence}; the {label(best)} {verb} the {label(BASELINE)} by {decimal(abs(change.value))} BLEU "
-        f"(95 % interval {span(change)}, p {p_clause(outcome.p_holm)} after Holm's correction{at_seed})."
-    )
-
-
-def p_clause(p: float) -> str:
-    return probability(p) if p <= 0.001 else f"= {probability(p)}"
 
 
 def systems_of(runs: Iterable[Run], task: str) -> dict[System, Seeds]:

@@ -14,18 +14,18 @@ from analysis.page.canvas import (
     PANEL,
     Figure,
     add_legend,
+    beside_line,
     finish,
     panel,
     plot,
     plot_intervals,
     plot_seeds,
 )
-from analysis.page.labels import decimal, label
+from analysis.page.labels import decimal, label, with_span
 from analysis.page.look import Look
 from analysis.statistics.bleu import TINY
 from analysis.statistics.intervals import Array, Interval
 from analysis.store import System
-from experiments.record.text import visible
 
 STEPS = (10, 20, 40)  # chrF; bars are narrow where most sentences are
 STEP_NAMES = ("below 10", "10–20", "20–40", "40+")
@@ -55,12 +55,30 @@ def by_bin(
             plot_intervals(axes, look, system, list(curve), [found.interval for found in curve.values()])
             dots = [(place, value) for place, found in curve.items() if len(found.seeds) > 1 for value in found.seeds]
             plot_seeds(axes, look, system, dots)
-        axes.set_xticks(range(len(bins)), [f"{words}\nn={n}" for words, n in bins.items()], fontsize=7)
+        axes.set_xticks(range(len(bins)), [f"{words}\nn={n}" for words, n in bins.items()])
         axes.set(xlabel=x_label, ylabel=y_label, title=title)
         axes.set_ylim(0, top)
         add_legend(axes)
         parts = [f"{label(s)}: " + ", ".join(decimal(b.interval.value) for b in c.values()) for s, c in curves.items()]
         return finish(canvas, name, title, f"{y_label} by {x_label} ({', '.join(bins)}). {'; '.join(parts)}.")
+
+
+def scores(name: str, title: str, look: Look, outcomes: Mapping[System, Bin]) -> Figure:
+    """A row for each system, the first of the list on top: its mean with its interval, each seed a small dot."""
+    with panel(PANEL) as (canvas, axes):
+        systems = list(outcomes)[::-1]
+        for y, (system, found) in enumerate((s, outcomes[s]) for s in systems):
+            value, colour = found.interval, look.colour(system)
+            axes.plot([value.low, value.high], [y, y], color=colour, linewidth=2)
+            axes.plot([value.value], [y], look.marker(system), color=colour, markersize=7)
+            axes.plot(found.seeds, [y] * len(found.seeds), ".", color=INK, markersize=3.5, zorder=4)
+            axes.text(value.value, y + 0.16, decimal(value.value), ha="center")
+        axes.set_yticks(range(len(systems)), [beside_line(system) for system in systems])
+        axes.set(xlabel="BLEU", title=title, ylim=(-0.5, len(systems) - 0.3))
+        axes.set_xlim(left=0)
+        axes.grid(visible=False, axis="y")
+        said = [f"{label(s)}: {with_span(found.interval, 1)}" for s, found in outcomes.items()]
+        return finish(canvas, name, title, f"BLEU with 95 % intervals. {'; '.join(said)}.")
 
 
 def bin_names(bounds: Sequence[int]) -> list[str]:
@@ -91,7 +109,7 @@ def chrf_differences(name: str, look: Look, first: System, second: System, diffe
         right = range(middle + 1, 2 * middle + 1)
         axes.bar(right, shares[middle + 1 :], color=colours[1], label=f"{label(second)} better")
         names = [*reversed(STEP_NAMES), "equal", *STEP_NAMES]
-        axes.set_xticks(range(len(names)), [text.replace(" ", "\n") for text in names], fontsize=7)
+        axes.set_xticks(range(len(names)), [text.replace(" ", "\n") for text in names])
         axes.grid(visible=False, axis="x")
         axes.set_axisbelow(True)
         axes.set(xlabel="how much better in chrF", ylabel="% of sentences", title=title)
@@ -130,15 +148,14 @@ def length_ratios(name: str, title: str, look: Look, ratios: Mapping[System, Seq
 def attention_map(
     name: str, title: str, colour: str, weights: Array, source: Sequence[str], target: Sequence[str]
 ) -> Figure:
-    """Attention weights (T, S): one row per target token, one column per source token, full colour is 1."""
-    source, target = [visible(token) for token in source], [visible(token) for token in target]
+    """Attention weights (T, S): one row per target word, one column per source word, full colour is 1."""
     shades = LinearSegmentedColormap.from_list("weight", [f"{colour}00", colour])
     # the size of the map; the figure grows by its labels
     with panel((0.17 * len(source), 0.17 * len(target))) as (canvas, axes):
         axes.set_position((0, 0, 1, 1))
         axes.imshow(weights, cmap=shades, vmin=0, vmax=1, aspect="equal", interpolation="none")
-        axes.set_xticks(range(len(source)), source, rotation=90, fontsize=8, parse_math=False)
-        axes.set_yticks(range(len(target)), target, fontsize=8, parse_math=False)
+        axes.set_xticks(range(len(source)), source, rotation=90, fontsize=9, parse_math=False)
+        axes.set_yticks(range(len(target)), target, fontsize=9, parse_math=False)
         axes.tick_params(length=0)
         axes.xaxis.tick_top()
         axes.grid(visible=False)
@@ -146,5 +163,5 @@ def attention_map(
         with matplotlib.rc_context({"axes.titley": None}):  # above the tokens at the top
             axes.set_title(title)
         strongest = [f"{t} → {source[int(i)]}" for t, i in zip(target, weights.argmax(axis=1), strict=True)]
-        description = f"Strongest source token of each target token: {', '.join(strongest)}."
+        description = f"Strongest source word of each target word: {', '.join(strongest)}."
         return finish(canvas, name, title, description, grow=True)

@@ -15,6 +15,7 @@ from analysis.statistics.intervals import holm
 from analysis.store import Run, Store, System, first_common_seed, number
 
 Frames = Mapping[System, Mapping[int, pd.DataFrame]]  # the translations of one test set by system and seed
+SIGNIFICANT = 0.05
 SAME = ["id", "source", "reference"]
 
 
@@ -38,6 +39,13 @@ class Pair:
     @property
     def name(self) -> str:
         return f"{label(self.second)} against {label(self.first)}"
+
+    @property
+    def better(self) -> System | None:
+        """The better of the two by the paired test, with all seeds on one side; None while that is open."""
+        sign = 1 if self.comparison.difference.value > 0 else -1
+        decided = self.p_holm <= SIGNIFICANT and all(sign * change > 0 for change in self.each.values())
+        return (self.second if sign > 0 else self.first) if decided else None
 
 
 def pairs_of(store: Store, systems: Mapping[System, Mapping[int, Run]], test_set: str) -> list[Pair]:

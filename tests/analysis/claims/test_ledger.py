@@ -5,12 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from analysis.claims.ledger import LEDGER, build, in_full, what_changes
+from analysis.claims.ledger import build, in_full, what_changes
 from analysis.claims.verdict import CANNOT_TELL, CONTRADICTED, FACT, NOT_DECIDED, SUPPORTED, Claim, Verdict, judged
 from analysis.long_range import claims as long_range
-from analysis.page.blocks import Anchor, FigureLink, Figures, Paragraph, Section, Table
+from analysis.page.blocks import Claims, FigureLink, Figures, Section
 from analysis.page.canvas import Figure
-from analysis.page.labels import NONE
 from analysis.store import Store, read_store
 from tests.support.fakes import long_range as fake_long_range
 from tests.support.fakes import speed as fake_speed
@@ -115,7 +114,7 @@ def test_without_measurements_every_claim_is_open_and_says_what_is_missing(nothi
 
 def section_of(store: Store, before: list[Section]) -> Section:
     reading = f"How to read {long_range.READING}"
-    return build([(reading, judged(claims)) for claims in claims_of(store).values()], before)
+    return build(store, [(reading, judged(claims)) for claims in claims_of(store).values()], before)
 
 
 def drawn(*names: str) -> Section:
@@ -123,50 +122,41 @@ def drawn(*names: str) -> Section:
     return Section("drawn", "Drawn", [Figures("", [Figure(name, "", "", "", b"") for name in names])])
 
 
-def test_the_ledger_shows_verdict_effect_figure_rule_and_what_would_change_it(everything: Store) -> None:
+def lists_of(section: Section) -> list[Claims]:
+    return [block for block in section.blocks if isinstance(block, Claims)]
+
+
+def test_a_claim_is_a_line_that_unfolds_to_its_rule_its_reason_and_what_would_change_it(everything: Store) -> None:
     positions = "token_accuracy-copy-length-transformer-position-encodings"
-    section = section_of(
-        everything, [drawn("speed-decoding-length-beam5", positions, "attention-heads-multi30k", "score_entropy")]
-    )
-    tables = [block for block in section.blocks if isinstance(block, Table)]
-    assert [table.header for table in tables[:2]] == [LEDGER, LEDGER]
-    shown = {cells[0]: dict(zip(table.header, cells, strict=True)) for table in tables for cells in table.rows}
-    rules = {name for name in shown if isinstance(name, Anchor)}
-    assert set(shown) - rules == set(CASES) | set(FACTS)
-    decoding = shown["At decoding recurrence has the constant cost a token, the Transformer's grows"]
-    assert decoding["verdict"] == SUPPORTED
-    assert isinstance(decoding["figure"], FigureLink)
-    assert shown["Without positions, “dog bites man” equals “man bites dog”"]["figure"] == positions
-    assert shown["Several heads see several relations (in translation)"]["figure"] == "attention-heads-multi30k"
-    assert shown["1/√d keeps the softmax from saturating (random queries and keys)"]["figure"] == "score_entropy"
-    assert shown["Attention costs O(n²): time (Transformer)"]["figure"] == NONE
-    number, _, line = decoding["rule"].partition(". ")
-    assert line == (
+    blocks = lists_of(section_of(everything, [drawn("speed-decoding-length-beam5", positions)]))
+    shown = {row.text: (row, dict(row.details)) for block in blocks for row in block.rows}
+    popular, against, facts, *_ = blocks
+    assert set(shown) == set(CASES) | set(FACTS)
+    assert {row.outcome for row in facts.rows} == {FACT}
+    assert {claim.text for claim in all_claims(everything) if claim.contrary} >= {row.text for row in against.rows}
+    decoding, details = shown["At decoding recurrence has the constant cost a token, the Transformer's grows"]
+    assert (decoding.outcome, decoding.seeds) == (SUPPORTED, "3 seeds")
+    assert isinstance(details["Figure"], FigureLink)
+    assert shown["Without positions, “dog bites man” equals “man bites dog”"][1]["Figure"] == positions
+    assert "Figure" not in shown["Attention costs O(n²): time (Transformer)"][1]
+    assert details["Rule"].startswith("Effect: the Transformer's latency per token")
+    assert (
         "Supported if the growth of the Transformer lies above 1.2 and that of the LSTM lies below 1.2; contradicted "
         "if the growth of the Transformer lies below 1.2 or that of the LSTM lies above 1.2."
-    )
-    assert number in rules
-    assert shown[number]["in full"].startswith("Effect: the Transformer's latency per token")
-    assert shown[number]["source"] == "Katharopoulos et al. 2020"
-    assert decoding["what would change the verdict"] == (
+    ) in details["Rule"]
+    assert details["Source of the claim"] == "Katharopoulos et al. 2020"
+    assert details["What would change the verdict"] == (
         "Not decided if the growth of the Transformer (2.978 to 3.162) reached down to 1.2 or that of the LSTM (0.970 "
         "to 1.030) reached up to 1.2; contradicted if the growth of the Transformer lay below 1.2 or that of the LSTM "
         "lay above 1.2."
     )
-    vector = shown["One fixed vector must hold everything: the LSTM alone fails as copies grow"]
-    assert vector["rule"].endswith(". Supported if the interval lies above 0.05; contradicted if it lies below 0.05.")
-    gpus = shown["More GPUs, proportionally faster: weak scaling"]
-    assert gpus["verdict"] == CANNOT_TELL
-    assert gpus["what would change the verdict"] == "A measurement in which the number of GPUs is at least 2."
+    gpus, details = shown["More GPUs, proportionally faster: weak scaling"]
+    assert (gpus.outcome, gpus in popular.rows) == (CANNOT_TELL, True)
+    assert details["What would change the verdict"] == "A measurement in which the number of GPUs is at least 2."
 
 
-def test_the_ledger_counts_what_was_tested_and_what_was_not(nothing: Store) -> None:
-    section = section_of(nothing, [])
-    texts = [block.text for block in section.blocks if isinstance(block, Paragraph)]
-    number = len(all_claims(nothing))
-    assert len(texts) == 1  # no reading where nothing was tested
-    assert texts[0].startswith(f"Of {number} claims: {number} not tested by this suite.")
-    table, rules = (block for block in section.blocks if isinstance(block, Table))
-    assert len(table.rows) == number
-    numbers = {row[-1].partition(". ")[0] for row in table.rows}
-    assert numbers == {row[0] for row in rules.rows}
+def test_what_was_not_run_is_folded_and_counted(nothing: Store) -> None:
+    (untested,) = lists_of(section_of(nothing, []))
+    assert untested.fold
+    assert untested.heading == f"Not run in this suite: {len(all_claims(nothing))} claims"
+    assert {row.outcome for row in untested.rows} == {"not run"}

@@ -9,7 +9,7 @@ from analysis import report
 from analysis.dashboard import __main__ as dashboard
 from analysis.dashboard.__main__ import main
 from analysis.dashboard.panels import colours, parts
-from analysis.page.blocks import Explorer, Section, figures_of
+from analysis.page.blocks import Explorer, Group, Page, figures_of
 from analysis.page.look import COLOURS
 from analysis.page.render import environment
 from analysis.store import Store, read_store
@@ -42,7 +42,7 @@ def store(runs: Path) -> Store:
 
 
 @pytest.fixture(scope="module")
-def built(store: Store) -> tuple[str, list[Section]]:
+def built(store: Store) -> Page:
     return report.build(store)
 
 
@@ -74,7 +74,7 @@ def test_both_pages_hold_every_figure_and_every_question_and_a_second_call_updat
     server: WandbServer,
     runs: Path,
     store: Store,
-    built: tuple[str, list[Section]],
+    built: Page,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
@@ -84,8 +84,7 @@ def test_both_pages_hold_every_figure_and_every_question_and_a_second_call_updat
     assert [line.split(": ")[0] for line in first] == ["workspace", "report"]
     assert server.unknown == []
     assert sorted(view.kind for view in server.views.values()) == ["project-view", "runs"]
-    _, sections = built
-    figures = figures_of(sections)
+    figures = figures_of(built.sections)
     assert len(figures) > 30
     (identifier, figure_run), *others = server.runs.items()
     assert not others
@@ -156,23 +155,21 @@ def test_a_run_has_the_colour_of_its_model_under_the_id_that_it_has_on_wandb(sto
 
 
 def test_what_needs_scripts_is_left_out() -> None:
-    assert dashboard.report_blocks(Explorer("e", "caption", [], ()), wr.Runset()) == []
+    assert dashboard.report_blocks(Explorer("e", "caption", [], 0, ()), wr.Runset()) == []
 
 
-def test_tables_stand_in_the_report_as_they_do_in_the_local_one(
-    server: WandbServer, store: Store, built: tuple[str, list[Section]]
-) -> None:
-    summary, sections = built
-    address = dashboard.save_report(store, summary, sections, "somebody")
+def test_tables_stand_in_the_report_as_they_do_in_the_local_one(server: WandbServer, store: Store, built: Page) -> None:
+    address = dashboard.save_report(store, built.summary, built.sections, "somebody")
     assert address.startswith(server.url)
     (view,) = server.views.values()
     blocks = [block for block in view.spec["blocks"] if block["type"] == "markdown-block"]
-    tables = [block for section in sections for block in section.blocks if block.kind == "table"]
+    tables = [block for section in built.sections for block in section.blocks if block.kind in ("table", "claims")]
     assert len(blocks) == len(tables)
     text = json.dumps(view.spec, ensure_ascii=False)
-    assert json.dumps(summary, ensure_ascii=False)[1:-1] in text
+    assert json.dumps(built.summary, ensure_ascii=False)[1:-1] in text
     local = environment().get_template("report.md.jinja")
-    page = local.render(title="t", suite="quick", summary=summary, sections=sections)
+    groups = [Group("", "", built.sections)]
+    page = local.render(page=built, title="t", groups=groups, in_full=False)
     for block in blocks:
         first, *_, last = [line for line in block["content"].splitlines() if line]
         assert first in page

@@ -8,7 +8,7 @@ import pytest
 from analysis.long_range import tables
 from analysis.long_range.evidence import axes, controls, systems_of
 from analysis.long_range.prose import seen, under_trained
-from analysis.long_range.section import build, caption, draw, group_of, one_answer, summary
+from analysis.long_range.section import build, caption, draw, group_of, one_answer
 from analysis.long_range.wording import title
 from analysis.page.blocks import Figures, Heading, Paragraph, Section, Table
 from analysis.page.look import Look, VariantLook
@@ -255,25 +255,7 @@ def test_pairs_of_translations_need_no_control(tmp_path: Path) -> None:
     fake.write_pairs(tmp_path)
     store = store_of(tmp_path)
     (found,) = sections_of(store).values()
-    assert re.match(r"Long range: of \d+ claims on it 0 supported", summary(store, long_range_verdicts(store)))
     assert found.title == title(PAIRS) == "Agreement in translation (multi30k-en-de)"
     assert table_of(found, "Share of 1,000 pairs")["LSTM"][0].startswith("0.950 (0.9")
     assert store.problems == []
     assert "control" not in text_of(found) + str(headings_of(found))
-
-
-def test_the_summary_counts_verdicts_and_names_reaches(tmp_path: Path) -> None:
-    fake.write_task(tmp_path, "copy", seed=0)
-    store = store_of(tmp_path)
-    text = summary(store, long_range_verdicts(store))
-    assert text.startswith(
-        "Long range: on copy, accuracy stays at 0.9 or above to length 24 for plain RNN, GRU and LSTM, beyond length "
-        "64 for LSTM + attention and Transformer; of "
-    )
-    assert re.search(
-        r"of \d+ claims on it \d supported, \d contradicted, \d+ not decided and \d cannot tell here\.$", text
-    )
-    write_long_range(tmp_path / "weak", "recall", "lstm", axis_rows({4: 0.5, 8: 0.4}, "symbols"))
-    assert "on recall after a gap, no model reaches an accuracy of 0.9; of " in summary(store_of(tmp_path / "weak"), [])
-    write_long_range(tmp_path / "weak", "recall", "transformer", axis_rows({4: 1.0, 8: 1.0}, "symbols"))
-    assert "nowhere for LSTM, beyond 8 symbols for Transformer; of " in summary(store_of(tmp_path / "weak"), [])

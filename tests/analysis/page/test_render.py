@@ -7,7 +7,7 @@ import pytest
 
 from analysis.page.render import markdown
 
-TEMPLATE = Path(__file__).parents[3] / "analysis" / "page" / "templates" / "report.html.jinja"
+TEMPLATE = Path(__file__).parents[3] / "analysis" / "page" / "templates" / "style.css.jinja"
 
 
 def luminance(colour: str) -> float:
@@ -31,7 +31,7 @@ def test_text_is_readable_in_every_theme() -> None:
     assert len(themes) == 3  # light, dark, print
     for theme in themes:
         colours = dict(re.findall(r"--([a-z]+): (#[0-9a-f]+)", theme))
-        for text in ("ink", "soft", "link"):
+        for text in ("ink", "soft", "link", "good", "bad"):
             for ground in ("ground", "mark", "fill"):
                 assert contrast(colours[text], colours[ground]) >= 4.5, (text, ground)
 

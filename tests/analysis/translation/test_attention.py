@@ -7,7 +7,7 @@ import pytest
 from analysis.page.blocks import Explorer, Figures, Notice, Paragraph, Section, Table
 from analysis.page.look import Look
 from analysis.store import Store, System, read_store
-from analysis.translation.attention import MAPS, build, chosen
+from analysis.translation.attention import MAPS, build, chosen, screen
 from tests.support.fakes.inspection import HEADS, inspection_folder, sentences, write_inspection
 from tests.support.fakes.runs import folder_of, write_json, write_run, write_suite
 
@@ -18,6 +18,11 @@ def stored(path: Path) -> Store:
 
 def section(store: Store) -> Section:
     (found,) = build(store, Look(run.system for run in store.runs))
+    return found
+
+
+def first_screen(store: Store) -> Section:
+    (found,) = screen(store, Look(run.system for run in store.runs))
     return found
 
 
@@ -43,7 +48,10 @@ def test_without_inspection_the_maps_of_the_translation_runs_are_shown(tmp_path:
     write_suite(tmp_path, sentences=8, test_sets=("test2016",))
     found = section(stored(tmp_path))
     assert len(figures(found)) == 2 * MAPS
-    assert explorers(found) == []
+    assert [m["label"] for m in explorers(first_screen(stored(tmp_path)))[0].sentences[0]["models"]] == [
+        "LSTM + attention",
+        "Transformer",
+    ]
     assert "LSTM: no attention, one vector holds the whole source." in words(found)
     assert "Transformer: cross layer 10" in words(found)  # the last layer by number, not by spelling
     assert "make inspect SUITE=quick adds every layer and head" in words(found)
@@ -52,18 +60,24 @@ def test_without_inspection_the_maps_of_the_translation_runs_are_shown(tmp_path:
 def test_without_any_map_there_is_no_section(tmp_path: Path) -> None:
     write_run(tmp_path, "lstm", sentences=8, test_sets=("test2016",))
     (folder_of(tmp_path, "lstm") / "attention.json").write_text("[]", encoding="utf-8")
-    assert build(stored(tmp_path), Look([System("lstm", "base")])) == []
+    for made in (build, screen):
+        assert made(stored(tmp_path), Look([System("lstm", "base")])) == []
 
 
 def test_an_inspected_suite_has_maps_to_choose_from_and_roles(tmp_path: Path) -> None:
     write_all(tmp_path)
     store = stored(tmp_path)
     found = section(store)
-    (block,) = explorers(found)
+    seen = first_screen(store)
+    (block,) = explorers(seen)
     maps = {m["label"]: [each["name"] for each in m["maps"]] for m in block.sentences[0]["models"]}
     assert maps == {"LSTM + attention": ["additive"], "Transformer": list(HEADS["transformer"])}
-    assert list(block.replaces) == [name for name in figures(found) if not name.startswith("attention-heads")]
-    assert len(block.replaces) == 2 * 3
+    assert list(block.replaces) == figures(seen)
+    assert [f.title for each in seen.blocks if isinstance(each, Figures) for f in each.figures] == [
+        "LSTM + attention",
+        "Transformer, cross layer 1, head 1",
+    ]
+    assert "gives 100 % of its attention" in words(seen)
     titles = [[f.title for f in each.figures] for each in found.blocks if isinstance(each, Figures) and not each.chart]
     assert titles == [["LSTM + attention", "Transformer"]] * 3
     assert "Transformer: cross layer 2, mean over its heads" in words(found)  # the last one
@@ -72,8 +86,6 @@ def test_an_inspected_suite_has_maps_to_choose_from_and_roles(tmp_path: Path) ->
     assert "make inspect" not in words(found)
     assert any(isinstance(block, Table) for block in found.blocks)
     assert store.problems == []
-    first = next(i for i, each in enumerate(found.blocks) if isinstance(each, Explorer))
-    assert max(i for i, each in enumerate(found.blocks) if isinstance(each, Figures) and not each.chart) < first
 
 
 def test_models_that_were_not_inspected_are_named(tmp_path: Path) -> None:
@@ -81,7 +93,7 @@ def test_models_that_were_not_inspected_are_named(tmp_path: Path) -> None:
     (inspection_folder(tmp_path, "bahdanau") / "result.json").unlink()
     found = section(stored(tmp_path))
     assert "Not inspected and not shown here: LSTM + attention. Run make inspect SUITE=quick." in words(found)
-    assert [m["label"] for m in explorers(found)[0].sentences[0]["models"]] == ["Transformer"]
+    assert [m["label"] for m in explorers(first_screen(stored(tmp_path)))[0].sentences[0]["models"]] == ["Transformer"]
 
 
 def test_a_model_trained_again_since_is_named(tmp_path: Path) -> None:
@@ -112,7 +124,7 @@ def test_a_file_that_cannot_be_read_is_named_and_the_rest_shown(tmp_path: Path, 
     (problem,) = store.problems
     assert problem.startswith(str(path.relative_to(tmp_path / "quick")))
     assert said in problem
-    assert [m["label"] for m in explorers(found)[0].sentences[0]["models"]] == ["LSTM + attention"]
+    assert [m["label"] for m in explorers(first_screen(store))[0].sentences[0]["models"]] == ["LSTM + attention"]
     assert "Transformer, 10 heads" in words(found)
 
 
@@ -121,5 +133,5 @@ def test_a_map_missing_from_one_sentence_takes_the_sentence_out(tmp_path: Path) 
     entries = sentences("transformer")
     del entries[0]["maps"]["encoder layer 2"]
     write_json(inspection_folder(tmp_path, "transformer") / "attention.json", entries)
-    (block,) = explorers(section(stored(tmp_path)))
+    (block,) = explorers(first_screen(stored(tmp_path)))
     assert [s["name"].split()[0] for s in block.sentences] == ["7", "14"]

@@ -5,11 +5,9 @@ from pathlib import Path
 from analysis.page.blocks import Table
 from analysis.page.labels import probability
 from analysis.page.look import Look
-from analysis.store import Store, System, read_store
-from analysis.translation.bleu import build, measure, summary
+from analysis.store import Store, read_store
+from analysis.translation.bleu import build, measure
 from tests.support.fakes.runs import write_run, write_suite
-
-LSTM = System("lstm", "base")
 
 
 def tables(store: Store) -> list[Table]:
@@ -31,14 +29,7 @@ def test_raw_and_adjusted_p_stand_beside_each_other(tmp_path: Path) -> None:
     assert "Holm" in pairs.caption
 
 
-def test_the_summary_gives_the_adjusted_p(tmp_path: Path) -> None:
-    write_suite(tmp_path, sentences=25, test_sets=("test",))
-    store = read_store(tmp_path, "quick")
-    assert "after Holm's correction)." in summary(store, measure(store))
-
-
 def test_one_model_is_told_without_comparisons(tmp_path: Path) -> None:
     write_run(tmp_path, "lstm", sentences=10, test_sets=("test",))
     store = read_store(tmp_path, "quick")
     assert not any(table.header[0] == "pair" for table in tables(store))
-    assert summary(store, measure(store)).endswith(f"LSTM {measure(store)[0].outcomes[LSTM].mean:.1f}.")

@@ -19,7 +19,7 @@ from analysis.page.blocks import Explorer
 from analysis.page.look import Look
 from analysis.page.render import environment
 from analysis.store import System
-from analysis.translation.attention import explorer, packed
+from analysis.translation.attention import by_key, explorer, packed
 from tests.support.fakes.inspection import SOURCE_SENTENCES, sentences
 
 MODELS = ("bahdanau", "transformer")
@@ -33,13 +33,14 @@ BROWSER = shutil.which("chromium") or shutil.which("chromium-browser") or shutil
 
 @given(arrays(np.float64, array_shapes(min_dims=3, max_dims=3, max_side=5), elements=st.floats(0, 1)))
 def test_bytes_are_the_weights_to_half_a_255th(weights: NDArray[np.float64]) -> None:
-    found = np.frombuffer(base64.b64decode(packed(weights.tolist())), np.uint8).reshape(weights.shape)
+    found = np.frombuffer(base64.b64decode(packed(weights)), np.uint8).reshape(weights.shape)
     assert np.abs(found / 255 - weights).max() <= 0.5 / 255 + 1e-12
 
 
 def made(caption: str = "Every map.") -> Explorer:
-    kept = {System(m, "base"): {(s["test_set"], s["id"]): s for s in sentences(m)} for m in MODELS}
-    return explorer("explorer-multi30k", caption, Look(kept), kept, ["static"])
+    kept = {System(m, "base"): by_key(sentences(m)) for m in MODELS}
+    shown = {System("bahdanau", "base"): ("additive", 0), System("transformer", "base"): ("cross layer 2", 1)}
+    return explorer("explorer-multi30k", caption, Look(kept), kept, 0, shown, ["static"])
 
 
 def page(block: Explorer) -> str:
@@ -51,7 +52,7 @@ def test_every_sentence_has_every_map_of_every_model() -> None:
     assert len(block.sentences) == SOURCE_SENTENCES
     for i, sentence in enumerate(block.sentences):
         tokens = len(sentences("bahdanau")[i]["source_tokens"])
-        assert sentence["name"] == f"{7 * i} of test2016, {tokens} tokens"
+        assert sentence["name"] == f"{7 * i} of test2016, {tokens} words"
         assert [model["label"] for model in sentence["models"]] == ["LSTM + attention", "Transformer"]
         for name, model in zip(MODELS, sentence["models"], strict=True):
             recorded = sentences(name)[i]
@@ -84,48 +85,58 @@ def test_nothing_is_loaded_from_elsewhere_and_without_scripts_it_is_hidden() -> 
 @pytest.mark.slow
 @pytest.mark.skipif(BROWSER is None, reason="needs Chromium")
 def test_a_browser_draws_what_was_recorded(tmp_path: Path) -> None:
-    """The map shown first is the last one, mean of its heads, of the first sentence."""
+    """The maps and heads shown first, and a button for every head of that kind."""
     body = browsed(page(made()), tmp_path)
     assert "<img" not in body
     assert re.search(r'<figure hidden="">', body)  # the figures that it replaces
     assert '<figure class="explorer" id="explorer-multi30k">' in body
-    for model, drawing in zip(MODELS, drawings(body), strict=True):
+    for model, name, head, drawing in zip(MODELS, ("additive", "cross layer 2"), (0, 1), drawings(body), strict=True):
         first = sentences(model)[0]
-        name, heads = list(first["maps"].items())[-1]
-        weights = np.asarray(heads).mean(axis=0)
         shown = [float(value) for value in re.findall(r'fill-opacity="([\d.]+)"', drawing)]
-        assert shown == pytest.approx(weights.flatten().tolist(), abs=0.005)
+        assert shown == pytest.approx(np.asarray(first["maps"][name][head]).flatten().tolist(), abs=0.005)
         texts = [unescape(text) for text in re.findall(r"<text[^>]*>(.*?)</text>", drawing)]
         assert texts == [*first["target_tokens"], *first["source_tokens"]]
-        assert f"{name}, head: mean of heads" in unescape(drawing)
-    heads = re.findall(r"<option value=\"\d+\">(mean of heads|\d)</option>", body)
-    assert heads == ["mean of heads", "mean of heads", "1", "2"]
+    buttons = re.findall(r'aria-checked="(\w+)" aria-label="([^"]+)"', body)
+    assert buttons[-1] == ("true", "cross layer 2, head 2")
+    assert len(buttons) == sum(len(m) for name, m in sentences("transformer")[0]["maps"].items() if "cross" in name)
 
 
-CHOOSE = """<script type="module">
-const [sentence, , , map, head] = document.querySelectorAll(".explorer select");
-for (const [select, value] of [[sentence, SENTENCE], [map, MAP], [head, HEAD]]) {
+ACT = """<script type="module">
+const [sentence, kind] = document.querySelectorAll(".explorer select");
+for (const [select, value] of [[sentence, 2], [kind, KIND]]) {
   select.value = value;
   select.dispatchEvent(new Event("change"));
 }
+const press = (element, key) => element.dispatchEvent(new KeyboardEvent("keydown", { key, bubbles: true }));
+const panel = document.querySelectorAll(".explorer .model")[1];
+for (let i = 0; i < MOVES; i++) press(panel.querySelector("[role=radio][aria-checked=true]"), "ArrowRight");
+for (const key of ["ArrowRight", "ArrowDown"]) press(panel.querySelector(".view"), key);
 </script>"""
 
 
 @pytest.mark.slow
 @pytest.mark.skipif(BROWSER is None, reason="needs Chromium")
-@pytest.mark.parametrize(("name", "head"), [("encoder layer 2", 2), ("decoder layer 1", 1), ("cross layer 1", 2)])
-def test_a_browser_draws_what_is_chosen(tmp_path: Path, name: str, head: int) -> None:
+@pytest.mark.parametrize(
+    ("kind", "name", "head"), [("encoder", "encoder layer 2", 2), ("decoder", "decoder layer 1", 1)]
+)
+def test_arrow_keys_choose_a_head_and_read_the_map(tmp_path: Path, kind: str, name: str, head: int) -> None:
     kept = sentences("transformer")[2]
-    place = list(kept["maps"]).index(name)
-    script = CHOOSE.replace("SENTENCE", "2").replace("MAP", str(place)).replace("HEAD", str(head))
-    drawing = drawings(browsed(page(made()) + script, tmp_path))[1]
+    kinds = list(dict.fromkeys(each.split()[0] for each in kept["maps"]))
+    heads = [(each, h) for each, of in kept["maps"].items() if each.startswith(kind) for h in range(len(of))]
+    script = ACT.replace("KIND", str(kinds.index(kind))).replace("MOVES", str(heads.index((name, head - 1))))
+    body = browsed(page(made()) + script, tmp_path)
+    drawing = drawings(body)[1]
     shown = [float(value) for value in re.findall(r'fill-opacity="([\d.]+)"', drawing)]
-    assert shown == pytest.approx(np.asarray(kept["maps"][name][head - 1]).flatten().tolist(), abs=0.005)
+    weights = np.asarray(kept["maps"][name][head - 1])
+    assert shown == pytest.approx(weights.flatten().tolist(), abs=0.005)
     source, target = kept["source_tokens"], kept["target_tokens"]
-    expected = {"encoder": [*source, *source], "decoder": [*target, "<s>", *target[:-1]], "cross": [*target, *source]}
-    texts = [unescape(text) for text in re.findall(r"<text[^>]*>(.*?)</text>", drawing)]
-    assert texts == expected[name.split()[0]]
-    assert f"{name}, head: {head}" in unescape(drawing)
+    expected = {"encoder": [*source, *source], "decoder": [*target, "<s>", *target[:-1]]}[kind]
+    assert [unescape(text) for text in re.findall(r"<text[^>]*>(.*?)</text>", drawing)] == expected
+    assert f"Transformer, {name}, head {head}" in unescape(drawing)
+    rows = source if kind == "encoder" else target
+    column = expected[len(rows) :][0]
+    said = unescape(re.findall(r'<p class="said" aria-live="polite">(.*?)</p>', body)[1])
+    assert said == f"“{rows[1]}” looks at “{column}”: {weights[1][0]:.2f}"
 
 
 def browsed(html: str, folder: Path) -> str:

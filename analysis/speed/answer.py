@@ -1,0 +1,86 @@
+"""Which model trains faster: target tokens per second on real sentences, and how a step's time grows with length."""
+
+import math
+
+from analysis.claims.verdict import ATTENTION, TRANSFORMER
+from analysis.page.blocks import Answer
+from analysis.page.canvas import Figure
+from analysis.page.labels import label, listing, whole
+from analysis.page.look import Look
+from analysis.speed.figures import STEP_TIME, Chart, logarithmic
+from analysis.speed.runs import EXPERIMENT, STEP, Speed, growth, ratio
+from analysis.speed.units import RATE, precision_name, rounded
+from analysis.store import Store
+
+QUESTION = "Which trains faster?"
+CENTRAL = (TRANSFORMER, ATTENTION)
+
+
+def answer(store: Store, speed: Speed) -> Answer:
+    if not speed.runs:
+        missing = "has finished yet" if any(run.experiment == EXPERIMENT for run in store.runs) else "is part of it"
+        return Answer(QUESTION, f"No answer: no speed run of the suite {store.suite} {missing}.")
+    found = next(filter(None, (on_sentences(speed, task) for task in speed.kind("text"))), "")
+    text = " ".join(filter(None, (found, by_length(speed)))) or "No answer: nothing was timed."
+    caption = "Every batch has the same number of tokens: longer means fewer sentences, and flat means linear cost."
+    chart = figure(speed)
+    return Answer(QUESTION, text, chart, caption if chart else "")
+
+
+def device(speed: Speed) -> str:
+    """One H100, or the CPU and its threads."""
+    machine = next(run for (task, _), run in speed.runs.items() if not task.startswith("cost-")).record["machine"]
+    return str(machine["gpus"][0]) if machine.get("gpus") else f"{machine.get('threads')} CPU threads"
+
+
+def on_sentences(speed: Speed, task: str) -> str:
+    """Target tokens/s of the Transformer and of the LSTM with attention, the faster first, then of the rest."""
+    rates = {s: speed.series(task, s, RATE, "loop", "bare") for s in speed.bases(task)}
+    rates = {s: rate for s, rate in rates.items() if not math.isnan(rate.median.value)}
+    if not rates:
+        return ""
+    precision = precision_name(str(speed.runs[task, next(iter(rates))].record["signatures"].get("precision", "")))
+    where = f"On {device(speed)}{f' in {precision}' if precision else ''}"
+    sentences = []
+    if all(system in rates for system in CENTRAL):
+        fast, slow = sorted(CENTRAL, key=lambda system: -rates[system].median.value)
+        times = ratio(rates[fast], rates[slow])
+        against = f"{whole(rates[fast].median.value)} against {whole(rates[slow].median.value)} target tokens/s"
+        said = (
+            f"trains {rounded(times.value)} times as fast as the {label(slow)}"
+            if times.low > 1
+            else f"and the {label(slow)} train about as fast"
+        )
+        sentences.append(f"{where}, the {label(fast)} {said}: {against}.")
+    rest = [f"{label(s)} {whole(rate.median.value)}" for s, rate in rates.items() if s not in CENTRAL or not sentences]
+    if rest:
+        sentences.append(f"Others: {listing(rest)}." if sentences else f"{where}, target tokens/s: {listing(rest)}.")
+    return " ".join(sentences)
+
+
+def by_length(speed: Speed) -> str:
+    """How much longer a step takes at the greatest length than at the smallest, the number of tokens being equal."""
+    systems = [system for system in speed.bases("length") if growth(speed, "length", system, STEP)]
+    systems = [s for s in CENTRAL if s in systems] or systems
+    xs = [x for system in systems for x in speed.curve("length", system, STEP)]
+    grown = [(system, growth(speed, "length", system, STEP)) for system in systems]
+    each = listing([f"×{rounded(times.value)} for the {label(system)}" for system, times in grown if times] or [""])
+    return f"From length {min(xs):g} to {max(xs):g}, a step of equally many tokens grows {each}." if xs else ""
+
+
+def figure(speed: Speed) -> Figure | None:
+    curves = {system: curve for system in speed.bases("length") if (curve := speed.curve("length", system, STEP))}
+    if not curves:
+        return None
+    title = f"Time of a training step ({device(speed)})"
+    chart = Chart(
+        "answer-step-time",
+        title,
+        "length of source and target",
+        "step time",
+        "ms",
+        curves,
+        scale=STEP_TIME.scale,
+        direct=True,
+    )
+    return logarithmic(Look(system for _, system in speed.runs), chart)
