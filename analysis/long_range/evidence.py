@@ -287,7 +287,8 @@ def unable(store: Store, task: str, system: System, found: Mapping[System, Contr
     if not {own, longer} <= set(found) or found[system].mastered:
         return False
     spent = [float(rows_of(store, task, "steps", each)["value"].mean()) for each in (own, longer)]
-    return spent[1] >= TIMES * spent[0] and max(found[longer].seeds.values()) < MASTERED
+    best = max(value for each in (own, longer) for value in found[each].seeds.values())
+    return spent[1] >= TIMES * spent[0] and best < MASTERED
 
 
 def controls(store: Store, task: str) -> dict[System, Control]:

@@ -10,7 +10,18 @@ from analysis.claims.verdict import Verdicts
 from analysis.long_range import networks as network_settings
 from analysis.long_range import prose as words
 from analysis.long_range import tables
-from analysis.long_range.evidence import EXPERIMENT, Axis, Control, axes, cells, controls, rows_of, systems_of, tasks_of
+from analysis.long_range.evidence import (
+    EXPERIMENT,
+    TENFOLD,
+    Axis,
+    Control,
+    axes,
+    cells,
+    controls,
+    rows_of,
+    systems_of,
+    tasks_of,
+)
 from analysis.long_range.figures import by_x
 from analysis.long_range.wording import heading, is_kind_of, quantity, question, title
 from analysis.page.blocks import Block, Figures, Heading, Notice, Paragraph, Section
@@ -146,7 +157,8 @@ def caption(measured: Sequence[Axis]) -> str:
 
 
 def group_of(variant: str) -> str:
-    return next((group for group, pattern in GROUPS.items() if re.fullmatch(pattern, variant)), "other variants")
+    known = variant.removesuffix(f"-{TENFOLD}")
+    return next((group for group, pattern in GROUPS.items() if re.fullmatch(pattern, known)), "other variants")
 
 
 def ablations(store: Store, measured: Sequence[Axis], known: dict[System, Control]) -> list[Block]:

@@ -5,6 +5,8 @@ from pathlib import Path
 import pytest
 
 from analysis.long_range.evidence import Point, axes, controls, main_axis, reach
+from analysis.long_range.tables import status
+from analysis.scoreboard import standing
 from analysis.statistics.intervals import Interval, pooled, wilson
 from analysis.store import Store, System, read_store
 from tests.support.fakes.long_range import (
@@ -88,6 +90,20 @@ def test_a_control_is_mastered_by_every_seed_or_not_at_all(tmp_path: Path) -> No
     assert found[LSTM].steps == {0: 600}
     assert found[LSTM].setting == "length 4"
     assert found[System("gru", "base")].mastered
+
+
+def test_a_model_is_unable_where_no_seed_learns_with_ten_times_the_budget(tmp_path: Path) -> None:
+    rows, longer = axis_rows(FALLING, "length"), System("lstm", "tenfold")
+    for seed, control in ((0, 0.6), (1, 0.7)):
+        write_long_range(tmp_path, "copy", "lstm", rows, seed=seed, control=control)
+    assert controls(store_of(tmp_path), "copy")[LSTM].under_trained
+    write_long_range(tmp_path, "copy", "lstm", rows, control=0.8, variant="tenfold", steps=15000)
+    found = controls(store_of(tmp_path), "copy")
+    assert [(found[s].unable, found[s].under_trained) for s in (LSTM, longer)] == [(True, False)] * 2
+    assert status(found[LSTM]) == "not learned with ten times the budget (control below 0.99)"
+    assert standing(found[LSTM]) == (False, True)
+    write_long_range(tmp_path, "copy", "lstm", rows, seed=1, control=1.0)
+    assert [controls(store_of(tmp_path), "copy")[s].under_trained for s in (LSTM, longer)] == [True, True]
 
 
 def test_the_main_axis_is_the_one_asked_for_then_the_fullest_then_the_farthest(tmp_path: Path) -> None:

@@ -107,12 +107,17 @@ def test_of_as_many_runs_the_latest_machine_counts(tmp_path: Path) -> None:
     assert read(tmp_path).systems("length") == [TRANSFORMER]
 
 
-def test_a_seed_is_not_counted_twice(tmp_path: Path) -> None:
+def test_further_seeds_are_the_same_measurement_in_other_processes(tmp_path: Path) -> None:
     folder = write_length(tmp_path, "lstm", lambda n: 1.0)
+    write_length(tmp_path, "transformer", lambda n: 1.0)
     record = json.loads((folder / "result.json").read_text())
     changed = [r | {"value": 9.0} for r in record["measurements"]]
     write_json(folder.with_name("seed1") / "result.json", record | {"seed": 1, "measurements": changed})
-    assert read(tmp_path).value("length", LSTM, "step_seconds", "length", 16) == 1.0
+    speed = read(tmp_path)
+    assert speed.value("length", LSTM, "step_seconds", "length", 16) == 1.0
+    (second,) = speed.again
+    assert second.value("length", LSTM, "step_seconds", "length", 16) == 9.0
+    assert second.systems("length") == [LSTM]
 
 
 def test_blocks_that_cannot_be_read_are_a_problem_and_no_crash(tmp_path: Path) -> None:
