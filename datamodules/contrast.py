@@ -23,6 +23,7 @@ class ContrastPair(NamedTuple):
     """A source sentence, its reference and the reference with one verb in the wrong number.
 
     Attributes:
+        number: that of the verb in the reference.
         distance: German words between the subject's head noun and the verb; 0 if the verb comes first.
         attractors: nouns between them whose number is not the subject's; None where that is unknown.
         id: test set and the number of the sentence in it.
@@ -31,15 +32,17 @@ class ContrastPair(NamedTuple):
     source: str
     reference: str
     contrast: str
+    number: Number
     distance: int
     attractors: int | None
     id: str
 
 
 class Contrast(NamedTuple):
-    """A sentence with its verb in the wrong number, and the number of words between subject and verb."""
+    """A sentence with its verb in the wrong number, the right one, and how many words are between subject and verb."""
 
     text: str
+    number: Number
     distance: int
 
 
@@ -77,9 +80,7 @@ def contrast_pairs(data: TranslationData) -> list[ContrastPair]:
         text = data.text(test_set)
         for number, (source, reference) in enumerate(zip(text.source, text.target, strict=True)):
             if contrast := wrong_number(reference):
-                pairs.append(
-                    ContrastPair(source, reference, contrast.text, contrast.distance, None, f"{test_set} {number}")
-                )
+                pairs.append(ContrastPair(source, reference, *contrast, attractors=None, id=f"{test_set} {number}"))
     if not pairs:
         raise ValueError(
             f"no sentence of the test sets {', '.join(data.test_sets)} makes a contrast pair: use test sets with "
@@ -91,7 +92,15 @@ def contrast_pairs(data: TranslationData) -> list[ContrastPair]:
 @cache
 def _embedded_pairs() -> tuple[ContrastPair, ...]:
     return tuple(
-        ContrastPair(pair.english, pair.german, pair.german_contrast, pair.distance, pair.attractors, f"test {number}")
+        ContrastPair(
+            source=pair.english,
+            reference=pair.german,
+            contrast=pair.german_contrast,
+            number=pair.subject_number,
+            distance=pair.distance,
+            attractors=pair.attractors,
+            id=f"test {number}",
+        )
         for number, pair in enumerate(embedded_corpus("test", size=EMBEDDED_SENTENCES))
         if pair.german_contrast is not None
     )
@@ -116,7 +125,8 @@ def wrong_number(sentence: str) -> Contrast | None:
     swapped = german.PLURAL_OF.get(verb) or german.SINGULAR_OF[verb]
     start, end = matches[verb_at].span()
     between = [token for token in tokens[subject.head + 1 : verb_at] if token[0].isalnum()]
-    return Contrast(sentence[:start] + swapped + sentence[end:], len(between))
+    number: Number = "singular" if verb in german.PLURAL_OF else "plural"
+    return Contrast(sentence[:start] + swapped + sentence[end:], number, len(between))
 
 
 def _subject(tokens: list[str]) -> Subject | None:

@@ -21,7 +21,8 @@ from experiments.record.metrics import MASTERED
 EXPERIMENT = "long-range"
 TENFOLD, TIMES = "tenfold", 10  # the variant that is trained on ten times the budget, for models that fail a control
 HELD = 0.9  # a model holds a length, a gap or a load if its accuracy there is at least this
-CHANCE = {"token_accuracy": "chance: ", "squared_error": "chance squared error: "}
+SHARES = ("token_accuracy", "contrastive_accuracy", "contrastive_accuracy_mean")
+CHANCE = dict.fromkeys(SHARES, "chance: ") | {"squared_error": "chance squared error: "}
 
 
 @dataclass(frozen=True)
@@ -244,9 +245,6 @@ def cells(rows: pd.DataFrame, column: str = "value") -> dict[tuple[System, str, 
 
 def chance_lines(store: Store, task: str, metric: str, name: str) -> dict[str, list[tuple[float, float]]]:
     """What strategies without memory reach, by name, as (x, value)."""
-    if metric.startswith("contrastive_accuracy"):
-        xs = sorted(set(numeric(rows_of(store, task, metric).query("x_name == @name"))["x"]))
-        return {"guessing": [(float(x), 0.5) for x in xs]}  # two translations, one of them right
     rows = store.measurements
     rows = rows[(rows["experiment"] == EXPERIMENT) & (rows["task"] == task) & (rows["x_name"] == name)]
     lines: dict[str, list[tuple[float, float]]] = {}

@@ -147,8 +147,8 @@ def control_table(store: Store, task: str, systems: Sequence[System], controls: 
     return Table(caption, header, rows, left=3, flagged=frozenset(flagged))
 
 
-def mean_of(store: Store, task: str, system: System, metric: str) -> float:
-    return float(rows_of(store, task, metric, system)["value"].mean())
+def mean_of(store: Store, task: str, system: System | None, metric: str, **where: str) -> float:
+    return float(rows_of(store, task, metric, system, **where)["value"].mean())
 
 
 def over_all_pairs(store: Store, task: str, systems: Sequence[System]) -> Table | None:
@@ -161,5 +161,9 @@ def over_all_pairs(store: Store, task: str, systems: Sequence[System]) -> Table 
         [label(s), *(with_span(found[s].interval, 3) if s in found else NONE for found in metrics.values())]
         for s in systems
     ]
-    caption = f"Share of {whole(pairs)} pairs in which the right translation is the more probable; chance is 0.5."
+    chance = mean_of(store, task, None, "chance: the more frequent number", x_name="all")
+    caption = (
+        f"Share of {whole(pairs)} pairs in which the right translation is the more probable; always choosing the "
+        f"verb's more frequent number gives {decimal(chance, 3)}."
+    )
     return Table(caption, ["model", *(NAMES[metric] for metric in metrics)], rows)

@@ -3,7 +3,9 @@
 python -m experiments.translation.contrastive --suite quick
 """
 
+import zlib
 from bisect import bisect_right
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -94,7 +96,7 @@ def score_run(folder: Path) -> str:
     key = replace(run, experiment="long-range", task=f"contrastive-{run.task}", command=command)
     module, data, _ = load_module(folder)
     try:
-        pairs = contrast_pairs(data)
+        pairs = balanced(contrast_pairs(data))
     except ValueError as error:  # of another target language, for example: nothing to score, and nothing wrong
         return f"skipped {folder}: {error}"
     config = {"trained": training, "pairs": config_hash({"pairs": pairs}), "precision": PRECISION}
@@ -110,6 +112,27 @@ def score_run(folder: Path) -> str:
     }
     write_result(key, config, rows, held_equal, {}, provenance(started))
     return f"{key.folder}: {rows[0].value:.3f} of {len(pairs)} pairs"
+
+
+def balanced(pairs: Sequence[ContrastPair]) -> list[ContrastPair]:
+    """As many pairs with a singular as with a plural verb in each bin of distances, in the order given.
+
+    In captions four verbs of five are singular, so that "always singular" would look like agreement. Of the more
+    frequent number those stay whose ids have the smallest checksums.
+
+    Raises:
+        ValueError: No bin has both numbers.
+    """
+    kept: set[ContrastPair] = set()
+    for low in DISTANCES:
+        here = [pair for pair in pairs if bin_of(pair.distance, DISTANCES) == low]
+        here.sort(key=lambda pair: zlib.crc32(pair.id.encode()))
+        numbers = [[pair for pair in here if pair.number == number] for number in ("singular", "plural")]
+        for members in numbers:
+            kept.update(members[: min(map(len, numbers))])
+    if not kept:
+        raise ValueError("its contrast pairs have verbs of one number only at each distance: use larger test sets.")
+    return [pair for pair in pairs if pair in kept]
 
 
 def score_pairs(network: Network, data: TranslationData, pairs: Sequence[ContrastPair]) -> list[Scored]:
@@ -153,7 +176,9 @@ def batch_log_probs(network: Network, source: Tensor, decoder_input: Tensor, lab
 
 
 def measurements(scored: Sequence[Scored]) -> list[Measurement]:
-    """Share of pairs judged right: of all, by distance, and by attractors where they are known."""
+    """Share of pairs judged right: of all, by distance, and by attractors where they are known; and by always
+    choosing the verb's more frequent number.
+    """
     bins: dict[tuple[str, str | int], list[Scored]] = {("all", "all"): list(scored)}
     bins |= {("distance", low): [s for s in scored if bin_of(s.pair.distance, DISTANCES) == low] for low in DISTANCES}
     known = [(s, s.pair.attractors) for s in scored if s.pair.attractors is not None]
@@ -164,6 +189,8 @@ def measurements(scored: Sequence[Scored]) -> list[Measurement]:
             by_sum, by_mean = sum(s.right for s in members), sum(s.right_by_mean for s in members)
             rows.append(Measurement("contrastive_accuracy", by_sum / n, "share", n, x_name, x))
             rows.append(Measurement("contrastive_accuracy_mean", by_mean / n, "share", n, x_name, x))
+            most = max(Counter(s.pair.number for s in members).values())
+            rows.append(Measurement("chance: the more frequent number", most / n, "share", n, x_name, x))
     return rows
 
 

@@ -113,7 +113,7 @@ def test_a_caption_of_known_parts(
     right, wrong = verb if singular else verb[::-1]
     before = " ".join([*subject, *between])
     found = wrong_number(f"{before} {right} {end}.")
-    assert found == (f"{before} {wrong} {end}.", len(" ".join(between).split()))
+    assert found == (f"{before} {wrong} {end}.", "singular" if singular else "plural", len(" ".join(between).split()))
     assert wrong_number(f"{before} {wrong} {end}.") is None
 
 
@@ -147,7 +147,7 @@ def few() -> Iterator[int]:
 def test_embedded_pairs_are_those_of_the_grammar(few: int) -> None:
     """The corpus's own test set comes first, whole but for sentences without a contrast; all are unseen."""
     expected = [
-        ContrastPair(pair.english, pair.german, pair.german_contrast, pair.distance, pair.attractors, f"test {number}")
+        ContrastPair(pair.english, pair.german, pair.german_contrast, pair.subject_number, *pair[-2:], f"test {number}")
         for number, pair in enumerate(embedded_corpus("test", size=60))
         if pair.german_contrast is not None
     ]
@@ -179,8 +179,10 @@ def own_corpus(folder: Path, captions: list[str]) -> TranslationData:
 def test_pairs_of_own_files_name_their_test_set(tmp_path: Path) -> None:
     captions = ["Ein Haus.", "Ein Mann mit Hut steht dort.", "Zwei Frauen sitzen.", "Im Garten sitzt ein Hund."]
     assert contrast_pairs(own_corpus(tmp_path, captions)) == [
-        ContrastPair(f"Source of {captions[1]}", captions[1], "Ein Mann mit Hut stehen dort.", 2, None, "first 1"),
-        ContrastPair(f"Source of {captions[2]}", captions[2], "Zwei Frauen sitzt.", 0, None, "second 0"),
+        ContrastPair(
+            f"Source of {captions[1]}", captions[1], "Ein Mann mit Hut stehen dort.", "singular", 2, None, "first 1"
+        ),
+        ContrastPair(f"Source of {captions[2]}", captions[2], "Zwei Frauen sitzt.", "plural", 0, None, "second 0"),
     ]
 
 

@@ -218,6 +218,11 @@ def test_a_seed_fixes_the_training_and_a_checkpoint_continues_it(kind: str, tmp_
     assert len(tied) == 1
 
 
+@every_kind
+def test_no_token_is_preferred_at_the_start(kind: str) -> None:
+    assert not module(kind).network.get_submodule("output").bias.any()  # type: ignore[union-attr, operator]
+
+
 def test_the_initial_weights_are_scaled_and_biases_are_not() -> None:
     plain, scaled = (dict(module("lstm", initialisation_scale=s).named_parameters()) for s in (1.0, 0.5))
     for name, parameter in plain.items():

@@ -57,7 +57,12 @@ def textbook_beam_search(network: Network, source: Tensor, decoding: Decoding) -
         if length == limit:
             cut = [Hypothesis(t, p, p / ((5 + length) / 6) ** decoding.length_penalty, True) for p, t in beams]
             found += cut[: K - len(found)]
-    return sorted(found, key=lambda h: -h.score)
+    return in_order(found)
+
+
+def in_order(found: list[Hypothesis]) -> list[Hypothesis]:
+    """Best first; what was cut off has not paid for its end and comes after what ended."""
+    return sorted(found, key=lambda h: (h.truncated, -h.score))
 
 
 def agree(actual: list[Hypothesis], expected: list[Hypothesis]) -> None:
@@ -123,7 +128,7 @@ def every_hypothesis(network: Network, source: Tensor, decoding: Decoding, words
             p = rescored(network, source, h)
             score = p / ((5 + length + (not h.truncated)) / 6) ** decoding.length_penalty
             everything.append(Hypothesis(h.tokens, p, score, h.truncated))
-    return sorted(everything, key=lambda h: -h.score)
+    return in_order(everything)
 
 
 @pytest.mark.parametrize("penalty", [0.0, 1.0, 3.0])

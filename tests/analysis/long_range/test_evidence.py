@@ -66,7 +66,7 @@ def test_axes_hold_means_seeds_chance_and_the_range_of_training(tmp_path: Path) 
 def test_x_in_words_is_on_no_axis(tmp_path: Path) -> None:
     write_pairs(tmp_path)
     (axis,) = axes(store_of(tmp_path), PAIRS, "contrastive_accuracy")
-    assert axis.chance == {"guessing": [(1, 0.5), (5, 0.5), (15, 0.5)]}
+    assert axis.chance == {"the more frequent number": [(1, 0.5), (5, 0.5), (15, 0.5)]}
 
 
 def test_what_was_not_recorded_is_none_and_nothing_fails(tmp_path: Path) -> None:

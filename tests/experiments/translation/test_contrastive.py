@@ -11,12 +11,13 @@ import yaml
 from torch import nn
 
 from datamodules.batch import EOS
-from datamodules.contrast import ContrastPair
+from datamodules.contrast import ContrastPair, Number
 from experiments.translation.contrastive import (
     ATTRACTORS,
     DISTANCES,
     LogProb,
     Scored,
+    balanced,
     bin_of,
     log_probs,
     main,
@@ -62,8 +63,31 @@ def test_equal_sentences_tie_exactly_in_whatever_batches() -> None:
     assert first == last
 
 
-def scored(distance: int, attractors: int | None, reference: LogProb, contrast: LogProb) -> Scored:
-    return Scored(ContrastPair("source", "reference", "contrast", distance, attractors, "test 0"), reference, contrast)
+def pair(number: Number, distance: int, id: int = 0, attractors: int | None = None) -> ContrastPair:
+    return ContrastPair("source", "reference", "contrast", number, distance, attractors, f"test {id}")
+
+
+def scored(
+    distance: int, attractors: int | None, reference: LogProb, contrast: LogProb, number: Number = "singular"
+) -> Scored:
+    return Scored(pair(number, distance, attractors=attractors), reference, contrast)
+
+
+def test_each_bin_keeps_as_many_singular_as_plural_verbs_and_the_same_ones_every_time() -> None:
+    singular = [pair("singular", id % 3, id) for id in range(60)]
+    plural = [pair("plural", id % 3, id) for id in range(60, 72)]
+    alone = [pair("plural", 9, 99)]
+    mixed = [*singular[:30], *plural, *alone, *singular[30:]]
+    kept = balanced(mixed)
+    assert [each for each in mixed if each in kept] == kept
+    for distance in range(3):
+        assert [each.number for each in kept if each.distance == distance].count("singular") == 4
+        assert {each.id for each in plural if each.distance == distance} < {each.id for each in kept}
+    assert len(kept) == 24
+    assert set(balanced([*reversed(mixed)])) == set(kept)
+    assert {each.id for each in kept if each.number == "singular"} != {each.id for each in singular[:12]}
+    with pytest.raises(ValueError, match="verbs of one number only"):
+        balanced(singular)
 
 
 @pytest.mark.parametrize(
@@ -91,7 +115,7 @@ def test_measurements_by_hand() -> None:
     good, bad = LogProb(-1.0, 2), LogProb(-2.0, 2)
     pairs = [
         scored(0, 0, good, bad),
-        scored(0, 1, bad, good),
+        scored(0, 1, bad, good, "plural"),
         scored(3, None, good, bad),
         scored(2, 0, good, good),
         scored(9, 3, good, bad),
@@ -106,12 +130,15 @@ def test_measurements_by_hand() -> None:
         ("attractors", 1): (0.0, 1),
         ("attractors", 2): (1.0, 1),
     }
+    chance = {(m.x_name, m.x): m.value for m in measurements(pairs) if m.metric == "chance: the more frequent number"}
+    assert chance == {key: {("all", "all"): 0.8, ("distance", 0): 0.5}.get(key, 1.0) for key in found}
     by_mean = {(m.x_name, m.x) for m in measurements(pairs) if m.metric == "contrastive_accuracy_mean"}
     assert by_mean == set(found)
     assert {m.unit for m in measurements(pairs)} == {"share"}
 
 
-CAPTIONS = ["Ein Mann mit Hut steht dort.", "Zwei Frauen sitzen auf einer Bank.", "Ein Garten.", "Ein Hund schläft."]
+CAPTIONS = ["Ein Mann geht.", "Zwei Frauen sitzen auf einer Bank.", "Ein Garten.", "Zwei Hunde mit Hut schlafen."]
+CAPTIONS += ["Ein Mann mit Hut steht dort."]
 
 
 def write_captions(root: Path, captions: list[str]) -> None:
@@ -147,14 +174,14 @@ def test_the_record_its_rows_and_when_they_are_made_again(captioned: Path, capsy
     assert {"contrast pairs", "tokenizer", "precision"} == set(record["held_equal"])
     assert record["started"] <= record["finished"]
     counted = {(m["x_name"], m["x"]): m["n"] for m in record["measurements"] if m["metric"] == "contrastive_accuracy"}
-    assert counted == {("all", "all"): 3, ("distance", 0): 2, ("distance", 2): 1}
+    assert counted == {("all", "all"): 4, ("distance", 0): 2, ("distance", 2): 2}
     assert f"{scoring_folder(captioned)}: " in capsys.readouterr().out
 
     rows = read_lines(scoring_folder(captioned) / "pairs.jsonl")
-    assert [row["id"] for row in rows] == ["seen 0", "seen 1", "unseen 1"]
-    assert rows[0]["contrast"] == "Ein Mann mit Hut stehen dort."
+    assert [row["id"] for row in rows] == ["seen 0", "seen 1", "unseen 1", "unseen 2"]
+    assert rows[0]["contrast"] == "Ein Mann gehen."
     assert all(row["log_prob_reference"] < 0 and row["log_prob_contrast"] < 0 for row in rows)
-    share = sum(row["log_prob_reference"] > row["log_prob_contrast"] for row in rows) / 3
+    share = sum(row["log_prob_reference"] > row["log_prob_contrast"] for row in rows) / 4
     assert record["measurements"][0]["value"] == share
 
     before = path.stat().st_mtime_ns
@@ -168,10 +195,10 @@ def test_the_record_its_rows_and_when_they_are_made_again(captioned: Path, capsy
         score(captioned)
         assert "finished already" not in capsys.readouterr().out
 
-    write_captions(captioned, ["Ein Mann geht.", *CAPTIONS[1:]])  # other pairs
+    write_captions(captioned, ["Ein Mann lacht.", *CAPTIONS[1:]])  # other pairs
     score(captioned)
     assert "finished already" not in capsys.readouterr().out
-    assert read_lines(scoring_folder(captioned) / "pairs.jsonl")[0]["reference"] == "Ein Mann geht."
+    assert read_lines(scoring_folder(captioned) / "pairs.jsonl")[0]["reference"] == "Ein Mann lacht."
 
 
 def test_a_model_into_another_language_is_skipped_without_a_complaint(

@@ -22,6 +22,14 @@ def test_rate_scale_and_mean(p: float) -> None:
     assert dropped.unique().tolist() == [0.0, pytest.approx(1 / (1 - rounded), rel=1e-7)]
 
 
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.bfloat16])
+def test_the_expectation_is_the_input_in_every_precision(dtype: torch.dtype) -> None:
+    torch.manual_seed(0)
+    x = torch.rand(N).to(dtype)
+    y = Dropout(0.1).train()(x)
+    assert float(y.double().mean() / x.double().mean()) == pytest.approx(1, abs=5 * math.sqrt(4 / 3 * 0.113 / N))
+
+
 def test_the_eight_elements_of_a_draw_are_independent() -> None:
     lanes = (drop(0.3)[: N // 8 * 8].view(-1, 8) == 0).double()
     n, rate = len(lanes), 77 / 256
