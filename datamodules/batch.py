@@ -1,6 +1,6 @@
 """The batch that every task yields and every model takes."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import torch
@@ -20,12 +20,19 @@ class Batch(NamedTuple):
         labels: (B, T) int64, IGNORE where nothing is scored. In translation the decoder input shifted by one; in
             associative recall the answers to the queries in the decoder input.
         ids: (B,) int64, the example's number in its split, by which results are gathered and sorted.
+        padded: Whether a source may be shorter than S. The host knows it; to ask an accelerator would mean to wait.
     """
 
     source: Tensor
     decoder_input: Tensor
     labels: Tensor
     ids: Tensor
+    padded: bool = True
+
+    def of(self, change: Callable[[Tensor], Tensor]) -> "Batch":
+        """The batch with each tensor changed: moved to a device, or cut to its first rows."""
+        source, decoder_input, labels, ids = map(change, self[:4])
+        return Batch(source, decoder_input, labels, ids, self.padded)
 
 
 class Example(NamedTuple):
@@ -37,13 +44,15 @@ class Example(NamedTuple):
     id: int
 
 
-def collate(examples: Sequence[Example]) -> Batch:
-    """Pad examples on the right to the longest of each field."""
+def collate(examples: Sequence[Example], multiple: int = 1) -> Batch:
+    """Pad examples on the right to the longest of each field, targets to a multiple."""
+    source = pad([e.source for e in examples], PAD)
     return Batch(
-        source=pad([e.source for e in examples], PAD),
-        decoder_input=pad([e.decoder_input for e in examples], PAD),
-        labels=pad([e.labels for e in examples], IGNORE),
+        source=source,
+        decoder_input=pad([e.decoder_input for e in examples], PAD, multiple),
+        labels=pad([e.labels for e in examples], IGNORE, multiple),
         ids=torch.tensor([e.id for e in examples]),
+        padded=any(len(e.source) < source.shape[1] for e in examples),
     )
 
 
@@ -52,6 +61,7 @@ def unscored(batch: Batch) -> Batch:
     return batch._replace(labels=torch.full_like(batch.labels, IGNORE))
 
 
-def pad(rows: Sequence[Tensor], value: int) -> Tensor:
-    """Stack one-dimensional tensors into (len(rows), longest), padded with `value`."""
-    return torch.nn.utils.rnn.pad_sequence(list(rows), batch_first=True, padding_value=value)
+def pad(rows: Sequence[Tensor], value: int, multiple: int = 1) -> Tensor:
+    """Stack one-dimensional tensors into (len(rows), longest), padded with `value` to a multiple."""
+    stacked = torch.nn.utils.rnn.pad_sequence(list(rows), batch_first=True, padding_value=value)
+    return torch.nn.functional.pad(stacked, (0, -stacked.shape[1] % multiple), value=value)

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch.utils.data import DataLoader
 
-from datamodules.batch import Batch, unscored
+from datamodules.batch import PAD, Batch, unscored
 from datamodules.sampler import dealt, rank_and_world
 from datamodules.tasks.task import Point, Split, Task
 
@@ -117,7 +117,8 @@ class SyntheticData(L.LightningDataModule):
     def _draw(self, rng: np.random.Generator, rows: int, point: Point, split: Split, first_id: int) -> Batch:
         drawn = self.task.draw(rng, rows, point, split)
         source, decoder_input, labels = (torch.from_numpy(array) for array in drawn)
-        return Batch(source, decoder_input, labels, torch.arange(first_id, first_id + rows))
+        padded = bool((drawn.source == PAD).any())
+        return Batch(source, decoder_input, labels, torch.arange(first_id, first_id + rows), padded)
 
     def train_dataloader(self) -> "FreshBatches":
         return FreshBatches(self)

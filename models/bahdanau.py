@@ -127,9 +127,9 @@ class BahdanauNetwork(Network):
         if settings.tied:
             self.output.weight = self.embedding.weight
 
-    def encode(self, source: Tensor) -> BahdanauMemory:
+    def encode(self, source: Tensor, padded: bool = True) -> BahdanauMemory:
         """(B, S) token ids -> annotations, their keys, and the decoder's initial state."""
-        annotations, hidden, cell, is_padding = self.encoder(source)
+        annotations, hidden, cell, is_padding = self.encoder(source, padded)
         # An empty source is not masked, so that the softmax has no NaN: its annotations are all zero.
         forbidden = is_padding & ~is_padding.all(1, keepdim=True)
         mask = torch.zeros_like(is_padding, dtype=torch.float).masked_fill(forbidden, -torch.inf)

@@ -2,15 +2,16 @@
 
 from dataclasses import dataclass
 from itertools import zip_longest
-from typing import Any, Protocol, TypeVar
+from typing import Any, Protocol, TypeVar, cast
 
 import lightning as L
 import torch
 import torch.distributed as dist
-from torch import Tensor
+from torch import Tensor, nn
 
 from models.bahdanau import BahdanauNetwork, BahdanauSettings
-from models.loss import Loss, evaluate, scored_logits, smoothed_cross_entropy
+from models.kernels.graphs import Replays
+from models.loss import Loss, evaluate, masked_loss, scored_logits, scored_loss
 from models.lstm import LSTMNetwork, LSTMSettings
 from models.network import Network
 from models.schedules import Schedule, learning_rate_factor
@@ -28,6 +29,8 @@ class Batch(Protocol):
     def decoder_input(self) -> Tensor: ...
     @property
     def labels(self) -> Tensor: ...
+    @property
+    def padded(self) -> bool: ...
 
 
 @dataclass
@@ -73,7 +76,8 @@ class Seq2SeqModule(L.LightningModule):
         self.network = network
         self.optimisation = optimisation
         self.width = width
-        self._tokens = 0  # scored so far in the current update, on all devices
+        self.replays: Replays | None = None  # of the training objective, where a step is launched at once
+        self._tokens = torch.zeros(())  # scored so far in the current update, on all devices
         self._losses: list[Tensor] = []  # summed over tokens, of this device's batches of the current update
         self._measured: list[Loss] = []  # of the batches of the current validation or test
         with torch.no_grad():
@@ -84,40 +88,49 @@ class Seq2SeqModule(L.LightningModule):
         """(B, S) and (B, T) token ids -> (B, T, V) logits."""
         return self.network(source, decoder_input)
 
-    def loss(self, batch: Batch) -> tuple[Tensor, int]:
+    def loss(self, batch: Batch) -> tuple[Tensor, Tensor]:
         """The training objective, a mean over scored positions, and their number."""
-        logits, labels = scored_logits(self.network, batch.source, batch.decoder_input, batch.labels)
-        return smoothed_cross_entropy(logits, labels, self.optimisation.label_smoothing), len(labels)
+        if self.replays and not batch.padded:
+            loss, tokens = self.replays(batch.source, batch.decoder_input, batch.labels)
+            return loss, tokens
+        return self.objective(self.network, batch.source, batch.decoder_input, batch.labels, batch.padded)
+
+    def objective(
+        self, network: nn.Module, source: Tensor, decoder_input: Tensor, labels: Tensor, padded: bool = False
+    ) -> tuple[Tensor, Tensor]:
+        """`loss` of tensors, as it is captured: without a padded source."""
+        loss = scored_loss if source.device.type == "cpu" else masked_loss
+        smoothing = self.optimisation.label_smoothing
+        return loss(cast(Network, network), source, decoder_input, labels, smoothing, padded)
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """The batch's part of the mean over all tokens of the update so far, on all devices."""
         loss, tokens = self.loss(batch)
         self._losses.append(loss.detach() * tokens)
-        share = self._share(tokens)
-        return loss if share == 1 else loss * share
+        batches: int = self.trainer.world_size * self.trainer.accumulate_grad_batches
+        if batches == 1:
+            self._tokens = tokens
+            return loss
+        return loss * self._share(tokens, batches)
 
-    def _share(self, tokens: int) -> float:
+    def _share(self, tokens: Tensor, batches: int) -> Tensor:
         """The weight of a batch with so many tokens, after the gradient of earlier batches was weighed down.
 
         Lightning divides by the batches of an update, and devices average their gradients: both are undone here.
         """
-        before, everywhere = self._tokens, torch.tensor(float(tokens), device=self.device)
-        batches: int = self.trainer.world_size * self.trainer.accumulate_grad_batches
-        if batches == 1:
-            self._tokens = tokens
-            return 1
-        self._tokens += int(self.trainer.strategy.reduce(everywhere, reduce_op="sum"))
-        if before and before != self._tokens:
-            gradients = [p.grad for p in self.parameters() if p.grad is not None]
-            torch._foreach_mul_(gradients, before / self._tokens)
-        return tokens * batches / max(1, self._tokens)
+        before = self._tokens
+        self._tokens = before + self.trainer.strategy.reduce(tokens.clone(), reduce_op="sum")
+        if gradients := [p.grad for p in self.parameters() if p.grad is not None]:
+            torch._foreach_mul_(gradients, before / self._tokens.clamp(min=1))
+        return tokens * batches / self._tokens.clamp(min=1)
 
     def on_before_optimizer_step(self, optimizer: torch.optim.Optimizer) -> None:
         """Log the objective of this update: the mean over its tokens on all devices."""
-        losses, tokens, self._losses, self._tokens = self._losses, self._tokens, [], 0
+        losses, tokens = self._losses, self._tokens
+        self._losses, self._tokens = [], torch.zeros_like(tokens)
         if (self.trainer.global_step + 1) % self.trainer.log_every_n_steps == 0:  # type: ignore[attr-defined]
             total = self.trainer.strategy.reduce(torch.stack(losses).sum(), reduce_op="sum")
-            self.log("train/loss", total / max(1, tokens))
+            self.log("train/loss", total / tokens.clamp(min=1))
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
         self._evaluate(batch)

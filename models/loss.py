@@ -20,12 +20,14 @@ class Loss(NamedTuple):
     tokens: int
 
 
-def scored_logits(network: Network, source: Tensor, decoder_input: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+def scored_logits(
+    network: Network, source: Tensor, decoder_input: Tensor, labels: Tensor, padded: bool = True
+) -> tuple[Tensor, Tensor]:
     """Teacher-forced logits (N, V) and labels (N,) of the scored positions.
 
     Only these are projected to the vocabulary, which is often the largest product of a step.
     """
-    features = network.decode(network.encode(source), decoder_input)  # (B, T, D)
+    features = network.decode(network.encode(source, padded), decoder_input)  # (B, T, D)
     scored = labels != IGNORE
     return network.project(features[scored]), labels[scored]
 
@@ -41,6 +43,26 @@ def smoothed_cross_entropy(logits: Tensor, labels: Tensor, smoothing: float) -> 
     if not len(labels):
         return logits.float().sum()
     return F.cross_entropy(logits.float(), labels, label_smoothing=smoothing)
+
+
+def scored_loss(
+    network: Network, source: Tensor, decoder_input: Tensor, labels: Tensor, smoothing: float, padded: bool
+) -> tuple[Tensor, Tensor]:
+    """The training objective, a mean over scored positions, and their number, as a tensor."""
+    logits, scored = scored_logits(network, source, decoder_input, labels, padded)
+    return smoothed_cross_entropy(logits, scored, smoothing), torch.tensor(float(len(scored)))
+
+
+def masked_loss(
+    network: Network, source: Tensor, decoder_input: Tensor, labels: Tensor, smoothing: float, padded: bool
+) -> tuple[Tensor, Tensor]:
+    """The same for an accelerator: every position is projected, because to find the scored ones means to wait."""
+    tokens = (labels != IGNORE).sum()
+    logits = network.project(network.decode(network.encode(source, padded), decoder_input))  # (B, T, V)
+    total = F.cross_entropy(
+        logits.flatten(0, 1).float(), labels.flatten(), ignore_index=IGNORE, label_smoothing=smoothing, reduction="sum"
+    )
+    return total / tokens.clamp(min=1), tokens.float()
 
 
 @torch.no_grad()

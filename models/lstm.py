@@ -84,9 +84,9 @@ class LSTMNetwork(Network):
         if settings.tied:
             self.output.weight = self.embedding.weight
 
-    def encode(self, source: Tensor) -> LSTMMemory:
+    def encode(self, source: Tensor, padded: bool = True) -> LSTMMemory:
         """(B, S) token ids -> the decoder's initial state."""
-        encoded = self.encoder(reverse(source, self.pad_id) if self.settings.reversed_source else source)
+        encoded = self.encoder(reverse(source, self.pad_id) if self.settings.reversed_source else source, padded)
         return LSTMMemory(*self.bridge(encoded.hidden, encoded.cell))
 
     def decode(self, memory: LSTMMemory, decoder_input: Tensor) -> Tensor:

@@ -23,8 +23,8 @@ class Network(nn.Module, ABC):
     output: nn.Linear
 
     @abstractmethod
-    def encode(self, source: Tensor) -> Any:
-        """(B, S) token ids padded on the right -> Memory."""
+    def encode(self, source: Tensor, padded: bool = True) -> Any:
+        """(B, S) token ids padded on the right -> Memory; not `padded`: every row is known to have S tokens."""
 
     @abstractmethod
     def decode(self, memory: Any, decoder_input: Tensor) -> Tensor:

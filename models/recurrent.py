@@ -120,9 +120,13 @@ class RecurrentEncoder(nn.Module):
         self.rnn = recurrent(cell, settings.embedding, settings, settings.layers, encoder=True)
         self.pad_id = pad_id
 
-    def forward(self, source: Tensor) -> Encoded:
-        """(B, S) token ids, padded on the right; an empty row is encoded as zeros."""
+    def forward(self, source: Tensor, padded: bool) -> Encoded:
+        """(B, S) token ids, padded on the right unless not `padded`; an empty row is encoded as zeros."""
         is_padding = source == self.pad_id
+        if not padded:
+            annotations, state = self.rnn(self.dropout(self.embedding(source)))
+            hidden, cell = (state[0], state[-1]) if isinstance(state, tuple) else (state, state)
+            return Encoded(annotations, self._by_layer(hidden), self._by_layer(cell), is_padding)
         lengths = (source.shape[1] - is_padding.sum(1)).cpu()
         any_empty = int(lengths.min()) == 0
         if any_empty:

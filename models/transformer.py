@@ -219,8 +219,8 @@ class TransformerNetwork(Network):
         if settings.tied:
             self.output.weight = self.target_embedding.weight
 
-    def encode(self, source: Tensor) -> TransformerMemory:
-        """(B, S) token ids -> keys and values of the source for every decoder layer."""
+    def encode(self, source: Tensor, padded: bool = True) -> TransformerMemory:
+        """(B, S) token ids -> keys and values of the source for every decoder layer; a mask hides what is padded."""
         source_bias, bias = self._source_biases(source)
         x = self._embed(self.source_embedding, source, 0)
         for layer in self.encoder:

@@ -207,7 +207,7 @@ def order_sensitivity(run: Trained[SyntheticData]) -> list[Measurement]:
 
 def on_answer(network: Network, batch: Batch) -> float | None:
     """Attention of the best head to the source token that is the answer, where it occurs exactly once."""
-    first = on_device(network, Batch(*(field[:ROWS] for field in batch)))
+    first = on_device(network, batch.of(lambda field: field[:ROWS]))
     same = first.source.unsqueeze(1) == first.labels.unsqueeze(2)  # (B, T, S)
     positions = same.int().argmax(2).masked_fill(same.sum(2) != 1, -1)  # (B, T)
     if not (positions >= 0).any():
@@ -294,4 +294,4 @@ def parts(network: Network, batch: Batch) -> list[tuple[Tensor, ...]]:
 def on_device(network: Network, batch: Batch) -> Batch:
     """The batch where the network is."""
     device = next(network.parameters()).device
-    return Batch(*(field.to(device) for field in batch))
+    return batch.of(lambda field: field.to(device))

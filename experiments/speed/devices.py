@@ -33,7 +33,7 @@ class Loss(nn.Module):
         super().__init__()
         self.module = module
 
-    def forward(self, batch: Batch) -> tuple[Tensor, int]:
+    def forward(self, batch: Batch) -> tuple[Tensor, Tensor]:
         return self.module.loss(batch)
 
 

@@ -113,7 +113,7 @@ class Step:
         self._by_onednn = system.precision == "32-true" and not compiled_attention
         self.optimiser = module.optimiser()
         self.batch: Batch | None = None
-        self.loss: Callable[[Batch], tuple[Tensor, int]] = module.loss
+        self.loss: Callable[[Batch], tuple[Tensor, Tensor]] = module.loss
         if system.compiled:
             torch._dynamo.reset()
             torch._logging.set_logs(dynamo=logging.ERROR)  # it warns of every graph break; that there are some is known

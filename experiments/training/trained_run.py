@@ -10,6 +10,7 @@ from typing import Any, Generic, TypeVar
 import lightning as L
 import torch
 from jsonargparse import ArgumentError
+from lightning.pytorch.callbacks import Callback
 
 from datamodules import TranslationData
 from experiments.planning.parser import build_parser, instantiate
@@ -19,6 +20,7 @@ from experiments.record.keys import Measurement, RunKey
 from experiments.record.write import write_result
 from experiments.training.callbacks import Clock
 from experiments.training.checkpoints import BEST, read_checkpoint
+from experiments.training.launches import ONE_BY_ONE, LaunchTogether
 from models import Seq2SeqModule
 from models.kernels.gpu import use_equal_kernels
 from models.loss import scored_logits, smoothed_cross_entropy
@@ -54,6 +56,10 @@ class Trained(Generic[Data]):
         best = self.key.folder / "checkpoints" / BEST
         content: dict[str, Any] = torch.load(best, map_location="cpu", weights_only=True)
         return content
+
+    @property
+    def callbacks(self) -> list[Callback]:
+        return self.trainer.callbacks  # type: ignore[attr-defined]
 
     def use(self, weights: Mapping[str, Any]) -> None:
         """Put weights into the module, ready for evaluation."""
@@ -100,6 +106,7 @@ class Trained(Generic[Data]):
             "learning-rate schedule": optimisation.schedule,
             "gradient clipping": settings["gradient_clip"],
             "checkpoint chosen by": settings["monitor"],
+            "kernels launched": next((c.kernels for c in self.callbacks if isinstance(c, LaunchTogether)), ONE_BY_ONE),
         }
         write_result(self.key, self.config, rows, {**held_equal, **common}, signatures, provenance(self.started))
 

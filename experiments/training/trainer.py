@@ -18,6 +18,7 @@ from experiments.training.determinism import SeedEachStep
 from experiments.training.divergence import ClipFinite
 from experiments.training.fsdp import DivideWeights, prepare_sharding
 from experiments.training.graceful_stop import EndBetweenUpdates
+from experiments.training.launches import LaunchTogether
 from experiments.training.process_group import cluster
 from models.kernels.gpu import use_equal_kernels
 from models.kernels.matmul_backend import onednn_matmul
@@ -42,6 +43,7 @@ class TrainerSettings:
         accumulate: Batches summed into one update.
         ema_decay: Decay of the exponential moving average of weights that is validated and kept; 0 turns it off.
         log_every: Updates between two rows of the training record.
+        graphs: On one GPU launch the kernels of a step together, captured once for each shape of batch.
         deterministic: Refuse operations whose result can differ from run to run on an accelerator too, where that can
             be slow or rule out a network. On a CPU they are always refused: all of ours are exact there at no cost.
     """
@@ -60,6 +62,7 @@ class TrainerSettings:
     accumulate: int = 1
     ema_decay: float = 0.998
     log_every: int = 20
+    graphs: bool = True
     deterministic: bool = False
 
     def __post_init__(self) -> None:
@@ -88,6 +91,8 @@ def build_trainer(
     kept = best_and_last(folder / "checkpoints", settings.monitor, settings.monitor_mode)
     finite = ClipFinite(settings.gradient_clip, settings.log_every, folder / "config.yaml")
     training: list[Callback] = [SeedEachStep(), finite, *callbacks, EndBetweenUpdates(settings.validate_every), *kept]
+    if settings.graphs:
+        training.append(LaunchTogether())
     if settings.ema_decay:
         training.append(WeightAveraging(multi_avg_fn=moving_average(settings.ema_decay)))
     if settings.patience is not None:

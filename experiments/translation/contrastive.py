@@ -160,7 +160,7 @@ def log_probs(network: Network, encoded: Sequence[Encoded], max_tokens: int) -> 
     sampler = TokenBucketBatchSampler(examples.lengths, budget, shuffle=False)
     device = next(iter(network.parameters()), torch.empty(0)).device
     scores: dict[Encoded, LogProb] = {}
-    for source, decoder_input, labels, ids in DataLoader(examples, batch_sampler=sampler, collate_fn=collate):
+    for source, decoder_input, labels, ids, _ in DataLoader(examples, batch_sampler=sampler, collate_fn=collate):
         tensors = (tensor.to(device) for tensor in (source, decoder_input, labels))
         for i, score in zip(ids.tolist(), batch_log_probs(network, *tensors), strict=True):
             scores[unique[i]] = score

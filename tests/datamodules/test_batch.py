@@ -24,6 +24,16 @@ def test_collate_loses_nothing_and_adds_only_padding(pairs: list[tuple[list[int]
     assert batch.ids.tolist() == list(range(len(pairs)))
 
 
+def test_targets_are_padded_to_a_multiple_and_the_host_knows_of_padded_sources() -> None:
+    equal, uneven = (
+        [example([4, 5], [6] * 5, 0), example([5, 6], [7], 1)],
+        [example([4], [6], 0), example([5, 6], [7], 1)],
+    )
+    assert collate(equal, 4).labels.shape == collate(equal, 4).decoder_input.shape == (2, 8)
+    assert collate(equal, 4).labels[0].tolist() == [6] * 5 + [IGNORE] * 3
+    assert [collate(examples).padded for examples in (equal, uneven)] == [False, True]
+
+
 def test_batches_are_int64_and_special_tokens_have_their_ids() -> None:
-    assert {field.dtype for field in collate([example([4], [5, 6], 0)])} == {torch.int64}
+    assert {field.dtype for field in collate([example([4], [5, 6], 0)])[:4]} == {torch.int64}
     assert [SPECIAL_TOKENS[i] for i in (PAD, BOS, EOS, UNK)] == ["<pad>", "<s>", "</s>", "<unk>"]

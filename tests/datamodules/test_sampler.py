@@ -120,6 +120,18 @@ def test_little_is_padding_and_the_batches_of_an_update_have_similar_lengths(len
         assert max(longest) - min(longest) <= 3
 
 
+def test_sources_of_a_batch_have_one_length_but_for_what_is_left_over(lengths: np.ndarray) -> None:
+    """Every epoch has batches of the same shapes: what is captured for one is replayed in all."""
+    sampler, shapes = TokenBucketBatchSampler(lengths, 200, multiple=4), []
+    for epoch in range(2):
+        sampler.set_epoch(epoch)
+        batches = list(sampler)
+        equal = [batch for batch in batches if len(set(lengths[batch, 0])) == 1]
+        assert len(equal) > 0.88 * len(batches)
+        shapes.append({(len(b), lengths[b[0], 0], -(-lengths[b, 1].max() // 4)) for b in equal})
+    assert shapes[0] == shapes[1]
+
+
 def test_example_over_the_budget_is_named() -> None:
     with pytest.raises(ValueError, match=r"data\.max_tokens is 64 but example 1 alone has 91 tokens"):
         TokenBucketBatchSampler(np.array([(3, 4), (91, 5)]), 64)

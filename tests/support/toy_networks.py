@@ -131,7 +131,7 @@ class Chain(Network):
         self.pad_id = PAD
         self.scores = scores
 
-    def encode(self, source: Tensor) -> Tensor:
+    def encode(self, source: Tensor, padded: bool = True) -> Tensor:
         return source
 
     def decode(self, memory: Tensor, decoder_input: Tensor) -> Tensor:

@@ -1,0 +1,143 @@
+"""Replays, with a capture for the CPU that runs the function again on the same buffers; nothing waits for numbers."""
+
+from collections import Counter
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+from torch.utils._python_dispatch import TorchDispatchMode
+
+from models.kernels import graphs
+from models.kernels.graphs import Replays
+from models.loss import IGNORE, masked_loss, scored_loss
+from tests.support.toy_networks import ALL, PAD, build, decoder_inputs, sources
+
+SHAPES = [((5, 5, 5), (4, 6, 2)), ((3, 3), (2, 2)), ((5, 5, 5), (6, 1, 3)), ((5, 5, 5), (6, 6, 6)), ((3, 3), (1, 2))]
+
+
+def run_again(module: nn.Module, example: tuple[Tensor, ...]) -> Any:
+    """Stands for a capture: inputs are copied into the buffers of the example, outputs overwritten by the next run."""
+    inputs = [tensor.clone() for tensor in example]
+    with torch.random.fork_rng():
+        outputs = [output.detach().clone() for output in module(*example)]
+
+    def replay(*tensors: Tensor) -> tuple[Tensor, ...]:
+        for buffer, tensor in zip(inputs, tensors, strict=True):
+            assert buffer.shape == tensor.shape
+            buffer.copy_(tensor)
+        found = module(*inputs)
+        for output, new in zip(outputs, found, strict=True):
+            output.copy_(new.detach())
+        return tuple(_Overwritten.apply(new, output) for new, output in zip(found, outputs, strict=True))
+
+    return replay
+
+
+class _Overwritten(torch.autograd.Function):
+    """A tensor whose value lives in a buffer that the next replay overwrites."""
+
+    @staticmethod
+    def forward(ctx: Any, value: Tensor, buffer: Tensor) -> Tensor:
+        return buffer.view_as(buffer)
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:  # type: ignore[override]
+        return gradient, None
+
+
+def batch(source_lengths: tuple[int, ...], target_lengths: tuple[int, ...], seed: int) -> tuple[Tensor, ...]:
+    fed = decoder_inputs(target_lengths, seed=seed)
+    return sources(source_lengths, seed=seed + 1), fed, fed.roll(-1, 1).masked_fill(fed == PAD, IGNORE)
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_replayed_steps_have_the_same_losses_gradients_and_updates(name: str) -> None:
+    found = []
+    for capture in (None, run_again):
+        network = build(name).train()
+        optimiser = torch.optim.SGD(network.parameters(), 0.1)
+        objective = lambda *tensors: masked_loss(*tensors, 0.1, padded=False)  # noqa: E731
+        step = Replays(network, objective, capture) if capture else lambda *tensors: objective(network, *tensors)  # noqa: B023
+        losses = []
+        for number, lengths in enumerate(SHAPES):
+            torch.manual_seed(number)  # dropout
+            optimiser.zero_grad()
+            loss, _ = step(*batch(*lengths, seed=number))
+            loss.backward()
+            optimiser.step()
+            losses.append(loss.detach())
+        if capture:
+            assert len(step.captured) == 2  # what is met once is not captured
+        found.append([*losses, *network.parameters()])
+    for eager, replayed in zip(*found, strict=True):
+        assert torch.equal(eager, replayed)
+
+
+def test_a_failed_capture_is_reported_once_and_nothing_is_lost(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fails(module: nn.Module, example: tuple[Tensor, ...]) -> Any:
+        raise RuntimeError("operation not permitted when stream is capturing\nand more")
+
+    step = Replays(nn.Linear(1, 1), lambda network, x: (network(x).sum(),), fails)
+    step(torch.ones(2, 1))
+    with pytest.warns(UserWarning, match="could not be captured.*not permitted when stream is capturing$"):
+        (loss,) = step(torch.ones(2, 1))
+    assert loss.requires_grad
+    step(torch.ones(2, 1))
+    assert step.failure == "operation not permitted when stream is capturing"
+
+
+def test_the_number_of_captured_shapes_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(graphs, "MOST", 2)
+    step = Replays(nn.Linear(1, 1), lambda network, x: (network(x).sum(),), run_again)
+    for _ in range(2):
+        for rows in (1, 2, 3):
+            step(torch.ones(rows, 1))
+    assert [shapes[0][0] for shapes in step.captured] == [1, 2]  # type: ignore[index]
+
+
+class HostWaits(TorchDispatchMode):
+    """Counts operations whose result, or the shape of whose result, the host would wait for on an accelerator."""
+
+    WAITS = ("_local_scalar_dense", "nonzero", "masked_select", "is_nonzero", "equal", "_unique2")
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.found: Counter[str] = Counter()
+
+    def __torch_dispatch__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        name = function.name().split(".")[0].removeprefix("aten::")
+        masks = name in ("index", "index_put", "index_put_") and any(
+            isinstance(i, Tensor) and i.dtype == torch.bool for i in args[1]
+        )
+        if name in self.WAITS or masks:
+            self.found[name] += 1
+        return function(*args, **(kwargs or {}))
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_no_operation_of_a_step_waits_for_a_number(name: str) -> None:
+    network = build(name).train()
+    optimiser = torch.optim.AdamW(network.parameters(), fused=True)
+    for expected in (False, False, True):  # the optimiser makes its state in the first step
+        objective = scored_loss if expected else masked_loss
+        with HostWaits() as waits:
+            optimiser.zero_grad()
+            loss, _ = objective(network, *batch((5, 5), (3, 6), seed=0), 0.1, padded=expected)
+            loss.backward()
+            norm = torch.nn.utils.get_total_norm(p.grad for p in network.parameters() if p.grad is not None)
+            torch.nn.utils.clip_grads_with_norm_(network.parameters(), 1.0, norm)
+            optimiser.step()
+        assert bool(waits.found) == expected
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("name", ALL)
+def test_the_masked_loss_is_that_of_the_scored_positions(name: str) -> None:
+    network = build(name)
+    given = batch((5, 5, 5), (4, 6, 2), seed=3)
+    masked, scored = masked_loss(network, *given, 0.1, False), scored_loss(network, *given, 0.1, True)
+    for one, other in zip(masked, scored, strict=True):
+        torch.testing.assert_close(one.float(), other.float())
+    loss, tokens = masked_loss(network, *given[:2], torch.full_like(given[2], IGNORE), 0.1, False)
+    assert (loss.item(), tokens.item()) == (0, 0)
