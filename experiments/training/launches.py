@@ -1,12 +1,17 @@
 """On one GPU the kernels of a training step are launched together; what ran is part of the record."""
 
 import lightning as L
+import torch
 from lightning.pytorch.callbacks import Callback
 
 from models import Seq2SeqModule
-from models.kernels.graphs import CUDAGraphs, Replays
+from models.kernels.graphs import Capture, CUDAGraphs, Replays
 
 ONE_BY_ONE, TOGETHER = "each by itself", "those of a step together"
+
+
+def capture_on(device: torch.device) -> Capture | None:
+    return CUDAGraphs() if device.type == "cuda" else None
 
 
 class LaunchTogether(Callback):
@@ -22,8 +27,8 @@ class LaunchTogether(Callback):
     def on_train_start(self, trainer: L.Trainer, module: L.LightningModule) -> None:
         assert isinstance(module, Seq2SeqModule)
         alone = trainer.world_size == trainer.accumulate_grad_batches == 1
-        if alone and module.device.type == "cuda":
-            module.replays = Replays(module.network, module.objective, CUDAGraphs())
+        if alone and (capture := capture_on(module.device)):
+            module.replays = Replays(module.network, module.objective, capture)
 
     def on_train_end(self, trainer: L.Trainer, module: L.LightningModule) -> None:
         assert isinstance(module, Seq2SeqModule)

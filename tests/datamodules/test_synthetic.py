@@ -29,7 +29,7 @@ def recalling(**changes: Any) -> SyntheticData:
 
 
 def same(one: Batch, other: Batch) -> bool:
-    return all(torch.equal(a, b) for a, b in zip(one, other, strict=True))
+    return one.padded == other.padded and all(torch.equal(a, b) for a, b in zip(one[:4], other[:4], strict=True))
 
 
 def first(batches: FreshBatches, count: int) -> list[Batch]:

@@ -181,7 +181,7 @@ def test_an_update_of_several_batches_is_that_of_one_with_all_their_tokens(kind:
     """Of uneven batches, one of them without a scored token; a mean of their means would weigh them alike."""
     parts = [batch(seed=0), batch((4,), (1,), seed=1), batch((2, 5, 3), (7, 6, 4), seed=2)]
     parts.insert(1, unscored(parts[0]))
-    examples = [Example(*(field[i] for field in part)) for part in parts for i in range(len(part.ids))]
+    examples = [Example(*(field[i] for field in part[:4])) for part in parts for i in range(len(part.ids))]
     one, several = (
         module(kind, dropout=0.0, schedule="constant", warmup_steps=1, eps=1.0, learning_rate=1.0) for _ in range(2)
     )

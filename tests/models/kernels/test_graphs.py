@@ -9,41 +9,13 @@ from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from models.kernels import graphs
-from models.kernels.graphs import Replays
+from models.kernels.dropout import Dropout
+from models.kernels.graphs import CUDAGraphs, Replays
 from models.loss import IGNORE, masked_loss, scored_loss
+from tests.support.captures import run_again
 from tests.support.toy_networks import ALL, PAD, build, decoder_inputs, sources
 
 SHAPES = [((5, 5, 5), (4, 6, 2)), ((3, 3), (2, 2)), ((5, 5, 5), (6, 1, 3)), ((5, 5, 5), (6, 6, 6)), ((3, 3), (1, 2))]
-
-
-def run_again(module: nn.Module, example: tuple[Tensor, ...]) -> Any:
-    """Stands for a capture: inputs are copied into the buffers of the example, outputs overwritten by the next run."""
-    inputs = [tensor.clone() for tensor in example]
-    with torch.random.fork_rng():
-        outputs = [output.detach().clone() for output in module(*example)]
-
-    def replay(*tensors: Tensor) -> tuple[Tensor, ...]:
-        for buffer, tensor in zip(inputs, tensors, strict=True):
-            assert buffer.shape == tensor.shape
-            buffer.copy_(tensor)
-        found = module(*inputs)
-        for output, new in zip(outputs, found, strict=True):
-            output.copy_(new.detach())
-        return tuple(_Overwritten.apply(new, output) for new, output in zip(found, outputs, strict=True))
-
-    return replay
-
-
-class _Overwritten(torch.autograd.Function):
-    """A tensor whose value lives in a buffer that the next replay overwrites."""
-
-    @staticmethod
-    def forward(ctx: Any, value: Tensor, buffer: Tensor) -> Tensor:
-        return buffer.view_as(buffer)
-
-    @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:  # type: ignore[override]
-        return gradient, None
 
 
 def batch(source_lengths: tuple[int, ...], target_lengths: tuple[int, ...], seed: int) -> tuple[Tensor, ...]:
@@ -94,6 +66,37 @@ def test_the_number_of_captured_shapes_is_bounded(monkeypatch: pytest.MonkeyPatc
         for rows in (1, 2, 3):
             step(torch.ones(rows, 1))
     assert [shapes[0][0] for shapes in step.captured] == [1, 2]  # type: ignore[index]
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("name", ALL)
+def test_captured_steps_on_a_gpu_are_those_launched_one_by_one_and_wait_for_nothing(name: str) -> None:
+    network = build(name).cuda().train()
+    for module in network.modules():
+        if isinstance(module, Dropout):
+            module.p = 0.0
+        elif isinstance(module, nn.RNNBase):
+            module.dropout = 0.0
+    objective = lambda network, *tensors: masked_loss(network, *tensors, 0.1, padded=False)  # noqa: E731
+    step = Replays(network, objective, CUDAGraphs())
+    for seed in range(4):
+        given = tuple(tensor.cuda() for tensor in batch((5, 5, 5), (4, 6, 2), seed=seed))
+        eager, _ = objective(network, *given)
+        expected = torch.autograd.grad(eager, list(network.parameters()), materialize_grads=True)
+        network.zero_grad()
+        torch.cuda.set_sync_debug_mode("error" if seed > 1 else "default")
+        try:
+            loss, _ = step(*given)
+            loss.backward()
+        finally:
+            torch.cuda.set_sync_debug_mode("default")
+        torch.testing.assert_close(loss, eager)
+        for parameter, gradient in zip(network.parameters(), expected, strict=True):
+            torch.testing.assert_close(
+                torch.zeros_like(gradient) if parameter.grad is None else parameter.grad, gradient
+            )
+    assert len(step.captured) == 1
+    assert not step.failure
 
 
 class HostWaits(TorchDispatchMode):

@@ -1,0 +1,30 @@
+"""Whole runs whose steps are replayed: the same numbers to the last bit, also of one that was interrupted and resumed."""
+
+from pathlib import Path
+
+import pytest
+
+from experiments.record.read import read_result
+from experiments.training import launches
+from experiments.training.launches import ONE_BY_ONE, TOGETHER
+from tests.support.captures import run_again
+from tests.support.tiny_runs import measured, recorded, terminate_at, tiny_run
+
+# Every shape is met again in the second epoch.
+TWO_EPOCHS = ("--data.init_args.max_tokens=60", "--trainer.max_steps=60", "--trainer.validate_every=20")
+DROPOUT = "--model.init_args.network.dropout=0.3"
+
+
+@pytest.mark.parametrize("model", ["lstm", "bahdanau", "transformer"])
+def test_a_run_of_replayed_steps_has_the_numbers_of_another(
+    model: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    eager = tiny_run(tmp_path / "eager", DROPOUT, *TWO_EPOCHS, model=model)
+    monkeypatch.setattr(launches, "capture_on", lambda device: run_again)
+    with pytest.MonkeyPatch.context() as patch, pytest.raises(SystemExit):
+        terminate_at(patch, 50)
+        tiny_run(tmp_path / "replayed", DROPOUT, *TWO_EPOCHS, model=model)
+    replayed = tiny_run(tmp_path / "replayed", DROPOUT, *TWO_EPOCHS, model=model)
+    assert [read_result(f)["held_equal"]["kernels launched"] for f in (eager, replayed)] == [ONE_BY_ONE, TOGETHER]
+    assert recorded(replayed) == recorded(eager)
+    assert measured(replayed) == measured(eager)
