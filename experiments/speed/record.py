@@ -52,6 +52,7 @@ class Task:
         settings: Of the measurement; with the machine, the versions and the networks' code they make the fingerprint
             of the records, because each of these can change a speed.
         systems: What is timed.
+        process: The number of the process that measures, the seed of its records.
     """
 
     suite: str
@@ -59,11 +60,12 @@ class Task:
     root: str
     settings: Mapping[str, Any]
     systems: Sequence[System]
+    process: int = 0
     started: datetime = field(default_factory=lambda: datetime.now(UTC))
 
     def key(self, system: System) -> RunKey:
         command = f"make speed SUITE={self.suite} TASKS={self.name}"
-        return RunKey(self.suite, "speed", self.name, system.model, system.variant, 0, self.root, command)
+        return RunKey(self.suite, "speed", self.name, system.model, system.variant, self.process, self.root, command)
 
     @property
     def config(self) -> dict[str, Any]:

@@ -101,6 +101,8 @@ class Settings:
         width: The width that those configurations have, which a sweep of the width starts from.
         vocabulary: Size of both vocabularies; small, so that the networks and not the projection are compared.
         clock: How long to measure.
+        processes: Fresh processes that measure everything again, one after the other: between them figures differ by
+            more than within one (10 to 30 % on two cores), and claims rest on that spread.
         length, width_sweep, batch: Sweeps.
         text: Bare steps against the Trainer.
         decoding: Greedy and beam search.
@@ -112,6 +114,7 @@ class Settings:
     width: int = 256
     vocabulary: int = 1000
     clock: Clock = field(default_factory=Clock)
+    processes: int = 1
     length: Sweep | None = None
     width_sweep: Sweep | None = None
     batch: Sweep | None = None

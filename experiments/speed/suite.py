@@ -2,6 +2,7 @@
 
 import os
 import resource
+import subprocess
 import sys
 import time
 import traceback
@@ -36,14 +37,17 @@ def cli() -> None:
     auto_cli(main)
 
 
-def main(suite: str = "quick", tasks: str = "", data_dir: str = "", root: str = "runs") -> None:
+def main(suite: str = "quick", tasks: str = "", data_dir: str = "", root: str = "runs", process: int = 0) -> None:
     """Measure the speed tasks of a suite that are not measured yet on this machine with this code.
+
+    The first process starts the others that the suite asks for, one after the other.
 
     Args:
         suite: smoke, quick or full; what they measure is in experiments/configs/speed.
         tasks: Some tasks only, separated by blanks, for example "length decoding".
         data_dir: Folder of downloaded corpora.
         root: Folder of the run store.
+        process: Number of this process.
     """
     quiet()
     receipt = of_stage("speed", suite, root, tasks, data_dir)
@@ -51,7 +55,7 @@ def main(suite: str = "quick", tasks: str = "", data_dir: str = "", root: str = 
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     if device.type == "cpu":
         keep_within_memory()
-    planned = plan(suite, settings, device, data_dir, root)
+    planned = plan(suite, settings, device, data_dir, root, process)
     unknown = set(tasks.split()) - {task.name for task, _ in planned}
     if unknown:
         known = ", ".join(task.name for task, _ in planned)
@@ -69,7 +73,24 @@ def main(suite: str = "quick", tasks: str = "", data_dir: str = "", root: str = 
     ]
     if failed:
         raise SystemExit(f"{len(failed)} of {len(left)} speed tasks failed: {', '.join(t.name for t in failed)}")
-    receipt.write()
+    if not process:
+        for number in range(1, settings.processes):
+            print(f"process {number + 1} of {settings.processes}", flush=True)
+            words = [
+                "--suite",
+                suite,
+                "--tasks",
+                tasks,
+                "--data_dir",
+                data_dir,
+                "--root",
+                root,
+                "--process",
+                str(number),
+            ]
+            if code := subprocess.run([sys.executable, "-m", "experiments.speed", *words]).returncode:
+                raise SystemExit(code)
+        receipt.write()
 
 
 def read_settings(suite: str) -> Settings:
@@ -88,8 +109,10 @@ def read_settings(suite: str) -> Settings:
     return settings
 
 
-def plan(suite: str, settings: Settings, device: torch.device, data_dir: str, root: str) -> list[tuple[Task, Measure]]:
-    """The tasks of the settings, each with the function that measures it."""
+def plan(
+    suite: str, settings: Settings, device: torch.device, data_dir: str, root: str, process: int = 0
+) -> list[tuple[Task, Measure]]:
+    """The tasks of the settings, each with the function that measures it; operations are counted only once."""
     common = {"models": settings.models, "width": settings.width, "vocabulary": settings.vocabulary}
     common |= {"clock": asdict(settings.clock)}
     text = settings.text
@@ -104,9 +127,11 @@ def plan(suite: str, settings: Settings, device: torch.device, data_dir: str, ro
     found: list[tuple[Task, Measure]] = []
     for name, asked, run in known:
         if asked is not None:
-            task = Task(suite, name, root, {**common, "asked": asdict(asked)}, list(map(System, asked.systems)))
+            task = Task(
+                suite, name, root, {**common, "asked": asdict(asked)}, list(map(System, asked.systems)), process
+            )
             found.append((task, partial(run, asked, settings, device)))
-    for name, folders in translation_runs(Path(root), suite).items() if settings.quality else ():
+    for name, folders in translation_runs(Path(root), suite).items() if settings.quality and not process else ():
         configs = {system: (folder / "config.yaml").read_text() for system, folder in folders.items()}
         task = Task(suite, f"cost-{name}", root, {"configs": configs}, list(map(System, folders)))
         found.append((task, partial(count_operations, folders)))

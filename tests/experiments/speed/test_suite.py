@@ -1,6 +1,9 @@
 """The whole smoke suite: what is written, what is skipped, what a failure leaves."""
 
+import subprocess
+import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -82,6 +85,30 @@ def test_what_is_measured_is_not_measured_again(runs: Path, capsys: pytest.Captu
     main("smoke", TASKS, root=str(runs))
     assert "already measured" in capsys.readouterr().out
     assert measured(runs, "length", "lstm") == before
+
+
+def test_further_processes_measure_the_same_again_as_further_seeds(
+    runs: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    settings = replace(read_settings("smoke"), processes=3)
+    monkeypatch.setattr(suite, "read_settings", lambda _: settings)
+    started = []
+
+    def run(words: list[str]) -> subprocess.CompletedProcess[str]:
+        started.append(words[:3])
+        named = dict(zip(words[3::2], words[4::2], strict=True))
+        main(**{name.strip("-"): int(value) if value.isdigit() else value for name, value in named.items()})  # type: ignore[arg-type]
+        return subprocess.CompletedProcess(words, 0)
+
+    monkeypatch.setattr(suite.subprocess, "run", run)
+    main("smoke", "decoding", root=str(tmp_path))
+    assert started == [[sys.executable, "-m", "experiments.speed"]] * 2
+    folders = sorted(path.parent.name for path in (tmp_path / "smoke/speed/decoding/lstm").rglob("result.json"))
+    assert folders == ["seed0", "seed1", "seed2"]
+    monkeypatch.setattr(suite.subprocess, "run", lambda words: subprocess.CompletedProcess(words, 130))
+    with pytest.raises(SystemExit) as stopped:
+        main("smoke", "decoding", root=str(tmp_path))
+    assert stopped.value.code == 130
 
 
 def test_a_failing_task_is_recorded_and_the_others_are_measured(
