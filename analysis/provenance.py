@@ -176,7 +176,8 @@ def run_row(run: Run) -> list[str]:
 def differences(runs: list[Run]) -> list[Block]:
     """A notice for everything about the runs' origin that is not the same for all."""
     questions: dict[str, Callable[[Run], Any]] = {
-        "different machines": lambda run: run.record["machine"],
+        "different machines": lambda run: {k: v for k, v in run.record["machine"].items() if k != "threads"},
+        "different numbers of CPU threads": lambda run: run.record["machine"].get("threads"),
         "different commits": lambda run: run.record["git"].get("commit"),
         "different versions of the software": lambda run: run.record["versions"],
         "different metric settings": lambda run: run.record["signatures"],

@@ -80,8 +80,8 @@ def build(store: Store, test_sets: Sequence[TestSet], speed: Speed) -> Section |
     for question in questions:
         best = question.best
         cells = [shown(question.scores.get(system), system == best) for system in systems]
-        rows.append([question.text, *cells, SectionLink(question.section)])
-    table = Table(PROSE["scoreboard"], ["question", *map(label, systems), ""], rows, board=True)
+        rows.append([SectionLink.to(question.section, question.text), *cells])
+    table = Table(PROSE["scoreboard"], ["question", *map(label, systems)], rows, board=True)
     return Section("scoreboard", "Scoreboard", [table])
 
 

@@ -72,7 +72,7 @@ def seeds(store: Store, claim: Claim) -> str:
     """How many seeds the measurements come from that a claim needs."""
     experiment, task, _ = claim.needs
     found = {run.seed for run in store.finished(experiment) if task in ("", run.task)}
-    return counted(len(found), "seed", "seeds") if found else NONE
+    return str(len(found)) if found else NONE
 
 
 def verdict_table(caption: str, rows: Verdicts, drawn: set[str]) -> Table:

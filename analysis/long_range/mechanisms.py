@@ -62,8 +62,8 @@ def gradients(store: Store, look: Look, task: str) -> list[Block]:
     table = [[label(system), *(row.get(when, NONE) for when in moments)] for system, row in cells.items()]
     text = (
         "Dependence of the loss on a source token, by its distance to the end of the source, relative to the nearest "
-        "token; mean over seeds, bands from the lowest to the highest seed. Where a line falls, early tokens cannot be "
-        "learned from: the loss does not reach them. A flat line is a direct connection."
+        "token; mean over seeds, bands from the lowest to the highest seed. Where a line falls, less of the loss "
+        "reaches early tokens; a model may still recall them, as the accuracies show. A flat line is a direct connection."
     )
     caption = "Gradient norm at the farthest distance, relative to the nearest."
     return [Figures(text, figures), Table(caption, ["model", *moments], table)]

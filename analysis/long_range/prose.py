@@ -8,6 +8,8 @@ from analysis.page.labels import decimal, label, listing
 from analysis.store import System
 from experiments.record.metrics import MASTERED
 
+DIP = 0.2  # of accuracy; more is no noise
+
 
 def seen(axis: Axis) -> str:
     """One paragraph: where accuracy stays at 0.9 or above, and what happens beyond the range of training."""
@@ -74,6 +76,20 @@ def under_trained(systems: Sequence[System], controls: Mapping[System, Control])
     if without:
         sentences.append(f"No control was recorded for {listing(without)}, so a failure there decides nothing.")
     return " ".join(sentences)
+
+
+def dips(axis: Axis) -> str:
+    """Values within training where a model is far worse than at the values around them; empty without any."""
+    name, parts = named(list(axis.curves)), []
+    for system, curve in axis.curves.items():
+        inside = [point for point in curve if point.trained]
+        for before, point, after in zip(inside, inside[1:], inside[2:], strict=False):
+            if min(before.value, after.value) - point.value > DIP:
+                around = (
+                    f"between {decimal(before.value, 2)} at {before.x:g} and {decimal(after.value, 2)} at {after.x:g}"
+                )
+                parts.append(f"{name[system]} {decimal(point.value, 2)} {at(axis.vary, point.x)}, {around}")
+    return f"Far worse between trained values: {'; '.join(parts)}." if parts else ""
 
 
 def beyond(axis: Axis) -> list[str]:

@@ -103,6 +103,8 @@ def in_words(task: str, main: Sequence[Axis], known: dict[System, Control]) -> l
             found = words.seen(axis)
             by = f"By {heading(axis.name)}: {found[:1].lower()}{found[1:]}"
             texts.append(words.seen_at(axis) if axis.single else by)
+        elif axis.metric == "exact_match" and words.dips(axis):
+            texts.append(f"Exact match by {heading(axis.name)}: {words.dips(axis)}")
     if known or not task.startswith("contrastive-"):
         texts.append(words.under_trained(ordered(s for axis in main for s in axis.curves), known))
     return texts
@@ -151,7 +153,9 @@ def caption(measured: Sequence[Axis]) -> str:
     text += ", dots single seeds. " if any(len(point.seeds) > 1 for point in axis.points) else ". "
     if axis.beyond:
         values = listing([f"{x:g}" for x in axis.beyond])
-        text += f"The shaded range was trained on; hollow points beyond it are extrapolation ({values}). "
+        text += (
+            f"Shaded: from the smallest to the largest value of training, not all between. Hollow: beyond ({values}). "
+        )
     text += "Dashed: chance level. " if axis.chance else ""
     return f"{text}{tables.counted(axis.points)}."
 

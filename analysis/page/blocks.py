@@ -16,7 +16,15 @@ class FigureLink(str):
 
 
 class SectionLink(str):
-    """The identifier of a section, shown as a link to it."""
+    """Text shown as a link to a section."""
+
+    section = ""
+
+    @classmethod
+    def to(cls, section: str, text: str) -> "SectionLink":
+        made = cls(text)
+        made.section = section
+        return made
 
 
 class Best(str):
@@ -66,8 +74,8 @@ class Table:
     """A table with a caption; the first cell of a row names the row, `left` columns are words, the rest numbers.
 
     `flagged` holds the numbers of the rows to be marked; their text must say why as well. A table of sentences has
-    `wrap`, so that they break into lines; one that repeats a figure is folded behind it (`fold`). A `board` has few
-    words in its cells, so that it fits a phone: there the first cell of a row is a line of its own.
+    `wrap`, so that they break into lines. A `board` has few words in its cells, so that it fits a phone: there the
+    first cell of a row is a line of its own.
     """
 
     caption: str
@@ -76,7 +84,6 @@ class Table:
     left: int = 1
     flagged: frozenset[int] = frozenset()
     wrap: bool = False
-    fold: bool = False
     board: bool = False
     kind: str = "table"
 

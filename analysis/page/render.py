@@ -90,8 +90,6 @@ def markdown(text: str) -> str:
     """Text as Markdown that reads as the same text, also inside a table cell."""
     if isinstance(text, FigureLink):
         return f"[figure](figures/{text}.svg)"
-    if isinstance(text, SectionLink):
-        return f"section {text}"
     if isinstance(text, Code):
         return f"`{text.replace('`', 'ˋ')}`".replace("|", r"\|")
     escaped = re.sub(r"([\\`*_\[\]|~$#])", r"\\\1", visible(text))

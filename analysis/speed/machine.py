@@ -21,8 +21,8 @@ def left_out(speed: Speed) -> list[Block]:
     if not speed.left_out:
         return []
     text = (
-        "Times of different machines or thread counts are not compared. This section has the machine with most "
-        f"runs; left out are: {'; '.join(f'{name(run)} ({where(run)})' for run in speed.left_out)}."
+        "Only times of one machine and one number of threads are compared, those of most runs. Left out: "
+        f"{'; '.join(f'{name(run)} ({where(run)})' for run in speed.left_out)}."
     )
     return [Notice(text)]
 

@@ -25,8 +25,8 @@ MAPS = 4
 SHOWN = 9  # words; the sentence shown first is the one nearest to this length
 CROSS = ("cross", "additive")  # kinds of attention that look at the source
 SEEING = (
-    "Each row is a word being written, each column a word of the source; the darker a cell, the more the model looks "
-    "there. Touch a cell or use the arrow keys to read it, and choose among the heads below."
+    "Rows are words being written, columns words of the source; the darker, the more attention. Touch a cell or use "
+    "the arrow keys to read it; the small maps are the other heads."
 )
 
 Sentences = dict[tuple[str, int], dict[str, Any]]  # by test set and number, with words in place of tokens

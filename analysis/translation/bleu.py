@@ -254,14 +254,18 @@ def length_curve(store: Store, rows: pd.DataFrame, seeds: Seeds, test_set: str) 
 
 
 def cost_table(systems: dict[System, Seeds]) -> Table:
-    header = ["model", "parameters", "without embeddings", "steps", "target tokens", "training time", "target tokens/s"]
+    header = ["model", "parameters", "without embeddings", "steps", "target tokens", "training time", "CPU threads"]
     counted = ("parameters", "parameters_without_embeddings", "steps", "target_tokens")
     rows = []
     for system, seeds in systems.items():
         counts = [whole(mean_of(seeds.values(), metric)) for metric in counted]
         cost = duration(mean_of(seeds.values(), "train_seconds"))
-        rows.append([label(system), *counts, cost, whole(mean_of(seeds.values(), "target_tokens_per_second"))])
-    caption = "Size of each model and cost of its training, means over seeds; times hold for the machine named below."
+        threads = dict.fromkeys(str(run.record["machine"].get("threads")) for run in seeds.values())
+        rows.append([label(system), *counts, cost, " or ".join(threads)])
+    caption = (
+        "Size of each model and cost of its training with validation, means over seeds. Times compare only where "
+        "threads are equal; target tokens/s are in the section Speed."
+    )
     return Table(caption, header, rows)
 
 

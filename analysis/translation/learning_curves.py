@@ -20,8 +20,10 @@ def build(store: Store, look: Look) -> Section:
         if len(tasks) > 1:
             section.blocks.append(Heading(task))
         figures = panels(store, look, task)
+        repeated = [figure for figure in figures if figure.name.endswith("target-tokens")]
         if figures:
-            section.blocks.append(Figures(PROSE["learning curves"], figures))
+            section.blocks.append(Figures(PROSE["learning curves"], [f for f in figures if f not in repeated]))
+            section.blocks.append(Figures("By target tokens; all models were given the same.", repeated, fold=True))
     if not section.blocks:
         section.blocks.append(Paragraph("No finished run has recorded a learning curve."))
     return section

@@ -135,7 +135,7 @@ def test_a_claim_is_a_line_that_unfolds_to_its_rule_its_reason_and_what_would_ch
     assert {row.outcome for row in facts.rows} == {FACT}
     assert {claim.text for claim in all_claims(everything) if claim.contrary} >= {row.text for row in against.rows}
     decoding, details = shown["At decoding recurrence has the constant cost a token, the Transformer's grows"]
-    assert (decoding.outcome, decoding.seeds) == (SUPPORTED, "3 seeds")
+    assert (decoding.outcome, decoding.seeds) == (SUPPORTED, "3")
     assert isinstance(details["Figure"], FigureLink)
     assert shown["Without positions, “dog bites man” equals “man bites dog”"][1]["Figure"] == positions
     assert "Figure" not in shown["Attention costs O(n²): time (Transformer)"][1]

@@ -186,7 +186,7 @@ def test_figures_mark_extrapolation_and_chance(store: Store) -> None:
     assert "chance, guessing: 0.125 at 4" in figure.description
     for text in ("trained range", "chance: guessing", "plain RNN", "GRU", "LSTM + attention"):
         assert f">{text}<" in figure.svg
-    assert "hollow points beyond it are extrapolation (64)" in caption([axis])
+    assert "Hollow: beyond (64)" in caption([axis])
 
 
 def test_adding_shows_squared_errors_against_the_mean_on_a_logarithmic_axis(tmp_path: Path) -> None:

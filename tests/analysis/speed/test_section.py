@@ -154,7 +154,7 @@ def test_other_machines_are_named_and_in_no_number(tmp_path: Path) -> None:
     )
     found = blocks(tmp_path)
     said = texts(found, Notice)
-    assert "left out are: length, Transformer (made-up CPU, 2 cores, 2 threads, NVIDIA made-up)" in said
+    assert "Left out: length, Transformer (made-up CPU, 2 cores, 2 threads, NVIDIA made-up)" in said
     assert "Transformer" not in table(found, "Time at a fixed")
     assert "7,000" not in str(found)
 
