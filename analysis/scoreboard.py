@@ -96,7 +96,7 @@ def shown(score: Score | None, is_best: bool) -> str:
 def translation(test_sets: Sequence[TestSet]) -> list[Question]:
     return [
         Question(
-            f"Translation: BLEU on {found.task}, {found.name}",
+            f"BLEU on {found.task}, {found.name}",
             {
                 system: Score(decimal(outcome.mean), outcome.interval)
                 for system, outcome in found.outcomes.items()
@@ -125,7 +125,7 @@ def long_range(store: Store) -> list[Question]:
                 continue
             points = {s: p for s, curve in axis.curves.items() for p in curve if p.x == x and p.n >= FEWEST}
             scores = {s: Score(decimal(p.value, 3), p.interval, *standing(known.get(s))) for s, p in points.items()}
-            text = f"Long range: {title(task).lower()} {at(axis.vary, x)}{beyond}"
+            text = f"{title(task)} {at(axis.vary, x)}{beyond}"
             questions += [Question(text, scores, metric, slug("task", task))] if scores else []
     return questions
 
@@ -140,18 +140,18 @@ def fast(speed: Speed) -> list[Question]:
     questions = []
     for task in speed.kind("text"):
         medians = {s: speed.median(task, s, RATE, "loop", "bare") for s in speed.bases(task)}
-        text = f"Speed: target tokens/s in training, {task.removeprefix('text-')}"
+        text = f"Target tokens/s in training, {task.removeprefix('text-')}"
         questions.append(asked(speed, task, text, medians, whole, RATE))
     for task, metric, text, show in (
-        ("length", "step_seconds", "a training step in ms", milliseconds),
-        ("length", "peak_memory", "memory of a training step", memory),
-        ("decoding", "greedy_seconds_per_token", "decoding one more token in ms", milliseconds),
+        ("length", "step_seconds", "Training step in ms", milliseconds),
+        ("length", "peak_memory", "Memory of a training step", memory),
+        ("decoding", "greedy_seconds_per_token", "Decoding one more token in ms", milliseconds),
     ):
         curves = {system: speed.curve(task, system, metric, "length") for system in speed.bases(task)}
         lengths = sorted({x for curve in curves.values() for x in curve})
         for x in dict.fromkeys((lengths[0], lengths[-1])) if lengths else ():
             medians = {system: curve[x] for system, curve in curves.items() if x in curve}
-            questions.append(asked(speed, task, f"Speed: {text}, length {x:g}", medians, show, metric))
+            questions.append(asked(speed, task, f"{text}, length {x:g}", medians, show, metric))
     return [question for question in questions if question.scores]
 
 

@@ -63,7 +63,7 @@ def gradients(store: Store, look: Look, task: str) -> list[Block]:
     text = (
         "Dependence of the loss on a source token, by its distance to the end of the source, relative to the nearest "
         "token; mean over seeds, bands from the lowest to the highest seed. Where a line falls, less of the loss "
-        "reaches early tokens; a model may still recall them, as the accuracies show. A flat line is a direct connection."
+        "reaches early tokens, which a model may still recall. A flat line is a direct connection."
     )
     caption = "Gradient norm at the farthest distance, relative to the nearest."
     return [Figures(text, figures), Table(caption, ["model", *moments], table)]

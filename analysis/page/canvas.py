@@ -117,7 +117,7 @@ def scale_x(axes: Axes, xs: Sequence[float]) -> None:
     at = [float(np.log2(x)) if doubling else x for x in xs]
     kept = [len(xs) - 1]
     for index in range(len(xs) - 2, -1, -1):
-        if at[kept[-1]] - at[index] >= 0.1 * (at[-1] - at[0]):
+        if at[kept[-1]] - at[index] >= 0.13 * (at[-1] - at[0]):
             kept.append(index)
     axes.set_xticks([xs[i] for i in kept], [f"{xs[i]:g}" for i in kept])
     axes.set_xticks([], minor=True)

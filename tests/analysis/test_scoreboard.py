@@ -72,13 +72,13 @@ def test_every_kind_of_question_has_its_row_and_links_to_its_section(tmp_path: P
     assert section is not None
     table = next(block for block in section.blocks if isinstance(block, Table))
     questions = {row[0]: row for row in table.rows}
-    assert "Translation: BLEU on multi30k, test" in questions
-    copies = [row for text, row in questions.items() if text.startswith("Long range: copy at length")]
+    assert "BLEU on multi30k, test" in questions
+    copies = [row for text, row in questions.items() if text.startswith("Copy at length")]
     assert len(copies) == 2
     assert {row[0].section for row in table.rows if isinstance(row[0], SectionLink)} == {"results", "task-copy"}
     assert table.header[1:4] == ["Transformer", "LSTM + attention", "LSTM"]
     assert all(sum(isinstance(cell, Best) for cell in row) <= 1 for row in table.rows)
-    translation = questions["Translation: BLEU on multi30k, test"]
+    translation = questions["BLEU on multi30k, test"]
     marked = [name for name, cell in zip(table.header, translation, strict=True) if isinstance(cell, Best)]
     assert marked == ["Transformer"]
 
