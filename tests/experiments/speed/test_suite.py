@@ -5,6 +5,7 @@ import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -100,12 +101,12 @@ def test_further_processes_measure_the_same_again_as_further_seeds(
         main(**{name.strip("-"): int(value) if value.isdigit() else value for name, value in named.items()})  # type: ignore[arg-type]
         return subprocess.CompletedProcess(words, 0)
 
-    monkeypatch.setattr(suite.subprocess, "run", run)
+    monkeypatch.setattr(suite, "subprocess", SimpleNamespace(run=run))
     main("smoke", "decoding", root=str(tmp_path))
     assert started == [[sys.executable, "-m", "experiments.speed"]] * 2
     folders = sorted(path.parent.name for path in (tmp_path / "smoke/speed/decoding/lstm").rglob("result.json"))
     assert folders == ["seed0", "seed1", "seed2"]
-    monkeypatch.setattr(suite.subprocess, "run", lambda words: subprocess.CompletedProcess(words, 130))
+    monkeypatch.setattr(suite, "subprocess", SimpleNamespace(run=lambda words: subprocess.CompletedProcess(words, 130)))
     with pytest.raises(SystemExit) as stopped:
         main("smoke", "decoding", root=str(tmp_path))
     assert stopped.value.code == 130
