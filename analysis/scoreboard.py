@@ -82,7 +82,7 @@ def build(store: Store, test_sets: Sequence[TestSet], speed: Speed) -> Section |
         cells = [shown(question.scores.get(system), system == best) for system in systems]
         rows.append([SectionLink.to(question.section, question.text), *cells])
     table = Table(PROSE["scoreboard"], ["question", *map(label, systems)], rows, board=True)
-    return Section("scoreboard", "Scoreboard", [table])
+    return Section("scoreboard", "Scoreboard", [table], short="Scores")
 
 
 def shown(score: Score | None, is_best: bool) -> str:

@@ -46,12 +46,10 @@ def on_sentences(speed: Speed, task: str) -> str:
         fast, slow = sorted(CENTRAL, key=lambda system: -rates[system].median.value)
         times = ratio(rates[fast], rates[slow])
         against = f"{whole(rates[fast].median.value)} against {whole(rates[slow].median.value)} target tokens/s"
-        said = (
-            f"trains {rounded(times.value)} times as fast as the {label(slow)}"
-            if times.low > 1
-            else f"and the {label(slow)} train about as fast"
-        )
-        sentences.append(f"{where}, the {label(fast)} {said}: {against}.")
+        said = f"no clear difference between the {label(fast)} and the {label(slow)}"
+        if times.low > 1:
+            said = f"the {label(fast)} trains {rounded(times.value)} times as fast as the {label(slow)}"
+        sentences.append(f"{where}, {said}: {against}.")
     rest = [f"{label(s)} {whole(rate.median.value)}" for s, rate in rates.items() if s not in CENTRAL or not sentences]
     if rest:
         sentences.append(f"Others: {listing(rest)}." if sentences else f"{where}, target tokens/s: {listing(rest)}.")
@@ -64,8 +62,10 @@ def by_length(speed: Speed) -> str:
     systems = [s for s in CENTRAL if s in systems] or systems
     xs = [x for system in systems for x in speed.curve("length", system, STEP)]
     grown = [(system, growth(speed, "length", system, STEP)) for system in systems]
-    each = listing([f"×{rounded(times.value)} for the {label(system)}" for system, times in grown if times] or [""])
-    return f"From length {min(xs):g} to {max(xs):g}, a step of equally many tokens grows {each}." if xs else ""
+    each = listing(
+        [f"{rounded(times.value)} times as long with the {label(system)}" for system, times in grown if times] or [""]
+    )
+    return f"From length {min(xs):g} to {max(xs):g}, a step of equally many tokens takes {each}." if xs else ""
 
 
 def figure(speed: Speed) -> Figure | None:

@@ -47,7 +47,9 @@ def screen(store: Store, look: Look) -> list[Section]:
                 for system, sentences in found.items()
             ]
             said = {system: sentences[keys[first]] for system, sentences in found.items()}
-            blocks: list[Block] = [Paragraph(example(said, heads_shown)), Figures(SEEING, figures, chart=False)]
+            said_in_words = example(said, heads_shown)
+            blocks: list[Block] = [Paragraph(said_in_words)] if said_in_words else []
+            blocks.append(Figures(SEEING, figures, chart=False))
             replaced = [figure.name for figure in figures]
             blocks.append(explorer(f"explorer-{slug(task)}", SEEING, look, found, first, heads_shown, replaced))
             return [Section("sees", "What attention sees", blocks, short="Attention")]
@@ -72,21 +74,22 @@ def clearest(maps: Mapping[str, Array]) -> tuple[str, int]:
 
 
 def example(sentences: Mapping[System, Mapping[str, Any]], shown: Mapping[System, tuple[str, int]]) -> str:
-    """What each model looks at while it writes the word of which the first model is surest."""
+    """What each model looks at while it writes a word: of those that all write the one of which they are surest."""
+    weights = {system: sentence["maps"][shown[system][0]][shown[system][1]] for system, sentence in sentences.items()}
+    targets = {system: list(sentence["target"]) for system, sentence in sentences.items()}
+    common = [word for word in next(iter(targets.values()))[:-1] if all(word in words for words in targets.values())]
+    if not common:
+        return ""
+    rows = {word: {s: weights[s][targets[s].index(word)] for s in sentences} for word in common}
+    word = max(common, key=lambda word: min(row.max() for row in rows[word].values()))
     parts = []
     for system, sentence in sentences.items():
         name, head = shown[system]
-        weights, rows = sentence["maps"][name][head], range(len(sentence["target"]) - 1)
-        row = max(rows or (0,), key=lambda t: weights[t].max())
-        column = int(weights[row].argmax())
         which = f" (head {head + 1} of {name})" if len(sentence["maps"][name]) > 1 else ""
-        share = f"{100 * weights[row, column]:.0f} %"
-        parts.append(
-            f"while writing “{sentence['target'][row]}”, the {label(system)}{which} gives {share} of its attention to "
-            f"“{sentence['source'][column]}”"
-        )
-    text = "; ".join(parts)
-    return f"{text[0].upper()}{text[1:]}."
+        row, share = rows[word][system], f"{100 * rows[word][system].max():.0f} %"
+        seen = sentence["source"][int(row.argmax())]
+        parts.append(f"the {label(system)}{which} gives {share} of its attention to “{seen}”")
+    return f"While writing “{word}”, {listing(parts)}."
 
 
 def build(store: Store, look: Look) -> list[Section]:
