@@ -37,7 +37,8 @@ def label(system: System) -> str:
 
 
 def decimal(value: float, digits: int = 1) -> str:
-    return NONE if math.isnan(value) else f"{value:.{digits}f}".replace("-", "−")
+    """Zero has no sign."""
+    return NONE if math.isnan(value) else f"{round(value, digits) + 0.0:.{digits}f}".replace("-", "−")
 
 
 def signed(value: float) -> str:

@@ -25,8 +25,8 @@ MAPS = 4
 SHOWN = 9  # words; the sentence shown first is the one nearest to this length
 CROSS = ("cross", "additive")  # kinds of attention that look at the source
 SEEING = (
-    "Rows are words being written, columns words of the source; the darker, the more attention. Touch a cell or use "
-    "the arrow keys to read it; the small maps are the other heads."
+    "Rows are words being written, columns words of the source; the stronger the colour, the more attention. Touch a "
+    "cell or use the arrow keys to read it; the small maps are the other heads."
 )
 
 Sentences = dict[tuple[str, int], dict[str, Any]]  # by test set and number, with words in place of tokens
