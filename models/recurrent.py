@@ -120,7 +120,7 @@ class RecurrentEncoder(nn.Module):
         self.rnn = recurrent(cell, settings.embedding, settings, settings.layers, encoder=True)
         self.pad_id = pad_id
 
-    def forward(self, source: Tensor, padded: bool) -> Encoded:
+    def forward(self, source: Tensor, padded: bool = True) -> Encoded:
         """(B, S) token ids, padded on the right unless not `padded`; an empty row is encoded as zeros."""
         is_padding = source == self.pad_id
         if not padded:
