@@ -18,9 +18,8 @@ from experiments.planning.yaml_files import one_sentence, read_yaml
 from experiments.provenance import provenance
 from experiments.record.keys import Measurement, RunKey
 from experiments.record.write import write_result
-from experiments.training.callbacks import Clock
+from experiments.training.callbacks import ONE_BY_ONE, Clock, LaunchTogether
 from experiments.training.checkpoints import BEST, read_checkpoint
-from experiments.training.launches import ONE_BY_ONE, LaunchTogether
 from models import Seq2SeqModule
 from models.kernels.gpu import use_equal_kernels
 from models.loss import scored_logits, smoothed_cross_entropy

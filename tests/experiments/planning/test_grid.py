@@ -79,11 +79,14 @@ def test_every_long_range_run_is_valid_and_models_differ_by_themselves_and_what_
         by_task.setdefault(run.key.task, {})[run.key.model, run.key.variant] = config
     for configs in by_task.values():
         first = next(iter(configs.values()))
-        for (model, _), config in configs.items():
+        for (model, variant), config in configs.items():
+            if variant == "tenfold":
+                assert config["trainer"]["max_steps"] == 10 * first["trainer"]["max_steps"]
+                assert config["model"] == configs[model, "base"]["model"]
+                continue
             for part in ("data", "trainer", "decoding"):
                 assert config[part] == first[part]
             assert optimisation(config, *tuned) == optimisation(first, *tuned)
-            assert optimisation(config) == optimisation(configs[model, "base"])  # a variant takes its model's values
 
 
 @pytest.mark.parametrize("name", ["quick", "full"])

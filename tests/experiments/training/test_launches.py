@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 
 from experiments.record.read import read_result
-from experiments.training import launches
-from experiments.training.launches import ONE_BY_ONE, TOGETHER
-from tests.support.captures import run_again
+from experiments.training import callbacks
+from experiments.training.callbacks import ONE_BY_ONE, TOGETHER
+from tests.support.fakes.captures import run_again
 from tests.support.tiny_runs import measured, recorded, terminate_at, tiny_run
 
 # Every shape is met again in the second epoch.
@@ -20,7 +20,7 @@ def test_a_run_of_replayed_steps_has_the_numbers_of_another(
     model: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     eager = tiny_run(tmp_path / "eager", DROPOUT, *TWO_EPOCHS, model=model)
-    monkeypatch.setattr(launches, "capture_on", lambda device: run_again)
+    monkeypatch.setattr(callbacks, "capture_on", lambda device: run_again)
     with pytest.MonkeyPatch.context() as patch:
         terminate_at(patch, 50)
         with pytest.raises(SystemExit):

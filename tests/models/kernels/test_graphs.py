@@ -12,7 +12,7 @@ from models.kernels import graphs
 from models.kernels.dropout import Dropout
 from models.kernels.graphs import CUDAGraphs, Replays
 from models.loss import IGNORE, masked_loss, scored_loss
-from tests.support.captures import run_again
+from tests.support.fakes.captures import run_again
 from tests.support.toy_networks import ALL, PAD, build, decoder_inputs, sources
 
 SHAPES = [((5, 5, 5), (4, 6, 2)), ((3, 3), (2, 2)), ((5, 5, 5), (6, 1, 3)), ((5, 5, 5), (6, 6, 6)), ((3, 3), (1, 2))]

@@ -197,7 +197,7 @@ def read_records(folder: Path) -> Sequence[str]:
         lambda: mirror.attention(made),
         lambda: inspection.hypotheses(made, "test"),
         lambda: throughput.read_records(folder, ["quick"]).values("length", "lstm", "base", "flops_per_second"),
-        lambda: tune.result(cast(Any, Namespace(trials=[trial], number=1, monitor="val/loss")), 0, 0),
+        lambda: tune.result(cast(Any, Namespace(trials=[trial], number=1, points=[{}], monitor="val/loss")), 0, 0),
         lambda: tune.recorded_error(trial),
         lambda: list(failed_runs.failures(str(folder), "quick")),
         lambda: read_reference(folder / "reference.json"),

@@ -9,6 +9,7 @@ from typing import Any
 from experiments.record.text import visible
 
 NAMES_A_KEY = r"""([Kk]ey|[Oo]ption) ["']"""
+NAMES_A_RUN = r"(bleu|long-range|speed|inspection)/[^ ]+/seed\d+/"
 STORE = ("**/*.json", "**/*.jsonl")
 
 
@@ -59,7 +60,7 @@ def check(sentence: str, folder: Path) -> None:
     Raises:
         Unclear: It does not.
     """
-    if str(folder) not in sentence and not re.search(NAMES_A_KEY, sentence):
+    if str(folder) not in sentence and not re.search(f"{NAMES_A_KEY}|{NAMES_A_RUN}", sentence):
         raise Unclear(f"no file is named\n{sentence[:500]}")
     if len(sentence) > 1_500:
         raise Unclear(f"{len(sentence)} characters\n{sentence[:500]}")
