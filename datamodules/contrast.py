@@ -7,15 +7,15 @@ written for image captions and reject most other sentences.
 """
 
 import re
-from functools import cache
+from pathlib import Path
 from typing import Literal, NamedTuple, TypeAlias
 
 from datamodules import german_words as german
-from datamodules.embedded.corpus import embedded_corpus
+from datamodules.embedded.corpus import cached_corpus
 from datamodules.translation import TranslationData
 
 Number: TypeAlias = Literal["singular", "plural"]
-EMBEDDED_SENTENCES = 3000  # the 500 test sentences first; more, because large distances are rare
+EMBEDDED_SENTENCES = 2000  # the 500 test sentences first; more, because large distances are rare
 WORD_OR_MARK = re.compile(r"[^\W_]+(?:[-'’./][^\W_]+)*|\S")
 
 
@@ -74,7 +74,7 @@ def contrast_pairs(data: TranslationData) -> list[ContrastPair]:
             "references: train with DIRECTION=en-de, or any other source and target de."
         )
     if data.corpus.name == "embedded":
-        return list(_embedded_pairs())
+        return _embedded_pairs(data.cache_dir)
     pairs = []
     for test_set in data.test_sets:
         text = data.text(test_set)
@@ -89,9 +89,8 @@ def contrast_pairs(data: TranslationData) -> list[ContrastPair]:
     return pairs
 
 
-@cache
-def _embedded_pairs() -> tuple[ContrastPair, ...]:
-    return tuple(
+def _embedded_pairs(cache_dir: Path) -> list[ContrastPair]:
+    return [
         ContrastPair(
             source=pair.english,
             reference=pair.german,
@@ -101,9 +100,9 @@ def _embedded_pairs() -> tuple[ContrastPair, ...]:
             attractors=pair.attractors,
             id=f"test {number}",
         )
-        for number, pair in enumerate(embedded_corpus("test", size=EMBEDDED_SENTENCES))
+        for number, pair in enumerate(cached_corpus("test", cache_dir, EMBEDDED_SENTENCES))
         if pair.german_contrast is not None
-    )
+    ]
 
 
 def wrong_number(sentence: str) -> Contrast | None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from datamodules.embedded.corpus import embedded_corpus
+from datamodules.embedded.corpus import cached_corpus
 from datamodules.text_files import read_aligned, read_tsv
 
 MULTI30K_FILES = {
@@ -52,7 +52,7 @@ class Corpus:
     limit: int | None = None
 
 
-def load_corpus(corpus: Corpus, data_dir: Path) -> dict[str, ParallelText]:
+def load_corpus(corpus: Corpus, data_dir: Path, cache_dir: Path = Path(".cache")) -> dict[str, ParallelText]:
     """Read every split: `train`, `val`, then the test sets in order.
 
     Raises:
@@ -69,7 +69,7 @@ def load_corpus(corpus: Corpus, data_dir: Path) -> dict[str, ParallelText]:
             )
         match corpus.name:
             case "embedded":
-                splits = _load_embedded()
+                splits = _load_embedded(cache_dir)
             case "multi30k":
                 splits = _load_multi30k(data_dir)
             case "tatoeba":
@@ -115,10 +115,10 @@ def _hashed_split(sentence: str) -> str:
     return "test" if place < 2 * TATOEBA_HELD_OUT else "train"
 
 
-def _load_embedded() -> dict[str, ParallelText]:
+def _load_embedded(cache_dir: Path) -> dict[str, ParallelText]:
     splits = {}
     for name in ("train", "val", "test"):
-        pairs = embedded_corpus(name)
+        pairs = cached_corpus(name, cache_dir)
         splits[name] = ParallelText([p.english for p in pairs], [p.german for p in pairs])
     return splits
 

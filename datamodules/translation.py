@@ -128,7 +128,7 @@ class TranslationData(L.LightningDataModule):
         """
         if self._tokenizers:
             return
-        texts = load_corpus(self.corpus, self.data_dir)
+        texts = load_corpus(self.corpus, self.data_dir, self.cache_dir)
         languages = (self.corpus.source_language, self.corpus.target_language)
         train = texts["train"]
         self._tokenizers = build_tokenizers((train.source, train.target), languages, self.tokenizer, self.cache_dir)

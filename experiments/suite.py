@@ -21,7 +21,7 @@ from experiments.launch.exit_codes import BUSY, FAILED, mistake
 from experiments.launch.finished import finished
 from experiments.launch.local import Ended, Limits, jobs_at_once, say
 from experiments.launch.stopping import Interrupted, code_of, end, exit_code, interruptions
-from experiments.planning.grid import Planned, plan_bleu, plan_long_range
+from experiments.planning.grid import Planned, plan_bleu, plan_long_range, row_of
 from experiments.record.write import write_atomically
 from experiments.training.failures import system_error
 
@@ -114,7 +114,8 @@ def run_experiment(experiment: str, options: argparse.Namespace) -> int:
     except OSError as error:
         print(f"error: {system_error(error)}", file=sys.stderr)
         return FAILED
-    return conclude(launch(left, options, small=experiment == "long-range"), suite)
+    small = experiment == "long-range" or row_of(suite, experiment)["small"]
+    return conclude(launch(left, options, small), suite)
 
 
 def run_again(options: argparse.Namespace) -> int:

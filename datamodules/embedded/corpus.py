@@ -1,7 +1,13 @@
 """The embedded corpus: generated English-German sentence pairs, in splits."""
 
+import hashlib
+import json
+import os
 import zlib
+from pathlib import Path
 from random import Random
+
+from filelock import FileLock
 
 from datamodules.embedded.grammar import SentencePair, generate_pair
 
@@ -40,6 +46,32 @@ def embedded_corpus(
         if split_of(pair.english) == split and shortest <= pair.words <= longest:
             pairs.setdefault(pair.english, pair)
     return list(pairs.values())
+
+
+def cached_corpus(split: str, cache_dir: Path, size: int | None = None) -> list[SentencePair]:
+    """`embedded_corpus`, generated once and then read from `cache_dir/embedded`.
+
+    The file name is a hash of everything the corpus depends on. Concurrent processes generate it once.
+
+    Raises:
+        ValueError: the file holds something else.
+    """
+    key = hashlib.sha256(f"{split} {SIZES[split] if size is None else size}".encode())
+    for source in sorted(Path(__file__).parent.iterdir()):
+        key.update(source.read_bytes() if source.is_file() else b"")
+    path = cache_dir / "embedded" / f"{split}-{key.hexdigest()[:16]}.json"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(path.with_suffix(".lock")):
+        if not path.exists():
+            partial = path.with_suffix(".partial")
+            partial.write_text(json.dumps(embedded_corpus(split, size=size)), encoding="utf-8")
+            os.replace(partial, path)
+    try:
+        return [SentencePair(*row) for row in json.loads(path.read_text(encoding="utf-8"))]
+    except (ValueError, TypeError):
+        raise ValueError(
+            f"{path} is not the corpus that was cached there: delete it, and it is generated again."
+        ) from None
 
 
 def split_of(english: str) -> str:

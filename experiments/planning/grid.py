@@ -36,12 +36,13 @@ class Planned:
 
 @dataclass
 class TranslationGrid:
-    """Which models a suite translates with."""
+    """Which models a suite translates with; `small` ones run at the same time, one a core."""
 
     corpus: str
     direction: str
     models: list[str]
     seeds: list[int]
+    small: bool = False
 
 
 @dataclass

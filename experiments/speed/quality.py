@@ -11,7 +11,7 @@ from experiments.speed.flops import count
 from experiments.speed.record import Rows, log
 from models import Seq2SeqModule
 
-BATCHES = 24  # of the first pass over the data, as a sample
+BATCHES = 12  # of the first pass over the data, as a sample
 
 
 def translation_runs(root: Path, suite: str) -> dict[str, dict[str, Path]]:

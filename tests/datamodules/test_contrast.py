@@ -1,7 +1,6 @@
 """Contrast pairs: one verb in the wrong number, in sentences where that is surely wrong."""
 
 import os
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -134,24 +133,16 @@ def test_no_verb_form_is_a_participle_that_captions_end_with(participle: str) ->
     assert participle not in SINGULAR_OF
 
 
-@pytest.fixture(scope="module")
-def few() -> Iterator[int]:
-    """A tenth of the grammar's test sentences, which are slow to generate."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(contrast, "EMBEDDED_SENTENCES", 300)
-        contrast._embedded_pairs.cache_clear()
-        yield 300
-    contrast._embedded_pairs.cache_clear()
-
-
-def test_embedded_pairs_are_those_of_the_grammar(few: int) -> None:
+def test_embedded_pairs_are_those_of_the_grammar(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The corpus's own test set comes first, whole but for sentences without a contrast; all are unseen."""
+    few = 300
+    monkeypatch.setattr(contrast, "EMBEDDED_SENTENCES", few)
     expected = [
         ContrastPair(pair.english, pair.german, pair.german_contrast, pair.subject_number, *pair[-2:], f"test {number}")
         for number, pair in enumerate(embedded_corpus("test", size=60))
         if pair.german_contrast is not None
     ]
-    pairs = contrast_pairs(TranslationData())
+    pairs = contrast_pairs(TranslationData(cache_dir=str(tmp_path)))
     assert pairs[: len(expected)] == expected
     assert {split_of(pair.source) for pair in pairs} == {"test"}
     assert len({pair.source for pair in pairs}) == len(pairs) > 0.83 * few

@@ -75,7 +75,7 @@ def test_tatoeba_from_its_zip(tmp_path: Path) -> None:
 
 def test_embedded_needs_no_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("datamodules.embedded.corpus.SIZES", {"train": 40, "val": 10, "test": 20})
-    splits = load_corpus(Corpus(), tmp_path)
+    splits = load_corpus(Corpus(), tmp_path, tmp_path)
     assert {name: len(text) for name, text in splits.items()} == {"train": 40, "val": 10, "test": 20}
     assert " der " in " ".join(splits["test"].target).lower()
 

@@ -2,10 +2,12 @@
 
 import zlib
 from collections import Counter
+from pathlib import Path
 
 import pytest
 
-from datamodules.embedded.corpus import SIZES, embedded_corpus, split_of
+from datamodules.embedded import corpus
+from datamodules.embedded.corpus import SIZES, cached_corpus, embedded_corpus, split_of
 from datamodules.embedded.grammar import SentencePair
 
 CHECKSUM = 0x7EFAC1F  # of all pairs of `splits`
@@ -70,3 +72,17 @@ def test_the_seed_fixes_the_corpus_in_every_process(splits: Splits) -> None:
 def test_wrong_arguments_are_refused(settings: dict, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         embedded_corpus(**settings)
+
+
+def test_a_corpus_is_generated_once_and_a_damaged_file_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    generated = cached_corpus("val", tmp_path, 20)
+    assert generated == embedded_corpus("val", size=20)
+    monkeypatch.setattr(corpus, "embedded_corpus", lambda *_, **__: pytest.fail("generated again"))
+    assert cached_corpus("val", tmp_path, 20) == generated
+    (path,) = (tmp_path / "embedded").glob("*.json")
+    for content in ("[[1, 2]]", "{"):
+        path.write_text(content)
+        with pytest.raises(ValueError, match=f"{path.name} is not the corpus cached there: delete it"):
+            cached_corpus("val", tmp_path, 20)
