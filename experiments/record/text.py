@@ -6,7 +6,7 @@ from typing import Any
 
 LONGEST = 1500  # characters of a sentence that a table shows
 BRIEF = 200  # characters of a file that a message repeats
-OBEYED = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
+OBEYED = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff\ufffe\uffff]")  # or not allowed in XML
 
 
 def visible(text: str) -> str:

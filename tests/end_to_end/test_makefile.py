@@ -155,7 +155,7 @@ def test_a_run_that_fails_makes_make_fail_and_leaves_its_log(checkout: Path) -> 
     assert "trainer.precision" in log.read_text()
     assert str(log.relative_to(checkout)) in done.stderr
     assert "make retry SUITE=smoke" in done.stderr
-    assert "trainer.precision" in (checkout / "results" / "smoke" / "report.md").read_text()
+    assert "trainer.precision" in (checkout / "results" / "smoke" / "appendix.md").read_text()
 
 
 def test_a_report_or_a_translation_without_runs_says_what_to_do(checkout: Path) -> None:
