@@ -85,7 +85,7 @@ help: ## Show this help
 	@$(foreach v,$(HELP_VARS),printf '  %-12s %-14s %s\n' '$(v)' '$(or $($(v)),-)' '$(HELP_$(v))';)
 
 quick: SUITE := quick
-quick: $(INSTALLED) ## Install, train on generated data, compare BLEU, long range, speed: report in results/quick (12 min)
+quick: $(INSTALLED) ## Install, train on generated data, compare BLEU, long range, speed: report in results/quick (10 min)
 	@$(EVERYTHING)
 
 setup: $(INSTALLED) ## Install the locked packages into .venv (2 min; skipped when done)

@@ -216,12 +216,12 @@ class TranslationData(L.LightningDataModule):
         budget = max_tokens or self.max_tokens
         accumulate = self.trainer.accumulate_grad_batches if self.trainer else 1
         # An accelerator captures a step for each shape: few shapes, at the price of some padding.
-        multiple = 4 if self.trainer and self.trainer.strategy.root_device.type != "cpu" else 2
+        multiple = 4 if self.trainer and self.trainer.strategy.root_device.type != "cpu" else None
         if split != "train":
             budget = max(budget, int(examples.lengths.max()))
         sampler = TokenBucketBatchSampler(examples.lengths, budget, self.seed, split == "train", accumulate, multiple)
         spare = split != "train" and rank_and_world()[0] >= len(sampler.plan(1))
-        padded_to = multiple if split == "train" and multiple > 2 else 1
+        padded_to = multiple if split == "train" and multiple else 1
 
         def together(rows: Sequence[Example]) -> Batch:
             batch = collate(rows, padded_to)

@@ -84,5 +84,5 @@ def test_a_corpus_is_generated_once_and_a_damaged_file_is_named(
     (path,) = (tmp_path / "embedded").glob("*.json")
     for content in ("[[1, 2]]", "{"):
         path.write_text(content)
-        with pytest.raises(ValueError, match=f"{path.name} is not the corpus cached there: delete it"):
+        with pytest.raises(ValueError, match=f"{path.name} is not the corpus that was cached there: delete it"):
             cached_corpus("val", tmp_path, 20)
