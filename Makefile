@@ -129,7 +129,7 @@ reproduce-check: $(INSTALLED) ## Train a small suite again and compare every num
 tune: $(INSTALLED) ## The same TRIALS settings for every model of EXPERIMENT (quick 5 min, full 40 min on 2 cores)
 	@$(PY) -m experiments.tuning.tune --experiment "$(EXPERIMENT)" $(OF_SUITE)$(GRID)$(call given,trials,$(TRIALS))$(TRAINER)$(call given,jobs,$(JOBS))
 
-speed: $(INSTALLED) ## Step time by length, memory, decoding, processes, the Trainer's cost (quick 1 min, full 20 min)
+speed: $(INSTALLED) ## Step time by length, memory, decoding, processes, the Trainer's cost (quick 1 min, full 1 h)
 	@$(STAGES) speed $(OF_SUITE)$(call given,tasks,$(TASKS))
 	@$(REPORT)
 
