@@ -22,7 +22,10 @@ def answer(store: Store, speed: Speed) -> Answer:
         return Answer(QUESTION, f"No answer: no speed run of the suite {store.suite} {missing}.")
     found = next(filter(None, (on_sentences(speed, task) for task in speed.kind("text"))), "")
     text = " ".join(filter(None, (found, by_length(speed)))) or "No answer: nothing was timed."
-    caption = "Every batch has the same number of tokens: longer means fewer sentences, and flat means linear cost."
+    caption = (
+        "Every batch has the same number of tokens: longer means fewer sentences; a flat line, that a token costs "
+    )
+    caption += "the same at any length."
     chart = figure(speed)
     return Answer(QUESTION, text, chart, caption if chart else "")
 
@@ -49,7 +52,7 @@ def on_sentences(speed: Speed, task: str) -> str:
         said = f"no clear difference between the {label(fast)} and the {label(slow)}"
         if times.low > 1:
             said = f"the {label(fast)} trains {rounded(times.value)} times as fast as the {label(slow)}"
-        sentences.append(f"{where}, {said}: {against}.")
+        sentences.append(f"{where}, on the sentences of the translation task, {said}: {against}.")
     rest = [f"{label(s)} {whole(rate.median.value)}" for s, rate in rates.items() if s not in CENTRAL or not sentences]
     if rest:
         sentences.append(f"Others: {listing(rest)}." if sentences else f"{where}, target tokens/s: {listing(rest)}.")
@@ -62,10 +65,10 @@ def by_length(speed: Speed) -> str:
     systems = [s for s in CENTRAL if s in systems] or systems
     xs = [x for system in systems for x in speed.curve("length", system, STEP)]
     grown = [(system, growth(speed, "length", system, STEP)) for system in systems]
-    each = listing(
-        [f"{rounded(times.value)} times as long with the {label(system)}" for system, times in grown if times] or [""]
-    )
-    return f"From length {min(xs):g} to {max(xs):g}, a step of equally many tokens takes {each}." if xs else ""
+    each = listing([f"{rounded(times.value)} for the {label(system)}" for system, times in grown if times] or [""])
+    if not xs:
+        return ""
+    return f"From length {min(xs):g} to {max(xs):g} the time of a step on as many tokens grows by a factor of {each}."
 
 
 def figure(speed: Speed) -> Figure | None:
