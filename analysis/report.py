@@ -80,12 +80,12 @@ def build(store: Store) -> Page:
     groups = {
         "Translation": translation(store, look, results),
         "Long range": long_range_sections(store, look, long_range),
-        "Speed": [speed_section.build(store, speed, quality)] if ran(store, speed_runs.EXPERIMENT) else [],
+        "Speed": [speed_section.build(store, speed, quality)] if store.ran(speed_runs.EXPERIMENT) else [],
     }
     answers = [translation_answer.answer(store, look, results), long_range_answer.answer(store, look)]
     opening = Section("answers", "", [Answers([*answers, speed_answer.answer(store, speed)])], short="Answers")
     screens = [opening, *attention.screen(store, look)]
-    if any(ran(store, name) for name in (bleu.EXPERIMENT, speed_runs.EXPERIMENT, evidence.EXPERIMENT)):
+    if any(store.ran(name) for name in (bleu.EXPERIMENT, speed_runs.EXPERIMENT, evidence.EXPERIMENT)):
         parts = [
             (long_range_claims.READING, long_range),
             (translation_claims.READING, judged(translation_claims.all_claims(store))),
@@ -107,20 +107,16 @@ def build(store: Store) -> Page:
     return Page(TITLE, store.suite, provenance.facts(store), screens, appendix)
 
 
-def ran(store: Store, experiment: str) -> bool:
-    return any(run.experiment == experiment for run in store.runs)
-
-
 def translation(store: Store, look: Look, results: list[bleu.TestSet]) -> list[Section]:
     found: list[Section] = []
-    if ran(store, bleu.EXPERIMENT):
+    if store.ran(bleu.EXPERIMENT):
         found += [bleu.build(store, look, results), learning_curves.build(store, look)]
         found += [*sentences.build(store, look, results), *examples.build(store)]
     return [*found, *attention.build(store, look), *published.build(store)]
 
 
 def long_range_sections(store: Store, look: Look, verdicts: Verdicts) -> list[Section]:
-    if not ran(store, evidence.EXPERIMENT):
+    if not store.ran(evidence.EXPERIMENT):
         return []
     return [*long_range_section.build(store, look, verdicts), *mechanisms.build(store, look)]
 

@@ -77,6 +77,10 @@ class Store:
     measurements: pd.DataFrame
     _translations: dict[Path, pd.DataFrame | None] = field(default_factory=dict)
 
+    def ran(self, experiment: str) -> bool:
+        """Whether there is a run of an experiment, finished or not."""
+        return any(run.experiment == experiment for run in self.runs)
+
     def finished(self, experiment: str) -> list[Run]:
         return [run for run in self.runs if run.experiment == experiment and run.status == "finished"]
 

@@ -2,16 +2,15 @@
 
 import hashlib
 import io
-import os
 import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import sentencepiece
-from filelock import FileLock
 
 from datamodules.batch import BOS, EOS, PAD, SPECIAL_TOKENS, UNK
+from datamodules.text_files import made_once
 from datamodules.tokenizer import UNKNOWN, TokenizerSettings, until_eos
 
 # 256 byte pieces spell any character the training text lacks; below this size they would crowd out words.
@@ -50,14 +49,7 @@ def cached_sentencepiece(sentences: Sequence[str], settings: TokenizerSettings, 
     for sentence in sentences:
         key.update(sentence.encode() + b"\n")
     path = cache_dir / "tokenizers" / f"{key.hexdigest()[:16]}.model"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with FileLock(path.with_suffix(".lock")):
-        if not path.exists():
-            model = train_sentencepiece(sentences, settings.kind, settings.vocab_size)
-            partial = path.with_suffix(".partial")
-            partial.write_bytes(model)
-            os.replace(partial, path)
-        model = path.read_bytes()
+    model = made_once(path, lambda: train_sentencepiece(sentences, settings.kind, settings.vocab_size))
     if not fits(model, settings.vocab_size):
         raise ValueError(
             f"{path} is not the SentencePiece model that was cached there: delete it, and it is trained again."

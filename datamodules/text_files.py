@@ -6,10 +6,14 @@ separators are text; as line ends they would shift one side against the other.
 
 import gzip
 import lzma
+import os
 import zipfile
 import zlib
+from collections.abc import Callable
 from pathlib import Path
 from typing import IO
+
+from filelock import FileLock
 
 # Text compresses to a third or a tenth of its size, a decompression bomb to a thousandth.
 UNPACKED, TIMES = 1 << 28, 50  # largest unpacked size: so many bytes or so many times the archive, whichever is more
@@ -114,3 +118,14 @@ def _unpacked(file: IO[bytes] | gzip.GzipFile, path: Path) -> bytes:
             "it and name the unpacked file."
         )
     return content
+
+
+def made_once(path: Path, make: Callable[[], bytes]) -> bytes:
+    """The content of `path`; where there is no such file it is made, and never seen half written."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(path.with_suffix(".lock")):
+        if not path.exists():
+            partial = path.with_suffix(".partial")
+            partial.write_bytes(make())
+            os.replace(partial, path)
+        return path.read_bytes()

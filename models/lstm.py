@@ -17,6 +17,7 @@ from torch.nn import functional as F
 
 from models.embedding import embeddings
 from models.kernels.dropout import Dropout
+from models.kernels.ragged import reversal
 from models.network import Network
 from models.recurrent import Bridge, Cell, RecurrentEncoder, RecurrentSettings, recurrent
 
@@ -86,7 +87,9 @@ class LSTMNetwork(Network):
 
     def encode(self, source: Tensor, padded: bool = True) -> LSTMMemory:
         """(B, S) token ids -> the decoder's initial state."""
-        encoded = self.encoder(reverse(source, self.pad_id) if self.settings.reversed_source else source, padded)
+        if self.settings.reversed_source:
+            source = source.gather(1, reversal((source != self.pad_id).sum(1), source.shape[1]))
+        encoded = self.encoder(source, padded)
         return LSTMMemory(*self.bridge(encoded.hidden, encoded.cell))
 
     def decode(self, memory: LSTMMemory, decoder_input: Tensor) -> Tensor:
@@ -116,10 +119,3 @@ class LSTMNetwork(Network):
             output, hidden = self.decoder(embedded, hidden)
         features = self.dropout(F.tanh(self.readout(self.dropout(output))))  # (B, T, E)
         return features, LSTMMemory(hidden.transpose(0, 1), cell.transpose(0, 1))
-
-
-def reverse(source: Tensor, pad_id: int) -> Tensor:
-    """The tokens of each row (B, S) in reverse order, padding still on the right."""
-    lengths = (source != pad_id).sum(1, keepdim=True)  # (B, 1)
-    positions = torch.arange(source.shape[1], device=source.device)  # (S,)
-    return source.gather(1, torch.where(positions < lengths, lengths - 1 - positions, positions))

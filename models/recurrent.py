@@ -123,16 +123,13 @@ class RecurrentEncoder(nn.Module):
     def forward(self, source: Tensor, padded: bool = True) -> Encoded:
         """(B, S) token ids, padded on the right unless not `padded`; an empty row is encoded as zeros."""
         is_padding = source == self.pad_id
-        if not padded:
-            annotations, state = self.rnn(self.dropout(self.embedding(source)))
-            hidden, cell = (state[0], state[-1]) if isinstance(state, tuple) else (state, state)
-            return Encoded(annotations, self._by_layer(hidden), self._by_layer(cell), is_padding)
-        lengths = (source.shape[1] - is_padding.sum(1)).cpu()
-        any_empty = int(lengths.min()) == 0
-        if any_empty:
-            lengths = lengths.clamp(min=1)  # kernels need at least one token; its result is zeroed below
         embedded = self.dropout(self.embedding(source))  # (B, S, E)
-        if int(lengths.min()) == source.shape[1]:  # no padding: plain tensors are faster
+        any_empty = False
+        if padded:
+            lengths = (source.shape[1] - is_padding.sum(1)).cpu()
+            any_empty = int(lengths.min()) == 0
+            lengths = lengths.clamp(min=1)  # kernels need at least one token; its result is zeroed below
+        if not padded or int(lengths.min()) == source.shape[1]:  # no padding: plain tensors are faster
             annotations, state = self.rnn(embedded)
         elif source.device.type == "cpu":
             annotations, state = run_ragged(self.rnn, embedded, lengths, self.dropout)

@@ -17,6 +17,7 @@ INTERVAL = "the interval"  # the quantity of a line that the effect itself must 
 LAST = 0.2  # of the steps of training: by what is gained there one sees whether a model was still learning
 LAST_PART = f"{100 * LAST:.0f} %"
 LSTM, ATTENTION, TRANSFORMER, RNN = (System(m, "base") for m in ("lstm", "bahdanau", "transformer", "rnn"))
+CENTRAL = (TRANSFORMER, ATTENTION)  # the comparison that comes first
 BAHDANAU, VASWANI = "Bahdanau et al. 2015", "Vaswani et al. 2017"
 
 

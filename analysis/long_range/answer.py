@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from analysis.claims.verdict import ATTENTION, TRANSFORMER
+from analysis.claims.verdict import CENTRAL
 from analysis.long_range.evidence import EXPERIMENT, HELD, Axis, Point, axes, controls, main_axis, tasks_of
 from analysis.long_range.figures import by_x
 from analysis.long_range.wording import at, heading, title
@@ -12,7 +12,6 @@ from analysis.page.look import Look
 from analysis.store import Store, System
 
 QUESTION = "Which remembers longer?"
-CENTRAL = (TRANSFORMER, ATTENTION)
 TASK = "copy"
 
 
@@ -20,7 +19,7 @@ def answer(store: Store, look: Look) -> Answer:
     curves = {task: [axis.bases for axis in axes(store, task) if not axis.single] for task in tasks_of(store)}
     drawn = {task: found for task, found in curves.items() if any(axis.curves for axis in found)}
     if not drawn:
-        missing = "has finished yet" if any(run.experiment == EXPERIMENT for run in store.runs) else "is part of it"
+        missing = "has finished yet" if store.ran(EXPERIMENT) else "is part of it"
         return Answer(QUESTION, f"No answer: no long-range run of the suite {store.suite} {missing}.")
     task = TASK if TASK in drawn else next(iter(drawn))
     axis = main_axis(drawn[task])

@@ -33,7 +33,7 @@ def build(store: Store, look: Look) -> list[Section]:
         found = [*gradients(store, look, task), *probe(store, look, task), *attention(store, look, task)]
         blocks += [Heading(title(task)), *found] if found else []
     blocks += [*shuffling(store), *scaling(store)]
-    if not blocks and any(run.experiment == EXPERIMENT for run in store.runs):
+    if not blocks and store.ran(EXPERIMENT):
         blocks = [Paragraph("No finished run measured gradients, probed a state or recorded attention on the answer.")]
     return [Section("memory", "What carries the memory", blocks, behind(store, EXPERIMENT))] if blocks else []
 

@@ -2,7 +2,7 @@
 
 import math
 
-from analysis.claims.verdict import ATTENTION, TRANSFORMER
+from analysis.claims.verdict import CENTRAL
 from analysis.page.blocks import Answer
 from analysis.page.canvas import Figure
 from analysis.page.labels import label, listing, whole
@@ -13,12 +13,11 @@ from analysis.speed.units import RATE, precision_name, rounded
 from analysis.store import Store
 
 QUESTION = "Which trains faster?"
-CENTRAL = (TRANSFORMER, ATTENTION)
 
 
 def answer(store: Store, speed: Speed) -> Answer:
     if not speed.runs:
-        missing = "has finished yet" if any(run.experiment == EXPERIMENT for run in store.runs) else "is part of it"
+        missing = "has finished yet" if store.ran(EXPERIMENT) else "is part of it"
         return Answer(QUESTION, f"No answer: no speed run of the suite {store.suite} {missing}.")
     found = next(filter(None, (on_sentences(speed, task) for task in speed.kind("text"))), "")
     text = " ".join(filter(None, (found, by_length(speed)))) or "No answer: nothing was timed."

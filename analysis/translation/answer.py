@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
-from analysis.claims.verdict import ATTENTION, LAST, TRANSFORMER, StillLearning
+from analysis.claims.verdict import ATTENTION, CENTRAL, LAST, TRANSFORMER, StillLearning
 from analysis.page.blocks import Answer
 from analysis.page.labels import counted, decimal, label, listing, ordered
 from analysis.page.look import Look
@@ -11,14 +11,13 @@ from analysis.translation.bleu import EXPERIMENT, Outcome, TestSet
 from analysis.translation.figures import Bin, scores
 from analysis.translation.rules import VALIDATED
 
-CENTRAL = (TRANSFORMER, ATTENTION)
 QUESTION = "Which translates better?"
 FLOOR = 5.0  # BLEU; whoever stays below it has hardly learned to translate
 
 
 def answer(store: Store, look: Look, results: Sequence[TestSet]) -> Answer:
     if not results:
-        missing = "has finished yet" if any(run.experiment == EXPERIMENT for run in store.runs) else "is part of it"
+        missing = "has finished yet" if store.ran(EXPERIMENT) else "is part of it"
         return Answer(QUESTION, f"No answer: no translation run of the suite {store.suite} {missing}.")
     first = results[0]
     found = {s: first.outcomes[s] for s in reversed(ordered(first.outcomes)) if s.variant == "base"} or first.outcomes

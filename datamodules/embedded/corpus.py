@@ -2,14 +2,12 @@
 
 import hashlib
 import json
-import os
 import zlib
 from pathlib import Path
 from random import Random
 
-from filelock import FileLock
-
 from datamodules.embedded.grammar import SentencePair, generate_pair
+from datamodules.text_files import made_once
 
 SIZES = {"train": 20_000, "val": 300, "test": 500}
 SHORTEST, LONGEST = 4, 28  # English words
@@ -60,14 +58,9 @@ def cached_corpus(split: str, cache_dir: Path, size: int | None = None) -> list[
     for source in sorted(Path(__file__).parent.iterdir()):
         key.update(source.read_bytes() if source.is_file() else b"")
     path = cache_dir / "embedded" / f"{split}-{key.hexdigest()[:16]}.json"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with FileLock(path.with_suffix(".lock")):
-        if not path.exists():
-            partial = path.with_suffix(".partial")
-            partial.write_text(json.dumps(embedded_corpus(split, size=size)), encoding="utf-8")
-            os.replace(partial, path)
+    content = made_once(path, lambda: json.dumps(embedded_corpus(split, size=size)).encode())
     try:
-        return [SentencePair(*row) for row in json.loads(path.read_text(encoding="utf-8"))]
+        return [SentencePair(*row) for row in json.loads(content)]
     except (ValueError, TypeError):
         raise ValueError(
             f"{path} is not the corpus that was cached there: delete it, and it is generated again."

@@ -7,7 +7,7 @@ finds the whole answer if and only if every token is the most likely one after t
 import math
 from dataclasses import asdict
 from itertools import product
-from typing import Any, TypeVar
+from typing import Any
 
 import lightning as L
 import torch
@@ -39,8 +39,6 @@ PROBED = 800  # sentences, half of them to fit the probe
 DISTANCES = {round(2 ** (half / 2)) for half in range(21)}  # 1, 1.4, 2 .. 1024, rounded: enough for a curve
 
 HEAD_WIDTHS = (4, 8, 16, 32, 64, 128, 256)
-
-Measuring = TypeVar("Measuring", bound=Callback)
 
 
 class ControlAccuracy(Callback):
@@ -92,7 +90,7 @@ def callbacks(data: SyntheticData) -> list[Callback]:
 def evaluate_run(run: Trained[SyntheticData]) -> list[Measurement]:
     """Measure a trained run and write its result.json, last."""
     run.use(run.checkpoint["state_dict"])
-    rows = [*run.cost(), run.validation_loss(), *control(run), *callback_of(run, ProbesAtInitialisation).rows]
+    rows = [*run.cost(), run.validation_loss(), *control(run), *run.callback(ProbesAtInitialisation).rows]
     rows += probes(run.module.network, run.data, "trained")
     rows += [*order_sensitivity(run), *softmax_saturation(run)]
     for axis in run.data.test:
@@ -126,16 +124,10 @@ def control(run: Trained[SyntheticData]) -> list[Measurement]:
     accuracy = float(right_share(run.module.network, batch, data.task).mean())
     point = ", ".join(f"{name} {value}" for name, value in data.control.items())
     rows = [Measurement("control_accuracy", accuracy, "share", data.test_examples, "control", point)]
-    mastered_at = callback_of(run, ControlAccuracy).mastered_at
+    mastered_at = run.callback(ControlAccuracy).mastered_at
     if mastered_at is not None:
         rows.append(Measurement(f"steps_to_{MASTERED}", mastered_at, "steps", 1))
     return rows
-
-
-def callback_of(run: Trained[SyntheticData], kind: type[Measuring]) -> Measuring:
-    """The callback of that kind, with what it measured."""
-    (found,) = (callback for callback in run.trainer.callbacks if isinstance(callback, kind))  # type: ignore[attr-defined]
-    return found
 
 
 def probes(network: Network, data: SyntheticData, when: str) -> list[Measurement]:

@@ -160,13 +160,13 @@ class LaunchTogether(Callback):
     exchange gradients while they are computed.
     """
 
-    def __init__(self) -> None:
-        self.kernels = ONE_BY_ONE
+    def __init__(self, wanted: bool) -> None:
+        self.wanted, self.kernels = wanted, ONE_BY_ONE
 
     def on_train_start(self, trainer: L.Trainer, module: L.LightningModule) -> None:
         assert isinstance(module, Seq2SeqModule)
         alone = trainer.world_size == trainer.accumulate_grad_batches == 1
-        if alone and (capture := capture_on(module.device)):
+        if self.wanted and alone and (capture := capture_on(module.device)):
             module.replays = Replays(module.network, module.objective, capture)
 
     def on_train_end(self, trainer: L.Trainer, module: L.LightningModule) -> None:

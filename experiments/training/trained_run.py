@@ -18,7 +18,7 @@ from experiments.planning.yaml_files import one_sentence, read_yaml
 from experiments.provenance import provenance
 from experiments.record.keys import Measurement, RunKey
 from experiments.record.write import write_result
-from experiments.training.callbacks import ONE_BY_ONE, Clock, LaunchTogether
+from experiments.training.callbacks import Clock, LaunchTogether
 from experiments.training.checkpoints import BEST, read_checkpoint
 from models import Seq2SeqModule
 from models.kernels.gpu import use_equal_kernels
@@ -26,6 +26,7 @@ from models.loss import scored_logits, smoothed_cross_entropy
 from models.search import Decoding
 
 Data = TypeVar("Data", bound=L.LightningDataModule)
+Measuring = TypeVar("Measuring", bound=Callback)
 
 
 @dataclass
@@ -56,9 +57,10 @@ class Trained(Generic[Data]):
         content: dict[str, Any] = torch.load(best, map_location="cpu", weights_only=True)
         return content
 
-    @property
-    def callbacks(self) -> list[Callback]:
-        return self.trainer.callbacks  # type: ignore[attr-defined]
+    def callback(self, kind: type[Measuring]) -> Measuring:
+        """The callback of that kind, with what it measured."""
+        (found,) = (each for each in self.trainer.callbacks if isinstance(each, kind))  # type: ignore[attr-defined]
+        return found
 
     def use(self, weights: Mapping[str, Any]) -> None:
         """Put weights into the module, ready for evaluation."""
@@ -105,7 +107,7 @@ class Trained(Generic[Data]):
             "learning-rate schedule": optimisation.schedule,
             "gradient clipping": settings["gradient_clip"],
             "checkpoint chosen by": settings["monitor"],
-            "kernels launched": next((c.kernels for c in self.callbacks if isinstance(c, LaunchTogether)), ONE_BY_ONE),
+            "kernels launched": self.callback(LaunchTogether).kernels,
         }
         write_result(self.key, self.config, rows, {**held_equal, **common}, signatures, provenance(self.started))
 

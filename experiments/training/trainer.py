@@ -91,8 +91,7 @@ def build_trainer(
     kept = best_and_last(folder / "checkpoints", settings.monitor, settings.monitor_mode)
     finite = ClipFinite(settings.gradient_clip, settings.log_every, folder / "config.yaml")
     training: list[Callback] = [SeedEachStep(), finite, *callbacks, EndBetweenUpdates(settings.validate_every), *kept]
-    if settings.graphs:
-        training.append(LaunchTogether())
+    training.append(LaunchTogether(settings.graphs))
     if settings.ema_decay:
         training.append(WeightAveraging(multi_avg_fn=moving_average(settings.ema_decay)))
     if settings.patience is not None:

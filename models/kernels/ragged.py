@@ -48,7 +48,7 @@ def run_ragged(rnn: nn.RNNBase, x: Tensor, lengths: Tensor, between: Dropout) ->
 
 def reversal(lengths: Tensor, longest: int) -> Tensor:
     """(B, S): index n - 1 - t at position t of a row of n tokens; padding keeps its position."""
-    t = torch.arange(longest).expand(len(lengths), -1)
+    t = torch.arange(longest, device=lengths.device).expand(len(lengths), -1)
     n = lengths.unsqueeze(1)
     return torch.where(t < n, n - 1 - t, t)
 
