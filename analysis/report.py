@@ -4,9 +4,10 @@ import argparse
 import sys
 from pathlib import Path
 
-from analysis import provenance, published, scoreboard
+from analysis import provenance, scoreboard
 from analysis.claims import ledger
 from analysis.claims.verdict import Verdicts, judged
+from analysis.compare import published
 from analysis.long_range import answer as long_range_answer
 from analysis.long_range import claims as long_range_claims
 from analysis.long_range import evidence, mechanisms

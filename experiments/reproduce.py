@@ -22,9 +22,9 @@ from filelock import FileLock, Timeout
 from jsonargparse import auto_cli
 
 from experiments.launch.local import Limits, run_all
+from experiments.launch.provenance import machine, versions
 from experiments.planning.grid import Planned, plan_bleu, plan_long_range
 from experiments.planning.parser import build_parser, identity
-from experiments.provenance import machine, versions
 from experiments.record.read import read_json
 from experiments.record.write import write_atomically
 

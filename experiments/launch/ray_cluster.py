@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import Any
 
 from experiments.launch.exit_codes import mistake
+from experiments.launch.provenance import versions
 from experiments.launch.receipts import of_code
 from experiments.planning.grid import EXPERIMENTS
-from experiments.provenance import versions
 from experiments.record.write import write_atomically
 
 INSTALL = ".venv/bin/pip install -r requirements-ray.lock"

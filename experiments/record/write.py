@@ -58,7 +58,7 @@ def write_result(
         measurements: Its numbers.
         held_equal: Settings that are to be the same for all models.
         signatures: Settings of the metrics.
-        provenance: Its code, versions, machine, start and finish (`experiments.provenance`).
+        provenance: Its code, versions, machine, start and finish (`experiments.launch.provenance`).
     """
     rows = [asdict(m) for m in measurements]
     record = {

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from experiments.provenance import machine, provenance, versions
+from experiments.launch.provenance import machine, provenance, versions
 from experiments.record.keys import Measurement, RunKey, config_hash
 from experiments.record.read import is_finished
 from experiments.record.write import write_atomically, write_result

@@ -18,8 +18,8 @@ import wandb
 from lightning.pytorch.loggers import WandbLogger
 from lightning.pytorch.utilities import rank_zero_only
 
+from experiments.launch.provenance import git_state
 from experiments.planning.yaml_files import read_yaml
-from experiments.provenance import git_state
 from experiments.record.keys import HISTORY, KEY, RESULT, RunKey
 from experiments.record.read import Stamp, read_history, read_json, read_result
 from experiments.record.wandb_names import PROJECT, group, run_id, run_name

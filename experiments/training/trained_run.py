@@ -13,9 +13,9 @@ from jsonargparse import ArgumentError
 from lightning.pytorch.callbacks import Callback
 
 from datamodules import TranslationData
+from experiments.launch.provenance import provenance
 from experiments.planning.parser import build_parser, instantiate
 from experiments.planning.yaml_files import one_sentence, read_yaml
-from experiments.provenance import provenance
 from experiments.record.keys import Measurement, RunKey
 from experiments.record.write import write_result
 from experiments.training.callbacks import Clock, LaunchTogether

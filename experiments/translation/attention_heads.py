@@ -17,8 +17,8 @@ from sacrebleu.tokenizers.tokenizer_13a import Tokenizer13a
 from torch import Tensor
 
 from datamodules import TranslationData
+from experiments.launch.provenance import provenance
 from experiments.launch.receipts import of_stage
-from experiments.provenance import provenance
 from experiments.record.keys import ATTENTION, WORD_COUNTS, Measurement, config_hash
 from experiments.record.metrics import metrics
 from experiments.record.read import is_finished, read_translations

@@ -20,11 +20,11 @@ from torch.utils.data import DataLoader
 
 from datamodules import TranslationData
 from datamodules.batch import IGNORE, collate
-from datamodules.contrast import ContrastPair, contrast_pairs
+from datamodules.contrast.pairs import ContrastPair, contrast_pairs
 from datamodules.sampler import TokenBucketBatchSampler
 from datamodules.translation import TranslationExamples
+from experiments.launch.provenance import provenance
 from experiments.launch.receipts import of_stage
-from experiments.provenance import provenance
 from experiments.record.keys import Measurement, config_hash
 from experiments.record.read import is_finished
 from experiments.record.schema import Pair

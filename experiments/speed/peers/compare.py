@@ -18,7 +18,7 @@ import numpy as np
 from jsonargparse import auto_cli
 
 from datamodules import TranslationData
-from experiments.provenance import machine, provenance
+from experiments.launch.provenance import machine, provenance
 from experiments.record.keys import RunKey, config_hash
 from experiments.record.read import is_finished
 from experiments.record.write import write_result, write_rows

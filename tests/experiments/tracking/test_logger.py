@@ -9,7 +9,7 @@ import pytest
 import wandb
 from lightning.pytorch.loggers import WandbLogger
 
-from experiments.provenance import git_state
+from experiments.launch.provenance import git_state
 from experiments.record.keys import RunKey
 from experiments.record.read import read_result
 from experiments.record.wandb_names import PROJECT, run_id

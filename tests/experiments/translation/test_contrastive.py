@@ -11,7 +11,7 @@ import yaml
 from torch import nn
 
 from datamodules.batch import EOS
-from datamodules.contrast import ContrastPair, Number
+from datamodules.contrast.pairs import ContrastPair, Number
 from experiments.translation.contrastive import (
     ATTRACTORS,
     DISTANCES,

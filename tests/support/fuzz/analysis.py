@@ -104,7 +104,7 @@ def prepare_sides(folder: Path) -> None:
         store.measurements.to_csv(folder / name / "measurements.csv", index=False)
         (folder / name / "provenance.json").write_text(provenance.as_json(store), encoding="utf-8")
     (folder / "paper.csv").write_text("model,metric,value,x\nlstm,bleu,30.5,test\ntransformer,bleu,33,test\n")
-    shutil.copy(ROOT / "analysis" / "published.csv", folder)
+    shutil.copy(ROOT / "analysis" / "compare" / "published.csv", folder)
 
 
 def read_sides(folder: Path) -> Sequence[str]:

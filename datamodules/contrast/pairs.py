@@ -10,7 +10,7 @@ import re
 from pathlib import Path
 from typing import Literal, NamedTuple, TypeAlias
 
-from datamodules import german_words as german
+from datamodules.contrast import german_words as german
 from datamodules.embedded.corpus import cached_corpus
 from datamodules.translation import TranslationData
 

@@ -7,11 +7,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from datamodules import TranslationData, contrast
-from datamodules.contrast import ContrastPair, contrast_pairs, wrong_number
+from datamodules import TranslationData
+from datamodules.contrast import pairs as contrast
+from datamodules.contrast.german_words import PLURAL_OF, SINGULAR_OF, WORDS
+from datamodules.contrast.pairs import ContrastPair, contrast_pairs, wrong_number
 from datamodules.corpora import Corpus
 from datamodules.embedded.corpus import embedded_corpus, split_of
-from datamodules.german_words import PLURAL_OF, SINGULAR_OF, WORDS
 from datamodules.tokenizer import TokenizerSettings
 
 DATA_DIR = os.environ.get("DATA_DIR", "")

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from experiments import provenance
-from experiments.provenance import git_state, machine, versions
+from experiments.launch import provenance
+from experiments.launch.provenance import git_state, machine, versions
 
 UNKNOWN = {"commit": None, "dirty": False}
 

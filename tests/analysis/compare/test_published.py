@@ -5,15 +5,15 @@ from pathlib import Path
 
 import pytest
 
+from analysis.compare.published import Published, build, published
 from analysis.compare.sides import read_side
 from analysis.page.blocks import Heading, Paragraph, Section, Table
 from analysis.page.labels import NAMES
-from analysis.published import Published, build, published
 from analysis.store import Store, read_store
 from tests.support.fakes.long_range import FLAT, axis_rows, write_long_range
 from tests.support.fakes.runs import result, row, write_json
 
-PATH = Path(__file__).parents[2] / "analysis" / "published.csv"
+PATH = Path(__file__).parents[3] / "analysis" / "compare" / "published.csv"
 
 
 def test_every_row_is_whole_sourced_and_there_once() -> None:

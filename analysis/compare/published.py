@@ -56,7 +56,7 @@ class Published(NamedTuple):
 @cache
 def published() -> Sequence[Published]:
     """All published figures, in the order of published.csv."""
-    text = (files("analysis") / "published.csv").read_text(encoding="utf-8")
+    text = (files("analysis.compare") / "published.csv").read_text(encoding="utf-8")
     rows: list[dict[str, Any]] = list(csv.DictReader(io.StringIO(text)))
     return [Published(**row | {"value": float(row["value"])}) for row in rows]
 

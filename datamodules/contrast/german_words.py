@@ -1,4 +1,4 @@
-"""German words known to `contrast`, from german_words.yaml: verbs in both numbers, and function words."""
+"""German words known to `pairs`, from german_words.yaml: verbs in both numbers, and function words."""
 
 from pathlib import Path
 from typing import Literal

@@ -1,0 +1,1 @@
+"""Contrastive translation: pairs of a right and a wrong sentence, and the German words they are made with."""
