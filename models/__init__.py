@@ -1,5 +1,21 @@
-"""The models compared: three networks in plain torch, and the LightningModules around them."""
+"""The models compared: networks in plain torch, and the LightningModules around them."""
 
-from models.lightning_modules import BahdanauSeq2Seq, LSTMSeq2Seq, Seq2SeqModule, TransformerSeq2Seq
+from models.lightning_modules import (
+    BahdanauSeq2Seq,
+    DecoderOnlyAttention,
+    DecoderOnlyRecurrent,
+    DecoderOnlyTransformer,
+    LSTMSeq2Seq,
+    Seq2SeqModule,
+    TransformerSeq2Seq,
+)
 
-__all__ = ["BahdanauSeq2Seq", "LSTMSeq2Seq", "Seq2SeqModule", "TransformerSeq2Seq"]
+__all__ = [
+    "BahdanauSeq2Seq",
+    "DecoderOnlyAttention",
+    "DecoderOnlyRecurrent",
+    "DecoderOnlyTransformer",
+    "LSTMSeq2Seq",
+    "Seq2SeqModule",
+    "TransformerSeq2Seq",
+]

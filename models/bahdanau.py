@@ -19,7 +19,7 @@ from models.embedding import embeddings
 from models.kernels.attention_loop import AttentionLoop, Weights
 from models.kernels.dropout import Dropout
 from models.network import Network
-from models.recurrent import Bridge, RecurrentEncoder, RecurrentSettings, recurrent
+from models.recurrent import Bridge, RecurrentEncoder, RecurrentSettings, advance, recurrent
 
 
 @dataclass
@@ -60,10 +60,10 @@ class AdditiveAttention(nn.Module):
         Args:
             query: Decoder states.
             keys: (B, S, A) from `keys`.
-            mask: (B, S), 0 at source tokens and -inf at padding, in single precision.
+            mask: (B, S) or, for T queries, (B, T, S), 0 where a query may look and -inf elsewhere, in single precision.
         """
         if query.dim() == 3:
-            keys, mask = keys.unsqueeze(1), mask.unsqueeze(1)
+            keys, mask = keys.unsqueeze(1), mask if mask.dim() == 3 else mask.unsqueeze(1)
         energy = torch.sigmoid(2 * self.W_a(query).unsqueeze(-2) + keys) @ (2 * self.v).to(keys.dtype)  # (B, [T,] S)
         return torch.softmax(energy + mask, dim=-1)
 
@@ -163,11 +163,9 @@ class BahdanauNetwork(Network):
         output, context, weights, (hidden, cell) = attend_first(embedded, memory, first_state)
         hidden, cell = hidden.unsqueeze(1), cell.unsqueeze(1)  # (B, 1, H)
         if self.upper is not None:
-            upper_state = tuple(s[:, 1:].transpose(0, 1).contiguous() for s in state)  # (L, B, H) for torch
             both = self.dropout(torch.cat([output, context], dim=-1))  # (B, T, 2H)
-            output, upper = self.upper(both, upper_state)
-            hidden = torch.cat([hidden, upper[0].transpose(0, 1)], dim=1)  # (B, L, H)
-            cell = torch.cat([cell, upper[1].transpose(0, 1)], dim=1)
+            output, upper_hidden, upper_cell = advance(self.upper, both, state.hidden[:, 1:], state.cell[:, 1:])
+            hidden, cell = torch.cat([hidden, upper_hidden], 1), torch.cat([cell, upper_cell], 1)  # (B, L, H)
         # The readout does not feed back into the recurrence: all steps at once.
         together = torch.cat([output, context, embedded], dim=-1)  # (B, T, 2H + E)
         features = self.dropout(F.tanh(self.readout(self.dropout(together))))  # (B, T, E)

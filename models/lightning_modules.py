@@ -1,4 +1,4 @@
-"""The three LightningModules compared: one training procedure, three networks."""
+"""The LightningModules compared: one training procedure, a network each."""
 
 from dataclasses import dataclass
 from itertools import zip_longest
@@ -10,6 +10,9 @@ import torch.distributed as dist
 from torch import Tensor, nn
 
 from models.bahdanau import BahdanauNetwork, BahdanauSettings
+from models.decoder_only.attention import DecoderOnlyAttentionNetwork, DecoderOnlyAttentionSettings
+from models.decoder_only.recurrent import DecoderOnlyRecurrentNetwork, DecoderOnlyRecurrentSettings
+from models.decoder_only.transformer import DecoderOnlyTransformerNetwork, DecoderOnlyTransformerSettings
 from models.kernels.graphs import Replays
 from models.loss import Loss, evaluate, masked_loss, scored_logits, scored_loss
 from models.lstm import LSTMNetwork, LSTMSettings
@@ -261,3 +264,75 @@ class TransformerSeq2Seq(Seq2SeqModule):
     ) -> None:
         built = TransformerNetwork(source_vocabulary, target_vocabulary, network, shared_vocabulary=shared_vocabulary)
         super().__init__(built, optimisation, network.width)
+
+
+class DecoderOnlyTransformer(Seq2SeqModule):
+    """Source and target as one stream, without recurrence.
+
+    Args:
+        source_vocabulary, target_vocabulary: Sizes of the vocabularies; taken from the data.
+        shared_vocabulary: Whether source and target share their ids; taken from the data.
+        network: Size and variants.
+        optimisation: How it is trained.
+    """
+
+    def __init__(
+        self,
+        source_vocabulary: int,
+        target_vocabulary: int,
+        shared_vocabulary: bool = False,
+        network: DecoderOnlyTransformerSettings = DecoderOnlyTransformerSettings(),  # noqa: B008
+        optimisation: Optimisation = Optimisation(),  # noqa: B008
+    ) -> None:
+        built = DecoderOnlyTransformerNetwork(
+            source_vocabulary, target_vocabulary, network, shared_vocabulary=shared_vocabulary
+        )
+        super().__init__(built, optimisation, network.width)
+
+
+class DecoderOnlyRecurrent(Seq2SeqModule):
+    """Source and target as one stream, by recurrence alone.
+
+    Args:
+        source_vocabulary, target_vocabulary: Sizes of the vocabularies; taken from the data.
+        shared_vocabulary: Whether source and target share their ids; taken from the data.
+        network: Size and cell.
+        optimisation: How it is trained.
+    """
+
+    def __init__(
+        self,
+        source_vocabulary: int,
+        target_vocabulary: int,
+        shared_vocabulary: bool = False,
+        network: DecoderOnlyRecurrentSettings = DecoderOnlyRecurrentSettings(),  # noqa: B008
+        optimisation: Optimisation = Optimisation(),  # noqa: B008
+    ) -> None:
+        built = DecoderOnlyRecurrentNetwork(
+            source_vocabulary, target_vocabulary, network, shared_vocabulary=shared_vocabulary
+        )
+        super().__init__(built, optimisation, network.hidden)
+
+
+class DecoderOnlyAttention(Seq2SeqModule):
+    """Source and target as one stream, by an LSTM that attends to its own past.
+
+    Args:
+        source_vocabulary, target_vocabulary: Sizes of the vocabularies; taken from the data.
+        shared_vocabulary: Whether source and target share their ids; taken from the data.
+        network: Size and attention.
+        optimisation: How it is trained.
+    """
+
+    def __init__(
+        self,
+        source_vocabulary: int,
+        target_vocabulary: int,
+        shared_vocabulary: bool = False,
+        network: DecoderOnlyAttentionSettings = DecoderOnlyAttentionSettings(),  # noqa: B008
+        optimisation: Optimisation = Optimisation(),  # noqa: B008
+    ) -> None:
+        built = DecoderOnlyAttentionNetwork(
+            source_vocabulary, target_vocabulary, network, shared_vocabulary=shared_vocabulary
+        )
+        super().__init__(built, optimisation, network.hidden)

@@ -19,7 +19,7 @@ from models.embedding import embeddings
 from models.kernels.dropout import Dropout
 from models.kernels.ragged import reversal
 from models.network import Network
-from models.recurrent import Bridge, Cell, RecurrentEncoder, RecurrentSettings, recurrent
+from models.recurrent import Bridge, Cell, RecurrentEncoder, RecurrentSettings, advance, recurrent
 
 
 @dataclass
@@ -112,10 +112,6 @@ class LSTMNetwork(Network):
         if self.settings.feed_context:
             context = memory.hidden[:, -1:].expand(-1, tokens.shape[1], -1)  # (B, T, H)
             embedded = torch.cat([embedded, context], dim=-1)  # (B, T, E + H)
-        hidden, cell = (s.transpose(0, 1).contiguous() for s in state)  # (L, B, H) for torch
-        if self.settings.cell == "lstm":
-            output, (hidden, cell) = self.decoder(embedded, (hidden, cell))  # (B, T, H)
-        else:
-            output, hidden = self.decoder(embedded, hidden)
+        output, hidden, cell = advance(self.decoder, embedded, *state)  # (B, T, H)
         features = self.dropout(F.tanh(self.readout(self.dropout(output))))  # (B, T, E)
-        return features, LSTMMemory(hidden.transpose(0, 1), cell.transpose(0, 1))
+        return features, LSTMMemory(hidden, cell)

@@ -45,6 +45,10 @@ class KeyValue(NamedTuple):
     key: Tensor
     value: Tensor
 
+    def after(self, past: "KeyValue | None") -> "KeyValue":
+        """These behind those of earlier positions."""
+        return self if past is None else KeyValue(*(torch.cat(pair, 2) for pair in zip(past, self, strict=True)))
+
 
 class MultiHeadAttention(nn.Module):
     """MultiHead(Q, K, V), section 3.2.2.

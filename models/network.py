@@ -12,7 +12,7 @@ Tree = TypeVar("Tree")
 
 
 class Network(nn.Module, ABC):
-    """An encoder-decoder that takes and returns its state and stores none on the module.
+    """An encoder and a decoder, or one stack that is both; takes and returns its state, stores none on the module.
 
     `decode` runs a whole teacher-forced target at once (training), `start` and `step` one token at a time (search),
     with the same features. Memory is the encoded source, constant during decoding; State changes at each step. Both
@@ -50,7 +50,8 @@ class Network(nn.Module, ABC):
         """All attention weights for (B, S) and (B, T) token ids, by name: (B, heads, queries, keys), rows sum to 1.
 
         Names begin with `encoder` for source to source and with `decoder` for target to target; all others are target
-        to source. Networks with self-attention override this.
+        to source. Networks with self-attention override this. Where one stack reads both, a target token's weights on
+        source and target sum to 1 together.
         """
         return self.attention(self.encode(source), decoder_input)
 

@@ -45,7 +45,10 @@ class Sinusoidal(Positions):
 
 
 class Learned(Positions):
-    """One trained vector per position below `max_length` (Gehring et al. 2017, section 3.1)."""
+    """One trained vector per position below `max_length` (Gehring et al. 2017, section 3.1).
+
+    Negative positions, of a source before its target, have the last vectors of the table.
+    """
 
     def __init__(self, width: int, max_length: int) -> None:
         super().__init__()
@@ -53,12 +56,12 @@ class Learned(Positions):
         nn.init.normal_(self.table.weight, std=width**-0.5)
 
     def added(self, start: int, length: int, device: torch.device) -> Tensor:
-        if start + length > self.table.num_embeddings:
+        if max(-start, start + length) > self.table.num_embeddings:
             raise ValueError(
-                f"A sequence has {start + length} tokens, but network.max_length gives learned positions only up to "
-                f"{self.table.num_embeddings}: raise network.max_length, or choose other network.positions."
+                f"A sequence has {max(-start, start + length)} tokens, but network.max_length gives learned positions "
+                f"only up to {self.table.num_embeddings}: raise network.max_length, or choose other network.positions."
             )
-        return self.table.weight[start : start + length]
+        return self.table.weight[torch.arange(start, start + length, device=device)]
 
 
 class Rotary(Positions):

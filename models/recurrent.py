@@ -1,4 +1,4 @@
-"""Recurrent parts shared by both LSTM networks: cells, initialisation, encoder, bridge to the decoder.
+"""Recurrent parts shared by all LSTM networks: cells, initialisation, encoder, bridge to the decoder.
 
 B batch, S source length, E embedding, H hidden, L layers.
 """
@@ -19,15 +19,13 @@ Cell = Literal["lstm", "gru", "rnn"]
 
 
 @dataclass
-class RecurrentSettings:
-    """Size and initialisation of a recurrent encoder-decoder.
+class StackSettings:
+    """Size and initialisation of a recurrent stack.
 
     Args:
         embedding: Width E of source and target embeddings.
         hidden: Width H of the decoder's state; a bidirectional encoder has H/2 in each direction.
-        layers: Layers of the encoder and of the decoder.
-        bidirectional: Read the source in both directions. Off where a backward pass that ends at the first token would
-            make a long-range task trivial.
+        layers: Recurrent layers, of the encoder and of the decoder where there are both.
         dropout: Dropout probability of embeddings, layer outputs and readout.
         forget_bias: Initial bias of the LSTM's forget gate (Jozefowicz et al. 2015).
         chrono_length: Longest expected dependency in tokens: gate biases start with memory spans spread over
@@ -39,11 +37,22 @@ class RecurrentSettings:
     embedding: int = 256
     hidden: int = 256
     layers: int = 1
-    bidirectional: bool = True
     dropout: float = 0.2
     forget_bias: float = 1.0
     chrono_length: int | None = None
     tied: bool = True
+
+
+@dataclass
+class RecurrentSettings(StackSettings):
+    """Size and initialisation of a recurrent encoder-decoder.
+
+    Args:
+        bidirectional: Read the source in both directions. Off where a backward pass that ends at the first token would
+            make a long-range task trivial.
+    """
+
+    bidirectional: bool = True
 
     def __post_init__(self) -> None:
         if self.bidirectional and self.hidden % 2:
@@ -51,10 +60,9 @@ class RecurrentSettings:
 
 
 def recurrent(
-    cell: Cell, inputs: int, settings: RecurrentSettings, layers: int, *, encoder: bool = False
+    cell: Cell, inputs: int, settings: StackSettings, layers: int, *, bidirectional: bool = False
 ) -> nn.RNNBase:
-    """An initialised recurrent stack, batch first; a bidirectional encoder has H / 2 in each direction."""
-    bidirectional = encoder and settings.bidirectional
+    """An initialised recurrent stack, batch first; a bidirectional one has H / 2 in each direction."""
     rnn = CELLS[cell](
         inputs,
         settings.hidden // 2 if bidirectional else settings.hidden,
@@ -98,6 +106,16 @@ def _initialise_gates(bias: Tensor, rnn: nn.RNNBase, forget_bias: float, chrono_
         gates[1] = spans
 
 
+def advance(rnn: nn.RNNBase, x: Tensor, hidden: Tensor, cell: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Run (B, T, inputs) from a state, two (B, L, H): output (B, T, H) and the state after it."""
+    hidden, cell = (state.transpose(0, 1).contiguous() for state in (hidden, cell))  # (L, B, H) for torch
+    if isinstance(rnn, nn.LSTM):
+        output, (hidden, cell) = rnn(x, (hidden, cell))
+    else:
+        output, hidden = rnn(x, hidden)
+    return output, hidden.transpose(0, 1), cell.transpose(0, 1)
+
+
 class Encoded(NamedTuple):
     """Encoder output: annotations h_j (B, S, H), final states `hidden` and `cell` (B, L, H), directions concatenated.
 
@@ -110,6 +128,32 @@ class Encoded(NamedTuple):
     is_padding: Tensor  # (B, S)
 
 
+def read(rnn: nn.RNNBase, embedded: Tensor, is_padding: Tensor, padded: bool, between: Dropout) -> Encoded:
+    """Run a stack over sources (B, S, E), padded on the right unless not `padded`; an empty row is encoded as zeros."""
+    any_empty = False
+    if padded:
+        lengths = (embedded.shape[1] - is_padding.sum(1)).cpu()
+        any_empty = int(lengths.min()) == 0
+        lengths = lengths.clamp(min=1)  # kernels need at least one token; its result is zeroed below
+    if not padded or int(lengths.min()) == embedded.shape[1]:  # no padding: plain tensors are faster
+        annotations, state = rnn(embedded)
+    elif embedded.device.type == "cpu":
+        annotations, state = run_ragged(rnn, embedded, lengths, between)
+    else:
+        # Packing stops the recurrence at each source's last token; it needs the lengths on the host.
+        packed = pack_padded_sequence(embedded, lengths, batch_first=True, enforce_sorted=False)
+        output, state = rnn(packed)
+        annotations, _ = pad_packed_sequence(output, batch_first=True, total_length=embedded.shape[1])  # (B, S, H)
+    hidden, cell = (state[0], state[-1]) if isinstance(state, tuple) else (state, state)
+    if any_empty:
+        is_empty = is_padding.all(1).unsqueeze(1)  # (B, 1)
+        hidden, cell = hidden.masked_fill(is_empty, 0), cell.masked_fill(is_empty, 0)
+        annotations = annotations.masked_fill(is_empty.unsqueeze(1), 0)
+    directions = 2 if rnn.bidirectional else 1  # (L * directions, B, H / directions) -> (B, L, H)
+    hidden, cell = (s.unflatten(0, (-1, directions)).permute(2, 0, 1, 3).flatten(2) for s in (hidden, cell))
+    return Encoded(annotations, hidden, cell, is_padding)
+
+
 class RecurrentEncoder(nn.Module):
     """h_j = f(E x_j, h_{j-1}), in both directions or one (Bahdanau et al. 2015, section 3.2; Sutskever et al. 2014)."""
 
@@ -117,38 +161,13 @@ class RecurrentEncoder(nn.Module):
         super().__init__()
         self.embedding = embedding
         self.dropout = Dropout(settings.dropout)
-        self.rnn = recurrent(cell, settings.embedding, settings, settings.layers, encoder=True)
+        self.rnn = recurrent(cell, settings.embedding, settings, settings.layers, bidirectional=settings.bidirectional)
         self.pad_id = pad_id
 
     def forward(self, source: Tensor, padded: bool = True) -> Encoded:
-        """(B, S) token ids, padded on the right unless not `padded`; an empty row is encoded as zeros."""
-        is_padding = source == self.pad_id
+        """(B, S) token ids, padded on the right unless not `padded`."""
         embedded = self.dropout(self.embedding(source))  # (B, S, E)
-        any_empty = False
-        if padded:
-            lengths = (source.shape[1] - is_padding.sum(1)).cpu()
-            any_empty = int(lengths.min()) == 0
-            lengths = lengths.clamp(min=1)  # kernels need at least one token; its result is zeroed below
-        if not padded or int(lengths.min()) == source.shape[1]:  # no padding: plain tensors are faster
-            annotations, state = self.rnn(embedded)
-        elif source.device.type == "cpu":
-            annotations, state = run_ragged(self.rnn, embedded, lengths, self.dropout)
-        else:
-            # Packing stops the recurrence at each source's last token; it needs the lengths on the host.
-            packed = pack_padded_sequence(embedded, lengths, batch_first=True, enforce_sorted=False)
-            output, state = self.rnn(packed)
-            annotations, _ = pad_packed_sequence(output, batch_first=True, total_length=source.shape[1])  # (B, S, H)
-        hidden, cell = (state[0], state[-1]) if isinstance(state, tuple) else (state, state)
-        if any_empty:
-            is_empty = is_padding.all(1).unsqueeze(1)  # (B, 1)
-            hidden, cell = hidden.masked_fill(is_empty, 0), cell.masked_fill(is_empty, 0)
-            annotations = annotations.masked_fill(is_empty.unsqueeze(1), 0)
-        return Encoded(annotations, self._by_layer(hidden), self._by_layer(cell), is_padding)
-
-    def _by_layer(self, state: Tensor) -> Tensor:
-        """(L * directions, B, H / directions) -> (B, L, H)."""
-        directions = 2 if self.rnn.bidirectional else 1
-        return state.unflatten(0, (-1, directions)).permute(2, 0, 1, 3).flatten(2)
+        return read(self.rnn, embedded, source == self.pad_id, padded, self.dropout)
 
 
 class Bridge(nn.Module):

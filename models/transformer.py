@@ -23,15 +23,13 @@ from models.positions import PositionKind, Positions, positions
 
 
 @dataclass
-class TransformerSettings:
-    """Size and variants of the Transformer.
+class LayerSettings:
+    """Size and variants of Transformer layers.
 
     Args:
         width: Model width D.
         heads: Attention heads h.
         feed_forward: Inner width of the feed-forward layers.
-        encoder_layers: Layers of the encoder.
-        decoder_layers: Layers of the decoder.
         dropout: Dropout probability of embeddings and sub-layer outputs (section 5.4).
         positions: Position encoding: sinusoidal, learned, rotary, alibi or none.
         max_length: Longest sequence of learned positions, in tokens.
@@ -45,8 +43,6 @@ class TransformerSettings:
     width: int = 256
     heads: int = 4
     feed_forward: int = 1024
-    encoder_layers: int = 3
-    decoder_layers: int = 3
     dropout: float = 0.1
     positions: PositionKind = "sinusoidal"
     max_length: int = 512
@@ -54,6 +50,19 @@ class TransformerSettings:
     residual: bool = True
     scale_scores: bool = True
     tied: bool = True
+
+
+@dataclass
+class TransformerSettings(LayerSettings):
+    """Size and variants of the Transformer.
+
+    Args:
+        encoder_layers: Layers of the encoder.
+        decoder_layers: Layers of the decoder.
+    """
+
+    encoder_layers: int = 3
+    decoder_layers: int = 3
 
 
 class FeedForward(nn.Module):
@@ -74,7 +83,7 @@ class FeedForward(nn.Module):
 class SubLayer(nn.Module):
     """Residual connection and norm around a sub-layer f: LayerNorm(x + f(x)) (section 3.1), or x + f(LayerNorm(x))."""
 
-    def __init__(self, settings: TransformerSettings) -> None:
+    def __init__(self, settings: LayerSettings) -> None:
         super().__init__()
         self.norm = nn.LayerNorm(settings.width)
         self.dropout = Dropout(settings.dropout)
@@ -104,7 +113,7 @@ def self_projections(
 class EncoderLayer(nn.Module):
     """Self-attention, then feed-forward (section 3.1)."""
 
-    def __init__(self, settings: TransformerSettings) -> None:
+    def __init__(self, settings: LayerSettings) -> None:
         super().__init__()
         self.self_attention = MultiHeadAttention(settings.width, settings.heads, scale_scores=settings.scale_scores)
         self.feed_forward = FeedForward(settings.width, settings.feed_forward)
@@ -113,9 +122,23 @@ class EncoderLayer(nn.Module):
 
     def forward(self, x: Tensor, place: Positions, bias: Tensor) -> Tensor:
         """(B, S, D) and a score bias (B, h or 1, 1 or S, S) -> (B, S, D)."""
-        query, keys_values = self_projections(self.self_attention, self.around_attention.before(x), place)
-        x = self.around_attention.after(x, self.self_attention(query, keys_values, bias))
-        return self.around_feed_forward.after(x, self.feed_forward(self.around_feed_forward.before(x)))
+        return self.advance(x, place, bias)[0]
+
+    def advance(
+        self,
+        x: Tensor,
+        place: Positions,
+        bias: Tensor | None,
+        past: KeyValue | None = None,
+        start: int = 0,
+        *,
+        causal: bool = False,
+    ) -> tuple[Tensor, KeyValue]:
+        """Run T positions from `start` on after t cached ones: (B, T, D), keys and values of all t + T positions."""
+        query, present = self_projections(self.self_attention, self.around_attention.before(x), place, start)
+        present = present.after(past)
+        x = self.around_attention.after(x, self.self_attention(query, present, bias, causal=causal))
+        return self.around_feed_forward.after(x, self.feed_forward(self.around_feed_forward.before(x))), present
 
     def self_weights(self, x: Tensor, place: Positions, bias: Tensor) -> Tensor:
         """Self-attention weights of `forward`: (B, h, S, S)."""
@@ -126,7 +149,7 @@ class EncoderLayer(nn.Module):
 class DecoderLayer(nn.Module):
     """Causal self-attention, attention to the source, then feed-forward (section 3.1)."""
 
-    def __init__(self, settings: TransformerSettings) -> None:
+    def __init__(self, settings: LayerSettings) -> None:
         super().__init__()
         self.self_attention = MultiHeadAttention(settings.width, settings.heads, scale_scores=settings.scale_scores)
         self.cross_attention = MultiHeadAttention(settings.width, settings.heads, scale_scores=settings.scale_scores)
@@ -152,8 +175,7 @@ class DecoderLayer(nn.Module):
         """
         start = 0 if past is None else past.key.shape[2]
         query, present = self_projections(self.self_attention, self.around_self.before(x), place, start)
-        if past is not None:
-            present = KeyValue(torch.cat([past.key, present.key], 2), torch.cat([past.value, present.value], 2))
+        present = present.after(past)
         T, keys = x.shape[1], present.key.shape[2]
         assert T in (1, keys), "a continued target comes one token at a time"
         bias = place.bias(T, keys, x.device)

@@ -33,7 +33,7 @@ def module(
         return LSTMSeq2Seq(vocabulary, vocabulary, True, settings, trained)
     if kind == "bahdanau":
         return BahdanauSeq2Seq(vocabulary, vocabulary, True, BahdanauSettings(width, width, dropout=dropout), trained)
-    sized = TransformerSettings(width, 4, 2 * width, 2, 2, dropout)
+    sized = TransformerSettings(width, 4, 2 * width, dropout, encoder_layers=2, decoder_layers=2)
     return TransformerSeq2Seq(vocabulary, vocabulary, True, sized, trained)
 
 

@@ -5,6 +5,9 @@ import torch
 from torch import Tensor, nn
 
 from models.bahdanau import BahdanauNetwork
+from models.decoder_only.attention import DecoderOnlyAttentionNetwork
+from models.decoder_only.recurrent import DecoderOnlyRecurrentNetwork
+from models.decoder_only.transformer import DecoderOnlyTransformerNetwork
 from models.embedding import Embedding
 from models.kernels.dropout import Dropout
 from models.loss import scored_logits, smoothed_cross_entropy
@@ -23,6 +26,14 @@ from tests.support.toy_networks import (
     sources,
 )
 
+KINDS: dict[type[Network], set[str]] = {
+    LSTMNetwork: set(),
+    BahdanauNetwork: {"additive"},
+    TransformerNetwork: {"encoder", "decoder", "cross"},
+    DecoderOnlyRecurrentNetwork: set(),
+    DecoderOnlyAttentionNetwork: {"decoder", "additive"},
+    DecoderOnlyTransformerNetwork: {"encoder", "decoder", "cross"},
+}
 every_network = pytest.mark.parametrize("name", ALL)
 EMPTY = 2  # row of the source without a token
 OTHERS = torch.tensor([0, 1, 3])
@@ -158,20 +169,29 @@ def test_attention_rows_sum_to_one_over_visible_positions(name: str) -> None:
     maps = network.every_attention(source, decoder_input)
     S, T = source.shape[1], decoder_input.shape[1]
     shapes = {"encoder": (S, S), "decoder": (T, T), "cross": (T, S), "additive": (T, S)}
+    sums: dict[str, Tensor] = {}
     for map_name, weights in maps.items():
         kind = map_name.split()[0]
         assert (weights.shape[0], *weights.shape[2:]) == (4, *shapes[kind])
         assert weights.isfinite().all()
         weights = weights[OTHERS]
-        close(name, weights.sum(-1), torch.ones(weights.shape[:-1], dtype=weights.dtype))
+        together = name.startswith("decoder_only") and kind != "encoder"  # with the weights on the rest of the stream
+        whole = map_name.removeprefix(kind) if together else map_name
+        sums[whole] = sums.get(whole, torch.zeros(())) + weights.sum(-1)
         if kind == "decoder":
             visible = torch.ones(T, T, dtype=torch.bool).tril().expand_as(weights)
         else:
             visible = (source[OTHERS] != PAD)[:, None, None, :].expand_as(weights)
+        if isinstance(network, DecoderOnlyTransformerNetwork) and kind == "encoder":
+            visible = visible if network.prefix else visible & torch.ones(S, S, dtype=torch.bool).tril()
+            visible = visible | (source[OTHERS] == PAD)[:, None, :, None]  # what padding sees is all the same
+            weights = weights.masked_fill((source[OTHERS] == PAD)[:, None, :, None], 1)
         assert (weights[~visible] == 0).all()
         assert (weights[visible] > 0).all()
-    kinds = {"lstm": set(), "bahdanau": {"additive"}, "transformer": {"encoder", "decoder", "cross"}}
-    assert {kind.split()[0] for kind in maps} == kinds[name.split("-")[0]]
+    for whole, total in sums.items():
+        read = (source[OTHERS] != PAD).unsqueeze(1).expand_as(total) if "encoder" in whole else torch.ones_like(total)
+        close("bahdanau", total[read.bool()], torch.ones_like(total)[read.bool()])
+    assert {kind.split()[0] for kind in maps} == KINDS[type(network)]
     to_source = network.attention(network.encode(source), decoder_input)
     assert set(to_source) == {map_name for map_name in maps if map_name.split()[0] in ("cross", "additive")}
     for map_name, weights in to_source.items():

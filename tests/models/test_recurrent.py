@@ -11,9 +11,9 @@ CELLS: tuple[Cell, ...] = ("lstm", "gru", "rnn")
 H = 64
 
 
-def stack(cell: Cell, *, layers: int = 2, encoder: bool = True, **settings: object) -> nn.RNNBase:
+def stack(cell: Cell, *, layers: int = 2, bidirectional: bool = True, **settings: object) -> nn.RNNBase:
     torch.manual_seed(0)
-    return recurrent(cell, 10, RecurrentSettings(hidden=2 * H, **settings), layers, encoder=encoder)  # type: ignore[arg-type]
+    return recurrent(cell, 10, RecurrentSettings(hidden=2 * H, **settings), layers, bidirectional=bidirectional)  # type: ignore[arg-type]
 
 
 def bias_sums(rnn: nn.RNNBase) -> list[torch.Tensor]:
@@ -52,7 +52,7 @@ def test_chrono_biases_of_an_lstm(length: int) -> None:
 def test_chrono_biases_are_those_of_the_gates_that_keep() -> None:
     """With all weights zero a cell of 1 decays to the gate in one step, and 1 / (1 - gate) is its memory span."""
     for cell in ("lstm", "gru"):
-        rnn = stack(cell, layers=1, encoder=False, chrono_length=50)
+        rnn = stack(cell, layers=1, bidirectional=False, chrono_length=50)
         for name, parameter in rnn.named_parameters():
             if "weight" in name:
                 parameter.zero_()

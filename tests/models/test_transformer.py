@@ -161,7 +161,7 @@ def test_features_are_normalised_once_at_the_end(norm: str) -> None:
 
 def test_parameters_of_the_base_model() -> None:
     """Table 3 of the paper gives 65 million for the base model with a joint vocabulary of about 37000."""
-    settings = TransformerSettings(512, 8, 2048, 6, 6, norm="post")
+    settings = TransformerSettings(512, 8, 2048, encoder_layers=6, decoder_layers=6, norm="post")
     with torch.device("meta"):
         base = TransformerNetwork(37_000, 37_000, settings, shared_vocabulary=True)
     assert sum(p.numel() for p in base.parameters()) == pytest.approx(63.1e6, rel=0.01)

@@ -11,6 +11,9 @@ import torch
 from torch import Tensor, nn
 
 from models.bahdanau import BahdanauNetwork, BahdanauSettings
+from models.decoder_only.attention import DecoderOnlyAttentionNetwork, DecoderOnlyAttentionSettings
+from models.decoder_only.recurrent import DecoderOnlyRecurrentNetwork, DecoderOnlyRecurrentSettings
+from models.decoder_only.transformer import DecoderOnlyTransformerNetwork, DecoderOnlyTransformerSettings
 from models.lstm import LSTMNetwork, LSTMSettings
 from models.network import Network
 from models.recurrent import Cell
@@ -35,6 +38,22 @@ def transformer(*, shared: bool = False, **settings: Any) -> TransformerNetwork:
     size = {"width": 8, "heads": 2, "feed_forward": 12, "encoder_layers": 2, "decoder_layers": 2, "dropout": 0.3}
     chosen = TransformerSettings(**{**size, "max_length": 64, **settings})
     return TransformerNetwork(*_vocabularies(shared), chosen, shared_vocabulary=shared)
+
+
+def decoder_only_recurrent(*, shared: bool = False, **settings: Any) -> DecoderOnlyRecurrentNetwork:
+    chosen = DecoderOnlyRecurrentSettings(**{"embedding": 6, "hidden": 8, "dropout": 0.3, **settings})
+    return DecoderOnlyRecurrentNetwork(*_vocabularies(shared), chosen, shared_vocabulary=shared)
+
+
+def decoder_only_attention(*, shared: bool = False, **settings: Any) -> DecoderOnlyAttentionNetwork:
+    chosen = DecoderOnlyAttentionSettings(**{"embedding": 6, "hidden": 8, "attention": 4, "dropout": 0.3, **settings})
+    return DecoderOnlyAttentionNetwork(*_vocabularies(shared), chosen, shared_vocabulary=shared)
+
+
+def decoder_only_transformer(*, shared: bool = False, **settings: Any) -> DecoderOnlyTransformerNetwork:
+    size = {"width": 8, "heads": 2, "feed_forward": 12, "layers": 2, "dropout": 0.3, "max_length": 64}
+    chosen = DecoderOnlyTransformerSettings(**{**size, **settings})
+    return DecoderOnlyTransformerNetwork(*_vocabularies(shared), chosen, shared_vocabulary=shared)
 
 
 def _vocabularies(shared: bool) -> tuple[int, int]:
@@ -73,6 +92,16 @@ def _builders() -> dict[str, Builder]:
     add("transformer-uneven-layers", transformer, encoder_layers=1, decoder_layers=3)
     add("transformer-untied", transformer, tied=False)
     add("transformer-shared", transformer, shared=True)
+    for cell, layers in product(cells, (1, 2)):
+        add(f"decoder_only-{cell}-{layers}-layers", decoder_only_recurrent, cell=cell, layers=layers)
+    for layers in (1, 2):
+        add(f"decoder_only-attention-{layers}-layers", decoder_only_attention, layers=layers)
+    for kind, prefix in product(("sinusoidal", "learned", "rotary", "alibi", "none"), (False, True)):
+        name = f"decoder_only-{'prefix' if prefix else 'causal'}-{kind}"
+        add(name, decoder_only_transformer, positions=kind, prefix=prefix, norm="post" if kind == "none" else "pre")
+    add("decoder_only-lstm-shared", decoder_only_recurrent, shared=True)
+    add("decoder_only-attention-shared", decoder_only_attention, shared=True)
+    add("decoder_only-causal-shared", decoder_only_transformer, shared=True, positions="rotary")
     return builders
 
 
@@ -84,6 +113,10 @@ ONE_OF_EACH = [
     "bahdanau-parallel-2-layers",
     "transformer-sinusoidal-pre",
     "transformer-alibi-post",
+    "decoder_only-lstm-2-layers",
+    "decoder_only-attention-2-layers",
+    "decoder_only-causal-rotary",
+    "decoder_only-prefix-alibi",
 ]
 
 

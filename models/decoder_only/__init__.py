@@ -1,0 +1,1 @@
+"""Networks without an encoder: source and target are one stream, and with an empty source a language model."""

@@ -1,0 +1,117 @@
+"""The LSTM language model with additive attention over its own past (Daniluk et al. 2017, "Frustratingly Short ...").
+
+    h_t = LSTM(E x_t, h_{t-1}),   e_tj = v . tanh(W_a h_t + U_a h_j),   alpha_t = softmax_{j <= t}(e_tj)
+    c_t = sum_j alpha_tj h_j,     p(x_{t+1}) = softmax(W_o tanh(W [h_t; c_t; E x_t]))
+
+The attention is that of Bahdanau et al. (2015), from the LSTM's state to all its states so far, those of the source
+included. It does not feed back into the recurrence, so all target tokens run at once, in B x T x (S + T) x A memory.
+Kin: attention inside the cell (Cheng et al. 2016), a single head between layers (Merity 2019, SHA-RNN).
+B batch, S source length, T target length, E embedding, H hidden, A attention width, L layers.
+"""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from models.bahdanau import AdditiveAttention, BahdanauMemory
+from models.embedding import embeddings
+from models.kernels.dropout import Dropout
+from models.network import Network
+from models.recurrent import StackSettings, advance, read, recurrent
+
+
+@dataclass
+class DecoderOnlyAttentionSettings(StackSettings):
+    """Settings of the LSTM language model with attention.
+
+    Args:
+        attention: Width A of the attention.
+    """
+
+    attention: int = 64
+
+
+class DecoderOnlyAttentionNetwork(Network):
+    """One LSTM stack over source and target, with attention to all of its states so far.
+
+    Memory and State are both what was read so far: states, keys and mask of its tokens, and the last state.
+
+    Args:
+        source_vocabulary, target_vocabulary: Sizes of the vocabularies.
+        settings: Size and initialisation.
+        shared_vocabulary: Whether source and target share their ids, and so one embedding.
+        pad_id: Token id of padding.
+    """
+
+    def __init__(
+        self,
+        source_vocabulary: int,
+        target_vocabulary: int,
+        settings: DecoderOnlyAttentionSettings,
+        *,
+        shared_vocabulary: bool = False,
+        pad_id: int = 0,
+    ) -> None:
+        super().__init__()
+        self.pad_id = pad_id
+        E, H = settings.embedding, settings.hidden
+        self.source_embedding, self.embedding = embeddings(
+            source_vocabulary, target_vocabulary, E, pad_id, shared=shared_vocabulary
+        )
+        self.rnn = recurrent("lstm", E, settings, settings.layers)
+        self.additive = AdditiveAttention(H, H, settings.attention)
+        self.dropout = Dropout(settings.dropout)
+        self.readout = nn.Linear(H + H + E, E)
+        self.output = nn.Linear(E, target_vocabulary)
+        nn.init.zeros_(self.output.bias)
+        if settings.tied:
+            self.output.weight = self.embedding.weight
+
+    def encode(self, source: Tensor, padded: bool = True) -> BahdanauMemory:
+        """(B, S) token ids -> states of the source, their keys, and the state after it."""
+        is_padding = source == self.pad_id
+        mask = torch.zeros_like(is_padding, dtype=torch.float).masked_fill(is_padding, -torch.inf)
+        if not source.shape[1]:
+            zeros = self.readout.weight.new_zeros(len(source), self.rnn.num_layers, self.rnn.hidden_size)
+            return BahdanauMemory(zeros[:, :0], self.additive.keys(zeros[:, :0]), mask, zeros, zeros)
+        embedded = self.dropout(self.source_embedding(source))  # (B, S, E)
+        annotations, hidden, cell, _ = read(self.rnn, embedded, is_padding, padded, self.dropout)
+        return BahdanauMemory(annotations, self.additive.keys(annotations), mask, hidden, cell)
+
+    def decode(self, memory: BahdanauMemory, decoder_input: Tensor) -> Tensor:
+        """(B, T) token ids -> (B, T, E) features."""
+        return self._advance(decoder_input, memory)[0]
+
+    def start(self, memory: BahdanauMemory) -> BahdanauMemory:
+        return memory
+
+    def step(self, token: Tensor, memory: BahdanauMemory, state: BahdanauMemory) -> tuple[Tensor, BahdanauMemory]:
+        features, state, _ = self._advance(token.unsqueeze(1), state)
+        return features.squeeze(1), state
+
+    def attention(self, memory: BahdanauMemory, decoder_input: Tensor) -> dict[str, Tensor]:
+        S = memory.mask.shape[1]
+        alpha = self._advance(decoder_input, memory)[2].unsqueeze(1)
+        return {"additive": alpha[..., :S]} if S else {}
+
+    def every_attention(self, source: Tensor, decoder_input: Tensor) -> dict[str, Tensor]:
+        alpha = self._advance(decoder_input, self.encode(source))[2].unsqueeze(1)
+        S = source.shape[1]
+        return {"decoder": alpha[..., S:]} | ({"additive": alpha[..., :S]} if S else {})
+
+    def _advance(self, tokens: Tensor, state: BahdanauMemory) -> tuple[Tensor, BahdanauMemory, Tensor]:
+        """Run (B, T) tokens from a state: features (B, T, E), the next state, attention (B, T, past + T)."""
+        embedded = self.dropout(self.embedding(tokens))  # (B, T, E)
+        output, hidden, cell = advance(self.rnn, embedded, state.hidden, state.cell)  # (B, T, H)
+        annotations = torch.cat([state.annotations, output], 1)
+        keys = torch.cat([state.keys, self.additive.keys(output)], 1)
+        T, past = tokens.shape[1], state.mask.shape[1]
+        mask = F.pad(state.mask, (0, T))  # (B, past + T)
+        later = torch.full((T, past + T), -torch.inf, device=tokens.device).triu(past + 1)
+        alpha = self.additive.weights(output, keys, mask.unsqueeze(1) + later)  # (B, T, past + T)
+        context = torch.bmm(alpha.to(annotations.dtype), annotations)  # (B, T, H)
+        together = torch.cat([output, context, embedded], dim=-1)  # (B, T, 2H + E)
+        features = self.dropout(F.tanh(self.readout(self.dropout(together))))  # (B, T, E)
+        return features, BahdanauMemory(annotations, keys, mask, hidden, cell), alpha

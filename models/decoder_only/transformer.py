@@ -1,0 +1,199 @@
+"""The decoder-only Transformer (Liu et al. 2018, "Generating Wikipedia ..."; Radford et al. 2018, GPT).
+
+    layer   x = x + MultiHead(x, past and x, past and x),   x = x + FFN(x)       with norms as in `models.transformer`
+
+One stack reads the source and then the target: what it keeps of the source are the keys and values of every layer. A
+source token sees what is left of it, or, as a prefix, the whole source (Zhang et al. 2022, "Examining Scaling and
+Transfer of Language Model Architectures for Machine Translation").
+Positions count from the target's first token; those of the source are negative, so that padding changes none.
+B batch, S source length, T target length, D model width, h heads, d = D / h.
+"""
+
+from dataclasses import dataclass
+from typing import NamedTuple, cast
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from models.embedding import Embedding, embeddings
+from models.kernels.dropout import Dropout
+from models.multi_head_attention import KeyValue, attention_weights, causal_bias
+from models.network import Network
+from models.positions import positions
+from models.transformer import EncoderLayer, LayerSettings, self_projections
+
+Cache = tuple[KeyValue, ...]  # of each layer
+Maps = list[Tensor]  # attention weights of each layer
+
+
+@dataclass
+class DecoderOnlyTransformerSettings(LayerSettings):
+    """Size and variants of the decoder-only Transformer.
+
+    Args:
+        layers: Layers of the stack.
+        prefix: A source token sees the whole source; otherwise what is left of it, as in the target.
+    """
+
+    layers: int = 4
+    prefix: bool = False
+
+
+class StreamMemory(NamedTuple):
+    """The source: its keys and values in every layer, and a score bias (B, 1, 1, S), -inf at padding.
+
+    Padding is moved to the left: the target follows the source's last token.
+    """
+
+    cache: Cache
+    bias: Tensor
+
+
+class DecoderOnlyTransformerNetwork(Network):
+    """One causal stack over source and target.
+
+    Args:
+        source_vocabulary, target_vocabulary: Sizes of the vocabularies.
+        settings: Size and variants.
+        shared_vocabulary: Whether source and target share their ids, and so one embedding.
+        pad_id: Token id of padding.
+    """
+
+    def __init__(
+        self,
+        source_vocabulary: int,
+        target_vocabulary: int,
+        settings: DecoderOnlyTransformerSettings,
+        *,
+        shared_vocabulary: bool = False,
+        pad_id: int = 0,
+    ) -> None:
+        super().__init__()
+        self.pad_id = pad_id
+        self.prefix = settings.prefix
+        D = settings.width
+        self.positions = positions(settings.positions, width=D, heads=settings.heads, max_length=settings.max_length)
+        self.source_embedding, self.embedding = embeddings(
+            source_vocabulary, target_vocabulary, D, pad_id, shared=shared_vocabulary
+        )
+        self.biased = settings.positions == "alibi"
+        self.dropout = Dropout(settings.dropout)
+        self.layers = nn.ModuleList(EncoderLayer(settings) for _ in range(settings.layers))
+        self.norm = nn.LayerNorm(D) if settings.norm == "pre" else nn.Identity()
+        self.output = nn.Linear(D, target_vocabulary)
+        nn.init.zeros_(self.output.bias)
+        if settings.tied:
+            self.output.weight = self.embedding.weight
+
+    def encode(self, source: Tensor, padded: bool = True) -> StreamMemory:
+        """(B, S) token ids -> keys and values of the source in every layer."""
+        source, bias = self._aligned(source, padded)
+        return StreamMemory(self._read(source, bias), bias)
+
+    def decode(self, memory: StreamMemory, decoder_input: Tensor) -> Tensor:
+        """(B, T) token ids -> (B, T, D) features."""
+        return self._advance(decoder_input, memory, memory.cache)[0]
+
+    def start(self, memory: StreamMemory) -> Cache:
+        return memory.cache
+
+    def step(self, token: Tensor, memory: StreamMemory, state: Cache) -> tuple[Tensor, Cache]:
+        features, state = self._advance(token.unsqueeze(1), memory, state)
+        return features.squeeze(1), state
+
+    def attention(self, memory: StreamMemory, decoder_input: Tensor) -> dict[str, Tensor]:
+        maps: Maps = []
+        self._advance(decoder_input, memory, memory.cache, maps)
+        return self._to_source(maps, memory)
+
+    def every_attention(self, source: Tensor, decoder_input: Tensor) -> dict[str, Tensor]:
+        source, bias = self._aligned(source, padded=True)
+        of_source: Maps = []
+        of_target: Maps = []
+        memory = StreamMemory(self._read(source, bias, of_source), bias)
+        self._advance(decoder_input, memory, memory.cache, of_target)
+        S, back = bias.shape[-1], -bias.isneginf().sum((1, 2, 3))
+        by_layer = {f"encoder layer {i}": rolled(rolled(m, back, 2), back, 3) for i, m in enumerate(of_source, 1)}
+        by_layer |= {f"decoder layer {i}": m[..., S:] for i, m in enumerate(of_target, 1)}
+        return by_layer | self._to_source(of_target, memory)
+
+    def _to_source(self, maps: Maps, memory: StreamMemory) -> dict[str, Tensor]:
+        """The part of the target's weights that is on the source, its padding on the right again; none if empty."""
+        S, back = memory.bias.shape[-1], -memory.bias.isneginf().sum((1, 2, 3))
+        return {f"cross layer {i}": rolled(m[..., :S], back, 3) for i, m in enumerate(maps, 1) if S}
+
+    def _aligned(self, source: Tensor, padded: bool) -> tuple[Tensor, Tensor]:
+        """The source with its padding on the left, and the bias of `StreamMemory`."""
+        if padded:
+            source = rolled(source, (source == self.pad_id).sum(1), 1)
+        hidden = (source == self.pad_id)[:, None, None, :]
+        return source, torch.zeros_like(hidden, dtype=torch.float).masked_fill(hidden, -torch.inf)
+
+    def _read(self, source: Tensor, hidden: Tensor, maps: Maps | None = None) -> Cache:
+        """Run the source."""
+        S = source.shape[1]
+        if not S:
+            return ()
+        bias = self._bias(hidden, S, S, causal=not self.prefix)
+        return self._run(self._embed(self.source_embedding, source, -S), -S, (), bias, maps=maps)[1]
+
+    def _advance(
+        self, tokens: Tensor, memory: StreamMemory, state: Cache, maps: Maps | None = None
+    ) -> tuple[Tensor, Cache]:
+        """Run (B, T) target tokens from a state: features (B, T, D) and the next state."""
+        S, T = memory.bias.shape[-1], tokens.shape[1]
+        keys = T + (state[0].key.shape[2] if state else 0)
+        x = self._embed(self.embedding, tokens, keys - T - S)
+        bias = self._bias(memory.bias, T, keys, causal=True) if S or self.biased or T not in (1, keys) else None
+        x, state = self._run(x, keys - T - S, state, bias, causal=bias is None and T > 1, maps=maps)
+        return self.norm(x), state
+
+    def _run(
+        self,
+        x: Tensor,
+        start: int,
+        past: Cache,
+        bias: Tensor | None,
+        *,
+        causal: bool = False,
+        maps: Maps | None = None,
+    ) -> tuple[Tensor, Cache]:
+        """All layers over positions from `start` on; each layer's weights (B, h, T, keys) are added to `maps`."""
+        cache = []
+        for i, layer in enumerate(cast("list[EncoderLayer]", list(self.layers))):
+            before = past[i] if past else None
+            if maps is not None:
+                query, key_value = self_projections(
+                    layer.self_attention, layer.around_attention.before(x), self.positions, start
+                )
+                seen = causal_bias(x.shape[1], x.device) if causal else bias
+                key = key_value.after(before).key
+                maps.append(attention_weights(query, key, seen, scale=layer.self_attention.scale))
+            x, present = layer.advance(x, self.positions, bias, before, start, causal=causal)
+            cache.append(present)
+        return x, tuple(cache)
+
+    def _bias(self, hidden: Tensor, T: int, keys: int, *, causal: bool) -> Tensor:
+        """Score bias (B, h or 1, T, keys) of the last T of so many positions; the first (B, 1, 1, S) are the source."""
+        bias = F.pad(hidden, (0, keys - hidden.shape[-1])).expand(-1, -1, T, -1)
+        if causal:
+            bias = bias + torch.full((T, keys), -torch.inf, device=hidden.device).triu(keys - T + 1)
+        relative = self.positions.bias(T, keys, hidden.device)  # (h, T, keys)
+        return bias if relative is None else bias + relative
+
+    def _embed(self, table: Embedding, tokens: Tensor, start: int) -> Tensor:
+        """Token embeddings plus positions: (B, T) -> (B, T, D)."""
+        x = table(tokens)
+        place = self.positions.added(start, tokens.shape[1], tokens.device)
+        return self.dropout(x if place is None else x + place)
+
+
+def rolled(x: Tensor, by: Tensor, axis: int) -> Tensor:
+    """Each row of (B, ...) rotated along an axis by its own number of places (B,)."""
+    size = x.shape[axis]
+    if not size:
+        return x
+    index = (torch.arange(size, device=x.device) - by.unsqueeze(1)) % size  # (B, size)
+    shape = [len(by), *(size if a == axis else 1 for a in range(1, x.dim()))]
+    return x.gather(axis, index.view(shape).expand_as(x))
