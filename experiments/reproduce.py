@@ -31,7 +31,7 @@ from experiments.record.write import write_atomically
 SUITE = "reproduce"
 REFERENCE = Path("results/reproduce/reference.json")
 ROOT = Path("runs/reproduce-check")  # emptied by every check
-RENEWAL = "make reproduce-check RENEW=1"
+RENEWAL = ".venv/bin/python -m experiments.reproduce --renew true"
 SHOWN = 3  # differences of a run
 MISSING = "missing"
 TIMED = ("s", "tokens/s")  # units of numbers that no run repeats

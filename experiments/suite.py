@@ -58,14 +58,15 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--models", type=str.split, default=[], help="MODELS: model configurations")
     made.add_argument("--seeds", type=numbers, default=[], help="SEEDS, for example '0 1 2'")
     made.add_argument("--direction", default="", help="DIRECTION of translation as source-target, for example en-de")
-    made.add_argument("--devices", help="DEVICES on each node")
-    made.add_argument("--nodes", help="NODES: machines of each translation run")
+    made.add_argument("--devices", help="DEVICES of each run")
     made.add_argument("--precision", help="PRECISION: auto, 32-true or bf16-mixed")
     made.add_argument("--data_dir", help="DATA_DIR: folder of downloaded corpora")
     made.add_argument("--jobs", type=PositiveInt, help="JOBS: runs at once (default: one, long-range one a core)")
     made.add_argument("--timeout", type=Minutes, default=0.0, help="TIMEOUT: minutes that one run may take")
     made.add_argument("--launcher", choices=("local", "ray"), default="local", help="LAUNCHER of runs")
-    made.add_argument("--ray", default="", help="RAY: address of the cluster as host:port")
+    made.add_argument(
+        "--ray", default="", help="address of the cluster as host:port (default: RAY_ADDRESS, or that of ray start)"
+    )
     made.add_argument("--root", default="runs", help="folder of the run store (default: runs)")
     return made
 
@@ -96,7 +97,7 @@ def run_experiment(experiment: str, options: argparse.Namespace) -> int:
     """Run what is not finished of an experiment's grid."""
     given = {"trainer.devices": options.devices, "trainer.precision": options.precision}
     if experiment == "bleu":
-        given |= {"trainer.num_nodes": options.nodes, "data.init_args.data_dir": options.data_dir}
+        given["data.init_args.data_dir"] = options.data_dir
     settings = [f"--{name}={value}" for name, value in given.items() if value]
     suite, models, seeds, root = options.suite, options.models, options.seeds, options.root
     try:

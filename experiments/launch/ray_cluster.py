@@ -139,7 +139,7 @@ def connected(address: str) -> Iterator[Any]:
     except (OSError, RuntimeError, ValueError) as error:
         line = str(error).strip().split("\n")[0]
         raise mistake(
-            f"RAY={named or started} is no Ray cluster that this machine belongs to ({line}): give the "
+            f"{named or started} is no Ray cluster that this machine belongs to ({line}): give the "
             "host:port that `ray start --head` printed, call `ray start --address=host:port` on this machine first, "
             "and set RAY_AUTH_MODE=token if the cluster has a token."
         ) from None

@@ -79,7 +79,7 @@ def request_of(planned: Planned, machines: Sequence[Machine], jobs: int) -> Requ
     settings = build_parser().parse_args(planned.arguments).trainer
     if settings.num_nodes > 1:
         raise mistake(
-            f"trainer.num_nodes (NODES) is {settings.num_nodes}, but LAUNCHER=ray gives each run one machine: "
+            f"trainer.num_nodes is {settings.num_nodes}, but LAUNCHER=ray gives each run one machine: "
             "set it to 1, or start this run with torchrun."
         )
     devices = 1 if settings.devices == "auto" else settings.devices

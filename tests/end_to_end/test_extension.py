@@ -1,4 +1,4 @@
-"""A fourth model and a further task are one new file each: the README's own, written and run as a reader would."""
+"""A fourth model and a further task are one new file each: those of docs, written and run as a reader would."""
 
 import json
 import sys
@@ -22,14 +22,14 @@ from experiments.training.trained_run import load_module
 from experiments.training.trainer import TrainerSettings, build_trainer
 from models.lightning_modules import Optimisation
 from models.network import select_rows
-from tests.support.readme import ROOT, files_to_write, snippets
+from tests.support.readme import ROOT, files_to_write
 
 SMOKE = ROOT / "experiments" / "configs" / "bleu" / "smoke" / "common.yaml"
 
 
 @pytest.fixture
 def written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """A folder with the README's files, its `models` and `datamodules` importable as if they lay in the packages."""
+    """A folder with the files to write, its `models` and `datamodules` importable as if they lay in the packages."""
     for path, text in files_to_write().items():
         (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / path).write_text(text)
@@ -109,15 +109,6 @@ def test_the_new_task_goes_from_its_yaml_to_the_report(written: Path, monkeypatc
     run.main(planned[2].arguments)
     report.main(["--suite", "quick"])
     assert "sorting" in (written / "results/quick/report.md").read_text().lower()
-
-
-def test_the_readmes_snippet_trains(written: Path) -> None:
-    (snippet,) = snippets()
-    shorter = snippet.replace("max_steps=1000, validate_every=200", "max_steps=10, validate_every=5")
-    names: dict[str, Any] = {}
-    exec(compile(shorter, "README.md", "exec"), names)
-    assert names["trainer"].global_step == 10
-    assert names["answers"].shape == (3, 4)
 
 
 def test_the_new_model_learns_the_new_task(written: Path, tmp_path: Path) -> None:

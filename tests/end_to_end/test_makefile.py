@@ -2,6 +2,7 @@
 
 import os
 import re
+import shutil
 import subprocess
 import sys
 from importlib.util import find_spec
@@ -13,8 +14,17 @@ from tests.support.readme import ROOT
 
 MAKEFILE = (ROOT / "Makefile").read_text()
 TARGETS = re.findall(r"^([a-z-]+):.*## ", MAKEFILE, re.MULTILINE)
-VARIABLES = {"SUITE", "TASKS", "MODELS", "SEEDS", "DEVICES", "NODES", "PRECISION", "JOBS", "TIMEOUT", "TRIALS"}
-SHARED = ("Makefile", "requirements.lock", "pyproject.toml", "analysis", "datamodules", "experiments", "models")
+VARIABLES = re.findall(r"^HELP_([A-Z_]+) :=", MAKEFILE, re.MULTILINE)
+SHARED = (
+    "Makefile",
+    "install.py",
+    "requirements.lock",
+    "pyproject.toml",
+    "analysis",
+    "datamodules",
+    "experiments",
+    "models",
+)
 
 
 @pytest.fixture
@@ -23,7 +33,7 @@ def checkout(tmp_path: Path) -> Path:
     for name in SHARED:
         (tmp_path / name).symlink_to(ROOT / name)
     (tmp_path / ".venv").mkdir()
-    (tmp_path / ".venv" / "installed").touch()
+    shutil.copy(ROOT / "requirements.lock", tmp_path / ".venv" / "installed")
     return tmp_path
 
 
@@ -46,25 +56,29 @@ def dry_run(checkout: Path, *words: str) -> str:
     return done.stdout
 
 
-def test_make_alone_prints_every_target_and_every_variable_with_its_value(checkout: Path) -> None:
-    done = make(checkout)
+def shown(help_text: str) -> tuple[list[str], dict[str, str]]:
+    """The targets and the variables of a help, these with their values."""
+    targets = re.findall(r"^  ([a-z-]+) +\S.*$", help_text, re.MULTILINE)
+    return targets, dict(re.findall(r"^  ([A-Z_]+) +(\S.*?)(?:  .*)?$", help_text, re.MULTILINE))
+
+
+def test_make_alone_shows_what_people_use_and_help_all_the_rest(checkout: Path) -> None:
+    done = make(checkout, "SEEDS=0 1 2")
     assert (done.returncode, done.stderr) == (0, "")
-    assert list(dict(re.findall(r"^  ([a-z-]+) +(\S.*)$", done.stdout, re.MULTILINE))) == TARGETS
-    values = dict(re.findall(r"^  ([A-Z_]+) +(\S+) ", done.stdout, re.MULTILINE))
-    assert set(values) >= VARIABLES | {"DATA_DIR", "WANDB_MODE"}
-    assert [values[name] for name in ("SUITE", "DATA_DIR", "WANDB_MODE", "MODELS")] == [
+    assert "\x1b" not in done.stdout  # colours are for terminals
+    targets, values = shown(done.stdout)
+    assert 10 <= len(targets) <= 13
+    assert {"setup", "quick", "report", "help-all"} <= {*targets} < {*TARGETS}
+    everything, every_value = shown(make(checkout, "help-all", "SEEDS=0 1 2").stdout)
+    assert (everything, [*every_value]) == (TARGETS, VARIABLES)
+    assert values.items() < every_value.items()
+    assert [values[name] for name in ("SUITE", "SEEDS", "DATA_DIR", "WANDB_MODE", "MODELS")] == [
         "quick",
+        "0 1 2",
         "data",
         "disabled",
         "-",
     ]
-    assert "\x1b" not in done.stdout  # colours are for terminals
-
-
-def test_help_shows_values_given(checkout: Path) -> None:
-    shown = make(checkout, "help", "SUITE=full", "SEEDS=0 1 2", "DEVICES=4").stdout
-    for line in ("SUITE +full", "SEEDS +0 1 2", "DEVICES +4"):
-        assert re.search(f"^  {line} ", shown, re.MULTILINE), line
 
 
 def test_every_target_is_phony_and_explained() -> None:
@@ -76,7 +90,6 @@ def test_every_target_is_phony_and_explained() -> None:
 def test_every_target_has_a_recipe_whose_modules_exist(checkout: Path) -> None:
     for target in TARGETS:
         printed = dry_run(checkout, target, "TEXT=a man")
-        assert "pip install" not in printed
         for module in re.findall(r"python\S* -m (\S+)", printed):
             ours = module.split(".")[0] in SHARED
             place = ROOT / module.replace(".", "/")
@@ -85,10 +98,9 @@ def test_every_target_has_a_recipe_whose_modules_exist(checkout: Path) -> None:
 
 
 GIVEN = {
-    "retry": {"SUITE": "smoke", "JOBS": "3", "TIMEOUT": "9", "LAUNCHER": "ray", "RAY": "a:1"},
+    "retry": {"SUITE": "smoke", "JOBS": "3", "TIMEOUT": "9", "LAUNCHER": "ray"},
     "bleu": {"SUITE": "full", "MODELS": "lstm transformer", "SEEDS": "0 1", "DIRECTION": "de-en", "DEVICES": "4"}
-    | {"NODES": "2", "PRECISION": "bf16-mixed", "JOBS": "3", "TIMEOUT": "90"}
-    | {"LAUNCHER": "ray", "RAY": "first:6379"},
+    | {"PRECISION": "bf16-mixed", "JOBS": "3", "TIMEOUT": "90", "LAUNCHER": "ray"},
     "long-range": {"SUITE": "full", "TASKS": "copy recall", "MODELS": "lstm", "SEEDS": "0 1", "JOBS": "3"},
     "tune": {"SUITE": "full", "TASKS": "copy", "MODELS": "lstm gru", "TRIALS": "9", "JOBS": "3", "EXPERIMENT": "bleu"},
     "contrastive": {"SUITE": "smoke"},
@@ -113,19 +125,50 @@ def test_stages_are_carried_out_in_order_and_quick_is_the_quick_suite_whatever_t
     assert 'suite long-range contrastive report --suite "smoke"' in dry_run(checkout, "long-range", "SUITE=smoke")
 
 
-def test_a_changed_lock_file_is_installed_again_before_anything_runs(checkout: Path) -> None:
-    os.utime(checkout / ".venv" / "installed", (0, 0))
+# --- setup
+
+LOCAL = "PY=.venv/bin/python"
+
+
+def python(checkout: Path, script: str) -> str:
+    """A variable for make that names a script in place of the system's Python; it notes what it is asked for."""
+    path = checkout / "python"
+    path.write_text(f'#!/bin/sh\necho "$TORCH:$*" >>asked\n{script}\n')
+    path.chmod(0o755)
+    return f"PYTHON={path}"
+
+
+def test_a_changed_lock_is_installed_before_anything_runs_and_once(checkout: Path) -> None:
+    installed = checkout / ".venv" / "installed"
+    installed.write_text("numpy==1.0\n")
+    os.utime(installed, (0, 0))
     for target in ("quick", "bleu", "test", "lint", "translate"):
-        printed = dry_run(checkout, target)
-        assert 0 < printed.find("pip install") < printed.rfind(" -m "), target
+        printed = dry_run(checkout, target, LOCAL)
+        assert 0 < printed.find("install.py") < printed.rfind(" -m "), target
+    assert make(checkout, "setup", LOCAL, python(checkout, 'case "$*" in install.py) exit 3;; esac')).returncode != 0
+    assert installed.read_text() == "numpy==1.0\n"
+    (checkout / "asked").unlink()
+    for _ in range(2):
+        assert make(checkout, "setup", LOCAL, python(checkout, ""), "TORCH=cpu").returncode == 0
+    asked = (checkout / "asked").read_text().splitlines()
+    assert [line for line in asked if " -c " not in f" {line}"][-2:] == ["cpu:-m venv .venv", "cpu:install.py"]
+    assert len(asked) == 3
+
+
+@pytest.mark.parametrize("words", [(LOCAL,), ("PY=python3",)])
+def test_a_copied_checkout_and_another_python_install_nothing(words: tuple[str, ...], checkout: Path) -> None:
+    """A copy of the files has new times, the lock's perhaps the newest."""
+    os.utime(checkout / ".venv" / "installed", (0, 0))
+    if "PY=python3" in words:
+        (checkout / ".venv" / "installed").unlink()
+    assert make(checkout, "setup", *words, python(checkout, "exit 1")).returncode == 0
+    assert not (checkout / "asked").exists()
 
 
 def test_an_old_python_is_refused_with_the_remedy(checkout: Path) -> None:
     (checkout / ".venv" / "installed").unlink()
-    old = checkout / "old-python"
-    old.write_text('#!/bin/sh\n[ "$1" = --version ] && echo "Python 3.9.1"\nexit 1\n')
-    old.chmod(0o755)
-    done = make(checkout, "setup", f"PYTHON={old}")
+    old = python(checkout, '[ "$1" = --version ] && echo "Python 3.9.1"\nexit 1')
+    done = make(checkout, "setup", LOCAL, old)
     assert done.returncode != 0
     assert "Python 3.11 or newer is needed" in done.stdout
     assert "Python 3.9.1" in done.stdout

@@ -166,7 +166,7 @@ def assumptions(estimates: Sequence[Estimate], records: Records | None, length: 
         if not records.gpus:
             found[-1] += (
                 " Not a GPU: these are hours of machines like this one. For GPUs measure on one (make speed "
-                "SUITE=full) or give the data sheet's TFLOP/s: make plan PEAK=989."
+                "SUITE=full) or give the data sheet's TFLOP/s: --peak 989."
             )
     for share in dict.fromkeys(e.efficiency for e in estimates if cluster.world > 1):
         found.append(
@@ -188,7 +188,7 @@ def assumptions(estimates: Sequence[Estimate], records: Records | None, length: 
         "One run per model, without validation, decoding, checkpoints and trials of learning rates.",
     ]
     if cluster.price is not None:
-        found.append(f"A device costs {cluster.price:g} an hour (PRICE).")
+        found.append(f"A device costs {cluster.price:g} an hour.")
     return ["Assumptions", *(wrapped(f"{i:2}. ", text) for i, text in enumerate(found, start=1))]
 
 

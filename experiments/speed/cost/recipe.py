@@ -77,8 +77,8 @@ class Recipe:
         share = self.tokens // world
         if share < self.longest:
             raise ValueError(
-                f"DEVICES x NODES is {world}, which leaves each device {share} of the {self.tokens} tokens of a step "
-                f"of {self.name}: data.max_length is {self.longest}, so use at most {self.tokens // self.longest}."
+                f"{world} devices are too many: each would take {share} of the {self.tokens} tokens of a step of "
+                f"{self.name}, and data.max_length is {self.longest}. Use at most {self.tokens // self.longest}."
             )
         return share
 

@@ -84,7 +84,8 @@ def read_records(root: Path, suites: list[str]) -> Records:
             return Records(folder, [read_result(path.parent) for path in paths])
     raise FileNotFoundError(
         f"no speed was measured yet in {' or '.join(str(root / suite / 'speed') for suite in suites)}: run "
-        "`make speed SUITE=full` first, or give the peak of a device in TFLOP/s, for example `make plan PEAK=989`."
+        "`make speed SUITE=full` first, or give the peak of a device in TFLOP/s: `.venv/bin/python -m "
+        "experiments.speed.cost.estimate --suite paper --devices 8 --peak 989`."
     )
 
 

@@ -79,7 +79,7 @@ def test_an_address_where_no_cluster_is_is_refused_at_once(
     needs_ray()
     monkeypatch.setenv("RAY_ADDRESS", address if given == "environment" else "127.0.0.1:9")
     with (
-        mistake(rf"RAY={address} is no Ray cluster .*{why}.*ray start", capsys),
+        mistake(rf"{address} is no Ray cluster .*{why}.*ray start", capsys),
         connected(address if given == "argument" else ""),
     ):
         raise AssertionError

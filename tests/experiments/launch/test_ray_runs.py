@@ -318,7 +318,7 @@ def test_what_a_run_takes_is_read_from_its_settings(settings: list[str], takes: 
 
 
 def test_a_run_of_several_machines_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    with mistake(r"trainer\.num_nodes \(NODES\) is 2, but LAUNCHER=ray .* with torchrun", capsys):
+    with mistake(r"trainer\.num_nodes is 2, but LAUNCHER=ray .* with torchrun", capsys):
         request_of(with_settings(tmp_path, "--trainer.num_nodes=2"), [Machine("machine", "node", 4, 0)], 1)
 
 

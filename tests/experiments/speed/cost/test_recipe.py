@@ -106,5 +106,5 @@ def test_memory_is_the_sum_of_its_parts() -> None:
 
 def test_a_step_is_shared_until_a_device_has_no_room_for_a_sentence() -> None:
     assert RECIPE.tokens_on(10) == 100
-    with pytest.raises(ValueError, match=r"DEVICES x NODES is 11, .* 90 of the 1000 tokens .* at most 10\."):
+    with pytest.raises(ValueError, match=r"11 devices are too many: .* 90 of the 1000 tokens .* at most 10\."):
         RECIPE.tokens_on(11)

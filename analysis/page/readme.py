@@ -1,0 +1,134 @@
+"""Write the README's tables of results from the committed measurements: `make readme`."""
+
+import re
+from pathlib import Path
+from typing import NamedTuple
+
+import pandas as pd
+
+from analysis.page.labels import NAMES, counted, decimal, whole
+
+MEASUREMENTS = Path("results/full/measurements.csv")
+MARKED = re.compile(r"(?<=<!-- results:begin -->\n).*?(?=<!-- results:end -->)", re.DOTALL)
+MASTERED = 0.99  # accuracy at the easiest setting; below it a model is under-trained
+BASES = ("lstm", "bahdanau", "transformer")
+
+
+class Row(NamedTuple):
+    """A metric at some values of an axis, the last `beyond` of them longer than anything in training."""
+
+    text: str
+    task: str
+    metric: str
+    axis: str
+    xs: tuple[str, ...]
+    beyond: int = 0
+    digits: int = 2
+    scale: float = 1
+
+
+class Question(NamedTuple):
+    text: str
+    caption: str
+    models: tuple[str, ...]
+    rows: list[Row]
+
+
+TEST_SETS = ("test2016", "test2017", "mscoco")
+RIGHT = "token_accuracy"
+QUESTIONS = {
+    "bleu": Question(
+        "Which translates better?",
+        "sacreBLEU on Multi30k, English to German, mixed case, beam 5",
+        BASES,
+        [Row(name, "multi30k-en-de", "bleu", "test_set", (name,), digits=1) for name in TEST_SETS],
+    ),
+    "long-range": Question(
+        "How far back, and how much?",
+        "Accuracy of models of 170,000 parameters; *italics*: longer than in training; †: under-trained",
+        ("rnn", "gru", *BASES),
+        [
+            Row("Recall after a gap of 256 / *512*", "recall", RIGHT, "gap, symbols 4", ("256", "512"), 1),
+            Row("Copy 16 / 64 / *128* symbols", "copy", RIGHT, "length", ("16", "64", "128"), 1),
+            Row("Agreement over 20 / *48* words", "agreement", RIGHT, "distance, attractors 1", ("20", "48"), 1),
+            Row("Parity of 20 / *200* bits", "parity", RIGHT, "length", ("20", "200"), 1),
+        ],
+    ),
+    "speed": Question(
+        "How fast?",
+        "Milliseconds for a training step on 2,048 target tokens, and to decode one more token of 16 hypotheses, on "
+        "two CPU threads in 32 bits",
+        BASES,
+        [
+            Row(
+                "Step at length 64 / 256 / 2048", "length", "step_seconds", "length", ("64", "256", "2048"), 0, 0, 1000
+            ),
+            Row(
+                "Token at length 16 / 512", "decoding", "greedy_seconds_per_token", "length", ("16", "512"), 0, 1, 1000
+            ),
+            Row(
+                "Target tokens/s on Multi30k",
+                "text-multi30k-en-de",
+                "target_tokens_per_second",
+                "loop",
+                ("bare",),
+                0,
+                0,
+            ),
+        ],
+    ),
+}
+
+
+def main() -> None:
+    """Renew what is between the README's markers, and nothing else."""
+    path = Path("README.md")
+    text, written = path.read_text(encoding="utf-8"), tables(MEASUREMENTS)
+    path.write_text(MARKED.sub(lambda _: written, text), encoding="utf-8")
+
+
+def tables(measurements: Path) -> str:
+    """A Markdown table for each question.
+
+    Raises:
+        ValueError: Nothing was measured for one of the rows.
+    """
+    known = pd.read_csv(measurements, dtype={"x": str})
+    known = known[known.variant == "base"]
+    return "\n".join(table(known[known.experiment == name], name, asked) for name, asked in QUESTIONS.items())
+
+
+def table(known: pd.DataFrame, experiment: str, asked: Question) -> str:
+    tasks = {row.task for row in asked.rows}
+    known = known[known.task.isin(tasks) & known.model.isin(asked.models)]
+    caption = asked.caption
+    if experiment == "speed":  # the report shows the first process; further seeds repeat it in others
+        known = known[known.seed == known.seed.min()]
+    else:
+        seeds = known.groupby(["task", "model"]).seed.nunique()
+        fewest = f"{seeds.min()} to " if seeds.min() < seeds.max() else ""
+        caption += f"; {fewest}{counted(seeds.max(), 'seed', 'seeds')}"
+    lines = [["", *(NAMES[model] for model in asked.models)], ["---", *("---:" for _ in asked.models)]]
+    for row in asked.rows:
+        measured = known[known.task == row.task]
+        if not ((measured.metric == row.metric) & (measured.x_name == row.axis) & measured.x.isin(row.xs)).any():
+            raise ValueError(f"{MEASUREMENTS} has no {row.metric} of {row.task} by {row.axis}")
+        lines.append([row.text, *(cell(measured[measured.model == model], row) for model in asked.models)])
+    return "\n".join([f"**{asked.text}** {caption}.", "", *(f"| {' | '.join(line)} |" for line in lines), ""])
+
+
+def cell(measured: pd.DataFrame, row: Row) -> str:
+    """Means over seeds, with a mark where a seed was under-trained."""
+    values = []
+    for x in row.xs:
+        found = measured[(measured.metric == row.metric) & (measured.x_name == row.axis) & (measured.x == x)]
+        value = row.scale * float(found.value.mean())
+        values.append(decimal(value, row.digits) if row.digits else whole(value))
+    trained = len(values) - row.beyond
+    values = values[:trained] + [f"*{value}*" for value in values[trained:]]
+    control = measured[measured.metric == "control_accuracy"].value.min()
+    return " / ".join(values) + (" †" if control < MASTERED else "")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,72 @@
+"""The README's tables say what was measured, and no more."""
+
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from analysis.page import readme
+from tests.support.readme import ROOT
+
+COMMITTED = ROOT / readme.MEASUREMENTS
+
+
+@pytest.fixture
+def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder with the README alone; its measurements are the test's."""
+    (tmp_path / "README.md").write_text((ROOT / "README.md").read_text())
+    (tmp_path / readme.MEASUREMENTS.parent).mkdir(parents=True)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def written(place: Path, measurements: pd.DataFrame) -> dict[str, list[str]]:
+    """The README's tables after `make readme`: row to cells, of all three."""
+    measurements.to_csv(place / readme.MEASUREMENTS, index=False)
+    readme.main()
+    marked = readme.MARKED.search((place / "README.md").read_text())
+    assert marked is not None
+    rows = [line.strip("|").split("|") for line in marked[0].splitlines() if line.startswith("| ")]
+    return {row[0].strip(): [cell.strip() for cell in row[1:]] for row in rows}
+
+
+def committed() -> pd.DataFrame:
+    return pd.read_csv(COMMITTED, dtype={"x": str})
+
+
+def test_the_committed_tables_are_those_of_the_committed_results() -> None:
+    marked = readme.MARKED.search((ROOT / "README.md").read_text(encoding="utf-8"))
+    assert marked is not None
+    assert marked[0] == readme.tables(COMMITTED), "results/full has changed: make readme"
+
+
+def test_cells_are_means_over_seeds_with_a_mark_where_one_was_under_trained(place: Path) -> None:
+    before = (place / "README.md").read_text()
+    known = committed()
+    copy = (known.task == "copy") & (known.model == "lstm") & (known.variant == "base")
+    at = copy & (known.metric == "token_accuracy") & (known.x_name == "length")
+    known.loc[at & (known.x == "64"), "value"] = [0.1, 0.2, 0.6]
+    known.loc[at & (known.x == "128"), "value"] = 0.05
+    known.loc[copy & (known.metric == "control_accuracy") & (known.seed == 1), "value"] = 0.98
+    cell = written(place, known)["Copy 16 / 64 / *128* symbols"][2]
+    assert cell.split(" / ")[1:] == ["0.30", "*0.05* †"]
+    outside = [readme.MARKED.sub("", text) for text in (before, (place / "README.md").read_text())]
+    assert outside[0] == outside[1]
+
+
+def test_other_processes_and_variants_change_no_speed_and_a_missing_model_is_a_dash(place: Path) -> None:
+    known = committed()
+    again = known[known.experiment == "speed"].assign(seed=1, value=9.0)
+    variant = known[known.experiment == "speed"].assign(variant="bf16", value=9.0)
+    known = pd.concat([variant, known, again])
+    name = "Target tokens/s on Multi30k"
+    unchanged = written(place, known)
+    known = known[(known.task != "text-multi30k-en-de") | (known.model != "lstm")]
+    assert written(place, known)[name] == ["–", *unchanged[name][1:]]
+    assert "9" not in unchanged[name]
+
+
+def test_a_row_without_any_measurement_is_an_error(place: Path) -> None:
+    known = committed()
+    with pytest.raises(ValueError, match="no token_accuracy of parity by length"):
+        written(place, known[known.task != "parity"])
