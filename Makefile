@@ -74,7 +74,7 @@ quick: SUITE := quick
 quick: $(INSTALLED) ## All three questions on generated data, with a report in results/quick (10 min)
 	@$(EVERYTHING)
 
-translate: $(INSTALLED) ## Translate TEXT="A man is riding a bike." with every trained model (10 s)
+translate: $(INSTALLED) ## Translate TEXT="The farmers will wake the cow." with every trained model (10 s)
 	@$(PY) -m experiments.translation.translate "$$TEXT"
 
 test: $(INSTALLED) ## The test suite, on every core (5 min on 2)
@@ -182,7 +182,7 @@ clean-runs: ## Delete runs/SUITE, after asking
 	@if ! cmp -s $< $@; then \
 	  $(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 	    { echo "Python 3.11 or newer is needed; '$(PYTHON)' is $$($(PYTHON) --version 2>&1). Name another: make setup PYTHON=python3.12"; exit 1; }; \
-	  $(PYTHON) -m venv .venv && $(PYTHON) install.py || exit; \
+	  $(PYTHON) install.py || exit; \
 	fi; cp $< $@
 
 define HELP

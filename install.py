@@ -25,6 +25,8 @@ def main() -> int:
         return 2
     pins = [line for line in LOCK.read_text(encoding="utf-8").splitlines() if "==" in line and not line.startswith("#")]
     print(f"Installing {len(pins)} packages into .venv, once (about 2 minutes).", flush=True)
+    if code := subprocess.run([sys.executable, "-m", "venv", ".venv"]).returncode:
+        return code
     if choice == "cpu" or (not choice and sys.platform == "linux" and not shutil.which("nvidia-smi")):
         (torch,) = (pin for pin in pins if pin.startswith("torch=="))
         cpu_build(torch)

@@ -23,16 +23,17 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setattr(install.sys, "platform", "linux")
     monkeypatch.setattr(install.shutil, "which", lambda name: None)
     monkeypatch.setattr(install, "CPU_INDEX", "http://127.0.0.1:9/whl/cpu")  # nobody answers
-    stub(tmp_path, "")
+    monkeypatch.setattr(install.sys, "executable", str(stub(tmp_path, "")))
     return tmp_path
 
 
-def stub(place: Path, then: str) -> None:
+def stub(place: Path, then: str) -> Path:
     """A .venv/bin/python that notes its arguments and runs a piece of shell."""
     python = place / ".venv" / "bin" / "python"
     python.parent.mkdir(parents=True, exist_ok=True)
     python.write_text(f'#!/bin/sh\necho "$*" >>asked\n{then}\n')
     python.chmod(0o755)
+    return python
 
 
 def asked(place: Path) -> list[str]:
@@ -62,40 +63,41 @@ def index(place: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
 
 def test_without_a_gpu_the_cpu_build_comes_first_and_the_lock_after_it(place: Path, index: str) -> None:
     assert install.main() == 0
-    first, second = asked(place)
+    venv, first, second = asked(place)
+    assert venv == "-m venv .venv"
     assert first.endswith(f"--no-deps --index-url {index} torch==2.13.0")
     assert second.endswith("-r requirements.lock -c requirements.lock")
 
 
 @pytest.mark.parametrize(
-    ("choice", "platform", "gpu", "builds"),
+    ("choice", "platform", "gpu", "calls"),
     [
-        ("", "linux", True, 1),
-        ("cpu", "linux", True, 2),
-        ("cuda", "linux", False, 1),
-        ("", "darwin", False, 1),
+        ("", "linux", True, 2),
+        ("cpu", "linux", True, 3),
+        ("cuda", "linux", False, 2),
+        ("", "darwin", False, 2),
     ],
 )
 def test_who_has_a_gpu_or_asks_for_cuda_gets_the_default_build(
-    choice: str, platform: str, gpu: bool, builds: int, place: Path, index: str, monkeypatch: pytest.MonkeyPatch
+    choice: str, platform: str, gpu: bool, calls: int, place: Path, index: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("TORCH", choice)
     monkeypatch.setattr(install.sys, "platform", platform)
     monkeypatch.setattr(install.shutil, "which", lambda name: "/usr/bin/nvidia-smi" if gpu else None)
     assert install.main() == 0
-    assert len(asked(place)) == builds
+    assert len(asked(place)) == calls
 
 
 def test_an_index_that_cannot_be_reached_or_lacks_the_build_costs_a_line(
     place: Path, request: pytest.FixtureRequest, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert install.main() == 0
-    assert len(asked(place)) == 1
+    assert len(asked(place)) == 2
     assert "http://127.0.0.1:9/whl/cpu cannot be reached" in capsys.readouterr().out
     request.getfixturevalue("index")
     stub(place, 'case "$*" in *--index-url*) echo "ERROR: no matching distribution"; exit 1;; esac')
     assert install.main() == 0
-    assert len(asked(place)) == 3
+    assert len(asked(place)) == 5
     captured = capsys.readouterr()
     assert "default build instead" in captured.out
     assert "no matching distribution" in captured.err
@@ -130,7 +132,7 @@ def test_progress_is_a_line_for_every_few_packages_and_every_large_file(
 def test_a_failure_shows_what_pip_said_and_an_unknown_build_is_refused(
     place: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    stub(place, "echo 'ERROR: disk full'; exit 7")
+    stub(place, 'case "$*" in *pip*) echo "ERROR: disk full"; exit 7;; esac')
     assert install.main() == 7
     assert "ERROR: disk full" in capsys.readouterr().err
     monkeypatch.setenv("TORCH", "gpu")

@@ -151,8 +151,7 @@ def test_a_changed_lock_is_installed_before_anything_runs_and_once(checkout: Pat
     for _ in range(2):
         assert make(checkout, "setup", LOCAL, python(checkout, ""), "TORCH=cpu").returncode == 0
     asked = (checkout / "asked").read_text().splitlines()
-    assert [line for line in asked if " -c " not in f" {line}"][-2:] == ["cpu:-m venv .venv", "cpu:install.py"]
-    assert len(asked) == 3
+    assert [line for line in asked if "import sys" not in line] == ["cpu:install.py"]
 
 
 @pytest.mark.parametrize("words", [(LOCAL,), ("PY=python3",)])
