@@ -1,14 +1,15 @@
 """Write the README's tables of results from the committed measurements: `make readme`."""
 
+import json
 import re
 from pathlib import Path
 from typing import NamedTuple
 
 import pandas as pd
 
-from analysis.page.labels import NAMES, counted, decimal, whole
+from analysis.page.labels import NAMES, counted, decimal, listing, whole
 
-MEASUREMENTS = Path("results/full/measurements.csv")
+RESULTS = Path("results/full")
 MARKED = re.compile(r"(?<=<!-- results:begin -->\n).*?(?=<!-- results:end -->)", re.DOTALL)
 MASTERED = 0.99  # accuracy at the easiest setting; below it a model is under-trained
 BASES = ("lstm", "bahdanau", "transformer")
@@ -45,7 +46,8 @@ QUESTIONS = {
     ),
     "long-range": Question(
         "How far back, and how much?",
-        "Accuracy of models of 170,000 parameters; *italics*: longer than in training; †: under-trained",
+        "Accuracy of models of 170,000 parameters; *italics*: longer than in training; †: under-trained, "
+        "below 0.99 at the easiest setting",
         ("rnn", "gru", *BASES),
         [
             Row("Recall after a gap of 256 / *512*", "recall", RIGHT, "gap, symbols 4", ("256", "512"), 1),
@@ -83,19 +85,22 @@ QUESTIONS = {
 def main() -> None:
     """Renew what is between the README's markers, and nothing else."""
     path = Path("README.md")
-    text, written = path.read_text(encoding="utf-8"), tables(MEASUREMENTS)
+    text, written = path.read_text(encoding="utf-8"), tables(RESULTS)
     path.write_text(MARKED.sub(lambda _: written, text), encoding="utf-8")
 
 
-def tables(measurements: Path) -> str:
-    """A Markdown table for each question.
+def tables(results: Path) -> str:
+    """A Markdown table for each question, and the machines behind them.
 
     Raises:
         ValueError: Nothing was measured for one of the rows.
     """
-    known = pd.read_csv(measurements, dtype={"x": str})
+    known = pd.read_csv(results / "measurements.csv", dtype={"x": str})
     known = known[known.variant == "base"]
-    return "\n".join(table(known[known.experiment == name], name, asked) for name, asked in QUESTIONS.items())
+    made = [table(known[known.experiment == name], name, asked) for name, asked in QUESTIONS.items()]
+    described = json.loads((results / "provenance.json").read_text(encoding="utf-8"))["machines"]
+    machines = dict.fromkeys(", ".join([f"{m['cores']} cores of {m['cpu']}", *m["gpus"]]) for m in described)
+    return "\n".join([*made, f"Measured on {listing([*machines])}.", ""])
 
 
 def table(known: pd.DataFrame, experiment: str, asked: Question) -> str:
@@ -112,7 +117,7 @@ def table(known: pd.DataFrame, experiment: str, asked: Question) -> str:
     for row in asked.rows:
         measured = known[known.task == row.task]
         if not ((measured.metric == row.metric) & (measured.x_name == row.axis) & measured.x.isin(row.xs)).any():
-            raise ValueError(f"{MEASUREMENTS} has no {row.metric} of {row.task} by {row.axis}")
+            raise ValueError(f"{RESULTS} has no {row.metric} of {row.task} by {row.axis}")
         lines.append([row.text, *(cell(measured[measured.model == model], row) for model in asked.models)])
     return "\n".join([f"**{asked.text}** {caption}.", "", *(f"| {' | '.join(line)} |" for line in lines), ""])
 

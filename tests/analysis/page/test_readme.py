@@ -1,5 +1,6 @@
 """The README's tables say what was measured, and no more."""
 
+import shutil
 from pathlib import Path
 
 import pandas as pd
@@ -8,21 +9,22 @@ import pytest
 from analysis.page import readme
 from tests.support.readme import ROOT
 
-COMMITTED = ROOT / readme.MEASUREMENTS
+COMMITTED = ROOT / readme.RESULTS
 
 
 @pytest.fixture
 def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder with the README alone; its measurements are the test's."""
     (tmp_path / "README.md").write_text((ROOT / "README.md").read_text())
-    (tmp_path / readme.MEASUREMENTS.parent).mkdir(parents=True)
+    (tmp_path / readme.RESULTS).mkdir(parents=True)
+    shutil.copy(COMMITTED / "provenance.json", tmp_path / readme.RESULTS)
     monkeypatch.chdir(tmp_path)
     return tmp_path
 
 
 def written(place: Path, measurements: pd.DataFrame) -> dict[str, list[str]]:
     """The README's tables after `make readme`: row to cells, of all three."""
-    measurements.to_csv(place / readme.MEASUREMENTS, index=False)
+    measurements.to_csv(place / readme.RESULTS / "measurements.csv", index=False)
     readme.main()
     marked = readme.MARKED.search((place / "README.md").read_text())
     assert marked is not None
@@ -31,7 +33,7 @@ def written(place: Path, measurements: pd.DataFrame) -> dict[str, list[str]]:
 
 
 def committed() -> pd.DataFrame:
-    return pd.read_csv(COMMITTED, dtype={"x": str})
+    return pd.read_csv(COMMITTED / "measurements.csv", dtype={"x": str})
 
 
 def test_the_committed_tables_are_those_of_the_committed_results() -> None:
