@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Literal
 
 from datamodules.embedded.corpus import cached_corpus
-from datamodules.text_files import read_aligned, read_tsv
+from datamodules.text_files import content_hash, read_aligned, read_tsv
 
 MULTI30K_FILES = {
     "train": "train",
@@ -40,8 +40,8 @@ class Corpus:
             `files` are your own.
         source_language: Language code of the source; the three named corpora have `en` and `de`.
         target_language: Language code of the target.
-        files: For `files`: split to [source file, target file] or to [tab-separated file]; `train` and `val` are
-            required, every other split is a test set.
+        files: For `files`: split to [source file, target file] or to [tab-separated file]; `train`, `val` and at least
+            one other split, a test set, are required.
         limit: Use only the first `limit` training pairs.
     """
 
@@ -59,8 +59,9 @@ def load_corpus(corpus: Corpus, data_dir: Path, cache_dir: Path = Path(".cache")
         FileNotFoundError: a file of the corpus is not in `data_dir`.
         ValueError: a file or a setting is wrong.
     """
+    files = corpus_files(corpus, data_dir)
     if corpus.name == "files":
-        splits = _load_files(corpus)
+        splits = _load_files(files)
     else:
         if {corpus.source_language, corpus.target_language} != {"en", "de"}:
             raise ValueError(
@@ -71,9 +72,9 @@ def load_corpus(corpus: Corpus, data_dir: Path, cache_dir: Path = Path(".cache")
             case "embedded":
                 splits = _load_embedded(cache_dir)
             case "multi30k":
-                splits = _load_multi30k(data_dir)
+                splits = {split: ParallelText(*read_aligned(*pair)) for split, pair in files.items()}
             case "tatoeba":
-                splits = split_by_source(*read_tsv(data_dir / "tatoeba" / "deu-eng.zip"))
+                splits = split_by_source(*read_tsv(*files["all"]))
         if corpus.source_language == "de":
             splits = {name: ParallelText(text.target, text.source) for name, text in splits.items()}
     if corpus.limit is not None:
@@ -82,6 +83,38 @@ def load_corpus(corpus: Corpus, data_dir: Path, cache_dir: Path = Path(".cache")
         train = splits["train"]
         splits["train"] = ParallelText(train.source[: corpus.limit], train.target[: corpus.limit])
     return splits
+
+
+def test_sets(corpus: Corpus) -> list[str]:
+    """Names of the test sets, in order."""
+    names = corpus.files or {} if corpus.name == "files" else MULTI30K_FILES if corpus.name == "multi30k" else ["test"]
+    return [name for name in names if name not in ("train", "val")]
+
+
+def corpus_files(corpus: Corpus, data_dir: Path) -> dict[str, list[Path]]:
+    """The files of each split; none where the corpus is generated."""
+    match corpus.name:
+        case "multi30k":
+            return {
+                split: [data_dir / "multi30k" / f"{stem}.{language}.gz" for language in ("en", "de")]
+                for split, stem in MULTI30K_FILES.items()
+            }
+        case "tatoeba":
+            return {"all": [data_dir / "tatoeba" / "deu-eng.zip"]}
+        case "files":
+            return {split: [Path(name) for name in names] for split, names in (corpus.files or {}).items()}
+    return {}
+
+
+def contents(corpus: Corpus, data_dir: Path, cache_dir: Path) -> dict[str, str | None]:
+    """SHA-256 of each of `corpus_files` by its name, from `data_dir` for a fetched one; None where there is no file."""
+    paths = (path for files in corpus_files(corpus, data_dir).values() for path in files)
+    return {
+        str(path if corpus.name == "files" else path.relative_to(data_dir)): (
+            content_hash(path, cache_dir) if path.is_file() else None
+        )
+        for path in paths
+    }
 
 
 def find_data_dir(data_dir: str | None) -> Path:
@@ -123,20 +156,14 @@ def _load_embedded(cache_dir: Path) -> dict[str, ParallelText]:
     return splits
 
 
-def _load_multi30k(data_dir: Path) -> dict[str, ParallelText]:
-    folder = data_dir / "multi30k"
-    return {
-        split: ParallelText(*read_aligned(folder / f"{stem}.en.gz", folder / f"{stem}.de.gz"))
-        for split, stem in MULTI30K_FILES.items()
-    }
-
-
-def _load_files(corpus: Corpus) -> dict[str, ParallelText]:
-    files = corpus.files or {}
-    if missing := [split for split in ("train", "val") if split not in files]:
+def _load_files(files: dict[str, list[Path]]) -> dict[str, ParallelText]:
+    missing = [split for split in ("train", "val") if split not in files]
+    if not files.keys() - {"train", "val"}:
+        missing.append("test set")
+    if missing:
         raise ValueError(
-            f"data.corpus.files has no {' and no '.join(missing)}: the corpus 'files' needs train and val, each as "
-            "[source file, target file] or [tab-separated file]."
+            f"data.corpus.files has no {' and no '.join(missing)}: the corpus 'files' needs train, val and a test set, "
+            "each as [source file, target file] or [tab-separated file]."
         )
     splits = {}
     for split in ("train", "val", *(name for name in files if name not in ("train", "val"))):
@@ -144,7 +171,7 @@ def _load_files(corpus: Corpus) -> dict[str, ParallelText]:
             raise ValueError(
                 f"data.corpus.files names a test set {split!r}: write letters, digits, dots, dashes and underscores."
             )
-        match [Path(name) for name in files[split]]:
+        match files[split]:
             case [source, target]:
                 splits[split] = ParallelText(*read_aligned(source, target))
             case [table]:

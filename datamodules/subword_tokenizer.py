@@ -26,6 +26,9 @@ class SentencePieceTokenizer:
     def __len__(self) -> int:
         return self.processor.get_piece_size()
 
+    def serialised(self) -> bytes:
+        return self.processor.serialized_model_proto()
+
     def encode(self, text: str) -> list[int]:
         return self.processor.encode(text)
 

@@ -5,6 +5,7 @@ separators are text; as line ends they would shift one side against the other.
 """
 
 import gzip
+import hashlib
 import lzma
 import os
 import zipfile
@@ -120,12 +121,33 @@ def _unpacked(file: IO[bytes] | gzip.GzipFile, path: Path) -> bytes:
     return content
 
 
+def content_hash(path: Path, cache_dir: Path) -> str:
+    """SHA-256 of a file, computed once for each size and time of change; the inode's time cannot be set back."""
+    status = path.stat()
+    state = f"{path.resolve()} {status.st_size} {status.st_mtime_ns} {status.st_ctime_ns}"
+    name = hashlib.sha256(state.encode(errors="surrogateescape")).hexdigest()
+
+    def compute() -> bytes:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest().encode()
+
+    return made_once(cache_dir / "hashes" / name, compute).decode()
+
+
 def made_once(path: Path, make: Callable[[], bytes]) -> bytes:
-    """The content of `path`; where there is no such file it is made, and never seen half written."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with FileLock(path.with_suffix(".lock")):
-        if not path.exists():
-            partial = path.with_suffix(".partial")
-            partial.write_bytes(make())
-            os.replace(partial, path)
+    """The content of `path`; where there is no such file it is made, and never seen half written.
+
+    Where it cannot be kept, in a folder to be read alone for example, it is made each time.
+    """
+    if path.exists():
         return path.read_bytes()
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with FileLock(path.with_suffix(".lock")):
+            if not path.exists():
+                partial = path.with_suffix(".partial")
+                partial.write_bytes(make())
+                os.replace(partial, path)
+            return path.read_bytes()
+    except OSError:
+        return make()

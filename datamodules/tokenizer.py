@@ -32,6 +32,9 @@ class Tokenizer(Protocol):
     def __len__(self) -> int:
         """Number of ids, special tokens included."""
 
+    def serialised(self) -> bytes:
+        """All that it was trained to be."""
+
     def encode(self, text: str) -> list[int]:
         """Ids of a sentence, without BOS and EOS."""
 

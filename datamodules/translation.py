@@ -1,6 +1,7 @@
 """Translation as a LightningDataModule: tokenised sentence pairs in batches of a token budget."""
 
 from collections.abc import Iterator, Sequence
+from functools import cached_property
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -13,9 +14,9 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from datamodules.batch import BOS, EOS, Batch, Example, collate, unscored
-from datamodules.corpora import Corpus, ParallelText, find_data_dir, load_corpus
+from datamodules.corpora import Corpus, ParallelText, find_data_dir, load_corpus, test_sets
 from datamodules.sampler import TokenBucketBatchSampler, rank_and_world
-from datamodules.subword_tokenizer import SentencePieceTokenizer, cached_sentencepiece
+from datamodules.subword_tokenizer import SentencePieceTokenizer, cached_sentencepiece, fits
 from datamodules.tokenizer import Tokenizer, TokenizerSettings
 
 
@@ -88,6 +89,34 @@ def build_tokenizers(
     return [SentencePieceTokenizer(cached_sentencepiece(text, settings, cache_dir)) for text in texts]
 
 
+def load_tokenizers(folder: Path, languages: Sequence[str], settings: TokenizerSettings) -> list[Tokenizer]:
+    """The tokenisers that were kept in a folder, one for each language.
+
+    Raises:
+        FileNotFoundError: a file is missing.
+        ValueError: a file holds something else.
+    """
+    found: list[Tokenizer] = []
+    for path, language in zip((folder / name for name in tokenizer_files(settings)), languages, strict=True):
+        if not path.is_file():
+            raise FileNotFoundError(f"{path} is not there, without which the model knows no text: train its run again.")
+        if settings.kind == "word":
+            from datamodules.word_tokenizer import read_word_tokenizer
+
+            found.append(read_word_tokenizer(path, language))
+        elif fits(content := path.read_bytes(), settings.vocab_size):
+            found.append(SentencePieceTokenizer(content))
+        else:
+            raise ValueError(f"{path} is not the tokeniser that was kept there: train its run again.")
+    return found
+
+
+def tokenizer_files(settings: TokenizerSettings) -> list[str]:
+    """Names of the files of the source's and the target's tokeniser: one file if both are the same."""
+    sides = ("joint", "joint") if settings.joint else ("source", "target")
+    return [f"{side}.{'json' if settings.kind == 'word' else 'model'}" for side in sides]
+
+
 class TranslationData(L.LightningDataModule):
     """Batches of the sentence pairs of a corpus; text and tokenisers are loaded on first use.
 
@@ -98,7 +127,8 @@ class TranslationData(L.LightningDataModule):
         max_length: Training pairs with more tokens on either side are left out; validation and test sentences never.
         seed: Order of the training batches.
         data_dir: Folder of downloaded corpora; by default the environment's DATA_DIR, else `data`.
-        cache_dir: Folder of trained tokenisers.
+        cache_dir: Folder of what is made once: trained tokenisers, the embedded corpus.
+        tokenizers: Folder of a trained model's tokenisers; by default they are trained on the corpus.
     """
 
     def __init__(
@@ -110,53 +140,57 @@ class TranslationData(L.LightningDataModule):
         seed: int = 0,
         data_dir: str | None = None,
         cache_dir: str = ".cache",
+        tokenizers: str | None = None,
     ) -> None:
         super().__init__()
         self.corpus, self.tokenizer = corpus, tokenizer
         self.max_tokens, self.max_length, self.seed = max_tokens, max_length, seed
         self.data_dir, self.cache_dir = find_data_dir(data_dir), Path(cache_dir)
+        self.kept = Path(tokenizers) if tokenizers else None
         self._texts: dict[str, ParallelText] = {}
-        self._tokenizers: list[Tokenizer] = []
         self._examples: dict[str, TranslationExamples] = {}
 
-    def prepare(self) -> None:
-        """Read the corpus and train its tokenisers or load them from the cache; further calls do nothing.
+    def provide(self, split: str, text: ParallelText) -> None:
+        """Take these as the sentences of a split, in place of the corpus's own."""
+        self._texts[split] = text
+
+    def text(self, split: str) -> ParallelText:
+        """Raw sentences of a split; the n-th has example id n, except in `train`, where long pairs are left out.
 
         Raises:
             FileNotFoundError: the corpus is not in the data folder.
             ValueError: a file or a setting is wrong.
         """
-        if self._tokenizers:
-            return
-        texts = load_corpus(self.corpus, self.data_dir, self.cache_dir)
-        languages = (self.corpus.source_language, self.corpus.target_language)
-        train = texts["train"]
-        self._tokenizers = build_tokenizers((train.source, train.target), languages, self.tokenizer, self.cache_dir)
-        self._texts = texts
-
-    def setup(self, stage: str) -> None:
-        self.prepare()
-
-    def text(self, split: str) -> ParallelText:
-        """Raw sentences of a split; the n-th has example id n, except in `train`, where long pairs are left out."""
-        self.prepare()
+        if split not in self._texts:
+            self._texts = load_corpus(self.corpus, self.data_dir, self.cache_dir) | self._texts
         return self._texts[split]
 
     @property
     def test_sets(self) -> list[str]:
         """Names of the test sets, in the corpus's order."""
-        self.prepare()
-        return [split for split in self._texts if split not in ("train", "val")]
+        return test_sets(self.corpus)
+
+    @cached_property
+    def tokenizers(self) -> list[Tokenizer]:
+        """Of source and target; raises as `text` does."""
+        languages = (self.corpus.source_language, self.corpus.target_language)
+        if self.kept:
+            return load_tokenizers(self.kept, languages, self.tokenizer)
+        train = self.text("train")
+        return build_tokenizers((train.source, train.target), languages, self.tokenizer, self.cache_dir)
+
+    def serialised_tokenizers(self) -> dict[str, bytes]:
+        """What `load_tokenizers` reads, by file name."""
+        names = tokenizer_files(self.tokenizer)
+        return {name: one.serialised() for name, one in zip(names, self.tokenizers, strict=True)}
 
     @property
     def source_tokenizer(self) -> Tokenizer:
-        self.prepare()
-        return self._tokenizers[0]
+        return self.tokenizers[0]
 
     @property
     def target_tokenizer(self) -> Tokenizer:
-        self.prepare()
-        return self._tokenizers[1]
+        return self.tokenizers[1]
 
     @property
     def source_vocab_size(self) -> int:

@@ -1,7 +1,9 @@
 """Word-level tokens: Moses words in a torchtext vocabulary, as in most Multi30k tutorials."""
 
+import json
 from collections import Counter
 from collections.abc import Sequence
+from pathlib import Path
 
 from sacremoses import MosesDetokenizer, MosesTokenizer
 from torchtext.vocab import Vocab
@@ -18,23 +20,43 @@ class WordTokenizer:
         language: Language code of Moses's rules.
     """
 
-    def __init__(self, vocabulary: Vocab, language: str) -> None:
+    def __init__(self, vocabulary: Sequence[str], language: str) -> None:
         self.vocabulary = vocabulary
+        self.ids = {word: i for i, word in enumerate(vocabulary)}
         self.moses = MosesTokenizer(language)
         self.joiner = MosesDetokenizer(language)
 
     def __len__(self) -> int:
         return len(self.vocabulary)
 
+    def serialised(self) -> bytes:
+        return json.dumps(self.vocabulary, ensure_ascii=False).encode()
+
     def encode(self, text: str) -> list[int]:
-        return [self.vocabulary[word] for word in self.moses.tokenize(text, escape=False)]
+        return [self.ids.get(word, UNK) for word in self.moses.tokenize(text, escape=False)]
 
     def decode(self, ids: Sequence[int]) -> str:
-        words = [UNKNOWN if i == UNK else self.vocabulary.itos[i] for i in until_eos(ids)]
+        words = [UNKNOWN if i == UNK else self.vocabulary[i] for i in until_eos(ids)]
         return self.joiner.detokenize(words, unescape=False)
 
     def pieces(self, ids: Sequence[int]) -> list[str]:
-        return [self.vocabulary.itos[int(i)] for i in ids]
+        return [self.vocabulary[int(i)] for i in ids]
+
+
+def read_word_tokenizer(path: Path, language: str) -> WordTokenizer:
+    """A tokeniser as it was `serialised`.
+
+    Raises:
+        ValueError: the file holds something else.
+    """
+    try:
+        words = json.loads(path.read_bytes())
+    except ValueError:
+        words = None
+    specials = [*SPECIAL_TOKENS]
+    if not (isinstance(words, list) and {*map(type, words)} == {str} and words[: len(specials)] == specials):
+        raise ValueError(f"{path} is not the tokeniser that was kept there: train its run again.")
+    return WordTokenizer(words, language)
 
 
 def build_word_tokenizers(
@@ -68,5 +90,5 @@ def build_word_tokenizers(
                 f"{most} times: lower it."
             )
         vocabulary = Vocab(counter, max_size=room, min_freq=settings.min_frequency, specials=list(SPECIAL_TOKENS))
-        tokenizers.append(WordTokenizer(vocabulary, language))
+        tokenizers.append(WordTokenizer(vocabulary.itos, language))
     return tokenizers

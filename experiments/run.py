@@ -18,9 +18,9 @@ from lightning.pytorch.utilities.exceptions import SIGTERMException
 
 from datamodules import TranslationData
 from experiments.long_range import experiment as long_range
-from experiments.planning.parser import build_parser, identity, instantiate
+from experiments.planning.parser import build_parser, identity, instantiate, with_tokenizers
 from experiments.planning.yaml_files import one_sentence
-from experiments.record.keys import RunKey
+from experiments.record.keys import TOKENIZERS, RunKey
 from experiments.tracking.logger import publish, wandb_logger
 from experiments.training.callbacks import Clock, LocalRecord, Progress, ReturnMemory
 from experiments.training.device_processes import pass_on, run_in_processes, started_here
@@ -28,7 +28,7 @@ from experiments.training.environment import quiet
 from experiments.training.failures import Failure, modified, record_failure, system_error
 from experiments.training.graceful_stop import end_with_parent
 from experiments.training.process_group import by_the_first, count_to_start, is_first, join, leave
-from experiments.training.run_folder import is_owner, is_settled, prepare, run_lock
+from experiments.training.run_folder import is_of, is_owner, is_settled, prepare, run_lock
 from experiments.training.trained_run import Trained
 from experiments.training.trainer import TrainerSettings, build_trainer, fit, hardware
 from experiments.translation import experiment as bleu
@@ -89,10 +89,13 @@ def run(parser: ArgumentParser, config: Namespace, key: RunKey) -> None:
     """Train, evaluate and record one run, together with the processes of other devices."""
     started = datetime.now(UTC)
     L.seed_everything(key.seed, workers=True, verbose=False)
+    describes, dumped = identity(config), parser.dump(config, skip_unset=False)
+    if is_of(key.folder, describes):  # weights that training resumes from know these ids
+        config = with_tokenizers(config, key.folder / TOKENIZERS)
     built = instantiate(parser, config)
     module, data, settings = built.model, built.data, built.trainer
-    describes, dumped = identity(config), parser.dump(config, skip_unset=False)
-    checkpoint = by_the_first(lambda: prepare(key, config, dumped, type(module).__name__))
+    tokenizers = data.serialised_tokenizers() if isinstance(data, TranslationData) else {}
+    checkpoint = by_the_first(lambda: prepare(key, config, dumped, tokenizers, type(module).__name__))
 
     clock = Clock()
     wandb = wandb_logger(key, describes, clock) if is_first() else None

@@ -71,12 +71,13 @@ def of_run(folder: Path, inputs: str) -> Receipt:
 
 
 def of_arguments(arguments: Sequence[str], code: str) -> str:
-    """Fingerprint of what decides a run: the code, the arguments of `experiments.run`, and the files that they name.
+    """Fingerprint of what decides a run: code, fetched corpora, arguments of `experiments.run`, files that these name.
 
     To be taken before these are read: what is changed in between then makes another fingerprint.
     """
     seen: set[Path] = set()
-    return of(code, *(part for word in arguments for part in named(word, Path(), seen)))
+    fetched = sorted(Path(os.environ.get("DATA_DIR") or "data").glob("*/*"))
+    return of(code, *map(state, fetched), *(part for word in arguments for part in named(word, Path(), seen)))
 
 
 def of_stage(stage: str, suite: str, root: str, *settings: str) -> Receipt:
@@ -129,11 +130,18 @@ def named(text: str, folder: Path, seen: set[Path]) -> Iterator[str]:
             for path in (Path(name), folder / name):
                 if name and path not in seen and os.path.isfile(path):
                     seen.add(path)
-                    stat = path.stat()
                     if path.suffix in (".yaml", ".yml"):
                         yield from named(path.read_text(encoding="utf-8", errors="replace"), path.parent, seen)
                     else:
-                        yield f"{stat.st_size} {stat.st_mtime_ns}"
+                        yield state(path)
+                elif name and "data_dir" in line and os.path.isdir(path):
+                    yield from map(state, sorted(path.glob("*/*")))
+
+
+def state(path: Path) -> str:
+    """What changes with a file's content, found without reading it; the inode's time cannot be set back."""
+    status = path.stat()
+    return f"{path} {status.st_size} {status.st_mtime_ns} {status.st_ctime_ns}"
 
 
 def machine() -> str:

@@ -1,12 +1,16 @@
 """The configuration of a run: its arguments, the objects that they describe, and the part that decides its numbers."""
 
+from pathlib import Path
 from typing import Any
 
 from jsonargparse import ArgumentError, ArgumentParser, Namespace
 
 from datamodules import SyntheticData, TranslationData
+from datamodules.corpora import Corpus, contents, find_data_dir
 from experiments.planning.yaml_files import PlainConfig, one_sentence
-from experiments.record.keys import RunKey
+from experiments.record.keys import IDENTITY, RunKey
+from experiments.record.read import read_json
+from experiments.record.schema import Identity
 from experiments.training.trainer import TrainerSettings
 from models import Seq2SeqModule
 from models.search import Decoding
@@ -24,6 +28,7 @@ NOT_PART_OF_THE_EXPERIMENT = (
     "run.command",
     "data.init_args.data_dir",
     "data.init_args.cache_dir",
+    "data.init_args.tokenizers",
 )
 
 
@@ -50,11 +55,39 @@ def build_parser() -> ArgumentParser:
 
 
 def identity(config: Namespace) -> dict[str, Any]:
-    """The part of a configuration that decides a run's numbers."""
+    """What decides a run's numbers: part of its configuration, and what its files hold.
+
+    Of a file that is gone, that is what it held when the run in this folder was trained.
+    """
     kept = config.clone()
     for name in NOT_PART_OF_THE_EXPERIMENT:
         kept.pop(name, None)
-    return kept.as_dict()
+    described = kept.as_dict()
+    settings = config.data.init_args
+    if "corpus" in settings:
+        corpus, folder = Corpus(**settings.corpus.as_dict()), RunKey(**config.run.as_dict()).folder
+        found = contents(corpus, find_data_dir(settings.data_dir), Path(settings.cache_dir))
+        if found:
+            before = recorded_identity(folder).get("contents", {})
+            described["contents"] = {name: content or before.get(name) for name, content in found.items()}
+    return described
+
+
+def recorded_identity(folder: Path) -> Identity:
+    """The identity of the run that a folder was made for; empty if it does not tell."""
+    try:
+        recorded: Identity = read_json(folder / IDENTITY, Identity)
+    except (FileNotFoundError, ValueError):
+        return {}
+    return recorded
+
+
+def with_tokenizers(config: Namespace, folder: Path) -> Namespace:
+    """A translation model's configuration with the tokenisers of a folder; any other as it is."""
+    kept = config.clone()
+    if "corpus" in kept.data.init_args:
+        kept.data.init_args.tokenizers = str(folder)
+    return kept
 
 
 def instantiate(parser: ArgumentParser, config: Namespace) -> Namespace:

@@ -16,13 +16,13 @@ from io import BytesIO
 from itertools import groupby
 from pathlib import Path
 
-from experiments.record.keys import ATTENTION, BLOCKS, FAILURE, HISTORY, RESULT, TRIALS, WORD_COUNTS
+from experiments.record.keys import ATTENTION, BLOCKS, FAILURE, HISTORY, IDENTITY, RESULT, TRIALS, WORD_COUNTS
 from experiments.record.text import brief, visible
 from experiments.record.write import write_atomically
 
 KEPT = (
     *(RESULT, FAILURE, HISTORY, BLOCKS, ATTENTION, TRIALS, WORD_COUNTS, "hypotheses/*.jsonl"),  # all that reports read
-    *("config.yaml", "pairs.jsonl"),  # what else cannot be had without training
+    *("config.yaml", IDENTITY, "pairs.jsonl"),  # what else cannot be had without training
 )
 RECORDS, ARCHIVES, RUNS = "records", "*/*.tar.xz", "*/*/*/*/seed*"
 

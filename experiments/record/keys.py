@@ -9,6 +9,7 @@ from typing import Any
 
 KEY = ("suite", "experiment", "task", "model", "variant", "seed")  # nothing else distinguishes two runs
 RESULT, FAILURE, HISTORY = "result.json", "failure.json", "metrics.jsonl"
+IDENTITY, TOKENIZERS = "identity.json", "tokenizers"
 BLOCKS, ATTENTION, TRIALS, WORD_COUNTS = "blocks.jsonl", "attention.json", "trials.json", "target_word_counts.json"
 
 

@@ -7,7 +7,7 @@ the schema does not name is not read.
 from datetime import datetime
 from typing import Annotated, Any, Literal, NoReturn, NotRequired
 
-from pydantic import AfterValidator, Field, GetPydanticSchema
+from pydantic import AfterValidator, ConfigDict, Field, GetPydanticSchema
 from pydantic_core import PydanticCustomError, core_schema
 from typing_extensions import TypedDict
 
@@ -166,6 +166,14 @@ class Plan(TypedDict):
     started: Time
     runs: list[str]
     left: list[str]
+
+
+class Identity(TypedDict, total=False):
+    """identity.json: the settings that decide a run's numbers, as they are nested, and SHA-256 of its files by name."""
+
+    __pydantic_config__ = ConfigDict(extra="allow")  # type: ignore[misc]
+
+    contents: dict[str, str | None]
 
 
 class History(TypedDict):

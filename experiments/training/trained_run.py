@@ -14,9 +14,9 @@ from lightning.pytorch.callbacks import Callback
 
 from datamodules import TranslationData
 from experiments.launch.provenance import provenance
-from experiments.planning.parser import build_parser, instantiate
+from experiments.planning.parser import build_parser, instantiate, with_tokenizers
 from experiments.planning.yaml_files import one_sentence, read_yaml
-from experiments.record.keys import Measurement, RunKey
+from experiments.record.keys import TOKENIZERS, Measurement, RunKey
 from experiments.record.write import write_result
 from experiments.training.callbacks import Clock, LaunchTogether
 from experiments.training.checkpoints import BEST, read_checkpoint
@@ -115,8 +115,10 @@ class Trained(Generic[Data]):
 def load_module(folder: Path) -> tuple[Seq2SeqModule, TranslationData, Decoding]:
     """The model of a run's folder with its best weights (their average, if kept), its data and search settings.
 
+    Nothing but the folder is read: the corpus only when sentences of the data are asked for.
+
     Raises:
-        FileNotFoundError: The folder holds no run or no checkpoint.
+        FileNotFoundError: The folder holds no run, no checkpoint or no tokenisers.
         ValueError: The checkpoint is broken, of another model, or holds more than tensors and plain values, or the
             configuration does not describe a run.
     """
@@ -127,7 +129,7 @@ def load_module(folder: Path) -> tuple[Seq2SeqModule, TranslationData, Decoding]
             raise FileNotFoundError(f"{path} is not there: train this run first.")
     parser = build_parser()
     try:
-        built = instantiate(parser, parser.parse_object(read_yaml(config_file)))
+        built = instantiate(parser, with_tokenizers(parser.parse_object(read_yaml(config_file)), folder / TOKENIZERS))
     except (ArgumentError, ValueError) as error:
         raise ValueError(f"{config_file} does not describe a run: {one_sentence(error)}") from error
     content = read_checkpoint(checkpoint, type(built.model).__name__)

@@ -4,16 +4,13 @@ python -m experiments.translation.attention_heads --suite quick
 """
 
 import json
-from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator
+from collections import defaultdict
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 import torch
 from jsonargparse import auto_cli
-from sacrebleu.tokenizers.tokenizer_13a import Tokenizer13a
 from torch import Tensor
 
 from datamodules import TranslationData
@@ -21,12 +18,13 @@ from experiments.launch.provenance import provenance
 from experiments.launch.receipts import of_stage
 from experiments.record.keys import ATTENTION, WORD_COUNTS, Measurement, config_hash
 from experiments.record.metrics import metrics
-from experiments.record.read import is_finished, read_translations
+from experiments.record.read import WHOLE_RUN, is_finished, read_json
+from experiments.record.schema import WordCounts
 from experiments.record.write import write_atomically, write_result
 from experiments.training.environment import quiet
 from experiments.training.trained_run import load_module
 from experiments.translation.experiment import MAPPED, attention_records
-from experiments.translation.remeasure import finished_run, measure_each
+from experiments.translation.remeasure import finished_run, measure_each, provide_test_sentences, recording
 from models.network import Network
 from models.search import Decoding
 
@@ -52,8 +50,8 @@ def inspect_run(folder: Path) -> str:
     """Inspect a finished translation run, unless done before, and write its record; return a line for the user.
 
     Raises:
-        FileNotFoundError: The run is not finished, or its checkpoint, its hypotheses or its corpus is missing.
-        ValueError: Its checkpoint belongs to another model, or its corpus is not as configured.
+        FileNotFoundError: The run is not finished, or its folder is not whole.
+        ValueError: Its checkpoint belongs to another model, or a file is not as a run writes it.
     """
     started, (run, training) = datetime.now(UTC), finished_run(folder)
     key = replace(run, experiment="inspection", command=f"make inspect SUITE={run.suite}")
@@ -62,18 +60,20 @@ def inspect_run(folder: Path) -> str:
         return f"finished already: {key.folder}"
     module, data, decoding = load_module(folder)
     network = module.network.float()
-    counts = target_word_counts(data, folder)
+    provide_test_sentences(data, folder)
+    counts: WordCounts = read_json(folder / WORD_COUNTS, WordCounts, WHOLE_RUN)
     maps = attention_records(network, data, decoding, SENTENCES, every_map, decimals=3)
     rows = measurements(network, data)
-    write_atomically(key.folder / WORD_COUNTS, json.dumps(counts, ensure_ascii=False))
-    write_atomically(key.folder / ATTENTION, json.dumps(maps, ensure_ascii=False))
     test_set = data.test_sets[0]
     held_equal = {
         "sentences measured": f"first {min(MEASURED, len(data.examples(test_set)))} of {test_set}, teacher forced",
         "tokenizer": f"{data.tokenizer.kind}, {data.target_vocab_size} tokens",
         "precision": PRECISION,
     }
-    write_result(key, config, rows, held_equal, {}, provenance(started))
+    with recording(key):
+        write_atomically(key.folder / WORD_COUNTS, json.dumps(counts, ensure_ascii=False))
+        write_atomically(key.folder / ATTENTION, json.dumps(maps, ensure_ascii=False))
+        write_result(key, config, rows, held_equal, {}, provenance(started))
     heads = sum(row.metric == "head_entropy" for row in rows)
     return f"{key.folder}: {heads} attention heads, {len(counts['counts'])} words counted"
 
@@ -148,37 +148,6 @@ def near_diagonal(T: int, S: int) -> Tensor:
     """(T, S), whether source token s is within 1 of t (S - 1) / (T - 1): from first to first, from last to last."""
     place = torch.arange(T) * (S - 1) / max(T - 1, 1)
     return (torch.arange(S) - place.unsqueeze(1)).abs() <= 1
-
-
-def target_word_counts(data: TranslationData, folder: Path) -> dict[str, Any]:
-    """How often each word of the references and hypotheses of all test sets occurs in the training target text.
-
-    Raises:
-        FileNotFoundError: hypotheses of a test set are missing.
-    """
-    tokenise = Tokenizer13a()
-
-    def words(lines: Iterable[str]) -> Iterator[str]:
-        return (word for line in lines for word in tokenise(line).split())
-
-    found: set[str] = set()
-    for test_set in data.test_sets:
-        found.update(words(data.text(test_set).target), words(hypotheses(folder, test_set)))
-    counts = Counter(words(data.text("train").target))
-    return {"tokeniser": "13a", "counts": {word: counts[word] for word in sorted(found)}}
-
-
-def hypotheses(folder: Path, test_set: str) -> list[str]:
-    """The hypotheses of a run, as text.
-
-    Raises:
-        FileNotFoundError: it has not kept them.
-        ValueError: they are not as a run writes them.
-    """
-    path = folder / "hypotheses" / f"{test_set}.jsonl"
-    if not path.exists():
-        raise FileNotFoundError(f"{path} is not there: delete {folder / 'result.json'} and train this run again.")
-    return [row["hypothesis"] for row in read_translations(path)]
 
 
 if __name__ == "__main__":

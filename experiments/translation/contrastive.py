@@ -31,7 +31,7 @@ from experiments.record.schema import Pair
 from experiments.record.write import write_result, write_rows
 from experiments.training.environment import quiet
 from experiments.training.trained_run import load_module
-from experiments.translation.remeasure import finished_run, measure_each
+from experiments.translation.remeasure import finished_run, measure_each, provide_test_sentences, recording
 from models.loss import scored_logits
 from models.network import Network
 
@@ -88,13 +88,14 @@ def score_run(folder: Path) -> str:
     """Score a finished translation run, unless done before, and write its record; return a line for the user.
 
     Raises:
-        FileNotFoundError: The run is not finished, or its checkpoint or its corpus is missing.
-        ValueError: Its checkpoint belongs to another model, or its corpus is not as configured.
+        FileNotFoundError: The run is not finished, or its folder is not whole.
+        ValueError: Its checkpoint belongs to another model, or a file is not as a run writes it.
     """
     started, (run, training) = datetime.now(UTC), finished_run(folder)
     command = f"make contrastive SUITE={run.suite}"
     key = replace(run, experiment="long-range", task=f"contrastive-{run.task}", command=command)
     module, data, _ = load_module(folder)
+    provide_test_sentences(data, folder)
     try:
         pairs = balanced(contrast_pairs(data))
     except ValueError as error:  # of another target language, for example: nothing to score, and nothing wrong
@@ -104,13 +105,14 @@ def score_run(folder: Path) -> str:
         return f"finished already: {key.folder}"
     scored = score_pairs(module.network.float(), data, pairs)
     rows = measurements(scored)
-    write_rows(key.folder / "pairs.jsonl", map(as_row, scored))
     held_equal = {
         "contrast pairs": f"{len(pairs)}, list {config['pairs']}",
         "tokenizer": f"{data.tokenizer.kind}, {data.target_vocab_size} tokens",
         "precision": PRECISION,
     }
-    write_result(key, config, rows, held_equal, {}, provenance(started))
+    with recording(key):
+        write_rows(key.folder / "pairs.jsonl", map(as_row, scored))
+        write_result(key, config, rows, held_equal, {}, provenance(started))
     return f"{key.folder}: {rows[0].value:.3f} of {len(pairs)} pairs"
 
 

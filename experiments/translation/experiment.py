@@ -11,12 +11,13 @@ from lightning.pytorch.callbacks import Callback
 from torch import Tensor
 
 from datamodules import TranslationData
-from experiments.record.keys import Measurement, RunKey
+from experiments.record.keys import WORD_COUNTS, Measurement, RunKey
 from experiments.record.write import write_atomically, write_rows
 from experiments.training.decode import Translation, bleu, translate_split
 from experiments.training.trained_run import Trained
 from experiments.training.validation import ValidationBLEU
 from experiments.translation.scoring import score_translations, signatures
+from experiments.translation.word_counts import target_word_counts
 from models import Seq2SeqModule
 from models.network import Network
 from models.search import Decoding, attention_maps, search
@@ -38,8 +39,13 @@ def evaluate_run(run: Trained[TranslationData]) -> list[Measurement]:
     data, decoding = run.data, run.decoding
     rows = [*run.cost(), *validation_measurements(run)]
     run.use(run.checkpoint["state_dict"])
+    written: list[str] = []
     for test_set in data.test_sets:
-        rows += _evaluate_test_set(run.key, test_set, run.module, data, decoding)
+        hypotheses, scores = _evaluate_test_set(run.key, test_set, run.module, data, decoding)
+        written += [*hypotheses, *data.text(test_set).target]
+        rows += scores
+    counts = target_word_counts(data.text("train").target, written)
+    write_atomically(run.key.folder / WORD_COUNTS, json.dumps(counts, ensure_ascii=False))
     maps = attention_records(run.module.network, data, decoding, ATTENTION_SENTENCES, attention_maps, decimals=4)
     write_atomically(run.key.folder / "attention.json", json.dumps(maps, ensure_ascii=False))
     held_equal = {
@@ -50,8 +56,7 @@ def evaluate_run(run: Trained[TranslationData]) -> list[Measurement]:
         "length penalty": decoding.length_penalty,
     }
     run.record(rows, held_equal, signatures())
-    scores = "  ".join(f"{m.x} {m.value:.2f}" for m in rows if m.metric == "bleu")
-    print(f"{run.key.folder}: BLEU {scores}")
+    print(f"{run.key.folder}: BLEU " + "  ".join(f"{m.x} {m.value:.2f}" for m in rows if m.metric == "bleu"))
     return rows
 
 
@@ -74,7 +79,7 @@ def validation_measurements(run: Trained[TranslationData]) -> list[Measurement]:
 
 def _evaluate_test_set(
     key: RunKey, test_set: str, module: Seq2SeqModule, data: TranslationData, decoding: Decoding
-) -> list[Measurement]:
+) -> tuple[list[str], list[Measurement]]:
     text = data.text(test_set)
     begun = time.perf_counter()
     translations = translate_split(module.network, data, test_set, decoding, module.device)
@@ -83,7 +88,7 @@ def _evaluate_test_set(
     write_rows(key.folder / "hypotheses" / f"{test_set}.jsonl", map(_row, translations, text.source, text.target))
     n = len(translations)
     truncated = sum(t.truncated for t in translations) / n
-    return [
+    return hypotheses, [
         *score_translations(test_set, text.source, text.target, hypotheses, data.corpus.target_language),
         Measurement("truncated_share", truncated, "share", n, "test_set", test_set),
         Measurement("decode_seconds", seconds, "s", n, "test_set", test_set),

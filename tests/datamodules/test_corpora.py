@@ -98,7 +98,8 @@ def test_own_files_of_both_formats(tmp_path: Path) -> None:
         (Corpus("embedded", "en", "en"), "'en' and 'en': the corpus 'embedded'"),
         (Corpus("files"), r"data\.corpus\.files has no train and no val"),
         (Corpus("files", files={"train": ["a.tsv"]}), "has no val"),
-        (Corpus("files", files={"train": ["a", "b", "c"], "val": ["a"]}), r"files\.train lists 3 files"),
+        (Corpus("files", files={"train": ["a.tsv"], "val": ["a.tsv"]}), "has no test set"),
+        (Corpus("files", files={"train": ["a", "b", "c"], "val": ["a"], "test": ["a"]}), r"files\.train lists 3 files"),
     ],
 )
 def test_wrong_settings_are_named(tmp_path: Path, corpus: Corpus, complaint: str) -> None:

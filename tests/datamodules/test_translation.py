@@ -69,8 +69,7 @@ def test_the_corpus_is_read_and_encoded_once_and_not_before_it_is_needed(
     monkeypatch.setattr(module, "load_corpus", lambda *arguments: calls.append(arguments) or load(*arguments))
     data = build(corpus, tmp_path)
     assert not calls
-    data.prepare()
-    data.setup("fit")
+    assert data.text("val") is data.text("val")
     assert data.test_sets == ["news"]
     assert data.examples("train") is data.examples("train")
     assert len(calls) == 1
@@ -83,6 +82,25 @@ def test_the_tokenizer_is_trained_on_the_training_text_only(corpus: Corpus, tmp_
     second = build(corpus, tmp_path)
     assert second.source_tokenizer.pieces(range(second.source_vocab_size)) == pieces
     assert len(list(tmp_path.rglob("*.model"))) == 1
+
+
+@pytest.mark.parametrize("kind", ["bpe", "word"])
+@pytest.mark.parametrize("joint", [True, False])
+def test_kept_tokenizers_need_no_corpus(corpus: Corpus, tmp_path: Path, kind: str, joint: bool) -> None:
+    settings = TokenizerSettings(kind, 60, joint)
+    data = build(corpus, tmp_path, settings)
+    for name, content in data.serialised_tokenizers().items():
+        (tmp_path / name).write_bytes(content)
+    loaded = TranslationData(Corpus("files", files={}), settings, tokenizers=str(tmp_path))
+    for one, other in zip(data.tokenizers, loaded.tokenizers, strict=True):
+        ids = one.encode("dog Hund sees unheard")
+        assert other.encode("dog Hund sees unheard") == ids
+        assert other.decode(ids) == one.decode(ids)
+    assert loaded.source_vocab_size == data.source_vocab_size
+    for name in data.serialised_tokenizers():
+        (tmp_path / name).write_bytes(b'["<pad>"]')
+    with pytest.raises(ValueError, match="is not the tokeniser that was kept there"):
+        TranslationData(Corpus("files", files={}), settings, tokenizers=str(tmp_path)).source_vocab_size  # noqa: B018
 
 
 def test_long_training_pairs_are_left_out_and_counted(

@@ -39,9 +39,9 @@ def test_frequent_words_win_the_room() -> None:
 
 def test_encoding_unseen_words_does_not_enlarge_the_vocabulary() -> None:
     english = build()[0]
-    before = len(english.vocabulary.stoi)
+    before = len(english)
     english.encode("unheard of")
-    assert len(english.vocabulary.stoi) == before
+    assert len(english) == before
 
 
 def test_settings_and_texts_that_leave_no_word() -> None:

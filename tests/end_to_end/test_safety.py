@@ -1,6 +1,7 @@
 """No file can make the code run something: tried with checkpoints and YAML that attack."""
 
 import ast
+import json
 import os
 import pickle
 import re
@@ -16,7 +17,6 @@ import yaml
 from analysis import report
 from experiments.planning import grid as plan
 from experiments.planning.parser import build_parser, identity
-from experiments.record.keys import config_hash
 from experiments.run import main
 from experiments.tracking import sync
 from experiments.training.trained_run import load_module
@@ -113,8 +113,8 @@ def run(trained: Path, tmp_path: Path) -> tuple[Path, Path]:
     """A copy of that run to attack: where it is, and its folder."""
     root = shutil.copytree(trained, tmp_path / "copy")
     folder = tiny_key(root).folder
-    described = config_hash(identity(build_parser().parse_args(tiny_arguments(root))))
-    (folder / "config_hash").write_text(described)  # the corpus is elsewhere: without it this would be another run
+    described = identity(build_parser().parse_args(tiny_arguments(root)))
+    (folder / "identity.json").write_text(json.dumps(described))  # the corpus is elsewhere, which makes another run
     return root, folder
 
 

@@ -201,7 +201,10 @@ IN_THE_HASH = [
 @pytest.mark.parametrize(
     ("change", "same"), [*((c, True) for c in NOT_IN_THE_HASH), *((c, False) for c in IN_THE_HASH)]
 )
-def test_what_decides_the_numbers_is_in_the_hash(change: str, same: bool, tmp_path: Path) -> None:
+def test_what_decides_the_numbers_is_in_the_hash(
+    change: str, same: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
     parser, arguments = build_parser(), tiny_arguments(tmp_path)
     hashes = [config_hash(identity(parser.parse_args(words))) for words in (arguments, [*arguments, f"--{change}"])]
     assert (hashes[0] == hashes[1]) == same
@@ -233,9 +236,9 @@ def test_a_missing_corpus_is_one_sentence_and_a_recorded_failure(tmp_path: Path)
 
 
 def test_a_checkpoint_of_another_model_is_one_sentence(tmp_path: Path) -> None:
-    other, folder = tiny_run(tmp_path, model="lstm"), tiny_key(tmp_path, "transformer").folder
-    (folder / "checkpoints").mkdir(parents=True)
-    (other / "checkpoints" / "last.ckpt").rename(folder / "checkpoints" / "last.ckpt")
+    other, folder = tiny_run(tmp_path, model="lstm"), tiny_run(tmp_path, model="transformer")
+    (folder / "result.json").unlink()
+    (other / "checkpoints" / "last.ckpt").replace(folder / "checkpoints" / "last.ckpt")
     stopped = exit_of(*tiny_arguments(tmp_path, "transformer"))
     assert isinstance(stopped.code, str)
     assert "LSTMSeq2Seq" in stopped.code

@@ -117,7 +117,7 @@ def main(
     data = sizes.multi30k(data_dir)
     folder = Path(cache_dir, "peers").absolute()
     try:
-        data.prepare()
+        data.text("train")
         python = build_environment(Path(environment_dir))
         write_text(data, folder)
         for model in left:

@@ -12,6 +12,7 @@ from torch import nn
 
 from datamodules.batch import EOS
 from datamodules.contrast.pairs import ContrastPair, Number
+from experiments.record.write import write_rows
 from experiments.translation.contrastive import (
     ATTRACTORS,
     DISTANCES,
@@ -144,8 +145,9 @@ CAPTIONS += ["Ein Mann mit Hut steht dort."]
 def write_captions(root: Path, captions: list[str]) -> None:
     """Put captions in the place of the sentences that a tiny run was tested on."""
     for split, lines in (("seen", captions[:2]), ("unseen", captions[2:])):
-        (root / "corpus" / f"{split}.de").write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
-        (root / "corpus" / f"{split}.en").write_text("a man .\n" * len(lines), encoding="utf-8")
+        path = run_folder(root, "lstm") / "hypotheses" / f"{split}.jsonl"
+        row = read_lines(path)[0] | {"source": "a man ."}
+        write_rows(path, [row | {"id": i, "reference": line} for i, line in enumerate(lines)])
 
 
 @pytest.fixture

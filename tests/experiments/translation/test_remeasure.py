@@ -1,7 +1,13 @@
+import errno
+import os
+import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from experiments.training.trained_run import load_module
+from experiments.translation import attention_heads, contrastive, translate
 from experiments.translation.remeasure import finished_run, measure_each
 from tests.experiments.translation.conftest import MODELS, run_folder
 from tests.support.tiny_runs import tiny_key
@@ -42,3 +48,66 @@ def test_nothing_that_could_be_measured(tmp_path: Path) -> None:
     run_folder(tmp_path, "lstm").mkdir(parents=True)
     with pytest.raises(SystemExit, match=r"no run of .*runs/tiny/bleu could be measured, for the reasons above"):
         measure_each("tiny", str(tmp_path / "runs"), measured)
+
+
+@pytest.fixture
+def alone(trained: Path, tmp_path: Path) -> Path:
+    """A run store that is nothing but the folder of a run: its corpus and caches are on another machine."""
+    folder = shutil.copytree(run_folder(trained, "transformer"), run_folder(tmp_path, "transformer"))
+    config = folder / "config.yaml"
+    config.write_text(config.read_text(encoding="utf-8").replace(str(trained), "/dev/null"), encoding="utf-8")
+    return tmp_path / "runs"
+
+
+def contents(folder: Path) -> dict[Path, bytes]:
+    return {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def test_a_run_alone_translates_as_it_did(alone: Path, trained: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    before, said = contents(alone), []
+    for root in (trained / "runs", alone):
+        translate.main("The old man sees a dog.", suite="tiny", root=str(root))
+        said.append(next(line for line in capsys.readouterr().out.splitlines() if "transformer" in line))
+    assert said[0] == said[1]
+    assert contents(alone) == before
+
+
+def test_a_run_alone_is_inspected_and_scored_also_where_nothing_can_be_written(
+    alone: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: Any, **named: Any) -> None:
+        raise OSError(errno.EROFS, os.strerror(errno.EROFS), str(named.get("dir")))
+
+    before = contents(alone)
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "mkdir", refuse)
+        for stage in (attention_heads, contrastive):
+            stage.main("tiny", str(alone))
+            said = capsys.readouterr()
+            assert "seed0 is not written (Read-only file system): the next line is all that is kept" in said.err
+            assert ("24 attention heads" if stage is attention_heads else " pairs") in said.out
+    assert contents(alone) == before
+    for stage, experiment in ((attention_heads, "inspection"), (contrastive, "long-range")):
+        stage.main("tiny", str(alone))
+        assert [*(alone / "tiny" / experiment).rglob("result.json")]
+
+
+def test_a_corpus_that_shrank_since_changes_no_translation(
+    store: Path, trained: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = store / "corpus" / "train.en"
+    path.write_text("".join(path.read_text(encoding="utf-8").splitlines(keepends=True)[:60]), encoding="utf-8")
+    shutil.rmtree(store / "cache")
+    said = []
+    for root in (trained, store):
+        translate.main("The old man sees a dog.", suite="tiny", root=str(root / "runs"))
+        said.append(capsys.readouterr().out)
+    assert said[0] == said[1]
+
+
+@pytest.mark.parametrize("damage", [Path.unlink, lambda path: path.write_bytes(b"another file")])
+def test_a_run_without_its_tokenizer_translates_nothing(damage: Any, alone: Path) -> None:
+    path = run_folder(alone.parent, "transformer") / "tokenizers" / "joint.model"
+    damage(path)
+    with pytest.raises((FileNotFoundError, ValueError), match=f"{path} is not .*: train its run again"):
+        load_module(path.parents[1])
