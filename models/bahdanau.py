@@ -211,6 +211,7 @@ class BahdanauNetwork(Network):
                 memory.mask,
                 s.to(dtype),
                 cell.to(torch.promote_types(dtype, torch.float)),  # accumulates over steps: never in bf16
+                embedded.device.type == "cpu",
                 *(w.to(dtype) for w in weights),
             )
         return outputs, contexts, alpha, (s, cell)

@@ -32,7 +32,7 @@ class Weights(NamedTuple):
 class Step(NamedTuple):
     """Results of one step, for the next step and for the backward pass; (B, H) unless noted."""
 
-    energy: Tensor  # (B, S, A)
+    energy: Tensor | None  # (B, S, A), None where it is computed again
     alpha: Tensor  # (B, S) attention weights
     joined: Tensor  # (B, 2H) [c_t; s_{t-1}]
     gates: Tensor  # (B, 4H) input, forget, output, cell after their nonlinearities
@@ -78,7 +78,8 @@ def advance(
 class AttentionLoop(torch.autograd.Function):
     """All target tokens: states and contexts (B, T, H), attention (B, T, S), last state and cell (B, H).
 
-    The energies (B x T x S x A numbers) are saved, as by autograd: recomputing them on a CPU would take longer.
+    The energies are B x T x S x A numbers: at 1,024 tokens, 16 rows and width 512 the 17 GB are what fills a GPU. They
+    are kept where that is faster, on a CPU, and computed again in the backward pass where arithmetic is cheap.
     """
 
     @staticmethod
@@ -90,17 +91,19 @@ class AttentionLoop(torch.autograd.Function):
         mask: Tensor,
         state: Tensor,
         cell: Tensor,
+        keep: bool,
         *weights: Tensor,
     ) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
-        """word_gates (B, T, 4H); the other arguments as in `advance`, `weights` being the fields of `Weights`."""
+        """word_gates (B, T, 4H); `keep` the energies; others as in `advance`, `weights` being the fields of `Weights`."""
         steps = []
         before, H = (state, cell), state.shape[-1]
         for gates in word_gates.unbind(1):
-            steps.append(advance(gates, annotations, keys, mask, *before, Weights(*weights)))
-            before = steps[-1].state, steps[-1].cell
+            step = advance(gates, annotations, keys, mask, *before, Weights(*weights))
+            before = step.state, step.cell
+            steps.append(step if keep else step._replace(energy=None))
         energy, alpha, joined, activated, cells, tanh_cells, states = zip(*steps, strict=True)
         joined_all, alpha_all = torch.stack(joined), torch.stack(alpha, 1)
-        ctx.save_for_backward(annotations, cell, *weights, joined_all, alpha_all)
+        ctx.save_for_backward(annotations, keys, cell, *weights, joined_all, alpha_all)
         ctx.kept = energy, alpha, activated, cells, tanh_cells
         ctx.mark_non_differentiable(alpha_all)
         last = before[1].clone()  # an output kept on ctx would make a reference cycle
@@ -110,13 +113,13 @@ class AttentionLoop(torch.autograd.Function):
     @once_differentiable
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
         d_states, d_contexts, _, d_state, d_cell = gradients
-        annotations, first_cell, *weights, joined, alpha_all = ctx.saved_tensors
-        energies, alpha, gates, cells, tanh_cells = ctx.kept
+        annotations, keys, first_cell, *weights, joined, alpha_all = ctx.saved_tensors
+        kept, alpha, gates, cells, tanh_cells = ctx.kept
         w = Weights(*weights)
         T, B, H, dtype = len(joined), len(first_cell), first_cell.shape[-1], joined.dtype
         d_gates, d_queries = first_cell.new_empty(T, B, 4 * H), joined.new_empty(T, B, len(w.score))
         d_context = joined.new_empty(T, B, H)
-        d_keys, d_score = torch.zeros_like(energies[0]), torch.zeros_like(w.score, dtype=first_cell.dtype)
+        d_keys, d_score = torch.zeros_like(keys), torch.zeros_like(w.score, dtype=first_cell.dtype)
         d_states, d_contexts = d_states.transpose(0, 1).contiguous(), d_contexts.transpose(0, 1).contiguous()
         d_state, d_cell = d_state + d_states[-1], d_cell.clone()
         for t in reversed(range(T)):
@@ -126,8 +129,9 @@ class AttentionLoop(torch.autograd.Function):
             torch.add(d_joined[:, :H], d_contexts[t], out=d_context[t])
             d_alpha = torch.bmm(annotations, d_context[t].unsqueeze(-1)).squeeze(-1)
             d_scores = torch._softmax_backward_data(d_alpha.to(alpha[t].dtype), alpha[t], -1, alpha[t].dtype).to(dtype)
-            d_score += d_scores.flatten() @ energies[t].flatten(0, 1)
-            d_energy = torch.ops.aten.sigmoid_backward(d_scores.unsqueeze(-1) * w.score, energies[t])  # (B, S, A)
+            energy = energies(keys, joined[t][:, H:], w) if kept[t] is None else kept[t]  # (B, S, A)
+            d_score += d_scores.flatten() @ energy.flatten(0, 1)
+            d_energy = torch.ops.aten.sigmoid_backward(d_scores.unsqueeze(-1) * w.score, energy)
             d_keys += d_energy
             torch.sum(d_energy, 1, out=d_queries[t])
             d_state = torch.addmm(d_joined[:, H:], d_queries[t], w.attend)
@@ -142,7 +146,7 @@ class AttentionLoop(torch.autograd.Function):
             recurrent=flat_gates.t() @ flat_joined,
         )
         d_annotations = torch.bmm(alpha_all.to(dtype).transpose(1, 2), d_context.transpose(0, 1))
-        return d_gates.transpose(0, 1).to(dtype), d_annotations, d_keys, None, d_state, d_cell, *d_weights
+        return d_gates.transpose(0, 1).to(dtype), d_annotations, d_keys, None, d_state, d_cell, None, *d_weights
 
 
 def _cell_backward(

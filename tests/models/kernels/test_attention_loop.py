@@ -54,10 +54,17 @@ def textbook(*given: Tensor) -> tuple[Tensor, ...]:
     return torch.stack(states, 1), torch.stack(contexts, 1), torch.stack(alphas, 1), s, c
 
 
+def loop(given: list[Tensor], *, keep: bool = True) -> tuple[Tensor, ...]:
+    *others, attend, attend_bias, score, recurrent = given
+    found: tuple[Tensor, ...] = AttentionLoop.apply(*others, keep, attend, attend_bias, score, recurrent)
+    return found
+
+
+@pytest.mark.parametrize("keep", [True, False])
 @pytest.mark.parametrize("length", [1, 2, T])
-def test_results_and_gradients_are_those_of_the_papers_equations(length: int) -> None:
+def test_results_and_gradients_are_those_of_the_papers_equations(length: int, *, keep: bool) -> None:
     ours, theirs = arguments(1, length=length), arguments(1, length=length)
-    found, expected = AttentionLoop.apply(*ours), textbook(*theirs)
+    found, expected = loop(ours, keep=keep), textbook(*theirs)
     for a, b in zip(found, expected, strict=True):
         torch.testing.assert_close(a, b)
     assert not found[2].requires_grad
@@ -78,7 +85,7 @@ def test_low_precision_products_come_close_and_the_cell_stays_in_single_precisio
         x.detach().to(x.dtype if n in ("mask", "cell") else torch.bfloat16) for n, x in zip(SHAPES, single, strict=True)
     ]
     low = [x.requires_grad_(name != "mask") for name, x in zip(SHAPES, low, strict=True)]
-    expected, found = AttentionLoop.apply(*single), AttentionLoop.apply(*low)
+    expected, found = loop(single), loop(low, keep=False)
     assert found[0].dtype == torch.bfloat16
     assert found[4].dtype == torch.float
     torch.testing.assert_close(found[0].float(), expected[0], atol=0.03, rtol=0.03)
@@ -91,7 +98,7 @@ def test_low_precision_products_come_close_and_the_cell_stays_in_single_precisio
 
 
 def test_the_graph_is_freed_with_the_outputs() -> None:
-    outputs = AttentionLoop.apply(*arguments())
+    outputs = loop(arguments())
     graph = weakref.ref(outputs[0].grad_fn)
     gc.disable()
     try:
@@ -99,3 +106,14 @@ def test_the_graph_is_freed_with_the_outputs() -> None:
         assert graph() is None
     finally:
         gc.enable()
+
+
+def test_energies_that_are_not_kept_take_no_memory() -> None:
+    saved = {keep: _saved(loop(arguments(), keep=keep)) for keep in (True, False)}
+    assert saved[True] - saved[False] == T * B * S * A
+
+
+def _saved(outputs: tuple[Tensor, ...]) -> int:
+    """Numbers that the backward pass holds on to step by step."""
+    kept: tuple[tuple[Tensor | None, ...], ...] = outputs[0].grad_fn.kept  # type: ignore[union-attr]
+    return sum(tensor.numel() for steps in kept for tensor in steps if tensor is not None)
