@@ -4,12 +4,16 @@ n unfinished sentences, B batch, K beams, V target vocabulary, S source length.
 """
 
 from dataclasses import dataclass
+from itertools import islice
 
 import torch
 from torch import Tensor
 
 from models.kernels.matmul_backend import onednn_matmul
 from models.network import Network, select_rows
+
+# Steps between two looks of beam search at what is done; an accelerator would have to wait for each.
+LOOKS = {"cpu": 1, "cuda": 8}
 
 
 @dataclass
@@ -113,22 +117,23 @@ def greedy_search(network: Network, source: Tensor, decoding: Decoding) -> list[
 def beam_search(network: Network, source: Tensor, decoding: Decoding, n_best: int = 1) -> list[list[Hypothesis]]:
     """Beam search over (B, S) sources, all beams of all sentences in one batch.
 
-    Candidates among the K best that end are collected, and the K best others continue. A sentence leaves the batch once
-    it has K finished hypotheses, or at its length limit, where unfinished hypotheses are truncated. Not having paid for
-    their end, those come last.
+    Candidates among the K best that end are collected, and the K best others continue. A sentence is done once it has K
+    finished hypotheses, or at its length limit, where unfinished hypotheses are truncated. Not having paid for their
+    end, those come last. Sentences that are done leave the batch at the next look.
     """
     K, device = decoding.beam_size, source.device
-    limits = decoding.limits(source, network.pad_id)
+    limits = torch.tensor(decoding.limits(source, network.pad_id), device=device)
+    longest = int(limits.max())
     memory = select_rows(network.encode(source), torch.arange(len(source), device=device).repeat_interleave(K))
     state = network.start(memory)
-    found: list[list[Hypothesis]] = [[] for _ in limits]
-    alive = list(range(len(source)))  # sentence of each group of K rows
+    found = _Found(len(source), K, longest, device)
+    alive = torch.arange(len(source), device=device)  # sentence of each group of K rows
     tokens = torch.empty(len(source), K, 0, dtype=torch.long, device=device)  # (n, K, length so far)
     token = torch.full((len(source) * K,), decoding.bos_id, device=device)
     # All beams are equal at the start: only the first may be extended.
     log_prob = torch.full((len(source), K), -torch.inf, device=device)  # (n, K)
     log_prob[:, 0] = 0.0
-    while alive:
+    for length in range(1, longest + 1):
         features, state = network.step(token, memory, state)
         candidates = _log_probs(network, features, decoding).unflatten(0, (-1, K))  # (n, K, V)
         V = candidates.shape[-1]
@@ -136,29 +141,64 @@ def beam_search(network: Network, source: Tensor, decoding: Decoding, n_best: in
         # Each beam has one end of sentence: at least K of the 2K best candidates continue.
         best, index = _largest(candidates, min(2 * K, K * V))  # (n, 2K)
         beam, choice = index // V, index % V
-        ends = choice == decoding.eos_id
-        _add_ended(found, alive, tokens, best[:, :K], beam[:, :K], ends[:, :K], decoding)
+        ends, limit = choice == decoding.eos_id, limits[alive].unsqueeze(1)  # (n, 2K), (n, 1)
+        found.add(alive, _rows_of(tokens, beam[:, :K]), best[:, :K], ends[:, :K] & (length <= limit), truncated=False)
 
         log_prob, rank = best.masked_fill(ends, -torch.inf).topk(K, dim=-1)  # (n, K)
         beam, choice = beam.gather(1, rank), choice.gather(1, rank)
-        tokens = torch.cat(
-            [tokens.gather(1, beam.unsqueeze(-1).expand(-1, -1, tokens.shape[-1])), choice[..., None]], -1
-        )
-        length = tokens.shape[-1]
-        for row, sentence in enumerate(alive):
-            if length == limits[sentence]:
-                _add_truncated(found[sentence], tokens[row], log_prob[row], decoding)
-        groups = [row for row, s in enumerate(alive) if len(found[s]) < K and length < limits[s]]
-        kept = torch.tensor(groups, dtype=torch.long, device=device)
-        state_rows = (beam + K * torch.arange(len(alive), device=device).unsqueeze(1))[kept].flatten()
-        state = select_rows(state, state_rows)
-        if len(groups) < len(alive):
-            alive = [alive[row] for row in groups]
-            tokens, choice, log_prob = select_rows((tokens, choice, log_prob), kept)
-            # Beams keep their source, so memory is re-indexed only when sentences leave.
-            memory = select_rows(memory, (K * kept.unsqueeze(1) + torch.arange(K, device=device)).flatten())
-        token = choice.flatten()
-    return [sorted(hypotheses, key=lambda h: (h.truncated, -h.score))[:n_best] for hypotheses in found]
+        tokens = torch.cat([_rows_of(tokens, beam), choice.unsqueeze(-1)], dim=-1)
+        found.add(alive, tokens, log_prob, (length == limit).expand(-1, K), truncated=True)
+        rows = beam + K * torch.arange(len(alive), device=device).unsqueeze(1)  # (n, K) of the state
+        if length % LOOKS[device.type] == 0 or length == longest:
+            kept = ((found.number[alive] < K) & (length < limit.squeeze(1))).nonzero().squeeze(1)
+            if not len(kept):
+                break
+            if len(kept) < len(alive):
+                alive, tokens, choice, log_prob, rows = select_rows((alive, tokens, choice, log_prob, rows), kept)
+                # Beams keep their source, so memory is re-indexed only when sentences leave.
+                memory = select_rows(memory, (K * kept.unsqueeze(1) + torch.arange(K, device=device)).flatten())
+        state, token = select_rows(state, rows.flatten()), choice.flatten()
+    return [sorted(each, key=lambda h: (h.truncated, -h.score))[:n_best] for each in found.hypotheses(decoding)]
+
+
+class _Found:
+    """The first K hypotheses found of each of N sentences, on the device; slot K takes what is one too many."""
+
+    def __init__(self, sentences: int, beams: int, longest: int, device: torch.device) -> None:
+        slots = (sentences, beams + 1)
+        self.tokens = torch.zeros((*slots, longest), dtype=torch.long, device=device)
+        self.lengths = torch.zeros(slots, dtype=torch.long, device=device)
+        self.log_probs = torch.zeros(slots, device=device)
+        self.truncated = torch.zeros(slots, dtype=torch.bool, device=device)
+        self.number = torch.zeros(sentences, dtype=torch.long, device=device)
+
+    def add(self, sentences: Tensor, tokens: Tensor, log_probs: Tensor, chosen: Tensor, *, truncated: bool) -> None:
+        """Add the chosen ones, unless impossible, of candidates (n, K) with tokens (n, K, length)."""
+        beams = log_probs.shape[1]
+        chosen = chosen & log_probs.isfinite()
+        slot = self.number[sentences].unsqueeze(1) + chosen.cumsum(1) - 1
+        at = sentences.unsqueeze(1), torch.where(chosen, slot, beams).clamp(max=beams)
+        self.tokens[(*at, slice(tokens.shape[2]))] = tokens
+        self.lengths[at] = tokens.shape[2]
+        self.log_probs[at] = log_probs
+        self.truncated[at] = truncated
+        self.number[sentences] = (self.number[sentences] + chosen.sum(1)).clamp(max=beams)
+
+    def hypotheses(self, decoding: Decoding) -> list[list[Hypothesis]]:
+        """Of each sentence, in the order found."""
+        fields = (self.tokens, self.lengths, self.log_probs, self.truncated)
+        return [
+            [
+                Hypothesis(words[:length], p, decoding.score(p, length + (not truncated)), truncated)
+                for words, length, p, truncated in islice(zip(*slots, strict=True), number)
+            ]
+            for number, *slots in zip(self.number.tolist(), *(field.tolist() for field in fields), strict=True)
+        ]
+
+
+def _rows_of(tokens: Tensor, beam: Tensor) -> Tensor:
+    """(n, K, length): the tokens of each beam (n, K)."""
+    return tokens.gather(1, beam.unsqueeze(-1).expand(-1, -1, tokens.shape[-1]))
 
 
 def _largest(candidates: Tensor, k: int) -> tuple[Tensor, Tensor]:
@@ -182,31 +222,6 @@ def _log_probs(network: Network, features: Tensor, decoding: Decoding) -> Tensor
     log_probs = torch.log_softmax(network.project(features).float(), dim=-1)
     log_probs[:, [network.pad_id, decoding.bos_id]] = -torch.inf
     return log_probs
-
-
-def _add_ended(
-    found: list[list[Hypothesis]],
-    alive: list[int],
-    tokens: Tensor,
-    log_prob: Tensor,
-    beam: Tensor,
-    ends: Tensor,
-    decoding: Decoding,
-) -> None:
-    """Add the candidates (n, K) that end here, unless impossible, to `found`."""
-    rows, ranks = (ends & log_prob.isfinite()).nonzero(as_tuple=True)
-    sequences, log_probs = tokens[rows, beam[rows, ranks]].tolist(), log_prob[rows, ranks].tolist()
-    for row, sequence, p in zip(rows.tolist(), sequences, log_probs, strict=True):
-        if len(found[alive[row]]) < decoding.beam_size:
-            score = decoding.score(p, len(sequence) + 1)
-            found[alive[row]].append(Hypothesis(sequence, p, score, truncated=False))
-
-
-def _add_truncated(found: list[Hypothesis], tokens: Tensor, log_prob: Tensor, decoding: Decoding) -> None:
-    """Fill `found` up to K with the beams (K, length) that reached the length limit."""
-    for sequence, p in zip(tokens.tolist(), log_prob.tolist(), strict=True):
-        if len(found) < decoding.beam_size and p > -torch.inf:
-            found.append(Hypothesis(sequence, p, decoding.score(p, len(sequence)), truncated=True))
 
 
 @torch.no_grad()

@@ -94,7 +94,7 @@ class AttentionLoop(torch.autograd.Function):
         keep: bool,
         *weights: Tensor,
     ) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
-        """word_gates (B, T, 4H); `keep` the energies; others as in `advance`, `weights` being the fields of `Weights`."""
+        """word_gates (B, T, 4H); whether to keep the energies; others as in `advance`, `weights` those of `Weights`."""
         steps = []
         before, H = (state, cell), state.shape[-1]
         for gates in word_gates.unbind(1):

@@ -1,15 +1,16 @@
 """Search against brute force, and against a textbook version that keeps nothing between steps."""
 
 from itertools import product
+from unittest.mock import patch
 
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
 from models.network import Network
-from models.search import Decoding, Hypothesis, _largest, attention_maps, beam_search, greedy_search, search
+from models.search import LOOKS, Decoding, Hypothesis, _largest, attention_maps, beam_search, greedy_search, search
 from tests.support.toy_networks import ALL, BOS, EOS, ONE_OF_EACH, PAD, TARGET_VOCABULARY, Chain, build, sources
 
 WORDS = [token for token in range(TARGET_VOCABULARY) if token not in (PAD, BOS, EOS)]
@@ -186,11 +187,20 @@ def chains(draw: st.DrawFn) -> tuple[Chain, Tensor]:
     return Chain(scores), sources(tuple(lengths))
 
 
+# One word at most for the first source, which gives fewer hypotheses than beams, and several for the second.
+FEW = (Chain(torch.arange(13 * 7 * 7).reshape(13, 7, 7).mul(0.7).sin()), sources((1, 4))), Decoding(6, 1.0, 0.9, 1), 8
+
+
 @settings(max_examples=150)
-@given(chains(), decodings)
-def test_any_chain_is_searched_as_in_the_textbook(drawn: tuple[Chain, Tensor], decoding: Decoding) -> None:
+@given(chains(), decodings, st.sampled_from([1, 2, 8]))
+@example(*FEW)
+def test_any_chain_is_searched_as_in_the_textbook(
+    drawn: tuple[Chain, Tensor], decoding: Decoding, steps_between_looks: int
+) -> None:
     network, source = drawn
-    for row, hypotheses in enumerate(beam_search(network, source, decoding, n_best=decoding.beam_size)):
+    with patch.dict(LOOKS, cpu=steps_between_looks):
+        found = beam_search(network, source, decoding, n_best=decoding.beam_size)
+    for row, hypotheses in enumerate(found):
         agree(hypotheses, textbook_beam_search(network, source[row], decoding))
 
 
