@@ -19,6 +19,7 @@ from experiments.speed.settings import Devices, Settings
 from experiments.speed.systems import Step, System, build, random_batch
 from experiments.speed.timing import spread
 from models import Seq2SeqModule
+from models.kernels.gpu import use_equal_kernels
 
 WARM_UPS = 2
 KINDS = ("weak", "strong")
@@ -89,6 +90,7 @@ def run_process(
 ) -> None:
     """One process: takes part in timings of more processes than its rank, and waits in others."""
     torch.set_num_threads(threads)
+    use_equal_kernels()
     device = torch.device(kind, rank) if kind == "cuda" else torch.device("cpu")
     if kind == "cuda":
         torch.cuda.set_device(device)
@@ -135,6 +137,7 @@ def distributed_step(
     system = System(name)
     torch.manual_seed(0)
     step = Step(build(settings.models[system.network], settings.vocabulary), system, device)
+    step.module.replays = None  # devices exchange gradients while they are computed
     step.batch = random_batch(rows, length, length, settings.vocabulary, device)
     if processes > 1:
         step.loss = DistributedDataParallel(Loss(step.module), process_group=group)

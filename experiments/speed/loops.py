@@ -155,6 +155,7 @@ def rows_of(timed: InterleavedSteps) -> Rows:
         rows.add_spread("step_seconds", [s / timed.steps for s, _ in measured], "s", "loop", loop)
         target, source, positions = (sum(column) for column in zip(*(t for _, t in measured), strict=True))
         rows.add("padding_share", 1 - (target + source) / positions, "share", "loop", loop)
-    rows.kernels.update(kernels(timed.step.step))
-    rows.kernels |= {"precision": timed.step.system.precision, "mode": "eager"}
+    with timed.step.one_by_one():
+        rows.kernels.update(kernels(timed.step.step))
+    rows.kernels |= {"precision": timed.step.system.precision, "mode": timed.step.mode}
     return rows

@@ -28,6 +28,7 @@ from experiments.speed.settings import Settings
 from experiments.speed.sweep import run_sweep
 from experiments.speed.systems import System
 from experiments.training.environment import quiet, return_memory
+from models.kernels.gpu import use_equal_kernels
 
 Measured = tuple[dict[str, Rows], dict[str, Any]]
 Measure = Callable[[], Measured]
@@ -53,6 +54,7 @@ def main(suite: str = "quick", tasks: str = "", data_dir: str = "", root: str = 
     receipt = of_stage("speed", suite, root, tasks, data_dir)
     settings = read_settings(suite)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    use_equal_kernels()
     if device.type == "cpu":
         keep_within_memory()
     planned = plan(suite, settings, device, data_dir, root, process)

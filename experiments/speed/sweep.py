@@ -91,7 +91,8 @@ def describe(
     found.add("flops_per_step", flops, "FLOP", *at)
     found.add("flops_per_second", flops / seconds, "FLOP/s", *at)
     found.add("peak_share", flops / seconds / peak, "share", *at)
-    found.add("peak_memory", peak_memory(step.step, device), "B", *at)
+    with step.one_by_one():
+        found.add("peak_memory", peak_memory(step.step, device), "B", *at)
     depth = sequential_steps(network, length, length)
     if depth is not None:
         found.add("sequential_steps", depth, "steps", *at)
@@ -100,13 +101,14 @@ def describe(
     elif not any(m.metric == "parameters" for m in found.measurements):
         found.add("parameters", parameters(step), "parameters")
     if not found.kernels:
-        found.kernels.update(kernels(step.step))
+        with step.one_by_one():
+            found.kernels.update(kernels(step.step))
         if isinstance(network, BahdanauNetwork):
             loop = network.settings.routing == "input_feeding"
             found.kernels["attention kernel"] = (
                 "additive, one target step after another" if loop else "additive, all target steps at once"
             )
-        found.kernels |= {"precision": step.system.precision, "mode": "compiled" if step.system.compiled else "eager"}
+        found.kernels |= {"precision": step.system.precision, "mode": step.mode}
 
 
 def parameters(step: Step) -> int:

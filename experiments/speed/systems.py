@@ -1,8 +1,8 @@
 """A timed system: a model in one of its variants, in a precision, eager or compiled, ready to take a step."""
 
 import logging
-from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager, ExitStack
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from copy import deepcopy
 from dataclasses import dataclass
 from typing import Any
@@ -15,6 +15,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from datamodules.batch import BOS, EOS, Batch
 from models import Seq2SeqModule
 from models.bahdanau import BahdanauNetwork
+from models.kernels.graphs import Replays, capture_on
 from models.kernels.matmul_backend import onednn_matmul
 from models.lstm import LSTMNetwork
 from models.network import Network
@@ -94,11 +95,13 @@ def random_batch(rows: int, source: int, target: int, vocabulary: int, device: t
     tokens = torch.randint(FIRST_TOKEN, vocabulary, (rows, source + target), generator=draws)
     labels = tokens[:, source:]
     fed = torch.cat([torch.full((rows, 1), BOS), labels[:, :-1]], dim=1)
-    return Batch(tokens[:, :source].to(device), fed.to(device), labels.to(device), torch.arange(rows))
+    return Batch(tokens[:, :source].to(device), fed.to(device), labels.to(device), torch.arange(rows), padded=False)
 
 
 class Step:
     """One system with its optimiser; each method is something to time, on the batch it was given.
+
+    On a GPU the kernels of a shape of batch are launched together from its second meeting on, as in training.
 
     Args:
         module: Moved to the device and set to train.
@@ -114,6 +117,8 @@ class Step:
         self.optimiser = module.optimiser()
         self.batch: Batch | None = None
         self.loss: Callable[[Batch], tuple[Tensor, Tensor]] = module.loss
+        if not system.compiled and (capture := capture_on(device)):
+            module.replays = Replays(module.network, module.objective, capture)
         if system.compiled:
             torch._dynamo.reset()
             torch._logging.set_logs(dynamo=logging.ERROR)  # it warns of every graph break; that there are some is known
@@ -136,6 +141,22 @@ class Step:
         self.forward_backward()
         torch.nn.utils.clip_grad_norm_(self.module.parameters(), CLIP)
         self.optimiser.step()
+
+    @property
+    def mode(self) -> str:
+        """How the kernels are launched."""
+        replays = self.module.replays
+        captured = replays is not None and not replays.failure
+        return "compiled" if self.system.compiled else "captured" if captured else "eager"
+
+    @contextmanager
+    def one_by_one(self) -> Iterator[None]:
+        """Launches each kernel by itself: a replay hides from the profiler what it runs and the memory it holds."""
+        replays, self.module.replays = self.module.replays, None
+        try:
+            yield
+        finally:
+            self.module.replays = replays
 
     def _settings(self) -> AbstractContextManager[Any]:
         stack = ExitStack()

@@ -19,7 +19,7 @@ from experiments.record.read import read_history
 from experiments.record.write import write_atomically
 from experiments.training.environment import return_memory
 from models import Seq2SeqModule
-from models.kernels.graphs import Capture, CUDAGraphs, Replays
+from models.kernels.graphs import Replays, capture_on
 
 ONE_BY_ONE, TOGETHER = "each by itself", "those of a step together"
 
@@ -147,10 +147,6 @@ class ReturnMemory(Callback):
 
     def on_validation_start(self, trainer: L.Trainer, module: L.LightningModule) -> None:
         return_memory()
-
-
-def capture_on(device: torch.device) -> Capture | None:
-    return CUDAGraphs() if device.type == "cuda" else None
 
 
 class LaunchTogether(Callback):

@@ -81,7 +81,18 @@ class CUDAGraphs:
         torch.set_autocast_cache_enabled(False)  # weights cast in one replay would be stale in the next
         try:
             inputs = tuple(tensor.clone() for tensor in example)
-            return torch.cuda.make_graphed_callables(module, inputs, allow_unused_input=True, pool=self.pool)  # type: ignore[return-value]
+            return torch.cuda.make_graphed_callables(  # type: ignore[return-value]
+                module,
+                inputs,
+                num_warmup_iters=1,  # the shape has been met: kernels are loaded and chosen
+                allow_unused_input=True,
+                pool=self.pool,
+            )
         finally:
             torch.set_autocast_cache_enabled(casts_kept)
             torch.cuda.set_rng_state(drawn)  # a resumed run captures later, and must draw the same dropout
+
+
+def capture_on(device: torch.device) -> Capture | None:
+    """How steps are captured on a device, where they can be."""
+    return CUDAGraphs() if device.type == "cuda" else None

@@ -2,11 +2,13 @@ import pytest
 import torch
 
 from datamodules.batch import BOS, PAD
+from experiments.speed import systems
 from experiments.speed.settings import Settings
 from experiments.speed.suite import read_settings
 from experiments.speed.systems import Step, System, build, random_batch, sequential_steps
 from models.kernels.matmul_backend import MATMUL, onednn_is_exact
 from models.transformer import TransformerNetwork
+from tests.support.fakes.captures import run_again
 
 CPU = torch.device("cpu")
 SMOKE: Settings = read_settings("smoke")
@@ -51,6 +53,24 @@ def test_a_step_is_one_of_training() -> None:
     for _ in range(60):
         step.step()
     assert float(step.forward().detach()) < first - 0.5
+
+
+def test_a_captured_step_is_the_same_and_can_be_launched_one_by_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    losses, modes = [], []
+    for capture in (None, run_again):
+        monkeypatch.setattr(systems, "capture_on", lambda device, capture=capture: capture)
+        torch.manual_seed(0)
+        step = Step(build(SMOKE.models["transformer"], 50), System("transformer"), CPU)
+        step.batch = random_batch(2, 4, 4, 50, CPU)
+        for number in range(3):
+            torch.manual_seed(number)
+            step.step()
+        with step.one_by_one():
+            modes.append(step.mode)
+            losses.append(step.forward().detach())
+        modes.append(step.mode)
+    assert torch.equal(*losses)
+    assert modes == ["eager", "eager", "eager", "captured"]
 
 
 def test_the_plain_kernel_gives_the_fused_ones_loss() -> None:
