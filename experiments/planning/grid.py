@@ -36,13 +36,21 @@ class Planned:
 
 @dataclass
 class TranslationGrid:
-    """Which models a suite translates with; `small` ones run at the same time, one a core."""
+    """Which models a suite translates with.
+
+    Args:
+        corpus, direction: What is translated.
+        models, seeds: The grid.
+        small: Runs take place at the same time, one a core.
+        like: Another suite, whose configurations and tuned values these are; files of this suite say what is different.
+    """
 
     corpus: str
     direction: str
     models: list[str]
     seeds: list[int]
     small: bool = False
+    like: str = ""
 
 
 @dataclass
@@ -78,7 +86,7 @@ def plan_bleu(
         ValueError: If a model has no configuration in this suite, or the direction is malformed.
     """
     row = row_of(suite, "bleu")
-    folder = EXPERIMENTS / "configs" / "bleu" / suite
+    folder, own = (EXPERIMENTS / "configs" / "bleu" / name for name in (row["like"] or suite, suite))
     direction = direction or row["direction"]
     source, dash, target = direction.partition("-")
     if not (source and dash and target):
@@ -93,11 +101,13 @@ def plan_bleu(
     for seed in seeds or row["seeds"]:
         for name in models or row["models"]:
             model, _, variant = name.partition("-")
-            configs = [folder / "common.yaml", *model_files(folder, name, suite)]
+            differs = [own / f"{each}.yaml" for each in ("common", name)] if own != folder else []
+            like = model if (own / f"{name}.yaml") in differs and (own / f"{name}.yaml").exists() else name
+            configs = [folder / "common.yaml", *model_files(folder, like, suite)]
             command = f"make bleu SUITE={suite} MODELS={name} SEEDS={seed} DIRECTION={direction}"
             task = f"{row['corpus']}-{direction}"
             key = RunKey(suite, "bleu", task, model, variant or "base", int(seed), root, command)
-            configs += tuned_files(folder / "tuned" / task, name)
+            configs += [*tuned_files(folder / "tuned" / task, like), *filter(Path.exists, differs)]
             yield Planned(key, tuple(configs), (*languages, *settings))
 
 

@@ -50,7 +50,8 @@ def run_devices(asked: Devices, settings: Settings, device: torch.device) -> tup
     with TemporaryDirectory() as folder:
         mp.spawn(run_process, args=(most, Path(folder), threads, asked, settings, device.type), nprocs=most)
         seconds: Seconds = torch.load(Path(folder, RESULT), weights_only=True)
-    found = {name: rows_of(name, asked, seconds, threads, device) for name in asked.systems}
+    systems = [System(name, settings.precision) for name in asked.systems]
+    found = {system.name: rows_of(system, asked, seconds, threads, device) for system in systems}
     held_equal = {
         "threads of a process": threads,
         "length": asked.length,
@@ -60,10 +61,10 @@ def run_devices(asked: Devices, settings: Settings, device: torch.device) -> tup
     return found, held_equal
 
 
-def rows_of(name: str, asked: Devices, seconds: Seconds, threads: int, device: torch.device) -> Rows:
+def rows_of(system: System, asked: Devices, seconds: Seconds, threads: int, device: torch.device) -> Rows:
     rows = Rows()
     for kind in KINDS:
-        rates = {n: [tokens_of(kind, n, asked) / s for s in seconds[name, kind, n]] for n in asked.processes}
+        rates = {n: [tokens_of(kind, n, asked) / s for s in seconds[system.name, kind, n]] for n in asked.processes}
         alone = spread(rates[1]).median if 1 in rates else None
         for n, values in rates.items():
             rows.add_spread(f"{kind}_tokens_per_second", values, "tokens/s", "processes", n)
@@ -71,7 +72,7 @@ def rows_of(name: str, asked: Devices, seconds: Seconds, threads: int, device: t
                 rows.add(f"{kind}_efficiency", spread(values).median / (n * alone), "share", "processes", n)
     rows.add("threads_per_process", threads, "threads")
     backend = "NCCL" if device.type == "cuda" else "gloo"
-    rows.kernels |= {"precision": System(name).precision, "mode": "eager", "gradient exchange": f"DDP, {backend}"}
+    rows.kernels |= {"precision": system.precision, "mode": "eager", "gradient exchange": f"DDP, {backend}"}
     return rows
 
 
@@ -134,7 +135,7 @@ def distributed_step(
     name: str, rows: int, length: int, processes: int, group: Any, settings: Settings, device: torch.device
 ) -> Callable[[], None]:
     """A training step of a system in a group of processes, each on a batch of its own."""
-    system = System(name)
+    system = System(name, settings.precision)
     torch.manual_seed(0)
     step = Step(build(settings.models[system.network], settings.vocabulary), system, device)
     step.module.replays = None  # devices exchange gradients while they are computed

@@ -20,8 +20,6 @@ from experiments.training.callbacks import Clock, LocalRecord, Progress, ReturnM
 from experiments.training.trainer import TrainerSettings, build_trainer, fit
 from models import Seq2SeqModule
 
-WARM_UP_BLOCKS = 1  # of both loops: every length of sentence brings shapes that are new to the kernels
-
 
 def run_loops(
     data_dir: str, loops: Loops, settings: Settings, device: torch.device
@@ -30,7 +28,7 @@ def run_loops(
     found = {}
     for name in loops.systems:
         log(f"{loops.corpus} {loops.direction}: {name}, bare and through the Trainer")
-        found[name] = one_system(System(name), loops, settings.clock.rounds, device, data_dir)
+        found[name] = one_system(System(name, settings.precision), loops, settings.clock.rounds, device, data_dir)
     held_equal = {"batches": "the same for both loops and all models", "steps of a block": loops.steps}
     return found, held_equal
 
@@ -39,7 +37,7 @@ def one_system(system: System, loops: Loops, rounds: int, device: torch.device, 
     """Module, data and Trainer as the suite's own translation configuration builds them."""
     configs = EXPERIMENTS / "configs" / "bleu" / loops.configs
     source, _, target = loops.direction.partition("-")
-    steps = loops.steps * (rounds + WARM_UP_BLOCKS)
+    steps = loops.steps * (rounds + loops.warm_up)
     given = {
         "data.init_args.corpus.name": loops.corpus,
         "data.init_args.corpus.source_language": source,
@@ -55,7 +53,8 @@ def one_system(system: System, loops: Loops, rounds: int, device: torch.device, 
     L.seed_everything(0, verbose=False)
     words = [word for path in files for word in ("-c", str(path))]
     built = parser.instantiate(parser.parse_args([*words, *(f"--{name}={value}" for name, value in given.items())]))
-    return rows_of(interleave(built.model, built.data, built.trainer, system, loops.steps, device))
+    timed = interleave(built.model, built.data, built.trainer, system, loops.steps, device)
+    return rows_of(timed, loops.warm_up)
 
 
 def interleave(
@@ -141,10 +140,10 @@ def counted(batches: list[Batch]) -> tuple[int, int, int]:
     return target, source, sum(batch.source.numel() + batch.labels.numel() for batch in batches)
 
 
-def rows_of(timed: InterleavedSteps) -> Rows:
+def rows_of(timed: InterleavedSteps, warm_up: int) -> Rows:
     rows = Rows()
     for loop, seconds in timed.seconds.items():
-        measured = list(zip(seconds, timed.tokens, strict=True))[WARM_UP_BLOCKS:]
+        measured = list(zip(seconds, timed.tokens, strict=True))[warm_up:]
         per_second = {
             "target_tokens_per_second": [target / s for s, (target, _, _) in measured],
             "source_and_target_tokens_per_second": [(target + source) / s for s, (target, source, _) in measured],

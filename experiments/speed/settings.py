@@ -3,6 +3,8 @@
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+Precision = Literal["32-true", "bf16-mixed"]
+
 
 @dataclass
 class Clock:
@@ -49,6 +51,7 @@ class Loops:
         corpus, direction: The text.
         configs: Suite whose translation configurations are used.
         steps: Steps of a block.
+        warm_up: First blocks of both loops that do not count: every length of sentence brings shapes that are new.
     """
 
     systems: list[str]
@@ -56,6 +59,7 @@ class Loops:
     direction: str
     configs: str
     steps: int = 10
+    warm_up: int = 1
 
 
 @dataclass
@@ -99,6 +103,7 @@ class Settings:
     Args:
         models: Configuration of each network that a sweep names (class_path and init_args).
         width: The width that those configurations have, which a sweep of the width starts from.
+        precision: Of the systems whose names have neither bf16 nor fp32 in them.
         vocabulary: Size of both vocabularies; small, so that the networks and not the projection are compared.
         clock: How long to measure.
         processes: Fresh processes that measure everything again, one after the other: between them figures differ by
@@ -112,6 +117,7 @@ class Settings:
 
     models: dict[str, dict[str, Any]]
     width: int = 256
+    precision: Precision = "32-true"
     vocabulary: int = 1000
     clock: Clock = field(default_factory=Clock)
     processes: int = 1

@@ -21,7 +21,7 @@ def run_sweep(
     axis: Axis, sweep: Sweep, settings: Settings, device: torch.device
 ) -> tuple[dict[str, Rows], dict[str, Any]]:
     """Time every system at every value; rows by system, and what was held equal."""
-    systems = [System(name) for name in sweep.systems]
+    systems = [System(name, settings.precision) for name in sweep.systems]
     found = {system.name: Rows() for system in systems}
     for precision in dict.fromkeys(system.precision for system in systems):
         peak = matmul_peak(precision, device)

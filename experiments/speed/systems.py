@@ -13,6 +13,7 @@ from torch import Tensor
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from datamodules.batch import BOS, EOS, Batch
+from experiments.speed.settings import Precision
 from models import Seq2SeqModule
 from models.bahdanau import BahdanauNetwork
 from models.kernels.graphs import Replays, capture_on
@@ -31,9 +32,14 @@ class System:
     """A name such as lstm, transformer-bf16 or bahdanau-parallel-compiled, parsed.
 
     `math-attention` runs the Transformer with the plain product-softmax-product in place of the fused kernel.
+
+    Args:
+        name: Model, variant of the network, and how it is run.
+        usual: Precision of a name with neither bf16 nor fp32 in it.
     """
 
     name: str
+    usual: Precision = "32-true"
 
     @property
     def model(self) -> str:
@@ -44,8 +50,8 @@ class System:
         return self.name.partition("-")[2] or "base"
 
     @property
-    def precision(self) -> str:
-        return "bf16-mixed" if "bf16" in self.parts else "32-true"
+    def precision(self) -> Precision:
+        return "bf16-mixed" if "bf16" in self.parts else "32-true" if "fp32" in self.parts else self.usual
 
     @property
     def compiled(self) -> bool:
@@ -58,7 +64,7 @@ class System:
     @property
     def network(self) -> str:
         """Key of its settings: the name without how it is run."""
-        run = {"bf16", "compiled", "math", "attention"}
+        run = {"bf16", "fp32", "compiled", "math", "attention"}
         return "-".join(part for part in self.name.split("-") if part not in run)
 
     @property

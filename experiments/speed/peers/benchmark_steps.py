@@ -13,7 +13,7 @@ from torch.nn import functional as F
 from datamodules import TranslationData
 from datamodules.batch import IGNORE, Batch
 from experiments.speed.flops import count, matmul_peak
-from experiments.speed.loops import WARM_UP_BLOCKS, interleave
+from experiments.speed.loops import interleave
 from experiments.speed.peers import sizes
 from experiments.speed.systems import Step, System, random_batch
 from experiments.speed.timing import alternate
@@ -26,6 +26,7 @@ from models.transformer import TransformerSettings
 
 CPU = torch.device("cpu")
 BLOCK = 1.5  # seconds, at least
+WARM_UP = 1  # blocks of updates
 LSTM = LSTMSettings(embedding=256, hidden=256, layers=1, dropout=sizes.DROPOUT)
 GPU_VOCABULARY = 32_000
 Work = Callable[[Batch], None]
@@ -131,7 +132,7 @@ def trainer_ratio(
     module: Seq2SeqModule, system: System, data: TranslationData, updates: int, rounds: int
 ) -> list[float]:
     """Seconds of bare steps over those of the Trainer with all that a run of the suite has between two validations."""
-    steps = updates * (rounds + WARM_UP_BLOCKS)
+    steps = updates * (rounds + WARM_UP)
     settings = TrainerSettings(
         max_steps=steps,
         validate_every=steps,
@@ -141,7 +142,7 @@ def trainer_ratio(
     )
     timed = interleave(module, data, settings, system, updates, CPU)
     pairs = zip(timed.seconds["bare"], timed.seconds["trainer"], strict=True)
-    return [bare / trained for bare, trained in pairs][WARM_UP_BLOCKS:]
+    return [bare / trained for bare, trained in pairs][WARM_UP:]
 
 
 def peak_share(device: torch.device, rounds: int) -> list[float]:
