@@ -2,12 +2,14 @@
 
 import tempfile
 import time
+from collections.abc import Sequence
 from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
 import lightning as L
 import torch
+from jsonargparse import Namespace
 
 from datamodules.batch import IGNORE, PAD, Batch
 from experiments.planning.grid import EXPERIMENTS
@@ -34,10 +36,14 @@ def run_loops(
 
 
 def one_system(system: System, loops: Loops, rounds: int, device: torch.device, data_dir: str) -> Rows:
-    """Module, data and Trainer as the suite's own translation configuration builds them."""
+    built = configured(system, loops, loops.steps * (rounds + loops.warm_up), data_dir)
+    return rows_of(interleave(built.model, built.data, built.trainer, system, loops.steps, device), loops.warm_up)
+
+
+def configured(system: System, loops: Loops, steps: int, data_dir: str) -> Namespace:
+    """Module, data and Trainer's settings as the suite's own translation configuration has them, for so many steps."""
     configs = EXPERIMENTS / "configs" / "bleu" / loops.configs
     source, _, target = loops.direction.partition("-")
-    steps = loops.steps * (rounds + loops.warm_up)
     given = {
         "data.init_args.corpus.name": loops.corpus,
         "data.init_args.corpus.source_language": source,
@@ -52,9 +58,7 @@ def one_system(system: System, loops: Loops, rounds: int, device: torch.device, 
     parser = build_parser()
     L.seed_everything(0, verbose=False)
     words = [word for path in files for word in ("-c", str(path))]
-    built = parser.instantiate(parser.parse_args([*words, *(f"--{name}={value}" for name, value in given.items())]))
-    timed = interleave(built.model, built.data, built.trainer, system, loops.steps, device)
-    return rows_of(timed, loops.warm_up)
+    return parser.instantiate(parser.parse_args([*words, *(f"--{name}={value}" for name, value in given.items())]))
 
 
 def interleave(
@@ -87,7 +91,8 @@ def train_only(
 class InterleavedSteps(L.Callback):
     """Takes a bare step on each of the Trainer's batches too, alternately before and after the Trainer's own.
 
-    The second step finds the kernels warm for the batch's lengths: always second, the bare step would seem faster.
+    The second step finds the kernels warm for the batch's lengths: always second, the bare step would seem faster. On a
+    GPU the bare steps of a block follow it: to read the clock at every step would make the host wait for each.
 
     Args:
         step: A second copy of the model with its optimiser.
@@ -98,6 +103,7 @@ class InterleavedSteps(L.Callback):
         self.step, self.steps = step, steps
         self.seconds: dict[str, list[float]] = {"trainer": [], "bare": []}
         self.tokens: list[tuple[int, int, int]] = []  # target, source, padded positions of each block
+        self._by_block = step.device.type == "cuda"
         self._batches: list[Batch] = []
         self._begun = self._bare = 0.0
 
@@ -105,26 +111,29 @@ class InterleavedSteps(L.Callback):
         self._begun = self._now()
 
     def on_train_batch_start(self, trainer: L.Trainer, module: L.LightningModule, batch: Any, batch_idx: int) -> None:
-        if len(self._batches) % 2:
-            self._bare_step(batch)
+        if not self._by_block and len(self._batches) % 2:
+            self._take_bare_steps([batch])
 
     def on_train_batch_end(
         self, trainer: L.Trainer, module: L.LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        if len(self._batches) % 2 == 0:
-            self._bare_step(batch)
+        if not self._by_block and len(self._batches) % 2 == 0:
+            self._take_bare_steps([batch])
         self._batches.append(batch)
         if len(self._batches) == self.steps:
             self.seconds["trainer"].append(self._now() - self._begun - self._bare)
+            if self._by_block:
+                self._take_bare_steps(self._batches)
             self.seconds["bare"].append(self._bare)
             self.tokens.append(counted(self._batches))
             self._batches, self._bare = [], 0.0
             self._begun = self._now()
 
-    def _bare_step(self, batch: Batch) -> None:
+    def _take_bare_steps(self, batches: Sequence[Batch]) -> None:
         begun = self._now()
-        self.step.batch = batch
-        self.step.step()
+        for batch in batches:
+            self.step.batch = batch
+            self.step.step()
         self._bare += self._now() - begun
 
     def _now(self) -> float:
@@ -138,6 +147,14 @@ def counted(batches: list[Batch]) -> tuple[int, int, int]:
     target = sum(int((batch.labels != IGNORE).sum()) for batch in batches)
     source = sum(int((batch.source != PAD).sum()) for batch in batches)
     return target, source, sum(batch.source.numel() + batch.labels.numel() for batch in batches)
+
+
+def counted_blocks(timed: InterleavedSteps) -> dict[str, list[float]]:
+    """Target tokens/s of each block, by loop."""
+    return {
+        loop: [target / s for s, (target, _, _) in zip(seconds, timed.tokens, strict=True)]
+        for loop, seconds in timed.seconds.items()
+    }
 
 
 def rows_of(timed: InterleavedSteps, warm_up: int) -> Rows:

@@ -6,9 +6,7 @@ python -m experiments.speed.peers.benchmark --suite full
 import os
 import sys
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from itertools import chain, islice
-from typing import Literal
 
 import torch
 from jsonargparse import auto_cli
@@ -17,57 +15,14 @@ from datamodules import TranslationData
 from experiments.record.keys import BLOCKS
 from experiments.record.read import read_rows
 from experiments.record.schema import Block
+from experiments.speed.bars import Bar, Row, conclude
 from experiments.speed.peers import compare, sizes
-from experiments.speed.peers.benchmark_steps import attention_loop, lstm_ratios, peak_share, trainer_ratios
+from experiments.speed.peers.benchmark_steps import lstm_ratios, trainer_ratios
 from experiments.speed.timing import spread
 from experiments.training.environment import KEEP_MEMORY, environment, quiet
 from experiments.training.trainer import resolve_precision
 
 BATCHES = 12  # of training text, for the steps that are timed without the Trainer
-Outcome = Literal["met", "MISSED", "for information", "not measured"]
-
-
-@dataclass(frozen=True)
-class Bar:
-    """The limit of a ratio.
-
-    Args:
-        what: What is compared, the first over the second.
-        kind: Whether the ratio must be at least or at most the limit.
-        limit: The limit; none where the ratio is for information only.
-        how: How it is measured.
-    """
-
-    what: str
-    kind: Literal["≥", "≤"]
-    limit: float | None
-    how: str
-
-
-@dataclass(frozen=True)
-class Row:
-    """A bar with its ratios, one a round; without ratios `reason` says why."""
-
-    bar: Bar
-    ratios: Sequence[float] = ()
-    reason: str = ""
-
-    @property
-    def outcome(self) -> Outcome:
-        """By the median."""
-        if not self.ratios:
-            return "not measured"
-        if self.bar.limit is None:
-            return "for information"
-        median = spread(self.ratios).median
-        return "met" if (median >= self.bar.limit if self.bar.kind == "≥" else median <= self.bar.limit) else "MISSED"
-
-    @property
-    def measured(self) -> str:
-        if not self.ratios:
-            return self.reason
-        found = spread(self.ratios)
-        return f"{found.median:.2f} ({found.q25:.2f} to {found.q75:.2f})"
 
 
 def main(
@@ -92,21 +47,7 @@ def main(
     torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", os.cpu_count() or 1)))
     compare.main(suite, data_dir=data_dir, environment_dir=environment_dir, root=root)  # exits if the text is missing
     data = sizes.multi30k(data_dir)
-    rows = [*peer_rows(suite, root), *step_rows(data, updates, rounds), *gpu_rows(rounds)]
-    print("\n" + table(rows))
-    missed = [row for row in rows if row.outcome == "MISSED"]
-    if missed:
-        raise SystemExit(f"{len(missed)} of {len(rows)} bars missed")
-
-
-def table(rows: Sequence[Row]) -> str:
-    """Bars in lines: bar, measured, outcome, how."""
-    lines = [("bar", "measured (quartiles)", "", "how")]
-    for row in rows:
-        limit = "" if row.bar.limit is None else f" {row.bar.kind} {row.bar.limit:g}"
-        lines.append((f"{row.bar.what}{limit}", row.measured, row.outcome if row.ratios else "", row.bar.how))
-    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
-    return "\n".join("  ".join(map(str.ljust, line, widths)).rstrip() for line in lines)
+    conclude([*peer_rows(suite, root), *step_rows(data, updates, rounds)])
 
 
 def peer_rows(suite: str, root: str) -> list[Row]:
@@ -176,17 +117,6 @@ def trainer_rows(data: TranslationData, updates: int, rounds: int) -> Iterator[R
     how = f"target tokens/s, {precision}, same batches, interleaved"
     for name, ratios in trainer_ratios(data, precision, updates, rounds):
         yield Row(Bar(f"Trainer / bare step, {name}", "≥", 0.93, how), ratios)
-
-
-def gpu_rows(rounds: int) -> list[Row]:
-    """Bars that only an accelerator can show."""
-    bars = [
-        (Bar("Transformer base bf16 FLOP/s / matmul peak", "≥", 0.40, "width 512, 6 + 6 layers, compiled"), peak_share),
-        (Bar("Bahdanau bf16 step / cuDNN LSTM step", "≤", 3.0, "input feeding, equal size, compiled"), attention_loop),
-    ]
-    if not torch.cuda.is_available():
-        return [Row(bar, reason="no GPU: not measured") for bar, _ in bars]
-    return [Row(bar, measure(torch.device("cuda"), rounds)) for bar, measure in bars]
 
 
 if __name__ == "__main__":

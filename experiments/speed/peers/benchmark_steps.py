@@ -12,17 +12,14 @@ from torch.nn import functional as F
 
 from datamodules import TranslationData
 from datamodules.batch import IGNORE, Batch
-from experiments.speed.flops import count, matmul_peak
 from experiments.speed.loops import interleave
 from experiments.speed.peers import sizes
-from experiments.speed.systems import Step, System, random_batch
+from experiments.speed.systems import Step, System
 from experiments.speed.timing import alternate
 from experiments.training.trainer import TrainerSettings, resolve_precision
-from models import BahdanauSeq2Seq, LSTMSeq2Seq, Seq2SeqModule, TransformerSeq2Seq
-from models.bahdanau import BahdanauSettings
+from models import LSTMSeq2Seq, Seq2SeqModule
 from models.kernels.matmul_backend import onednn_matmul
 from models.lstm import LSTMSettings
-from models.transformer import TransformerSettings
 
 CPU = torch.device("cpu")
 BLOCK = 1.5  # seconds, at least
@@ -143,30 +140,3 @@ def trainer_ratio(
     timed = interleave(module, data, settings, system, updates, CPU)
     pairs = zip(timed.seconds["bare"], timed.seconds["trainer"], strict=True)
     return [bare / trained for bare, trained in pairs][WARM_UP:]
-
-
-def peak_share(device: torch.device, rounds: int) -> list[float]:
-    """FLOP/s of a bf16 step of the Transformer base (Vaswani et al. 2017, table 3) over those of a large product."""
-    rows, length = 192, 128
-    base = TransformerSettings(width=512, heads=8, feed_forward=2048, encoder_layers=6, decoder_layers=6, dropout=0.1)
-    module = TransformerSeq2Seq(GPU_VOCABULARY, GPU_VOCABULARY, True, base)
-    flops = rows * count(module.network, length, length).forward_backward
-    step = Step(module, System("transformer-bf16-compiled"), device)
-    step.batch = random_batch(rows, length, length, GPU_VOCABULARY, device)
-    seconds = alternate({"step": step.step}, rounds, BLOCK, device)["step"]
-    peak = matmul_peak("bf16-mixed", device)
-    return [flops / each / peak for each in seconds]
-
-
-def attention_loop(device: torch.device, rounds: int) -> list[float]:
-    """Seconds of a bf16 step of the attention decoder, context into the cell, over those of cuDNN's LSTM."""
-    attention = BahdanauSettings(embedding=512, hidden=512, layers=1)
-    lstm = LSTMSettings(embedding=512, hidden=512, layers=1)
-    modules = {
-        "bahdanau-bf16-compiled": BahdanauSeq2Seq(GPU_VOCABULARY, GPU_VOCABULARY, True, attention),
-        "lstm-bf16": LSTMSeq2Seq(GPU_VOCABULARY, GPU_VOCABULARY, True, lstm),
-    }
-    batch = random_batch(128, 50, 50, GPU_VOCABULARY, device)
-    steps = {name: full_step(Step(module, System(name), device)) for name, module in modules.items()}
-    seconds = alternate({name: over_all(step, [batch]) for name, step in steps.items()}, rounds, BLOCK, device)
-    return [a / b for a, b in zip(*seconds.values(), strict=True)]
