@@ -147,7 +147,7 @@ def beam_search(network: Network, source: Tensor, decoding: Decoding, n_best: in
         log_prob, rank = best.masked_fill(ends, -torch.inf).topk(K, dim=-1)  # (n, K)
         beam, choice = beam.gather(1, rank), choice.gather(1, rank)
         tokens = torch.cat([_rows_of(tokens, beam), choice.unsqueeze(-1)], dim=-1)
-        found.add(alive, tokens, log_prob, (length == limit).expand(-1, K), truncated=True)
+        found.add(alive, tokens, log_prob, limit.eq(length).expand(-1, K), truncated=True)
         rows = beam + K * torch.arange(len(alive), device=device).unsqueeze(1)  # (n, K) of the state
         if length % LOOKS[device.type] == 0 or length == longest:
             kept = ((found.number[alive] < K) & (length < limit.squeeze(1))).nonzero().squeeze(1)

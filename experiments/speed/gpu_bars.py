@@ -45,8 +45,8 @@ class Sizes:
     Args:
         rounds, seconds: Blocks, and the least length of one.
         tokens: Target tokens of a step.
-        vocabulary: Of the two comparisons that name it.
-        rows: Of a step of Transformer base, at 128 tokens.
+        vocabulary, width: Of the two comparisons with a size of their own.
+        rows: Of a step of these: of the LSTM with attention at 50 tokens, of Transformer base at 128.
         steps: Of a block on Multi30k; an epoch has 202.
     """
 
@@ -54,7 +54,8 @@ class Sizes:
     seconds: float = 0.3
     tokens: int = 16_384
     vocabulary: int = 32_000
-    rows: int = 192
+    width: int = 512
+    rows: tuple[int, int] = (128, 192)
     steps: int = 101
 
 
@@ -104,12 +105,12 @@ def steps(device: torch.device, settings: Settings, sizes: Sizes) -> Iterator[Ro
 
 def attention_over_lstm(device: torch.device, sizes: Sizes) -> Iterator[Row]:
     """Step of the attention decoder, context into the cell, over that of cuDNN's LSTM; seconds until it is captured."""
-    one = LSTMSettings(embedding=512, hidden=512, layers=1)
+    V, size = sizes.vocabulary, (sizes.width, sizes.width, 1)
     modules: dict[str, Seq2SeqModule] = {
-        "bahdanau": BahdanauSeq2Seq(sizes.vocabulary, sizes.vocabulary, True, BahdanauSettings(512, 512, 1)),
-        "lstm": LSTMSeq2Seq(sizes.vocabulary, sizes.vocabulary, True, one),
+        "bahdanau": BahdanauSeq2Seq(V, V, True, BahdanauSettings(*size)),
+        "lstm": LSTMSeq2Seq(V, V, True, LSTMSettings(*size)),
     }
-    batch, ready, prepared = random_batch(128, 50, 50, sizes.vocabulary, device), 0.0, {}
+    batch, ready, prepared = random_batch(sizes.rows[0], 50, 50, V, device), 0.0, {}
     for name, module in modules.items():
         prepared[name] = Step(module, System(name, "bf16-mixed"), device)
         prepared[name].batch = batch
@@ -119,22 +120,22 @@ def attention_over_lstm(device: torch.device, sizes: Sizes) -> Iterator[Row]:
         ready = ready or time.perf_counter() - begun
     seconds = alternate({n: step.step for n, step in prepared.items()}, sizes.rounds, sizes.seconds, device)
     ratios = [a / b for a, b in zip(seconds["bahdanau"], seconds["lstm"], strict=True)]
-    how = f"128 rows, 50 + 50 tokens, width 512, vocabulary {sizes.vocabulary:,}, {prepared['bahdanau'].mode}"
+    how = f"{sizes.rows[0]} rows, 50 + 50 tokens, width {sizes.width}, vocabulary {V:,}, {prepared['bahdanau'].mode}"
     yield Row(Bar("LSTM + attention step / LSTM step", "≤", 3.0, how), ratios)
     yield Row(Bar("seconds until the LSTM + attention step is captured", "≤", 30, how), [ready])
 
 
 def base_share(device: torch.device, sizes: Sizes) -> Iterator[Row]:
     """FLOP/s of a step of the Transformer base (Vaswani et al. 2017, table 3) over those of a large product."""
-    length = 128
-    base = TransformerSettings(width=512, heads=8, feed_forward=2048, encoder_layers=6, decoder_layers=6, dropout=0.1)
+    (_, rows), length, D = sizes.rows, 128, sizes.width
+    base = TransformerSettings(width=D, heads=8, feed_forward=4 * D, encoder_layers=6, decoder_layers=6, dropout=0.1)
     module = TransformerSeq2Seq(sizes.vocabulary, sizes.vocabulary, True, base)
-    flops = sizes.rows * count(module.network, length, length).forward_backward
+    flops = rows * count(module.network, length, length).forward_backward
     step = Step(module, System("transformer-bf16-compiled"), device)
-    step.batch = random_batch(sizes.rows, length, length, sizes.vocabulary, device)
+    step.batch = random_batch(rows, length, length, sizes.vocabulary, device)
     seconds = alternate({"step": step.step}, sizes.rounds, sizes.seconds, device)["step"]
     peak = matmul_peak("bf16-mixed", device)
-    how = f"{sizes.rows} rows of {length} tokens, vocabulary {sizes.vocabulary:,}, compiled"
+    how = f"{rows} rows of {length} tokens, vocabulary {sizes.vocabulary:,}, compiled"
     yield Row(Bar("Transformer base, share of the matmul peak", "≥", 0.40, how), [flops / s / peak for s in seconds])
 
 

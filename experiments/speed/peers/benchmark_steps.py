@@ -134,7 +134,7 @@ def trainer_ratio(
         max_steps=steps,
         validate_every=steps,
         accelerator="cpu",
-        precision=system.precision,  # type: ignore[arg-type]
+        precision=system.precision,
         gradient_clip=sizes.GRADIENT_CLIP,
     )
     timed = interleave(module, data, settings, system, updates, CPU)

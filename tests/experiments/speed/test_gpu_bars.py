@@ -1,18 +1,20 @@
 import pytest
 import torch
 
+from datamodules.embedded import corpus
 from experiments.speed import gpu_bars, systems
 from experiments.speed.gpu_bars import Sizes, main, measured
 from experiments.speed.settings import Loops
 from experiments.speed.suite import read_settings
 from tests.support.fakes.captures import run_again
 
-SMALL = Sizes(rounds=2, seconds=0.001, tokens=32, vocabulary=50, rows=1, steps=3)
+SMALL = Sizes(rounds=2, seconds=0.001, tokens=32, vocabulary=50, width=16, rows=(2, 1), steps=3)
 
 
 def test_every_bar_is_measured_at_any_size(monkeypatch: pytest.MonkeyPatch, tmp_path) -> None:  # type: ignore[no-untyped-def]
     """The whole program on a CPU, where a capture runs the function again."""
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(corpus, "SIZES", {"train": 2000, "val": 20, "test": 20})
     monkeypatch.setattr(systems, "capture_on", lambda device: run_again)
     monkeypatch.setattr(torch, "compile", lambda function, **_: function)
     monkeypatch.setattr(gpu_bars, "AT_MOST_MS", {("lstm", 4): 14, ("bahdanau", 8): 40, ("transformer", 4): 1e-9})
