@@ -31,7 +31,7 @@ endif
 
 COMMON := SUITE MODELS TASKS SEEDS DIRECTION DEVICES PRECISION JOBS DATA_DIR WANDB_MODE
 FURTHER := TIMEOUT LAUNCHER EXPERIMENT TRIALS A B TORCH PYTHON PY
-HELP_SUITE := smoke | quick | full
+HELP_SUITE := smoke | quick | full | gpu
 HELP_MODELS := rnn gru lstm bahdanau transformer, or variants; empty: those of the suite
 HELP_TASKS := of long-range or speed, for example copy recall; empty: those of the suite
 HELP_SEEDS := for example 0 1 2; empty: those of the suite
@@ -53,7 +53,7 @@ HELP_PY := a Python with everything installed, for example python3: skips setup
 
 INSTALLED := $(if $(filter .venv/bin/python,$(PY)),.venv/installed)
 .DEFAULT_GOAL := help
-.PHONY: help help-all setup quick full data bleu long-range speed report translate test contrastive inspect speed-peers benchmark plan tune sweep retry reproduce-check compare watch records readme dashboard sync test-slow fuzz lint check clean-runs
+.PHONY: help help-all setup quick full data bleu long-range speed report translate test contrastive inspect speed-peers benchmark plan tune sweep retry reproduce-check gpu gpu-check compare watch records readme dashboard sync test-slow fuzz lint check clean-runs
 
 # An option, where its variable is set.
 given = $(if $(2), --$(1) "$(2)")
@@ -64,6 +64,7 @@ TRAINING = $(GRID)$(call given,seeds,$(SEEDS))$(call given,direction,$(DIRECTION
 STAGES = $(PY) -m experiments.suite
 OF_SUITE = --suite "$(SUITE)"
 REPORT = $(PY) -m analysis.report $(OF_SUITE)
+NEEDS_GPU = $(PY) -c 'import sys, torch; torch.cuda.is_available() or sys.exit(f"make $@ needs an NVIDIA GPU, and torch {torch.__version__} finds none here; for the CPU: make full")'
 EVERYTHING = $(STAGES) bleu long-range contrastive inspect speed report $(OF_SUITE)$(TRAINING)
 
 # Targets under ##@ are those of `make help`; `make help-all` shows those under ##+ as well.
@@ -104,6 +105,18 @@ speed: $(INSTALLED) ## Step time by length, memory, decoding, processes, the Tra
 report: $(INSTALLED) ## Write results/SUITE/report.html from the finished runs and the archived ones (10 s)
 	@$(REPORT)
 
+##+ On one NVIDIA GPU
+gpu: SUITE := gpu
+gpu: JOBS := $(or $(JOBS),4)
+gpu: $(INSTALLED) ## Speed, Multi30k and associative recall on a GPU (12 min; TASKS and MODELS do a part)
+	@$(NEEDS_GPU)
+	@$(STAGES) speed bleu long-range inspect report $(OF_SUITE)$(TRAINING)
+
+gpu-check: $(INSTALLED) ## The tests that need a GPU, and its speed bars in one table (4 min)
+	@$(NEEDS_GPU)
+	@$(PY) -m pytest -q -m gpu tests
+	@$(PY) -m experiments.speed.bars.gpu
+
 ##+ Further measurements
 contrastive: $(INSTALLED) ## Score references against wrong verb numbers with the trained translation models (1 min)
 	@$(STAGES) contrastive $(OF_SUITE)
@@ -119,7 +132,7 @@ speed-peers: $(INSTALLED) ## Train and decode next to JoeyNMT, torch.nn.Transfor
 
 benchmark: SUITE := full
 benchmark: $(INSTALLED) ## The speed bars as ratios: met or missed, by how much (5 min after speed-peers)
-	@$(PY) -m experiments.speed.peers.benchmark $(OF_SUITE)
+	@$(PY) -m experiments.speed.bars.cpu $(OF_SUITE)
 
 plan: SUITE := paper
 plan: $(INSTALLED) ## Hours and memory of WMT14 on DEVICES, from measured speed (1 min)

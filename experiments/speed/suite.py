@@ -19,10 +19,10 @@ from experiments.launch.receipts import of_stage
 from experiments.planning.grid import EXPERIMENTS
 from experiments.planning.yaml_files import one_sentence, read_yaml
 from experiments.record.write import write_failure
+from experiments.speed.cost.operations import operations, translation_runs
 from experiments.speed.decoding import run_decoding
 from experiments.speed.devices import run_devices
 from experiments.speed.loops import run_loops
-from experiments.speed.quality import operations, translation_runs
 from experiments.speed.record import Rows, Task
 from experiments.speed.settings import Settings
 from experiments.speed.sweep import run_sweep

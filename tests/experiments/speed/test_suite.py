@@ -129,5 +129,5 @@ def test_a_failing_task_is_recorded_and_the_others_are_measured(
 def test_an_unknown_task_or_suite_is_named_with_those_there_are() -> None:
     with pytest.raises(SystemExit, match="lenght, not in SUITE=smoke: choose from length, width"):
         main("smoke", "lenght")
-    with pytest.raises(SystemExit, match="full, quick, smoke"):
+    with pytest.raises(SystemExit, match="full, gpu, quick, smoke"):
         main("quik")

@@ -4,9 +4,10 @@ from typing import Any
 import pytest
 import torch
 
-from experiments.speed.bars import Bar, Row
-from experiments.speed.peers import benchmark, compare, sizes
-from experiments.speed.peers.benchmark import peer_rows
+from experiments.speed.bars import cpu
+from experiments.speed.bars.bar import Bar, Row
+from experiments.speed.bars.cpu import peer_rows
+from experiments.speed.peers import compare, sizes
 from tests.support.fakes.runs import write_lines
 
 AT_LEAST = Bar("a / b", "≥", 3.0, "interleaved")
@@ -64,13 +65,13 @@ def test_one_missed_bar_fails(
 ) -> None:
     called: list[Any] = []
     monkeypatch.setattr(compare, "main", lambda *rest, **named: called.append(rest))
-    monkeypatch.setattr(benchmark, "peer_rows", lambda *rest: [Row(AT_LEAST, [ratio]) for ratio in ratios])
-    monkeypatch.setattr(benchmark, "step_rows", lambda *rest: [])
+    monkeypatch.setattr(cpu, "peer_rows", lambda *rest: [Row(AT_LEAST, [ratio]) for ratio in ratios])
+    monkeypatch.setattr(cpu, "step_rows", lambda *rest: [])
     monkeypatch.setattr(torch, "set_num_threads", called.append)
     if len(ratios) == 1:
-        benchmark.main("tiny")
+        cpu.main("tiny")
     else:
         with pytest.raises(SystemExit, match="1 of 2 bars missed"):
-            benchmark.main("tiny")
+            cpu.main("tiny")
     assert called[1:] == [("tiny",)]
     assert ("MISSED" if len(ratios) == 2 else "met") in capsys.readouterr().out

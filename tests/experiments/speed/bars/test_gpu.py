@@ -2,8 +2,9 @@ import pytest
 import torch
 
 from datamodules.embedded import corpus
-from experiments.speed import gpu_bars, systems
-from experiments.speed.gpu_bars import Sizes, main, measured
+from experiments.speed import systems
+from experiments.speed.bars import gpu
+from experiments.speed.bars.gpu import Sizes, main, measured
 from experiments.speed.settings import Loops
 from experiments.speed.suite import read_settings
 from tests.support.fakes.captures import run_again
@@ -17,8 +18,8 @@ def test_every_bar_is_measured_at_any_size(monkeypatch: pytest.MonkeyPatch, tmp_
     monkeypatch.setattr(corpus, "SIZES", {"train": 2000, "val": 20, "test": 20})
     monkeypatch.setattr(systems, "capture_on", lambda device: run_again)
     monkeypatch.setattr(torch, "compile", lambda function, **_: function)
-    monkeypatch.setattr(gpu_bars, "AT_MOST_MS", {("lstm", 4): 14, ("bahdanau", 8): 40, ("transformer", 4): 1e-9})
-    monkeypatch.setattr(gpu_bars, "matmul_peak", lambda *_: 1e12)
+    monkeypatch.setattr(gpu, "AT_MOST_MS", {("lstm", 4): 14, ("bahdanau", 8): 40, ("transformer", 4): 1e-9})
+    monkeypatch.setattr(gpu, "matmul_peak", lambda *_: 1e12)
     settings = read_settings("smoke")
     settings.text = Loops(["lstm", "transformer"], "embedded", "en-de", "smoke")
     rows = list(measured(torch.device("cpu"), "", settings, SMALL))

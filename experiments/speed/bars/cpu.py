@@ -1,6 +1,6 @@
 """Speed bars that our models must meet, as ratios of interleaved timings: make benchmark.
 
-python -m experiments.speed.peers.benchmark --suite full
+python -m experiments.speed.bars.cpu --suite full
 """
 
 import os
@@ -15,9 +15,9 @@ from datamodules import TranslationData
 from experiments.record.keys import BLOCKS
 from experiments.record.read import read_rows
 from experiments.record.schema import Block
-from experiments.speed.bars import Bar, Row, conclude
+from experiments.speed.bars.bar import Bar, Row, conclude
+from experiments.speed.bars.cpu_steps import lstm_ratios, trainer_ratios
 from experiments.speed.peers import compare, sizes
-from experiments.speed.peers.benchmark_steps import lstm_ratios, trainer_ratios
 from experiments.speed.timing import spread
 from experiments.training.environment import KEEP_MEMORY, environment, quiet
 from experiments.training.trainer import resolve_precision
@@ -121,6 +121,6 @@ def trainer_rows(data: TranslationData, updates: int, rounds: int) -> Iterator[R
 
 if __name__ == "__main__":
     if KEEP_MEMORY not in os.environ.get("GLIBC_TUNABLES", ""):  # read once, when a process begins
-        command = [sys.executable, "-m", "experiments.speed.peers.benchmark", *sys.argv[1:]]
+        command = [sys.executable, "-m", "experiments.speed.bars.cpu", *sys.argv[1:]]
         os.execvpe(sys.executable, command, environment(os.cpu_count() or 1))
     auto_cli(main)

@@ -8,8 +8,8 @@ from torch import nn
 
 from datamodules import TranslationData
 from datamodules.batch import IGNORE, Batch
-from experiments.speed.peers import benchmark_steps, sizes
-from experiments.speed.peers.benchmark_steps import (
+from experiments.speed.bars import cpu_steps
+from experiments.speed.bars.cpu_steps import (
     BareLSTM,
     bare_parts,
     full_step,
@@ -18,6 +18,7 @@ from experiments.speed.peers.benchmark_steps import (
     over_all,
     trainer_ratio,
 )
+from experiments.speed.peers import sizes
 from experiments.speed.systems import Step
 from models import LSTMSeq2Seq
 from models.lstm import LSTMSettings
@@ -28,8 +29,8 @@ SMALL = LSTMSettings(embedding=12, hidden=16, layers=1, dropout=0.3)
 
 @pytest.fixture
 def data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> TranslationData:
-    monkeypatch.setattr(benchmark_steps, "LSTM", SMALL)
-    monkeypatch.setattr(benchmark_steps, "BLOCK", 0.001)
+    monkeypatch.setattr(cpu_steps, "LSTM", SMALL)
+    monkeypatch.setattr(cpu_steps, "BLOCK", 0.001)
     return peer_data(tmp_path)
 
 

@@ -1,6 +1,6 @@
 """Speed bars of one NVIDIA GPU, in bf16 unless said: make gpu-check.
 
-python -m experiments.speed.gpu_bars --data_dir data
+python -m experiments.speed.bars.gpu
 """
 
 import time
@@ -12,7 +12,7 @@ import torch
 from jsonargparse import auto_cli
 
 from datamodules import TranslationData
-from experiments.speed.bars import Bar, Row, conclude
+from experiments.speed.bars.bar import Bar, Row, conclude
 from experiments.speed.flops import count, matmul_peak
 from experiments.speed.loops import InterleavedSteps, configured, counted_blocks, train_only
 from experiments.speed.profiling import peak_memory

@@ -1,6 +1,6 @@
 import pytest
 
-from experiments.speed.bars import Bar, Row, table
+from experiments.speed.bars.bar import Bar, Row, table
 
 AT_LEAST, AT_MOST = Bar("a / b", "≥", 3.0, "interleaved"), Bar("c / d", "≤", 1.15, "interleaved")
 
