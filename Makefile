@@ -105,7 +105,7 @@ speed: $(INSTALLED) ## Step time by length, memory, decoding, processes, the Tra
 report: $(INSTALLED) ## Write results/SUITE/report.html from the finished runs and the archived ones (10 s)
 	@$(REPORT)
 
-##+ On one NVIDIA GPU
+##@ On one NVIDIA GPU
 gpu: SUITE := gpu
 gpu: JOBS := $(or $(JOBS),4)
 gpu: $(INSTALLED) ## Speed, Multi30k and associative recall on a GPU (12 min; TASKS and MODELS do a part)
