@@ -53,7 +53,7 @@ class TokenBucketBatchSampler(Sampler[list[int]]):
         if longest.max() > max_tokens:
             raise ValueError(
                 f"data.max_tokens is {max_tokens} but example {longest.argmax()} alone has {longest.max()} tokens: "
-                "raise data.max_tokens or lower data.max_length."
+                f"set data.max_tokens to {longest.max()} or more, or data.max_length to {max_tokens - 1} or less."
             )
         self.lengths, self.max_tokens, self.seed = lengths, max_tokens, seed
         self.shuffle, self.accumulate = shuffle, accumulate

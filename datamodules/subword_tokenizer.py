@@ -17,6 +17,21 @@ from datamodules.tokenizer import UNKNOWN, TokenizerSettings, until_eos
 BYTE_FALLBACK_FROM = 4000
 
 
+class UnfitSize(ValueError):
+    """A size of vocabulary that sentences cannot have, with the nearest that they can have.
+
+    Args:
+        asked: The size.
+        least, most: Bound of what can be asked for; the other one is 0.
+    """
+
+    def __init__(self, asked: int, least: int = 0, most: int = 0) -> None:
+        self.least, self.most = least, most
+        reason = f"the training text yields at most {most} pieces" if most else f"the characters alone need {least}"
+        remedy = f"{most} or less" if most else f"{least} or more"
+        super().__init__(f"data.tokenizer.vocab_size is {asked} but {reason}: set it to {remedy}.")
+
+
 class SentencePieceTokenizer:
     """Subwords of a serialised SentencePiece model."""
 
@@ -60,6 +75,30 @@ def cached_sentencepiece(sentences: Sequence[str], settings: TokenizerSettings, 
     return model
 
 
+def separate_sentencepiece(
+    texts: Sequence[Sequence[str]], settings: TokenizerSettings, cache_dir: Path
+) -> list[SentencePieceTokenizer]:
+    """A tokeniser for each text, all of one size; raises as `cached_sentencepiece` does, with a size that fits all."""
+    found, unfit = [], []
+    for text in texts:
+        try:
+            found.append(SentencePieceTokenizer(cached_sentencepiece(text, settings, cache_dir)))
+        except UnfitSize as error:
+            unfit.append(error)
+    if not unfit:
+        return found
+    strictest = min(unfit, key=lambda error: error.most - error.least)
+    try:
+        for text in texts:
+            train_sentencepiece(text, settings.kind, strictest.most or strictest.least)
+    except UnfitSize as error:
+        raise ValueError(
+            f"data.tokenizer.vocab_size is {settings.vocab_size}, but no size fits both languages: set "
+            "data.tokenizer.joint to true."
+        ) from error
+    raise strictest
+
+
 def fits(model: bytes, vocab_size: int) -> bool:
     """Whether a model has our special ids and `vocab_size` pieces."""
     try:
@@ -74,7 +113,8 @@ def train_sentencepiece(sentences: Sequence[str], kind: str, vocab_size: int) ->
     """Train a subword model that preserves the text, except runs of spaces.
 
     Raises:
-        ValueError: `vocab_size` is too large for the sentences, or too small for their characters.
+        UnfitSize: `vocab_size` is too large for the sentences, or too small for their characters.
+        ValueError: SentencePiece finds another fault.
     """
     model = io.BytesIO()
     try:
@@ -82,7 +122,15 @@ def train_sentencepiece(sentences: Sequence[str], kind: str, vocab_size: int) ->
             sentence_iterator=iter(sentences), model_writer=model, **sentencepiece_options(kind, vocab_size)
         )
     except RuntimeError as error:
-        raise ValueError(_vocab_size_message(str(error), vocab_size)) from error
+        if not (bound := re.search(r"too high .* <= (\d+)|required_chars\. \d+ vs (\d+)", str(error))):
+            asked = f"data.tokenizer.vocab_size is {vocab_size}"
+            raise ValueError(f"{asked} but SentencePiece could not train with it: {error}") from error
+        most, least = (int(size or 0) for size in bound.groups())
+        try:  # the size it names is for the options of the size asked for, byte pieces for example
+            train_sentencepiece(sentences, kind, most or least)
+        except UnfitSize as nearer:
+            most, least = nearer.most, nearer.least
+        raise UnfitSize(vocab_size, least, most) from error
     return model.getvalue()
 
 
@@ -107,12 +155,3 @@ def sentencepiece_options(kind: str, vocab_size: int) -> dict[str, Any]:
         "num_threads": 4,  # a fixed number: sums over threads, and so the pieces, depend on it
         "minloglevel": 2,
     }
-
-
-def _vocab_size_message(error: str, vocab_size: int) -> str:
-    asked = f"data.tokenizer.vocab_size is {vocab_size} but"
-    if too_large := re.search(r"too high .* <= (\d+)", error):
-        return f"{asked} the training text yields at most {too_large[1]} pieces: set it to {too_large[1]} or less."
-    if too_small := re.search(r"required_chars\. \d+ vs (\d+)", error):
-        return f"{asked} the characters alone need {too_small[1]}: set it above {too_small[1]}."
-    return f"{asked} SentencePiece could not train with it: {error}"

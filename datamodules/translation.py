@@ -16,7 +16,7 @@ from torch.utils.data import DataLoader, Dataset
 from datamodules.batch import BOS, EOS, Batch, Example, collate, unscored
 from datamodules.corpora import Corpus, ParallelText, find_data_dir, load_corpus, test_sets
 from datamodules.sampler import TokenBucketBatchSampler, rank_and_world
-from datamodules.subword_tokenizer import SentencePieceTokenizer, cached_sentencepiece, fits
+from datamodules.subword_tokenizer import SentencePieceTokenizer, cached_sentencepiece, fits, separate_sentencepiece
 from datamodules.tokenizer import Tokenizer, TokenizerSettings
 
 
@@ -86,7 +86,7 @@ def build_tokenizers(
     if settings.joint:
         joint = SentencePieceTokenizer(cached_sentencepiece([s for text in texts for s in text], settings, cache_dir))
         return [joint for _ in languages]
-    return [SentencePieceTokenizer(cached_sentencepiece(text, settings, cache_dir)) for text in texts]
+    return [*separate_sentencepiece(texts, settings, cache_dir)]
 
 
 def load_tokenizers(folder: Path, languages: Sequence[str], settings: TokenizerSettings) -> list[Tokenizer]:
@@ -225,7 +225,10 @@ class TranslationData(L.LightningDataModule):
     ) -> tuple[list[list[int]], list[list[int]]]:
         kept = [(s, t) for s, t in zip(sources, targets, strict=True) if max(len(s), len(t)) <= self.max_length]
         if not kept:
-            raise ValueError(f"data.max_length is {self.max_length} but every training pair is longer: raise it.")
+            shortest = min(max(len(s), len(t)) for s, t in zip(sources, targets, strict=True))
+            raise ValueError(
+                f"data.max_length is {self.max_length} but every training pair is longer: set it to {shortest} or more."
+            )
         if len(kept) < len(sources):
             rank_zero_info(
                 f"Left out {len(sources) - len(kept):,} of {len(sources):,} training pairs: longer than "

@@ -73,6 +73,7 @@ def build_word_tokenizers(
         counters.append(Counter(word for line in text for word in moses.tokenize(line, escape=False)))
     if settings.joint:
         counters = [sum(counters, Counter())] * len(languages)
+    most = min(max(counter.values(), default=0) for counter in counters)
     tokenizers = []
     for counter, language in zip(counters, languages, strict=True):
         room = settings.vocab_size - len(SPECIAL_TOKENS)
@@ -81,13 +82,12 @@ def build_word_tokenizers(
                 f"data.tokenizer.vocab_size is {settings.vocab_size}: the {len(SPECIAL_TOKENS)} special tokens leave "
                 "no room for words, ask for more."
             )
-        most = max(counter.values(), default=0)
         if not most:
             raise ValueError("The training text holds no word, only characters that Moses drops.")
         if most < settings.min_frequency:
             raise ValueError(
                 f"data.tokenizer.min_frequency is {settings.min_frequency} but the most frequent word occurs "
-                f"{most} times: lower it."
+                f"{most} times: set it to {most} or less."
             )
         vocabulary = Vocab(counter, max_size=room, min_freq=settings.min_frequency, specials=list(SPECIAL_TOKENS))
         tokenizers.append(WordTokenizer(vocabulary.itos, language))

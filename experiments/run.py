@@ -32,6 +32,7 @@ from experiments.training.run_folder import is_of, is_owner, is_settled, prepare
 from experiments.training.trained_run import Trained
 from experiments.training.trainer import TrainerSettings, build_trainer, fit, hardware
 from experiments.translation import experiment as bleu
+from models.positions import Learned
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -94,6 +95,9 @@ def run(parser: ArgumentParser, config: Namespace, key: RunKey) -> None:
         config = with_tokenizers(config, key.folder / TOKENIZERS)
     built = instantiate(parser, config)
     module, data, settings = built.model, built.data, built.trainer
+    for positions in (part for part in module.modules() if isinstance(part, Learned)):
+        translated = isinstance(data, TranslationData)
+        positions.check(*(bleu.longest(data, built.decoding) if translated else long_range.longest(data)))
     tokenizers = data.serialised_tokenizers() if isinstance(data, TranslationData) else {}
     checkpoint = by_the_first(lambda: prepare(key, config, dumped, tokenizers, type(module).__name__))
 

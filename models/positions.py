@@ -56,12 +56,20 @@ class Learned(Positions):
         nn.init.normal_(self.table.weight, std=width**-0.5)
 
     def added(self, start: int, length: int, device: torch.device) -> Tensor:
-        if max(-start, start + length) > self.table.num_embeddings:
-            raise ValueError(
-                f"A sequence has {max(-start, start + length)} tokens, but network.max_length gives learned positions "
-                f"only up to {self.table.num_embeddings}: raise network.max_length, or choose other network.positions."
-            )
+        self.check(max(-start, start + length), "a sequence")
         return self.table.weight[torch.arange(start, start + length, device=device)]
+
+    def check(self, length: int, what: str) -> None:
+        """Refuse what is longer than the table.
+
+        Raises:
+            ValueError: It is.
+        """
+        if length > self.table.num_embeddings:
+            raise ValueError(
+                f"{what} has up to {length} tokens, but model.init_args.network.max_length gives learned positions "
+                f"only up to {self.table.num_embeddings}: set it to {length} or more, or choose other positions."
+            )
 
 
 class Rotary(Positions):

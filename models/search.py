@@ -46,7 +46,10 @@ class Decoding:
 
     def limits(self, source: Tensor, pad_id: int) -> list[int]:
         """Length limit for each source (B, S), end of sentence included; at least 1."""
-        return [max(1, int(self.length_factor * n) + self.length_margin) for n in (source != pad_id).sum(1).tolist()]
+        return [self.limit(n) for n in (source != pad_id).sum(1).tolist()]
+
+    def limit(self, source_tokens: int) -> int:
+        return max(1, int(self.length_factor * source_tokens) + self.length_margin)
 
 
 @dataclass(frozen=True)

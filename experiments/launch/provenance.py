@@ -10,7 +10,11 @@ from typing import Any
 
 import torch
 
+from experiments.launch.receipts import CODE
+
 ROOT = Path(__file__).parents[2]
+THIS = str(Path(__file__).relative_to(ROOT))
+NEW = ("ls-files", "--others", "--exclude-standard", "--", *(f"{top}/*.py" for top in CODE))
 STATUS = ("status", "--porcelain", "--untracked-files=no", "--", ":/", ":(top,exclude)results")
 PACKAGES = ("torch", "lightning", "sacrebleu", "sacremoses", "sentencepiece", "torchtext", "wandb", "numpy")
 
@@ -29,16 +33,19 @@ def provenance(started: datetime) -> dict[str, Any]:
 def git_state() -> dict[str, Any]:
     """Commit of the running code, and whether it was changed since; None where the code is no repository of its own.
 
-    Reports in results/ are rewritten by every suite and run nothing, so they make no difference.
+    Reports in results/ are rewritten by every suite and run nothing, so they make no difference; new modules do.
     """
 
     def git(*words: str) -> str:
-        return subprocess.run(["git", *words], cwd=ROOT, capture_output=True, text=True, check=True).stdout.strip()
+        # named, the repository is neither an enclosing one nor that of a hook which runs this
+        command = ["git", f"--git-dir={ROOT / '.git'}", f"--work-tree={ROOT}", *words]
+        outside = {name: value for name, value in os.environ.items() if name != "GIT_INDEX_FILE"}
+        done = subprocess.run(command, cwd=ROOT, env=outside, capture_output=True, text=True, check=True)
+        return done.stdout.strip()
 
     try:
-        if Path(git("rev-parse", "--show-toplevel")).resolve() != ROOT.resolve():  # of an enclosing repository
-            return {"commit": None, "dirty": False}
-        return {"commit": git("rev-parse", "HEAD"), "dirty": bool(git(*STATUS))}
+        git("ls-files", "--error-unmatch", THIS)  # the project was copied into the folder of another repository
+        return {"commit": git("rev-parse", "HEAD"), "dirty": bool(git(*STATUS) or git(*NEW))}
     except (FileNotFoundError, subprocess.CalledProcessError):
         return {"commit": None, "dirty": False}
 

@@ -87,6 +87,17 @@ def callbacks(data: SyntheticData) -> list[Callback]:
     return [ControlAccuracy(data), ProbesAtInitialisation(data)]
 
 
+def longest(data: SyntheticData) -> tuple[int, str]:
+    """Tokens of the longest sequence in training and evaluation, and what it is."""
+    points = [data.control, *data.points, *(point for axis in data.test for point in axis.points().values())]
+    found = []
+    for point in points:
+        batch = data.examples("test", point, data.test_examples)
+        tokens = max(batch.source.shape[1], batch.decoder_input.shape[1])
+        found.append((tokens, "an example at " + ", ".join(f"{name} {value}" for name, value in point.items())))
+    return max(found)
+
+
 def evaluate_run(run: Trained[SyntheticData]) -> list[Measurement]:
     """Measure a trained run and write its result.json, last."""
     run.use(run.checkpoint["state_dict"])

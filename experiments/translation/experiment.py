@@ -34,6 +34,17 @@ def callbacks(data: TranslationData, decoding: Decoding, validation_sentences: i
     return [ValidationBLEU(data, decoding, validation_sentences)]
 
 
+def longest(data: TranslationData, decoding: Decoding) -> tuple[int, str]:
+    """Tokens of the longest sequence in training and evaluation, and what it is."""
+    found = []
+    for split in ("train", "val", *data.test_sets):
+        source, target = (int(n) for n in data.examples(split).lengths.max(axis=0))
+        found += [(source, f"a source of {split}"), (target, f"a target of {split}")]
+        if split != "train":
+            found.append((decoding.limit(source), f"a hypothesis of {split} (decoding.length_factor, length_margin)"))
+    return max(found)
+
+
 def evaluate_run(run: Trained[TranslationData]) -> list[Measurement]:
     """Measure a trained run and write its result.json, last."""
     data, decoding = run.data, run.decoding

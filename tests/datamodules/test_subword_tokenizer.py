@@ -1,3 +1,4 @@
+import re
 import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -94,19 +95,43 @@ def test_joint_means_one_vocabulary(tmp_path: Path, kind: str, joint: bool, same
     assert (UNK in english.encode(GERMAN[1])) is not same
 
 
+ALPHABET = [chr(0x4E00 + i) for i in range(3990)]  # with the special tokens a few less than byte pieces begin at
+
+
+@pytest.mark.parametrize(
+    ("sentences", "size", "words"),
+    [
+        (ENGLISH, 3000, r"is 3000 but the training text yields at most (\d+) pieces: set it to \1 or less"),
+        (ENGLISH, 8000, r"is 8000 but the training text yields at most (\d+) pieces: set it to \1 or less"),
+        (["a b c"], 8000, r"yields at most (\d+) pieces"),
+        (ENGLISH, 6, r"is 6 but the characters alone need (\d+): set it to \1 or more"),
+        (["a b c"], 5, r"the characters alone need (\d+)"),
+        (ALPHABET, 3000, r"the characters alone need (\d+)"),
+        ([*ALPHABET, *map(chr, range(0x4000, 0x4010))], 3000, r"the characters alone need (\d+)"),
+    ],
+)
 @pytest.mark.parametrize("kind", ["bpe", "unigram"])
-def test_size_beyond_the_corpus_names_the_largest_which_then_works(kind: str) -> None:
-    with pytest.raises(ValueError, match=r"data\.tokenizer\.vocab_size is 3000 but .* at most \d+ pieces") as error:
-        train_sentencepiece(ENGLISH, kind, 3000)
-    largest = int(str(error.value).split("at most ")[1].split()[0])
-    model = train_sentencepiece(ENGLISH, kind, largest)
-    assert len(SentencePieceTokenizer(model)) == largest
-    assert train_sentencepiece(ENGLISH, kind, largest) == model
+def test_a_size_that_does_not_fit_names_one_that_does(kind: str, sentences: list[str], size: int, words: str) -> None:
+    with pytest.raises(ValueError, match=rf"data\.tokenizer\.vocab_size .*{words}") as error:
+        train_sentencepiece(sentences, kind, size)
+    advised = int(re.findall(r"set it to (\d+)", str(error.value))[0])
+    model = train_sentencepiece(sentences, kind, advised)
+    assert len(SentencePieceTokenizer(model)) == advised
+    assert train_sentencepiece(sentences, kind, advised) == model
 
 
-def test_size_below_the_alphabet() -> None:
-    with pytest.raises(ValueError, match=r"vocab_size is 10 but the characters alone need \d+"):
-        train_sentencepiece(ENGLISH, "bpe", 10)
+@pytest.mark.parametrize("size", [6, 3000])
+def test_the_advised_size_does_for_both_languages(size: int, tmp_path: Path) -> None:
+    def build(size: int, *texts: list[str]) -> list[Tokenizer]:
+        return build_tokenizers(texts, LANGUAGES, TokenizerSettings(vocab_size=size, joint=False), tmp_path)
+
+    for texts in ((ENGLISH, GERMAN[:20]), (GERMAN[:20], ENGLISH)):
+        with pytest.raises(ValueError, match=r"set it to \d+ or (less|more)") as error:
+            build(size, *texts)
+        advised = int(re.findall(r"set it to (\d+)", str(error.value))[0])
+        assert [len(tokenizer) for tokenizer in build(advised, *texts)] == [advised, advised]
+    with pytest.raises(ValueError, match=r"no size fits both languages: set data\.tokenizer\.joint to true"):
+        build(3000, ENGLISH, ["a b c"])
 
 
 def test_the_cache_has_one_model_for_each_text_and_settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

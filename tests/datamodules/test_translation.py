@@ -116,8 +116,9 @@ def test_long_training_pairs_are_left_out_and_counted(
     assert messages == [f"Left out {400 - len(short)} of 400 training pairs: longer than data.max_length = 9 tokens."]
     assert examples.lengths.max() == 10
     assert data.examples("news").lengths.max() > 10
-    with pytest.raises(ValueError, match=r"data\.max_length is 1 but every training pair is longer"):
-        build(corpus, tmp_path, max_length=1).train_dataloader()
+    with pytest.raises(ValueError, match=r"data\.max_length is 1 but every .* is longer: set it to 3 or more"):
+        build(corpus, tmp_path, TokenizerSettings("word", 60), max_length=1).train_dataloader()
+    assert build(corpus, tmp_path, TokenizerSettings("word", 60), max_length=3).train_dataloader()
 
 
 def test_sentences_of_test_sets_may_exceed_the_budget(corpus: Corpus, tmp_path: Path) -> None:
@@ -129,8 +130,10 @@ def test_sentences_of_test_sets_may_exceed_the_budget(corpus: Corpus, tmp_path: 
     large = list(data.loader("news", max_tokens=3000))
     assert len(large) < len(list(data.loader("news")))
     assert torch.cat([batch.ids for batch in large]).sort()[0].tolist() == list(range(30))
-    with pytest.raises(ValueError, match=r"data\.max_tokens is 8"):
+    with pytest.raises(ValueError, match=r"data\.max_tokens is 8 .* to 12 or more, or data\.max_length to 7 or less"):
         data.loader("train", max_tokens=8)
+    assert data.loader("train", max_tokens=12)
+    assert build(corpus, tmp_path, TokenizerSettings("word", 60), max_tokens=8, max_length=7).train_dataloader()
 
 
 def test_seed_fixes_the_order_of_training_and_none_of_evaluation(corpus: Corpus, tmp_path: Path) -> None:

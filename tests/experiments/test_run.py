@@ -1,3 +1,4 @@
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -233,6 +234,30 @@ def test_a_missing_corpus_is_one_sentence_and_a_recorded_failure(tmp_path: Path)
     assert "Traceback" in failure["traceback"]
     assert failure["model"] == "lstm"
     assert not (tiny_key(tmp_path).folder / "result.json").exists()
+
+
+LEARNED = "--model.init_args.network={positions: learned, max_length: %d}"
+
+
+@pytest.mark.parametrize(
+    ("margin", "longer", "what"), [(0, "val", "of val"), (0, "seen", "of seen"), (999, "seen", "a hypothesis of")]
+)
+def test_a_sentence_beyond_learned_positions_is_refused_before_training(
+    margin: int, longer: str, what: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    words = [*tiny_arguments(tmp_path, "transformer"), f"--decoding.length_margin={margin}"]
+    for language in ("en", "de"):
+        with (tmp_path / "corpus" / f"{longer}.{language}").open("a") as file:
+            file.write("der Hund " * 40 + "\n")
+    with monkeypatch.context() as patch:
+        nothing_may_train(patch)
+        stopped = exit_of(*words, LEARNED % 9)
+    assert is_one_sentence(str(stopped.code))
+    (advised,) = re.findall(rf"{what}.* has up to .* only up to 9: set it to (\d+) or more", str(stopped.code))
+    nothing_may_train(monkeypatch)
+    assert f"only up to {int(advised) - 1}: " in str(exit_of(*words, LEARNED % (int(advised) - 1)).code)
+    with pytest.raises(AssertionError, match="trained"):
+        main([*words, LEARNED % int(advised)])
 
 
 def test_a_checkpoint_of_another_model_is_one_sentence(tmp_path: Path) -> None:

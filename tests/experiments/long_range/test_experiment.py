@@ -70,6 +70,14 @@ def test_the_share_of_right_answers_counts_scored_positions_alone() -> None:
     assert right_share(constant(logits), batch, Copy(6)).tolist() == [1.0, 0.5, 0.0]
 
 
+def test_the_longest_sequence_is_found_before_training_wherever_it_is() -> None:
+    for train, control, test in ((20, 3, 3), (3, 20, 3), (3, 3, 20)):
+        data = SyntheticData(Copy(7), [{"length": [train]}], {"length": control}, [Axis("length", [3, test])])
+        tokens, what = long_range.longest(data)
+        assert tokens >= 20
+        assert what == "an example at length 20"
+
+
 def test_a_sum_is_right_within_the_tolerance_of_the_mean_answer() -> None:
     task = Adding(10, tolerance=0.1)
     values = torch.from_numpy(task.values)
