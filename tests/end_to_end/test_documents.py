@@ -12,6 +12,7 @@ import yaml
 from packaging.requirements import Requirement
 from packaging.version import Version
 
+from experiments.planning.grid import plan_bleu, plan_long_range
 from experiments.planning.parser import build_parser
 from tests.support.readme import PAGES, ROOT, fences, files_to_write
 
@@ -19,6 +20,7 @@ DOCUMENTS = [*PAGES, ROOT / "CHANGELOG.md"]
 # What commands make or the reader brings; all else that looks like a path must be there.
 NOT_IN_A_CHECKOUT = ("runs/", "results/", "data/", ".venv/", "../corpora", "corpus/")
 NAMES_OF_NO_FILE = ("result.json", "lstm-wide.yaml")  # one in each run's folder, one as an example
+WRITTEN = {"mine", "bag", "sorting"}  # by the reader: a suite, a model and a task that other tests run
 PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 MALICIOUS = {"lightning": ("2.6.2", "2.6.3"), "pytorch-lightning": ("2.6.2", "2.6.3")}
 
@@ -100,6 +102,26 @@ def test_make_commands_name_targets_and_variables_that_exist() -> None:
         for word in words:
             name, equals, _ = word.partition("=")
             assert name in (variables if equals else targets), words
+
+
+def test_the_runs_that_make_commands_ask_for_exist() -> None:
+    asked = 0
+    for command in commands():
+        words = shlex.split(command) if re.match(r"make (bleu|long-range)\b", command) else []
+        given = dict(word.partition("=")[::2] for word in words if "=" in word)
+        suite, tasks, models = (
+            given.get("SUITE", "quick"),
+            given.get("TASKS", "").split(),
+            given.get("MODELS", "").split(),
+        )
+        if not words or WRITTEN & {suite, *tasks, *models}:
+            continue
+        if words[1] == "bleu":
+            assert list(plan_bleu(suite, models, [], given.get("DIRECTION", ""), "runs", [])), command
+        else:
+            assert list(plan_long_range(suite, tasks, models, [], "runs", [])), command
+        asked += 1
+    assert asked > 8
 
 
 def test_modules_and_options_of_python_commands_exist() -> None:
