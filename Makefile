@@ -33,17 +33,17 @@ COMMON := SUITE MODELS TASKS SEEDS DIRECTION DEVICES PRECISION JOBS DATA_DIR WAN
 FURTHER := TIMEOUT LAUNCHER EXPERIMENT TRIALS A B TORCH PYTHON PY
 HELP_SUITE := smoke | quick | full | gpu
 HELP_MODELS := rnn gru lstm bahdanau transformer, or variants; empty: those of the suite
-HELP_TASKS := of long-range or speed, for example copy recall; empty: those of the suite
+HELP_TASKS := of long-range, language or speed, for example copy recall; empty: those of the suite
 HELP_SEEDS := for example 0 1 2; empty: those of the suite
 HELP_DIRECTION := source-target, for example de-en; empty: that of the suite
 HELP_DEVICES := of this machine; empty: all GPUs, or the CPU
 HELP_PRECISION := 32-true | bf16-mixed; empty: bf16 where the hardware has it
-HELP_JOBS := runs at once; empty: bleu one, long-range one per core
+HELP_JOBS := runs at once; empty: bleu one, long-range and language one per core
 HELP_DATA_DIR := folder of downloaded corpora
 HELP_WANDB_MODE := online | offline | disabled; empty: online if logged in
 HELP_TIMEOUT := minutes that one run may take; empty: no limit
 HELP_LAUNCHER := local | ray: runs on all machines of a Ray cluster
-HELP_EXPERIMENT := of tune and sweep: long-range | bleu
+HELP_EXPERIMENT := of tune and sweep: long-range | language | bleu
 HELP_TRIALS := of tune and sweep: settings to try for each model on each task
 HELP_A := of compare: a results folder, the runs of a suite, or a CSV file of published figures
 HELP_B := of compare: the other one
@@ -53,7 +53,7 @@ HELP_PY := a Python with everything installed, for example python3: skips setup
 
 INSTALLED := $(if $(filter .venv/bin/python,$(PY)),.venv/installed)
 .DEFAULT_GOAL := help
-.PHONY: help help-all setup quick full data bleu long-range speed report translate test contrastive inspect speed-peers benchmark plan tune sweep retry reproduce-check gpu gpu-check compare watch records readme dashboard sync test-slow fuzz lint check clean-runs
+.PHONY: help help-all setup quick full data bleu long-range language speed report translate test contrastive inspect speed-peers benchmark plan tune sweep retry reproduce-check gpu gpu-check compare watch records readme dashboard sync test-slow fuzz lint check clean-runs
 
 # An option, where its variable is set.
 given = $(if $(2), --$(1) "$(2)")
@@ -65,7 +65,7 @@ STAGES = $(PY) -m experiments.suite
 OF_SUITE = --suite "$(SUITE)"
 REPORT = $(PY) -m analysis.report $(OF_SUITE)
 NEEDS_GPU = $(PY) -c 'import sys, torch; torch.cuda.is_available() or sys.exit(f"make $@ needs an NVIDIA GPU, and torch {torch.__version__} finds none here; for the CPU: make full")'
-EVERYTHING = $(STAGES) bleu long-range contrastive inspect speed report $(OF_SUITE)$(TRAINING)
+EVERYTHING = $(STAGES) bleu long-range language contrastive inspect speed report $(OF_SUITE)$(TRAINING)
 
 # Targets under ##@ are those of `make help`; `make help-all` shows those under ##+ as well.
 ##@ Start here
@@ -85,7 +85,7 @@ help-all: ## Show every target and every variable
 	@$(call HELP,all=1,$(COMMON) $(FURTHER))
 
 ##@ The reference comparison (SUITE=full), one question at a time, and its report
-data: $(INSTALLED) ## Download Multi30k and Tatoeba into DATA_DIR and check them (1 min; skipped when there)
+data: $(INSTALLED) ## Download Multi30k, Tatoeba and Shakespeare into DATA_DIR and check them (1 min; skipped when there)
 	@$(PY) -m datamodules.download --data_dir "$(DATA_DIR)"
 
 full: SUITE := full
@@ -97,6 +97,9 @@ bleu: $(INSTALLED) ## Translation quality (smoke 1 min, quick 4 min, full 2 h on
 
 long-range: $(INSTALLED) ## How far back and how much each model remembers (smoke 1 min, quick 3 min, full 2 h on 2 cores)
 	@$(STAGES) long-range contrastive report $(OF_SUITE)$(TRAINING)
+
+language: $(INSTALLED) ## What language models gain from a long context (smoke 1 min, quick 90 s, full 3 h on 2 cores)
+	@$(STAGES) language report $(OF_SUITE)$(TRAINING)
 
 speed: $(INSTALLED) ## Step time by length, memory, decoding, processes, the Trainer's cost (quick 1 min, full 1 h)
 	@$(STAGES) speed $(OF_SUITE)$(call given,tasks,$(TASKS))

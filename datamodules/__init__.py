@@ -1,6 +1,7 @@
 """Data for the models: one batch type for every task and every model."""
 
+from datamodules.language.data import LanguageData
 from datamodules.synthetic import SyntheticData
 from datamodules.translation import TranslationData
 
-__all__ = ["SyntheticData", "TranslationData"]
+__all__ = ["LanguageData", "SyntheticData", "TranslationData"]

@@ -1,7 +1,8 @@
-"""Fetch the public corpora: `python -m datamodules.download [--data_dir data] [multi30k] [tatoeba]`.
+"""Fetch the public corpora: `python -m datamodules.download [--data_dir data] [CORPUS ...]`.
 
 Every file is pinned to a commit and checked by its SHA-256. Multi30k (Elliott et al. 2016, 2017) is for
-non-commercial research and education; Tatoeba is CC-BY 2.0, by way of manythings.org/anki.
+non-commercial research and education; Tatoeba is CC-BY 2.0, by way of manythings.org/anki; the Shakespeare of
+karpathy/char-rnn is in the public domain.
 """
 
 import argparse
@@ -31,6 +32,8 @@ MULTI30K_SHA256 = {
 # a copy of the export of 2018-05-13; manythings.org itself keeps only the newest export, which has other sentences
 TATOEBA = "https://raw.githubusercontent.com/rioyshky/translation/de48b7027f7318d77010a6e08ed928c10748c23d/deu-eng.zip"
 TATOEBA_SHA256 = "b7688f84f99fa33c17397c14d8bd9cef1fdeb2ee0bf50074767023aee8926e28"
+SHAKESPEARE = "https://raw.githubusercontent.com/karpathy/char-rnn/d1d7aa34fdb3626174bce1d753e6cc6845ce7087/data"
+SHAKESPEARE_SHA256 = "86c4e6aa9db7c042ec79f339dcb96d42b0075e16b8fc2e86bf0ca57e2dc565ed"
 
 TIMEOUT = 30  # seconds without a byte
 LONGEST = 1 << 26  # bytes; none of the files has as many
@@ -48,6 +51,9 @@ class RemoteFile:
 DATASETS = {
     "multi30k": [RemoteFile(f"multi30k/{name}", f"{MULTI30K}/{name}", sum_) for name, sum_ in MULTI30K_SHA256.items()],
     "tatoeba": [RemoteFile("tatoeba/deu-eng.zip", TATOEBA, TATOEBA_SHA256)],
+    "tinyshakespeare": [
+        RemoteFile(name := "tinyshakespeare/input.txt", f"{SHAKESPEARE}/{name}", SHAKESPEARE_SHA256),
+    ],
 }
 
 

@@ -4,6 +4,7 @@ import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from itertools import product
+from typing import Protocol
 
 import lightning as L
 import numpy as np
@@ -133,10 +134,16 @@ class SyntheticData(L.LightningDataModule):
         return DataLoader(batches, batch_size=None)  # type: ignore[arg-type]
 
 
+class Drawing(Protocol):
+    """Data whose training batches are drawn one by one."""
+
+    def training_batch(self, index: int) -> Batch: ...
+
+
 class FreshBatches:
     """Endless training batches; Lightning's checkpoints hold the number taken."""
 
-    def __init__(self, data: SyntheticData) -> None:
+    def __init__(self, data: Drawing) -> None:
         self.data = data
         self.taken = 0
         self._first = 0

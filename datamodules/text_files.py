@@ -60,21 +60,25 @@ def read_tsv(path: Path) -> tuple[list[str], list[str]]:
 
 
 def read_lines(path: Path) -> list[str]:
-    """Read a UTF-8 text file, plain, `.gz`, or the one text inside a `.zip`, as lines without their line ends.
+    """The lines of `read_text` without their line ends."""
+    return [line.removesuffix("\r") for line in read_text(path).removesuffix("\n").split("\n")]
+
+
+def read_text(path: Path) -> str:
+    """Read a UTF-8 text file, plain, `.gz`, or the one text inside a `.zip`.
 
     Raises:
         FileNotFoundError: the file is missing.
         ValueError: it is empty, not UTF-8, or an archive that is broken, encrypted or too large.
     """
-    content = _read_bytes(path)
     try:
-        text = content.decode("utf-8-sig")
+        text = _read_bytes(path).decode("utf-8-sig")
     except UnicodeDecodeError as error:
         line = error.object.count(b"\n", 0, error.start) + 1
         raise ValueError(f"{path}, line {line} is not UTF-8: convert the file with iconv.") from error
     if not text:
         raise ValueError(f"{path} is empty: at least one sentence is needed.")
-    return [line.removesuffix("\r") for line in text.removesuffix("\n").split("\n")]
+    return text
 
 
 def _read_bytes(path: Path) -> bytes:

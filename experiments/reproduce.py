@@ -23,7 +23,7 @@ from jsonargparse import auto_cli
 
 from experiments.launch.local import Limits, run_all
 from experiments.launch.provenance import machine, versions
-from experiments.planning.grid import Planned, plan_bleu, plan_long_range
+from experiments.planning.grid import Planned, plan_bleu, plan_tasks
 from experiments.planning.parser import build_parser, identity
 from experiments.record.read import read_json
 from experiments.record.write import write_atomically
@@ -113,7 +113,7 @@ def planned(root: Path) -> list[Planned]:
     """The runs of the suite, with newly trained tokenisers: those of earlier code must not be found."""
     cache = f"--data.init_args.cache_dir={root / 'cache'}"
     bleu = plan_bleu(SUITE, [], [], "", str(root), [cache])
-    return [*bleu, *plan_long_range(SUITE, [], [], [], str(root), [])]
+    return [*bleu, *plan_tasks("long-range", SUITE, [], [], [], str(root), [])]
 
 
 def settings(run: Planned) -> dict[str, Any]:

@@ -16,7 +16,8 @@ import lightning as L
 from jsonargparse import ArgumentError, ArgumentParser, Namespace
 from lightning.pytorch.utilities.exceptions import SIGTERMException
 
-from datamodules import TranslationData
+from datamodules import LanguageData, SyntheticData, TranslationData
+from experiments.language import experiment as language
 from experiments.long_range import experiment as long_range
 from experiments.planning.parser import build_parser, identity, instantiate, with_tokenizers
 from experiments.planning.yaml_files import one_sentence
@@ -107,7 +108,7 @@ def run(parser: ArgumentParser, config: Namespace, key: RunKey) -> None:
     if isinstance(data, TranslationData):
         measures = bleu.callbacks(data, built.decoding, config.validation_sentences)
     else:
-        measures = long_range.callbacks(data)
+        measures = long_range.callbacks(data) if isinstance(data, SyntheticData) else []
     progress = Progress(clock, f"{key.task} {key.model} {key.variant} seed {key.seed}")
     trainer = build_trainer(settings, key.folder, loggers, [clock, ReturnMemory(), *measures, progress])
     fit(trainer, module, data, checkpoint)
@@ -126,6 +127,8 @@ def measure(trained: Trained[Any], evaluate_tests: bool) -> None:
         trained.record([*trained.cost(), trained.validation_loss()], {}, {})
     elif isinstance(trained.data, TranslationData):
         bleu.evaluate_run(trained)
+    elif isinstance(trained.data, LanguageData):
+        language.evaluate_run(trained)
     else:
         long_range.evaluate_run(trained)
 

@@ -21,11 +21,11 @@ from experiments.launch.exit_codes import BUSY, FAILED, mistake
 from experiments.launch.finished import finished
 from experiments.launch.local import Ended, Limits, jobs_at_once, say
 from experiments.launch.stopping import Interrupted, code_of, end, exit_code, interruptions
-from experiments.planning.grid import Planned, plan_bleu, plan_long_range, row_of
+from experiments.planning.grid import Planned, plan_bleu, plan_tasks, row_of
 from experiments.record.write import write_atomically
 from experiments.training.failures import system_error
 
-EXPERIMENTS = ("bleu", "long-range")
+EXPERIMENTS = ("bleu", "long-range", "language")
 MODULES = {
     "contrastive": "experiments.translation.contrastive",
     "inspect": "experiments.translation.attention_heads",
@@ -54,14 +54,16 @@ def parser() -> argparse.ArgumentParser:
         "stages", nargs="+", choices=(*EXPERIMENTS, "retry", *MODULES), metavar="STAGE", help="%(choices)s"
     )
     made.add_argument("--suite", default="quick", help="a grid of experiments/suites (default: quick)")
-    made.add_argument("--tasks", type=str.split, default=[], help="TASKS of long-range or speed")
+    made.add_argument("--tasks", type=str.split, default=[], help="TASKS of long-range, language or speed")
     made.add_argument("--models", type=str.split, default=[], help="MODELS: model configurations")
     made.add_argument("--seeds", type=numbers, default=[], help="SEEDS, for example '0 1 2'")
     made.add_argument("--direction", default="", help="DIRECTION of translation as source-target, for example en-de")
     made.add_argument("--devices", help="DEVICES of each run")
     made.add_argument("--precision", help="PRECISION: auto, 32-true or bf16-mixed")
     made.add_argument("--data_dir", help="DATA_DIR: folder of downloaded corpora")
-    made.add_argument("--jobs", type=PositiveInt, help="JOBS: runs at once (default: one, long-range one a core)")
+    made.add_argument(
+        "--jobs", type=PositiveInt, help="JOBS: runs at once (default: one, of the small experiments one a core)"
+    )
     made.add_argument("--timeout", type=Minutes, default=0.0, help="TIMEOUT: minutes that one run may take")
     made.add_argument("--launcher", choices=("local", "ray"), default="local", help="LAUNCHER of runs")
     made.add_argument(
@@ -96,7 +98,7 @@ def main(words: Sequence[str] | None = None) -> int:
 def run_experiment(experiment: str, options: argparse.Namespace) -> int:
     """Run what is not finished of an experiment's grid."""
     given = {"trainer.devices": options.devices, "trainer.precision": options.precision}
-    if experiment == "bleu":
+    if experiment != "long-range":
         given["data.init_args.data_dir"] = options.data_dir
     settings = [f"--{name}={value}" for name, value in given.items() if value]
     suite, models, seeds, root = options.suite, options.models, options.seeds, options.root
@@ -104,7 +106,7 @@ def run_experiment(experiment: str, options: argparse.Namespace) -> int:
         if experiment == "bleu":
             runs = list(plan_bleu(suite, models, seeds, options.direction, root, settings))
         else:
-            runs = list(plan_long_range(suite, options.tasks, models, seeds, root, settings))
+            runs = list(plan_tasks(experiment, suite, options.tasks, models, seeds, root, settings))
     except ValueError as error:
         raise mistake(str(error)) from None
     left = [planned for planned, there in zip(runs, finished(runs), strict=True) if not there]
@@ -115,7 +117,7 @@ def run_experiment(experiment: str, options: argparse.Namespace) -> int:
     except OSError as error:
         print(f"error: {system_error(error)}", file=sys.stderr)
         return FAILED
-    small = experiment == "long-range" or row_of(suite, experiment)["small"]
+    small = experiment != "bleu" or row_of(suite, experiment)["small"]
     return conclude(launch(left, options, small), suite)
 
 
@@ -124,7 +126,7 @@ def run_again(options: argparse.Namespace) -> int:
     runs, others = failed_runs.failures(options.root, options.suite)
     if not runs and not others:
         print(f"nothing has failed in {Path(options.root, options.suite)}")
-    code = conclude(launch(runs, options, small={run.key.experiment for run in runs} == {"long-range"}), options.suite)
+    code = conclude(launch(runs, options, small="bleu" not in {run.key.experiment for run in runs}), options.suite)
     for command in others:
         print(f"failed as well, and is no training run: {command}", file=sys.stderr)
     return FAILED if others else code

@@ -54,14 +54,14 @@ class TranslationGrid:
 
 
 @dataclass
-class LongRangeGrid:
+class TaskGrid:
     """Which models a suite has on which tasks."""
 
     seeds: list[int]
     tasks: dict[str, list[str]]
 
 
-GRIDS = {"bleu": TranslationGrid, "long-range": LongRangeGrid}
+GRIDS = {"bleu": TranslationGrid, "long-range": TaskGrid, "language": TaskGrid}
 
 
 def read_suite(name: str) -> dict[str, Any]:
@@ -111,10 +111,10 @@ def plan_bleu(
             yield Planned(key, tuple(configs), (*languages, *settings))
 
 
-def plan_long_range(
-    suite: str, tasks: list[str], models: list[str], seeds: list[int], root: str, settings: list[str]
+def plan_tasks(
+    experiment: str, suite: str, tasks: list[str], models: list[str], seeds: list[int], root: str, settings: list[str]
 ) -> Iterator[Planned]:
-    """The long-range runs of a suite, all of one seed before the next; empty lists take the suite's own.
+    """The long-range or language runs of a suite, all of one seed before the next; empty lists take the suite's own.
 
     A run is made of the suite's common file, the task's, the model's, the variant's and, last, the values that tuning
     chose for this task and variant. A tenfold variant differs from what it is named after by its budget alone.
@@ -122,8 +122,8 @@ def plan_long_range(
     Raises:
         ValueError: If a task or a model has no configuration in this suite.
     """
-    row = row_of(suite, "long-range")
-    folder = EXPERIMENTS / "configs" / "long_range" / suite
+    row = row_of(suite, experiment)
+    folder = EXPERIMENTS / "configs" / experiment.replace("-", "_") / suite
     known = sorted(path.stem for path in (folder / "tasks").glob("*.yaml"))
     for task in tasks:
         if task not in known:
@@ -138,8 +138,8 @@ def plan_long_range(
                     configs.append(listed(folder / "tenfold", task, f"MODELS names {name!r}, but TASKS", suite))
                 configs += model_files(folder / "models", tuned_name(name), suite)
                 configs += tuned_files(folder / "tuned" / task, name)
-                command = f"make long-range SUITE={suite} TASKS={task} MODELS={name} SEEDS={seed}"
-                key = RunKey(suite, "long-range", task, model, variant or "base", int(seed), root, command)
+                command = f"make {experiment} SUITE={suite} TASKS={task} MODELS={name} SEEDS={seed}"
+                key = RunKey(suite, experiment, task, model, variant or "base", int(seed), root, command)
                 yield Planned(key, tuple(configs), tuple(settings))
 
 

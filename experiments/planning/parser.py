@@ -5,7 +5,7 @@ from typing import Any
 
 from jsonargparse import ArgumentError, ArgumentParser, Namespace
 
-from datamodules import SyntheticData, TranslationData
+from datamodules import LanguageData, SyntheticData, TranslationData
 from datamodules.corpora import Corpus, contents, find_data_dir
 from experiments.planning.yaml_files import PlainConfig, one_sentence
 from experiments.record.keys import IDENTITY, RunKey
@@ -40,7 +40,7 @@ def build_parser() -> ArgumentParser:
     parser.add_argument("-c", "--config", action=PlainConfig, help="YAML file; later files override earlier ones")
     parser.add_class_arguments(RunKey, "run")
     parser.add_subclass_arguments(Seq2SeqModule, "model", required=True)
-    parser.add_subclass_arguments((TranslationData, SyntheticData), "data", required=True)
+    parser.add_subclass_arguments((TranslationData, SyntheticData, LanguageData), "data", required=True)
     parser.add_class_arguments(TrainerSettings, "trainer")
     parser.add_class_arguments(Decoding, "decoding")
     parser.add_argument("--validation_sentences", type=int, default=1000, help="decoded greedily at each validation")

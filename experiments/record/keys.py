@@ -19,7 +19,7 @@ class RunKey:
 
     Args:
         suite: Grid the run belongs to.
-        experiment: Question asked: bleu, long-range, speed or inspection.
+        experiment: Question asked: bleu, long-range, language, speed or inspection.
         task: Data it is asked on.
         model: Model it is asked of.
         variant: Variant of the model, base by default.

@@ -30,6 +30,10 @@ SPACES = {
         "learning_rate": Range(f"{OPTIMISATION}.learning_rate", 5e-4, 2e-2),
         "initialisation_scale": Range(f"{OPTIMISATION}.initialisation_scale", 0.5, 2.0),
     },
+    "language": {
+        "learning_rate": Range(f"{OPTIMISATION}.learning_rate", 1e-3, 1e-2),
+        "initialisation_scale": Range(f"{OPTIMISATION}.initialisation_scale", 0.5, 2.0),
+    },
     "bleu": {
         "learning_rate": Range(f"{OPTIMISATION}.learning_rate", 4e-4, 6e-3),
         "dropout": Range(f"{NETWORK}.dropout", 0.1, 0.5, "uniform"),

@@ -29,7 +29,7 @@ from experiments.planning.grid import (
     EXPERIMENTS,
     Planned,
     plan_bleu,
-    plan_long_range,
+    plan_tasks,
     shares_values,
     tuned_name,
 )
@@ -76,7 +76,10 @@ class Search:
     @property
     def command(self) -> str:
         key = self.base.key
-        what = "EXPERIMENT=bleu" if key.experiment == "bleu" else f"TASKS={key.task}"
+        what = " ".join(
+            [f"EXPERIMENT={key.experiment}"] * (key.experiment != "long-range")
+            + [f"TASKS={key.task}"] * (key.experiment != "bleu")
+        )
         return f"make tune SUITE={key.suite} {what} MODELS={key.system} TRIALS={self.number}"
 
     @property
@@ -136,7 +139,7 @@ def searches(
             raise ValueError(f"TASKS names {tasks[0]!r}, but EXPERIMENT=bleu has one task, that of SUITE={suite}.")
         planned = plan_bleu(suite, list(models), [SEED], "", root, list(settings))
     else:
-        planned = plan_long_range(suite, list(tasks), list(models), [SEED], root, list(settings))
+        planned = plan_tasks(experiment, suite, list(tasks), list(models), [SEED], root, list(settings))
     return [search(one, trials) for one in planned if not shares_values(one.key.system)]
 
 
@@ -272,7 +275,7 @@ def unequal(found: Sequence[Search]) -> list[str]:
 
 
 def main(
-    experiment: Literal["long-range", "bleu"] = "long-range",
+    experiment: Literal["long-range", "bleu", "language"] = "long-range",
     suite: str = "quick",
     tasks: str = "",
     models: str = "",
@@ -296,7 +299,7 @@ def main(
         root: Folder of the run store.
     """
     os.environ["WANDB_MODE"] = "disabled"  # a hundred short runs are no dashboard
-    at_once = jobs_at_once(jobs, small=experiment == "long-range")
+    at_once = jobs_at_once(jobs, small=experiment != "bleu")
     given = {"--trainer.devices": devices, "--trainer.precision": precision}
     settings = [f"{option}={value}" for option, value in given.items() if value]
     try:

@@ -20,7 +20,7 @@ from experiments.tuning.tune import Search, searches
 
 
 def main(
-    experiment: Literal["long-range", "bleu"] = "long-range",
+    experiment: Literal["long-range", "bleu", "language"] = "long-range",
     suite: str = "quick",
     tasks: str = "",
     models: str = "",

@@ -4,7 +4,7 @@
     c_t = sum_j alpha_tj h_j,     p(x_{t+1}) = softmax(W_o tanh(W [h_t; c_t; E x_t]))
 
 The attention is that of Bahdanau et al. (2015), from the LSTM's state to all its states so far, those of the source
-included. It does not feed back into the recurrence, so all target tokens run at once, in B x T x (S + T) x A memory.
+included. It does not feed back into the recurrence, so target tokens run together, in B x T x (S + T) x A / 2 memory.
 Kin: attention inside the cell (Cheng et al. 2016), a single head between layers (Merity 2019, SHA-RNN).
 B batch, S source length, T target length, E embedding, H hidden, A attention width, L layers.
 """
@@ -20,6 +20,8 @@ from models.embedding import embeddings
 from models.kernels.dropout import Dropout
 from models.network import Network
 from models.recurrent import StackSettings, advance, read, recurrent
+
+BLOCK = 32  # states that attend at once
 
 
 @dataclass
@@ -107,11 +109,24 @@ class DecoderOnlyAttentionNetwork(Network):
         output, hidden, cell = advance(self.rnn, embedded, state.hidden, state.cell)  # (B, T, H)
         annotations = torch.cat([state.annotations, output], 1)
         keys = torch.cat([state.keys, self.additive.keys(output)], 1)
-        T, past = tokens.shape[1], state.mask.shape[1]
-        mask = F.pad(state.mask, (0, T))  # (B, past + T)
-        later = torch.full((T, past + T), -torch.inf, device=tokens.device).triu(past + 1)
-        alpha = self.additive.weights(output, keys, mask.unsqueeze(1) + later)  # (B, T, past + T)
-        context = torch.bmm(alpha.to(annotations.dtype), annotations)  # (B, T, H)
+        mask = F.pad(state.mask, (0, tokens.shape[1]))  # (B, past + T)
+        context, alpha = self._attend(output, annotations, keys, mask)
         together = torch.cat([output, context, embedded], dim=-1)  # (B, T, 2H + E)
         features = self.dropout(F.tanh(self.readout(self.dropout(together))))  # (B, T, E)
         return features, BahdanauMemory(annotations, keys, mask, hidden, cell), alpha
+
+    def _attend(self, output: Tensor, annotations: Tensor, keys: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
+        """From (B, T, H) states to those up to each: contexts (B, T, H) and attention (B, T, past + T).
+
+        A block of states at a time, with the keys that its last state may see: half the work of all with all.
+        """
+        length, T = mask.shape[1], output.shape[1]
+        contexts, weights = [], []
+        for first in range(0, T, BLOCK):
+            queries = output[:, first : first + BLOCK]
+            seen = length - T + first + queries.shape[1]
+            later = torch.full((queries.shape[1], seen), -torch.inf, device=mask.device).triu(length - T + first + 1)
+            alpha = self.additive.weights(queries, keys[:, :seen], mask[:, None, :seen] + later)  # (B, block, seen)
+            contexts.append(torch.bmm(alpha.to(annotations.dtype), annotations[:, :seen]))
+            weights.append(F.pad(alpha, (0, length - seen)))
+        return torch.cat(contexts, 1), torch.cat(weights, 1)

@@ -104,7 +104,7 @@ def test_the_new_task_goes_from_its_yaml_to_the_report(written: Path, monkeypatc
     monkeypatch.setattr(plan, "EXPERIMENTS", written / "experiments")
     tiny = ["--trainer.max_steps=2", "--trainer.validate_every=1", "--trainer.accelerator=cpu"]
     tiny += ["--data.init_args.test_examples=10", "--data.init_args.validation_examples=9"]
-    planned = list(plan.plan_long_range("quick", ["sorting"], [], [], "runs", tiny))
+    planned = list(plan.plan_tasks("long-range", "quick", ["sorting"], [], [], "runs", tiny))
     assert [one.key.model for one in planned] == ["rnn", "gru", "lstm", "bahdanau", "transformer"]
     run.main(planned[2].arguments)
     report.main(["--suite", "quick"])

@@ -12,7 +12,7 @@ from filelock import FileLock
 
 from experiments import reproduce
 from experiments.launch.local import Ended, Limits, run_all
-from experiments.planning.grid import Planned, plan_long_range
+from experiments.planning.grid import Planned, plan_tasks
 from experiments.reproduce import (
     EARLY,
     OTHER_TEXTS,
@@ -156,7 +156,7 @@ settings_once = cache(settings)  # parsing takes most of the time of these tests
 
 
 def two_runs(root: Path) -> list[Planned]:
-    return list(plan_long_range("smoke", ["recall"], ["lstm", "transformer"], [0], str(root), []))
+    return list(plan_tasks("long-range", "smoke", ["recall"], ["lstm", "transformer"], [0], str(root), []))
 
 
 def made_up(runs: Sequence[Planned], limits: Limits) -> list[Ended]:

@@ -135,7 +135,7 @@ def test_each_experiment_has_its_announcement_and_a_mistake_leaves_it_alone(ran:
     paths = [tmp_path / "smoke" / f"planned-{experiment}.json" for experiment in ("bleu", "long-range")]
     before = [path.read_text() for path in paths]
     assert [len(json.loads(text)["runs"]) for text in before] == [
-        1, len(list(grid.plan_long_range("smoke", [], ["lstm"], [], "", [])))
+        1, len(list(grid.plan_tasks("long-range", "smoke", [], ["lstm"], [], "", [])))
     ]  # fmt: skip
     for wrong in (("--models", "nonsense"), ("--jobs", "many")):
         with pytest.raises(SystemExit):
@@ -233,7 +233,7 @@ def test_retry_runs_again_what_failed_as_it_was_planned_and_lists_what_fails_aga
 ) -> None:
     root = str(tmp_path)
     lstm, _, transformer = grid.plan_bleu("smoke", [], [1], "de-en", root, ["--trainer.precision=32-true"])
-    recall, *_ = grid.plan_long_range("smoke", ["recall"], ["lstm"], [13], root, [])
+    recall, *_ = grid.plan_tasks("long-range", "smoke", ["recall"], ["lstm"], [13], root, [])
     failed = [fail(planned) for planned in (lstm, transformer, recall)]
     assert smoke(tmp_path, "retry") == FAILED
     assert [one.key for one in ran] == [one.key for one in failed]

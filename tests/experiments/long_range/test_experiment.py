@@ -24,7 +24,7 @@ from experiments.long_range.experiment import (
     subject_flip,
     subject_probe,
 )
-from experiments.planning.grid import Planned, plan_long_range
+from experiments.planning.grid import Planned, plan_tasks
 from experiments.run import main
 from experiments.training.callbacks import Clock
 from models import LSTMSeq2Seq
@@ -173,7 +173,7 @@ def test_the_flip_test_asks_for_the_right_verb_in_both_numbers_of_the_subject() 
 
 
 def planned(root: Path, task: str, model: str, *overrides: str) -> Planned:
-    (one,) = plan_long_range("smoke", [task], [model], [0], str(root), list(overrides))
+    (one,) = plan_tasks("long-range", "smoke", [task], [model], [0], str(root), list(overrides))
     return one
 
 

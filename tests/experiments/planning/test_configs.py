@@ -12,7 +12,7 @@ from jsonargparse import Namespace
 from datamodules.embedded import corpus as embedded
 from experiments.long_range.experiment import right_share
 from experiments.planning import grid as plan
-from experiments.planning.grid import Planned, plan_bleu, plan_long_range, read_suite
+from experiments.planning.grid import Planned, plan_bleu, plan_tasks, read_suite
 from experiments.planning.parser import build_parser
 from experiments.run import main
 from experiments.speed.cost.recipe import build
@@ -27,7 +27,10 @@ SMOKE_LSTM = EXPERIMENTS / "configs" / "bleu" / "smoke" / "lstm.yaml"
 MODEL_CONFIGS = [path for path in CONFIGS if path.stem != "common" and path.parts[-3] == "bleu"]
 PAPER_CONFIGS = [path for path in MODEL_CONFIGS if path.parent.name == "paper"]
 LONG_RANGE = [
-    run for name in SUITES if "long-range" in read_suite(name) for run in plan_long_range(name, [], [], [0], "runs", [])
+    run
+    for name in SUITES
+    if "long-range" in read_suite(name)
+    for run in plan_tasks("long-range", name, [], [], [0], "runs", [])
 ]
 
 

@@ -4,7 +4,7 @@ from typing import Any
 import pytest
 
 from experiments.planning import grid as plan
-from experiments.planning.grid import EXPERIMENTS, Planned, plan_bleu, plan_long_range, read_suite
+from experiments.planning.grid import EXPERIMENTS, Planned, plan_bleu, plan_tasks, read_suite
 from experiments.planning.parser import build_parser
 from models import Seq2SeqModule
 
@@ -19,7 +19,7 @@ def planned(name: str = "smoke", **changes: Any) -> list[Planned]:
 
 def planned_long_range(name: str = "smoke", **changes: Any) -> list[Planned]:
     given: dict[str, Any] = {"tasks": [], "models": [], "seeds": [], "root": "runs", "settings": [], **changes}
-    return list(plan_long_range(name, **given))
+    return list(plan_tasks("long-range", name, **given))
 
 
 def test_there_are_the_suites_that_are_promised() -> None:

@@ -14,7 +14,7 @@ from experiments import run
 from experiments.launch.exit_codes import BUSY
 from experiments.launch.finished import finished
 from experiments.launch.local import Ended, Limits
-from experiments.planning.grid import Planned, plan_long_range
+from experiments.planning.grid import Planned, plan_tasks
 from experiments.planning.parser import build_parser
 from experiments.record.read import checked
 from experiments.record.schema import Trials
@@ -171,7 +171,7 @@ def test_an_unequal_number_of_trials_is_reported(tmp_path: Path, launched: Any) 
 
 def test_a_trial_is_the_published_run_shortened_and_without_tests(tmp_path: Path) -> None:
     (one,) = searches("long-range", "full", ["parity"], ["lstm"], 4, str(tmp_path), ["--trainer.devices=1"])
-    (published,) = plan_long_range("full", ["parity"], ["lstm"], [0], str(tmp_path), ["--trainer.devices=1"])
+    (published,) = plan_tasks("long-range", "full", ["parity"], ["lstm"], [0], str(tmp_path), ["--trainer.devices=1"])
     trial = one.trials[2]
     assert trial.key.folder == tmp_path / "full-tuning" / "long-range" / "parity" / "lstm" / "trial2" / f"seed{SEED}"
     config, whole = (build_parser().parse_args(planned.arguments) for planned in (trial, published))
@@ -201,12 +201,12 @@ def test_a_variant_has_trials_of_its_own_and_a_longer_run_of_the_same_has_none(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def plan(*given: Any) -> Iterator[Planned]:
-        for planned in plan_long_range(*given):
+        for planned in plan_tasks(*given):
             yield replace(planned, configs=(*planned.configs, tmp_path / "tuned" / "copy" / "lstm.yaml"))
             yield replace(planned, key=replace(planned.key, variant="hidden64"))
             yield replace(planned, key=replace(planned.key, variant="tenfold"))
 
-    monkeypatch.setattr(module, "plan_long_range", plan)
+    monkeypatch.setattr(module, "plan_tasks", plan)
     base, variant = searches("long-range", "quick", ["copy"], ["lstm"], 8, str(tmp_path), [])
     assert (base.label, variant.label) == ("copy lstm", "copy lstm-hidden64")
     assert (base.tuned.name, variant.tuned.name) == ("lstm.yaml", "lstm-hidden64.yaml")

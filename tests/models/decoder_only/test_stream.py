@@ -61,12 +61,12 @@ def test_a_prefix_is_seen_from_both_sides(name: str, sees: bool) -> None:
 @pytest.mark.parametrize("name", [name for name in ONE_OF_EACH if name in NAMES])
 def test_a_text_is_learned_by_heart(name: str) -> None:
     network = build(name, dtype=torch.float)  # in evaluation mode: without dropout
-    text = decoder_inputs((9, 9), seed=5)
-    optimiser = torch.optim.Adam(network.parameters(), lr=0.02)
-    for _ in range(150):
-        logits = network(nothing(2), text[:, :-1])
+    text = decoder_inputs((9,), seed=5)
+    optimiser = torch.optim.Adam(network.parameters(), lr=0.03)
+    for _ in range(100):
+        logits = network(nothing(1), text[:, :-1])
         loss = torch.nn.functional.cross_entropy(logits.flatten(0, 1), text[:, 1:].flatten())
         optimiser.zero_grad()
         loss.backward()
         optimiser.step()
-    assert float(loss) < 0.2  # which of two texts begins cannot be known: log 2 / 8
+    assert float(loss.detach()) < 0.1

@@ -135,7 +135,9 @@ def read_suites(folder: Path) -> Sequence[str]:
         for suite in ("smoke", "quick", "full"):
             said += tried(
                 partial(planned, partial(experiments.planning.grid.plan_bleu, suite, [], [], "", "runs", [])),
-                partial(planned, partial(experiments.planning.grid.plan_long_range, suite, [], [], [], "runs", [])),
+                partial(
+                    planned, partial(experiments.planning.grid.plan_tasks, "long-range", suite, [], [], [], "runs", [])
+                ),
                 partial(experiments.speed.suite.read_settings, suite),
             )
     return said

@@ -1,0 +1,1 @@
+"""Texts for language models: a file of characters, and generated stories."""

@@ -1,0 +1,1 @@
+"""Language models: what does each gain from what came before?"""

@@ -1,0 +1,93 @@
+"""The language experiment: loss on a test text, by position in the context and by the distance of an answer."""
+
+import math
+from collections.abc import Iterator
+
+import numpy as np
+from numpy.typing import NDArray
+
+from datamodules.language.data import LanguageData
+from experiments.language.context import by_context, token_losses
+from experiments.record.keys import Measurement
+from experiments.training.trained_run import Trained
+
+FIRST_BIN = 8  # tokens: bins of positions and distances end at 8, 16, 32 ..
+Numbers = NDArray[np.float64]
+
+
+def evaluate_run(run: Trained[LanguageData]) -> list[Measurement]:
+    """Measure a trained run and write its result.json, last."""
+    run.use(run.checkpoint["state_dict"])
+    data = run.data
+    windows = data.windows("test")
+    losses, right = token_losses(run.module.network, windows.tokens)
+    rows = [*run.cost(), run.validation_loss(), *overall(losses, data.text.unit), *by_position(losses)]
+    if windows.distances.any():
+        rows += by_distance(losses, right, windows.distances, data.text.chance())
+    else:
+        rows += by_context(run.module.network, windows.tokens, FIRST_BIN)
+    held_equal = {
+        "data order seed": data.seed,
+        "examples per batch": data.rows,
+        "context": f"{data.context} {data.text.unit}s",
+    }
+    run.record(rows, held_equal, {})
+    found = {m.metric: m.value for m in rows if m.x_name == ""}
+    print(f"{run.key.folder}: loss {found['loss']:.3f} nats, {found['bits']:.3f} bits a {data.text.unit}")
+    return rows
+
+
+def overall(losses: Numbers, unit: str) -> list[Measurement]:
+    """Mean loss over all tokens, in nats and bits, and what it means as a number of equally likely tokens."""
+    loss, error = mean(losses.mean(1))
+    n = losses.size
+    rows = [
+        Measurement("loss", loss, "nats", n),
+        Measurement("loss_error", error, "nats", n),
+        Measurement("bits", loss / math.log(2), "bits", n),
+    ]
+    return [*rows, Measurement("perplexity", math.exp(loss), "words", n)] if unit == "word" else rows
+
+
+def by_position(losses: Numbers) -> list[Measurement]:
+    """Loss by the number of tokens read (N, C), in bins that end at 8, 16, 32 .. and C."""
+    rows = []
+    for first, last in bins(losses.shape[1]):
+        rows += loss_at(losses[:, first - 1 : last].mean(1), "position", last, len(losses) * (last - first + 1))
+    return rows
+
+
+def by_distance(
+    losses: Numbers, right: NDArray[np.bool_], distances: NDArray[np.int64], chance: dict[str, float]
+) -> list[Measurement]:
+    """Loss and accuracy on words that are asked for, by how many words back they were said, in the same bins."""
+    rows = []
+    for first, last in bins(int(distances.max())):
+        here = (first <= distances) & (distances <= last)
+        if here.any():
+            n = int(here.sum())
+            rows += loss_at(losses[here], "distance", last, n)
+            share, error = mean(right[here].astype(float))
+            rows.append(Measurement("token_accuracy", share, "share", n, "distance", last))
+            rows.append(Measurement("token_accuracy_error", error, "share", n, "distance", last))
+            rows += [Measurement(f"chance: {name}", c, "share", 1, "distance", last) for name, c in chance.items()]
+    return rows
+
+
+def bins(longest: int) -> Iterator[tuple[int, int]]:
+    """First and last of each bin: 1-8, 9-16, 17-32 .. up to the longest."""
+    first, last = 1, FIRST_BIN
+    while first <= longest:
+        yield first, min(last, longest)
+        first, last = last + 1, 2 * last
+
+
+def loss_at(losses: Numbers, x_name: str, x: int, n: int) -> list[Measurement]:
+    value, error = mean(losses)
+    rows = [Measurement("loss", value, "nats", n, x_name, x)]
+    return [*rows, Measurement("loss_error", error, "nats", n, x_name, x)]
+
+
+def mean(values: Numbers) -> tuple[float, float]:
+    """Mean and its standard error."""
+    return float(values.mean()), float(values.std() / math.sqrt(len(values)))

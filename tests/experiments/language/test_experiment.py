@@ -1,0 +1,62 @@
+import math
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from experiments.language.experiment import bins, by_distance, by_position
+from experiments.planning.grid import plan_tasks
+from experiments.run import main
+from tests.support.tiny_runs import measured
+
+LOSSES = np.tile(np.arange(1.0, 21), (4, 1)) + np.array([[-0.5], [0.5], [-0.5], [0.5]])
+
+
+def test_bins_double_and_end_at_the_longest() -> None:
+    assert list(bins(20)) == [(1, 8), (9, 16), (17, 20)]
+    assert list(bins(8)) == [(1, 8)]
+
+
+def test_loss_by_position() -> None:
+    rows = {(m.metric, m.x): (m.value, m.n) for m in by_position(LOSSES)}
+    assert rows["loss", 8] == (4.5, 32)
+    assert rows["loss", 20] == (18.5, 16)
+    assert rows["loss_error", 16] == (0.25, 32)
+
+
+def test_loss_and_accuracy_by_distance() -> None:
+    distances = np.zeros((4, 20), dtype=int)
+    distances[0, 3], distances[1, 3], distances[2, 5] = 2, 8, 11
+    right = np.zeros((4, 20), dtype=bool)
+    right[0, 3] = True
+    rows = {(m.metric, m.x): (m.value, m.n) for m in by_distance(LOSSES, right, distances, {"guessing": 0.25})}
+    assert rows["loss", 8] == (4.0, 2)
+    assert rows["loss", 11] == (5.5, 1)
+    assert rows["token_accuracy", 8] == (0.5, 2)
+    assert rows["chance: guessing", 11] == (0.25, 1)
+
+
+@pytest.mark.parametrize("model", ["lstm", "bahdanau", "transformer"])
+def test_a_run_on_stories(model: str, tmp_path: Path) -> None:
+    (planned,) = plan_tasks(
+        "language", "smoke", ["stories"], [model], [0], str(tmp_path), ["--trainer.accelerator=cpu"]
+    )
+    main(planned.arguments)
+    values = measured(planned.key.folder)
+    assert values["bits", "", None] == pytest.approx(values["loss", "", None] / math.log(2))
+    assert values["perplexity", "", None] == pytest.approx(math.exp(values["loss", "", None]))
+    assert {x for metric, name, x in values if (metric, name) == ("loss", "position")} == {8, 16, 32, 40}
+    assert {(metric, name) for metric, name, _ in values} >= {("token_accuracy", "distance"), ("loss", "distance")}
+    assert values["source_tokens", "", None] == 0
+    assert values["target_tokens", "", None] == 4 * 8 * 40
+
+
+def test_a_run_on_a_text_file(tmp_path: Path) -> None:
+    (tmp_path / "text.txt").write_text("".join(f"{n} green bottles.\n" for n in range(400)))
+    text = "--data.init_args.text={class_path: datamodules.language.text_file.TextFile, init_args: {path: text.txt}}"
+    settings = [text, f"--data.init_args.data_dir={tmp_path}", "--trainer.accelerator=cpu"]
+    (planned,) = plan_tasks("language", "smoke", ["stories"], ["lstm"], [0], str(tmp_path), settings)
+    main(planned.arguments)
+    names = {(metric, name) for metric, name, _ in measured(planned.key.folder)}
+    assert names >= {("context_gain", "context, cut"), ("loss", "context, shuffled beyond"), ("loss", "position")}
+    assert not {metric for metric, name in names} & {"perplexity", "token_accuracy"}
