@@ -2,6 +2,7 @@
 
 import argparse
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 from analysis import provenance, scoreboard
@@ -31,6 +32,7 @@ from analysis.translation import claims as translation_claims
 from experiments.record.archives import RECORDS
 from experiments.record.text import visible
 
+OTHER_MACHINE = {"full": "gpu", "gpu": "full"}
 TITLE = "Recurrence against attention"
 SMOKE = "This is the smoke suite: it runs every code path for a few steps. Its report has no meaningful numbers."
 
@@ -49,18 +51,30 @@ def main(arguments: list[str] | None = None) -> None:
     records = options.results / options.suite / RECORDS
     try:
         store = read_store(options.runs, options.suite, records)
+        others = times_elsewhere(options.runs, options.results, options.suite)
     except (FileNotFoundError, ValueError) as error:
         sys.exit(visible(str(error)))
     archived = sum(not run.folder.is_relative_to(options.runs) for run in store.runs)
     if archived:
         print(f"{archived} of {len(store.runs)} runs are records of {records}")
-    for path in write_report(store, options.results / options.suite, png=options.png):
+    for path in write_report(store, options.results / options.suite, others, png=options.png):
         print(path)
 
 
-def write_report(store: Store, folder: Path, *, png: bool = False) -> list[Path]:
+def times_elsewhere(root: Path, results: Path, suite: str) -> list[Store]:
+    """The speed runs of the suite for the other kind of machine, which the report shows next to its own."""
+    other = OTHER_MACHINE.get(suite)
+    if other is None:
+        return []
+    try:
+        return [read_store(root, other, results / other / RECORDS, speed_runs.EXPERIMENT)]
+    except FileNotFoundError:
+        return []
+
+
+def write_report(store: Store, folder: Path, others: Sequence[Store] = (), *, png: bool = False) -> list[Path]:
     """Write the report and return what a reader opens first."""
-    page = build(store)
+    page = build(store, others)
     tables = {
         "measurements.csv": store.measurements.to_csv(index=False),
         "provenance.json": provenance.as_json(store),
@@ -71,29 +85,33 @@ def write_report(store: Store, folder: Path, *, png: bool = False) -> list[Path]
     return [folder / name for name in ("report.html", "report.md", "tables.tex", "measurements.csv")]
 
 
-def build(store: Store) -> Page:
-    """Five screens, then an appendix by question; provenance comes last because reading files may find problems."""
+def build(store: Store, others: Sequence[Store] = ()) -> Page:
+    """Five screens, then an appendix by question; provenance comes last because reading files may find problems.
+
+    `others` have times of another kind of machine.
+    """
     look = Look(run.system for run in store.runs if run.experiment != speed_runs.EXPERIMENT)
-    speed = speed_runs.measured(store)
-    quality = qualities(store, speed)
+    speeds = speed_runs.places([store, *others])
+    quality = qualities(store, speed_runs.measured(store))
     results = bleu.measure(store)
     long_range = judged(long_range_claims.all_claims(Evidence(store)))
+    timed = any(each.ran(speed_runs.EXPERIMENT) for each in (store, *others))
     groups = {
         "Translation": translation(store, look, results),
         "Long range": long_range_sections(store, look, long_range),
-        "Speed": [speed_section.build(store, speed, quality)] if store.ran(speed_runs.EXPERIMENT) else [],
+        "Speed": [speed_section.build(speed, [] if n else quality) for n, speed in enumerate(speeds)] if timed else [],
     }
     answers = [translation_answer.answer(store, look, results), long_range_answer.answer(store, look)]
-    opening = Section("answers", "", [Answers([*answers, speed_answer.answer(store, speed)])], short="Answers")
+    opening = Section("answers", "", [Answers([*answers, speed_answer.answer(store, speeds)])], short="Answers")
     screens = [opening, *attention.screen(store, look)]
     if any(store.ran(name) for name in (bleu.EXPERIMENT, speed_runs.EXPERIMENT, evidence.EXPERIMENT)):
         parts = [
             (long_range_claims.READING, long_range),
             (translation_claims.READING, judged(translation_claims.all_claims(store))),
-            (speed_claims.READING, judged(speed_claims.all_claims(speed, quality))),
+            (speed_claims.READING, judged(speed_claims.all_claims(speeds, quality))),
         ]
         screens.append(ledger.build(store, parts, [section for group in groups.values() for section in group]))
-    board = scoreboard.build(store, results, speed)
+    board = scoreboard.build(store, results, speeds)
     screens += [*([board] if board else []), provenance.method(store, models(look))]
     groups["Runs"] = [*tuning(store), *provenance.build(store)]
     problems = [provenance.incomplete(store)]

@@ -70,9 +70,9 @@ def is_beyond(interval: Interval, other: Interval, sign: int) -> bool:
     return sign * near > sign * far  # False where either is NaN
 
 
-def build(store: Store, test_sets: Sequence[TestSet], speed: Speed) -> Section | None:
+def build(store: Store, test_sets: Sequence[TestSet], speeds: Sequence[Speed]) -> Section | None:
     """None where no model has been measured."""
-    questions = [*translation(test_sets), *long_range(store), *fast(speed)]
+    questions = [*translation(test_sets), *long_range(store), *(row for speed in speeds for row in fast(speed))]
     if not questions:
         return None
     systems = ordered(system for question in questions for system in question.scores)[::-1]
@@ -162,7 +162,7 @@ def asked(
     scores = {
         s: Score(show(median.value) + unusual(speed, task, s), Interval(*median)) for s, median in measured.items()
     }
-    return Question(text, scores, metric, "speed")
+    return Question(speed.here(text), scores, metric, speed.name)
 
 
 def unusual(speed: Speed, task: str, system: System) -> str:

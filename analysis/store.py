@@ -134,8 +134,10 @@ class Store:
             return None
 
 
-def read_store(root: Path, suite: str, records: Path | None = None) -> Store:
-    """Read every run of a suite: those in `root` and, where it has no run of the same key, the archived ones.
+def read_store(root: Path, suite: str, records: Path | None = None, experiment: str = "") -> Store:
+    """Read every run of a suite, or of one experiment of it.
+
+    They are those in `root` and, where it has no run of the same key, the archived ones.
 
     Raises:
         FileNotFoundError: There is no run of that suite.
@@ -143,6 +145,8 @@ def read_store(root: Path, suite: str, records: Path | None = None) -> Store:
     """
     runs, problems = [], []
     for name, folder in run_folders(root, suite, records).items():
+        if experiment and name.split("/")[0] != experiment:
+            continue
         if not is_run(folder):
             problems.append(f"{name} is not a run folder: its name is not `seed` and a number; remove or rename it.")
             continue

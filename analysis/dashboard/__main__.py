@@ -196,7 +196,7 @@ def report_blocks(block: blocks.Block, runs: wr.Runset) -> list[Any]:
         case blocks.Claims():
             return [wr.MarkdownBlock(text=as_markdown(block.table))]
         case blocks.Answers():
-            figures = [answer.figure for answer in block.answers if answer.figure]
+            figures = [figure for answer in block.answers for figure in answer.figures]
             texts = [wr.P(text=f"{answer.question} {answer.text}") for answer in block.answers]
             return [*texts, wr.PanelGrid(runsets=[runs], panels=browsers(figures), hide_run_sets=True)]
         case blocks.Explorer():  # a page of W&B runs no scripts; the figures that this replaces come before it

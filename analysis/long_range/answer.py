@@ -31,7 +31,7 @@ def answer(store: Store, look: Look) -> Answer:
     caption = f"Share of the answer's tokens that are right ({seeds})."
     caption += " Hollow points are longer than anything trained on." if axis.beyond else ""
     caption += " Dashed: chance." if axis.chance else ""
-    return Answer(QUESTION, in_words(axis, notes), shown, caption)
+    return Answer(QUESTION, in_words(axis, notes), [shown], caption)
 
 
 def in_words(axis: Axis, weak: Mapping[System, str]) -> str:

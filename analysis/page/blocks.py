@@ -104,11 +104,11 @@ class Figures:
 
 @dataclass(frozen=True)
 class Answer:
-    """One of the three questions with its answer in a sentence or two, and the figure that shows it."""
+    """One of the three questions with its answer in a sentence or two, and the figures that show it."""
 
     question: str
     text: str
-    figure: Figure | None = None
+    figures: Sequence[Figure] = ()
     caption: str = ""
 
 
@@ -244,5 +244,5 @@ def figures_of(sections: Sequence[Section]) -> list[Figure]:
         if isinstance(block, Figures):
             found += block.figures
         elif isinstance(block, Answers):
-            found += [answer.figure for answer in block.answers if answer.figure]
+            found += [figure for answer in block.answers for figure in answer.figures]
     return found

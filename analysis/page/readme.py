@@ -2,6 +2,7 @@
 
 import json
 import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -81,6 +82,15 @@ QUESTIONS = {
     ),
 }
 
+LENGTHS = ("16", "64", "256", "1024", "2048")
+GPU = Question(
+    "And on a GPU?",
+    "Milliseconds for a training step on 16,384 target tokens in bf16",
+    BASES,
+    [Row(f"Step at length {' / '.join(LENGTHS)}", "length", "step_seconds", "length", LENGTHS, digits=1, scale=1000)],
+)
+FIRST_LOOK = "h100-first-look.json"
+
 
 def main() -> None:
     """Renew what is between the README's markers, and nothing else."""
@@ -100,7 +110,25 @@ def tables(results: Path) -> str:
     made = [table(known[known.experiment == name], name, asked) for name, asked in QUESTIONS.items()]
     described = json.loads((results / "provenance.json").read_text(encoding="utf-8"))["machines"]
     machines = dict.fromkeys(", ".join([f"{m['cores']} cores of {m['cpu']}", *m["gpus"]]) for m in described)
-    return "\n".join([*made, f"Measured on {listing([*machines])}.", ""])
+    return "\n".join([*made, f"Measured on {listing([*machines])}.", "", on_gpu(results.parent)])
+
+
+def on_gpu(results: Path) -> str:
+    """Step times of a GPU: those of `make gpu`, or until they are there those of a first look."""
+    found = results / "gpu" / "measurements.csv"
+    if found.exists():
+        known = pd.read_csv(found, dtype={"x": str})
+        known = known[(known.experiment == "speed") & (known.variant == "base")]
+        gpus = json.loads((results / "gpu" / "provenance.json").read_text(encoding="utf-8"))["machines"][0]["gpus"]
+        return table(known, "speed", GPU._replace(caption=f"{GPU.caption}, on one {gpus[0]}"))
+    look = json.loads((results / FIRST_LOOK).read_text(encoding="utf-8"))
+    caption = (
+        f"{GPU.caption}, on {look['machine']}: a first look at commit {look['commit']} on {look['date']}, before any "
+        f"work on the GPU path ([its record](results/{FIRST_LOOK})); `{look['again']}` measures it again"
+    )
+    times = [["–" if ms is None else decimal(ms) for ms in look["milliseconds"][model]] for model in BASES]
+    text = f"Step at length {' / '.join(map(str, look['lengths']))}"
+    return markdown(GPU.text, caption, BASES, [[text, *(" / ".join(each) for each in times)]])
 
 
 def table(known: pd.DataFrame, experiment: str, asked: Question) -> str:
@@ -113,13 +141,18 @@ def table(known: pd.DataFrame, experiment: str, asked: Question) -> str:
         seeds = known.groupby(["task", "model"]).seed.nunique()
         fewest = f"{seeds.min()} to " if seeds.min() < seeds.max() else ""
         caption += f"; {fewest}{counted(seeds.max(), 'seed', 'seeds')}"
-    lines = [["", *(NAMES[model] for model in asked.models)], ["---", *("---:" for _ in asked.models)]]
+    lines = []
     for row in asked.rows:
         measured = known[known.task == row.task]
         if not ((measured.metric == row.metric) & (measured.x_name == row.axis) & measured.x.isin(row.xs)).any():
             raise ValueError(f"{RESULTS} has no {row.metric} of {row.task} by {row.axis}")
         lines.append([row.text, *(cell(measured[measured.model == model], row) for model in asked.models)])
-    return "\n".join([f"**{asked.text}** {caption}.", "", *(f"| {' | '.join(line)} |" for line in lines), ""])
+    return markdown(asked.text, caption, asked.models, lines)
+
+
+def markdown(text: str, caption: str, models: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    lines = [["", *(NAMES[model] for model in models)], ["---", *("---:" for _ in models)], *rows]
+    return "\n".join([f"**{text}** {caption}.", "", *(f"| {' | '.join(line)} |" for line in lines), ""])
 
 
 def cell(measured: pd.DataFrame, row: Row) -> str:

@@ -1,6 +1,7 @@
 """Which model trains faster: target tokens per second on real sentences, and how a step's time grows with length."""
 
 import math
+from collections.abc import Sequence
 
 from analysis.claims.verdict import CENTRAL
 from analysis.page.blocks import Answer
@@ -15,18 +16,22 @@ from analysis.store import Store
 QUESTION = "Which trains faster?"
 
 
-def answer(store: Store, speed: Speed) -> Answer:
-    if not speed.runs:
+def answer(store: Store, speeds: Sequence[Speed]) -> Answer:
+    if not any(speed.runs for speed in speeds):
         missing = "has finished yet" if store.ran(EXPERIMENT) else "is part of it"
         return Answer(QUESTION, f"No answer: no speed run of the suite {store.suite} {missing}.")
-    found = next(filter(None, (on_sentences(speed, task) for task in speed.kind("text"))), "")
-    text = " ".join(filter(None, (found, by_length(speed)))) or "No answer: nothing was timed."
+    text = " ".join(filter(None, map(in_words, speeds))) or "No answer: nothing was timed."
     caption = (
         "Every batch has the same number of tokens: longer means fewer sentences; a flat line, that a token costs "
     )
     caption += "the same at any length."
-    chart = figure(speed)
-    return Answer(QUESTION, text, chart, caption if chart else "")
+    charts = [chart for chart in map(figure, speeds) if chart]
+    return Answer(QUESTION, text, charts, caption if charts else "")
+
+
+def in_words(speed: Speed) -> str:
+    found = next(filter(None, (on_sentences(speed, task) for task in speed.kind("text"))), "")
+    return " ".join(filter(None, (found, by_length(speed))))
 
 
 def device(speed: Speed) -> str:
@@ -67,7 +72,10 @@ def by_length(speed: Speed) -> str:
     each = listing([f"{rounded(times.value)} for the {label(system)}" for system, times in grown if times] or [""])
     if not xs:
         return ""
-    return f"From length {min(xs):g} to {max(xs):g} the time of a step on as many tokens grows by a factor of {each}."
+    where = f"{speed.place[0].upper()}{speed.place[1:]}, from" if speed.place else "From"
+    return (
+        f"{where} length {min(xs):g} to {max(xs):g} the time of a step on as many tokens grows by a factor of {each}."
+    )
 
 
 def figure(speed: Speed) -> Figure | None:
@@ -76,7 +84,7 @@ def figure(speed: Speed) -> Figure | None:
         return None
     title = f"Time of a training step ({device(speed)})"
     chart = Chart(
-        "answer-step-time",
+        f"answer-step-time{speed.name.removeprefix('speed')}",
         title,
         "length of source and target",
         "step time",

@@ -1,6 +1,7 @@
 """The claims about speed: who makes each, the measurements it needs, its rule and its figure."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from analysis.claims.verdict import ABOVE, BELOW, TRANSFORMER, VASWANI, Claim, Needs
 from analysis.page.labels import label
@@ -20,19 +21,28 @@ MEMORY = "peak_memory"
 TEXTBOOK = System("transformer", "math-attention")  # softmax(QKᵀ/√d)V as written, with all n × n weights
 
 
-def all_claims(speed: Speed, qualities: Sequence[Quality]) -> list[Claim]:
-    return [*by_length(speed), *on_devices(speed), *to_quality(qualities), *contrary(speed)]
+def all_claims(speeds: Sequence[Speed], qualities: Sequence[Quality]) -> list[Claim]:
+    """The claims about hardware on each kind of machine that was measured, and those about quality."""
+    here = [
+        replace(claim, text=speed.here(claim.text))
+        for kind in (by_length, on_devices, contrary)
+        for speed in speeds
+        for claim in kind(speed)
+    ]
+    return [*here, *to_quality(qualities)]
 
 
 def by_length(speed: Speed) -> list[Claim]:
     waiting = "RNN training is sequential: more length, more waiting; the Transformer does it in parallel"
     needs = Needs(EXPERIMENT, "length", STEP)
-    rows = [Claim(waiting, f"{VASWANI}, section 1", needs, rules.waiting(speed), "speed-step-seconds-length")]
+    rows = [Claim(waiting, f"{VASWANI}, section 1", needs, rules.waiting(speed), figure(speed, STEP))]
     kernels = [s for s in speed.systems("length") if s.model == "transformer" and "attention" in s.variant]
     table = f"{VASWANI}, Table 1"
     for system in [TRANSFORMER, *kernels]:
         rule = rules.quadratic(speed, STEP, system)
-        rows.append(Claim(f"Attention costs O(n²): time ({label(system)})", table, needs, rule, figure(STEP, system)))
+        rows.append(
+            Claim(f"Attention costs O(n²): time ({label(system)})", table, needs, rule, figure(speed, STEP, system))
+        )
     keeps = next((s for s in [TRANSFORMER, *kernels] if speed.keeps_all(s)), TEXTBOOK)
     fused = next((s for s in [TRANSFORMER, *kernels] if not speed.keeps_all(s)), TRANSFORMER)
     for text, source, system, side in (
@@ -41,23 +51,23 @@ def by_length(speed: Speed) -> list[Claim]:
     ):
         rule = rules.quadratic(speed, MEMORY, system, side)
         needs = Needs(EXPERIMENT, "length", MEMORY)
-        rows.append(Claim(f"{text} ({label(system)})", source, needs, rule, figure(MEMORY, system)))
+        rows.append(Claim(f"{text} ({label(system)})", source, needs, rule, figure(speed, MEMORY, system)))
     return rows
 
 
-def figure(metric: str, system: System) -> str:
+def figure(speed: Speed, metric: str, system: System = TRANSFORMER) -> str:
     own = "" if system == TRANSFORMER else "-transformer"
-    return f"speed-{metric.replace('_', '-')}-length{own}"
+    return f"{speed.name}-{metric.replace('_', '-')}-length{own}"
 
 
 def on_devices(speed: Speed) -> list[Claim]:
     slower = "Attention on top of the RNN does not fix the speed"
     needs, rule = Needs(EXPERIMENT, "real sentences", RATE), rules.attention_is_not_faster(speed)
-    rows = [Claim(slower, POPULAR, needs, rule, "speed-step-seconds-length")]
+    rows = [Claim(slower, POPULAR, needs, rule, figure(speed, STEP))]
     for kind in ("weak", "strong"):
         needs = Needs(EXPERIMENT, "devices", f"{kind}_tokens_per_second")
         text, rule = f"More GPUs, proportionally faster: {kind} scaling", rules.proportional(speed, kind)
-        rows.append(Claim(text, POPULAR, needs, rule, f"speed-devices-{kind}"))
+        rows.append(Claim(text, POPULAR, needs, rule, f"{speed.name}-devices-{kind}"))
     return rows
 
 
@@ -79,6 +89,13 @@ def contrary(speed: Speed) -> list[Claim]:
     latency, counts = Needs(EXPERIMENT, "decoding", rules.LATENCIES[0]), Needs(EXPERIMENT, "length", rules.COUNTED)
     constant, fewest = rules.constant_at_decoding(speed), rules.fewer_operations(speed)
     return [
-        Claim(decoding, "Katharopoulos et al. 2020", latency, constant, "speed-decoding-length-beam5", contrary=True),
-        Claim(fewer, f"{VASWANI}, Table 1", counts, fewest, "speed-flops-per-step-length", contrary=True),
+        Claim(
+            decoding,
+            "Katharopoulos et al. 2020",
+            latency,
+            constant,
+            f"{speed.name}-decoding-length-beam5",
+            contrary=True,
+        ),
+        Claim(fewer, f"{VASWANI}, Table 1", counts, fewest, figure(speed, rules.COUNTED), contrary=True),
     ]

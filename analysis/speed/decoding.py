@@ -23,7 +23,9 @@ def blocks(speed: Speed, look: Look) -> list[Block]:
         for way, name in WAYS.items():
             metric, title = f"{way}_seconds_per_token", f"Latency per token by {axis}, {name}"
             curves = {s: curve for s in systems if (curve := speed.curve("decoding", s, metric, axis))}
-            chart = Chart(f"speed-decoding-{axis}-{way}", title, axis, "latency", "ms per token", curves, scale=1000)
+            chart = Chart(
+                f"{speed.name}-decoding-{axis}-{way}", title, axis, "latency", "ms per token", curves, scale=1000
+            )
             charts += [logarithmic(look, chart)] if curves else []
         if charts:
             flat = " A flat line is a constant cost per token." if axis == "length" else ""

@@ -20,7 +20,11 @@ def blocks(speed: Speed, look: Look) -> list[Block]:
         curves = {s: curve for s in systems if len(curve := speed_up(speed, s, kind)) > 1}
         if curves:
             ideal = [(x, x) for x in sorted({x for curve in curves.values() for x in curve})]
-            name, title, what = f"speed-devices-{kind}", f"{kind.capitalize()} scaling", "speed-up over one process"
+            name, title, what = (
+                f"{speed.name}-devices-{kind}",
+                f"{kind.capitalize()} scaling",
+                "speed-up over one process",
+            )
             figures.append(logarithmic(look, Chart(name, title, "processes", what, "", curves, ideal=ideal)))
     found: list[Block] = [Heading("Several devices"), Paragraph(in_words(speed))]
     if figures:

@@ -152,7 +152,7 @@ def drawn(
     for shown in panels:
         curves = {s: curve for s in systems if (curve := speed.curve(task, s, shown.metric))}
         if curves:
-            name = "-".join(filter(None, ("speed", shown.metric.replace("_", "-"), task, model)))
+            name = "-".join(filter(None, (speed.name, shown.metric.replace("_", "-"), task, model)))
             title = f"{shown.what[0].upper()}{shown.what[1:]} by {task}"
             title = f"{label(System(model, 'base'))}: {shown.what} by {task}" if model else title
             x_label = "length (source and target)" if task == "length" else task

@@ -3,7 +3,7 @@
 import math
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache, cached_property
 from typing import Any, NamedTuple
 
@@ -17,6 +17,7 @@ from analysis.store import Run, Store, System
 EXPERIMENT = "speed"
 FEWEST_ROUNDS = 3  # with fewer, blocks say too little about their spread
 STEP = "step_seconds"
+ON_GPU, ON_CPU = "on a GPU", "on a CPU"
 COUNTED = "cost-"  # tasks that count operations, which no machine changes
 
 Rounds = Mapping[int, float]  # the value of each timed block
@@ -45,13 +46,24 @@ Curve = Mapping[float, Median]
 class Speed:
     """The speed runs of one machine: one for each task and system; `left_out` are those of another machine.
 
-    `again` are the same measurements in other processes, which are runs of further seeds.
+    `again` are the same measurements in other processes, which are runs of further seeds. `place` is "on a GPU" or "on
+    a CPU" where the report shows both.
     """
 
     store: Store
     runs: Mapping[tuple[str, System], Run]
     left_out: Sequence[Run]
     again: Sequence["Speed"] = ()
+    place: str = ""
+
+    @property
+    def name(self) -> str:
+        """Begins the names of its figures and of its section."""
+        return "speed-gpu" if self.place == ON_GPU else "speed"
+
+    def here(self, text: str) -> str:
+        """The text, with the place where there are two."""
+        return f"{text}, {self.place}" if self.place else text
 
     @cached_property
     def numbers(self) -> dict[tuple[str, System], dict[tuple[str, str, Any], float]]:
@@ -131,12 +143,25 @@ def at(row: Mapping[str, Any]) -> tuple[str, str, Any]:
     return row["metric"], row["x_name"], x if isinstance(x, str) else float(x)
 
 
-def measured(store: Store) -> Speed:
+def places(stores: Sequence[Store]) -> list[Speed]:
+    """What was measured on a GPU, and on a CPU: of each the first store that has any. Something empty if none has."""
+    found = []
+    for place in (ON_GPU, ON_CPU):
+        each = (measured(store, place) for store in stores)
+        found += [speed for speed in each if set(speed.tasks) - set(speed.kind("cost"))][:1]
+    if len(found) == 2:
+        return [replace(speed, place=place) for speed, place in zip(found, (ON_GPU, ON_CPU), strict=True)]
+    return found or [measured(stores[0])]
+
+
+def measured(store: Store, place: str = "") -> Speed:
     """The speed runs that may be compared: those of the machine that made most, with its most used thread count.
 
     Counts of operations are kept wherever they were made.
     """
     finished = sorted(store.finished(EXPERIMENT), key=lambda run: (run.task, run.model, run.variant, run.seed))
+    if place:
+        finished = [run for run in finished if run.task.startswith(COUNTED) or has_gpu(run) == (place == ON_GPU)]
     counts = [run for run in finished if run.task.startswith(COUNTED)]
     kept = of_most([run for run in finished if run not in counts], machine)
     same = counts + [run for task in dict.fromkeys(r.task for r in kept) for run in of_task(kept, task)]
@@ -150,6 +175,10 @@ def measured(store: Store) -> Speed:
         seen[key] += 1
     again = [Speed(store, runs, []) for runs in processes[1:]]
     return Speed(store, processes[0] if processes else {}, [run for run in finished if run not in same], again)
+
+
+def has_gpu(run: Run) -> bool:
+    return bool(run.record["machine"].get("gpus"))
 
 
 def of_task(runs: Iterable[Run], task: str) -> list[Run]:

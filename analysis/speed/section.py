@@ -12,11 +12,11 @@ from analysis.speed.figures import MEMORY, THROUGHPUT, drawn
 from analysis.speed.quality import Quality, to_quality
 from analysis.speed.runs import EXPERIMENT, Speed, ratio
 from analysis.speed.units import RATE, percent, rounded, text_title, times, with_quartiles
-from analysis.store import Store
 
 
-def build(store: Store, speed: Speed, found: Sequence[Quality]) -> Section:
-    section = Section("speed", "Speed", sources=behind(store, EXPERIMENT))
+def build(speed: Speed, found: Sequence[Quality]) -> Section:
+    title = f"Speed {speed.place}".rstrip()
+    section = Section(speed.name, title, sources=behind(speed.store, EXPERIMENT))
     if not speed.runs:
         section.blocks.append(Notice("No speed run has finished yet."))
         return section

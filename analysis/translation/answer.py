@@ -29,7 +29,8 @@ def answer(store: Store, look: Look, results: Sequence[TestSet]) -> Answer:
     )
     drawn = {s: Bin(outcome.interval, list(outcome.bleu.values())) for s, outcome in found.items()}
     title = f"{first.task}, {first.name}"
-    return Answer(QUESTION, text, scores(f"answer-bleu-{first.task}-{first.name}", title, look, drawn), caption)
+    figure = scores(f"answer-bleu-{first.task}-{first.name}", title, look, drawn)
+    return Answer(QUESTION, text, [figure], caption)
 
 
 def central(store: Store, results: TestSet) -> str:

@@ -68,7 +68,7 @@ def test_every_kind_of_question_has_its_row_and_links_to_its_section(tmp_path: P
         write_run(tmp_path, model, sentences=40, test_sets=("test",), error=error)
     write_task(tmp_path, "copy")
     store = read_store(tmp_path, "quick")
-    section = scoreboard.build(store, measure(store), measured(store))
+    section = scoreboard.build(store, measure(store), [measured(store)])
     assert section is not None
     table = next(block for block in section.blocks if isinstance(block, Table))
     questions = {row[0]: row for row in table.rows}
@@ -86,4 +86,4 @@ def test_every_kind_of_question_has_its_row_and_links_to_its_section(tmp_path: P
 def test_without_results_there_is_no_scoreboard(tmp_path: Path) -> None:
     write_suite(tmp_path, sentences=5, test_sets=("test",))
     store = read_store(tmp_path, "quick")
-    assert scoreboard.build(store, [], measured(store)) is None
+    assert scoreboard.build(store, [], [measured(store)]) is None

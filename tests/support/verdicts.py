@@ -18,7 +18,7 @@ def claims_of(store: Store) -> dict[str, list[Claim]]:
     return {
         "long range": long_range.all_claims(Evidence(store)),
         "translation": translation.all_claims(store),
-        "speed": speed.all_claims(times, qualities(store, times)),
+        "speed": speed.all_claims([times], qualities(store, times)),
     }
 
 

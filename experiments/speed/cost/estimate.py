@@ -94,12 +94,12 @@ def main(
         price: Of one device for an hour; without it no cost is printed.
         peak: TFLOP/s of a device that was not measured, as its data sheet gives it at the training's precision.
         length: Tokens of a source and of a target.
-        root: Folder of the run store, where the speed records of the suite full count, or of quick without those.
+        root: Folder of the run store, whose speed records of the suite gpu count; without those of full, or of quick.
     """
     quiet()
     try:
         cluster = Cluster(devices, nodes, price)
-        records = None if peak else read_records(Path(root), ["full", "quick"])
+        records = None if peak else read_records(Path(root), ["gpu", "full", "quick"])
         recipes = [read_recipe(planned(suite, name), length) for name in models.split() or configurations(suite)]
         for recipe in recipes:
             recipe.tokens_on(cluster.world)
@@ -166,7 +166,7 @@ def assumptions(estimates: Sequence[Estimate], records: Records | None, length: 
         if not records.gpus:
             found[-1] += (
                 " Not a GPU: these are hours of machines like this one. For GPUs measure on one (make speed "
-                "SUITE=full) or give the data sheet's TFLOP/s: --peak 989."
+                "SUITE=gpu) or give the data sheet's TFLOP/s: --peak 989."
             )
     for share in dict.fromkeys(e.efficiency for e in estimates if cluster.world > 1):
         found.append(

@@ -18,6 +18,7 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (tmp_path / "README.md").write_text((ROOT / "README.md").read_text())
     (tmp_path / readme.RESULTS).mkdir(parents=True)
     shutil.copy(COMMITTED / "provenance.json", tmp_path / readme.RESULTS)
+    shutil.copy(COMMITTED.parent / readme.FIRST_LOOK, tmp_path / readme.RESULTS.parent)
     monkeypatch.chdir(tmp_path)
     return tmp_path
 
@@ -72,3 +73,16 @@ def test_a_row_without_any_measurement_is_an_error(place: Path) -> None:
     known = committed()
     with pytest.raises(ValueError, match="no token_accuracy of parity by length"):
         written(place, known[known.task != "parity"])
+
+
+def test_records_of_a_gpu_take_the_place_of_the_first_look(place: Path) -> None:
+    (place / "results" / "gpu").mkdir()
+    known = committed()
+    known[known.experiment == "speed"].to_csv(place / "results" / "gpu" / "measurements.csv", index=False)
+    (place / "results" / "gpu" / "provenance.json").write_text('{"machines": [{"gpus": ["NVIDIA H200"]}]}')
+    name = "Step at length 16 / 64 / 256 / 1024 / 2048"
+    first_look = written(place, known)
+    assert "NVIDIA H200" in (place / "README.md").read_text()
+    shutil.rmtree(place / "results" / "gpu")
+    assert written(place, known)[name] != first_look[name]
+    assert "first look" in (place / "README.md").read_text()

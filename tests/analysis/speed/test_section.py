@@ -32,7 +32,7 @@ TOPICS = (
 def blocks(path: Path) -> list[Block]:
     store = read_store(path, "quick")
     speed = measured(store)
-    return section_of(store, speed, qualities(store, speed)).blocks
+    return section_of(speed, qualities(store, speed)).blocks
 
 
 def table(found: list[Block], words: str) -> dict[str, list[str]]:
