@@ -6,8 +6,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
-from experiments.record.archives import RECORDS, run_folders
-from experiments.record.keys import RESULT
 from experiments.record.read import read_result
 from experiments.record.schema import Finished
 from experiments.speed.cost.recipe import Recipe
@@ -73,18 +71,17 @@ class Records:
         }
 
 
-def read_records(root: Path, suites: list[str], results: Path = Path("results")) -> Records:
-    """The speed records of the first of these suites that has any, archived ones in `results` included.
+def read_records(root: Path, suites: list[str]) -> Records:
+    """The speed records of the first of these suites that has any.
 
     Raises:
         FileNotFoundError: None of them has.
         ValueError: A record is not what the suite writes.
     """
     for suite in suites:
-        runs = run_folders(root, suite, results / suite / RECORDS)
-        timed = [path for name, path in runs.items() if name.startswith("speed/") and (path / RESULT).is_file()]
-        if timed:
-            return Records(root / suite / "speed", [read_result(path) for path in timed])
+        folder = root / suite / "speed"
+        if paths := sorted(folder.glob("*/*/*/seed*/result.json")):
+            return Records(folder, [read_result(path.parent) for path in paths])
     raise FileNotFoundError(
         f"no speed was measured yet in {' or '.join(str(root / suite / 'speed') for suite in suites)}: run "
         "`make speed SUITE=full` first, or give the peak of a device in TFLOP/s: `.venv/bin/python -m "
