@@ -13,6 +13,7 @@ import pandas as pd
 from experiments.record import schema
 from experiments.record.archives import is_run, run_folders
 from experiments.record.keys import ATTENTION, BLOCKS, FAILURE, HISTORY, KEY, RESULT, TRIALS, WORD_COUNTS
+from experiments.record.languages import CHARACTERS, USUAL, is_installed, tokeniser_in
 from experiments.record.read import (
     WHOLE_RUN,
     read_attention,
@@ -90,6 +91,21 @@ class Store:
         for column, value in {"experiment": experiment, **where}.items():
             found = found[found[column] == value]
         return found
+
+    def tokeniser(self, task: str) -> str:
+        """sacreBLEU's tokeniser of a translation task, by the signature of its first run.
+
+        Characters take the place of one that is not installed here: then recorded numbers are not met, and a problem
+        says so.
+        """
+        runs = (run for run in self.finished("bleu") if run.task == task)
+        name = next((tokeniser_in(run.record["signatures"]) for run in runs), USUAL)
+        if is_installed(name):
+            return name
+        missing = f"sacreBLEU's {name} is not installed here, so that intervals of {task} count characters: see README."
+        if missing not in self.problems:
+            self.problems.append(missing)
+        return CHARACTERS
 
     def translations(self, run: Run, test_set: str) -> pd.DataFrame | None:
         """The hypotheses of one test set in corpus order, or None (and a problem) where they cannot be read."""

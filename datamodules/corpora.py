@@ -3,12 +3,13 @@
 import hashlib
 import os
 import re
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 from datamodules.embedded.corpus import cached_corpus
-from datamodules.text_files import content_hash, read_aligned, read_tsv
+from datamodules.text_files import CHANGES, content_hash, read_aligned, read_tsv, tidied
 
 MULTI30K_FILES = {
     "train": "train",
@@ -29,6 +30,10 @@ class ParallelText:
 
     def __len__(self) -> int:
         return len(self.source)
+
+    @property
+    def pairs(self) -> list[tuple[str, str]]:
+        return list(zip(self.source, self.target, strict=True))
 
 
 @dataclass
@@ -53,7 +58,7 @@ class Corpus:
 
 
 def load_corpus(corpus: Corpus, data_dir: Path, cache_dir: Path = Path(".cache")) -> dict[str, ParallelText]:
-    """Read every split: `train`, `val`, then the test sets in order.
+    """Read every split as its files have it: `train`, `val`, then the test sets in order.
 
     Raises:
         FileNotFoundError: a file of the corpus is not in `data_dir`.
@@ -61,8 +66,10 @@ def load_corpus(corpus: Corpus, data_dir: Path, cache_dir: Path = Path(".cache")
     """
     files = corpus_files(corpus, data_dir)
     if corpus.name == "files":
-        splits = _load_files(files)
+        remedy = "correct data.corpus.files, whose paths are relative to the folder that you are in"
+        splits = _found(lambda: _load_files(files), remedy)
     else:
+        remedy = "fetch the data with `make data`, or set DATA_DIR to the folder that holds it"
         if {corpus.source_language, corpus.target_language} != {"en", "de"}:
             raise ValueError(
                 f"data.corpus.source_language and target_language are {corpus.source_language!r} and "
@@ -72,9 +79,9 @@ def load_corpus(corpus: Corpus, data_dir: Path, cache_dir: Path = Path(".cache")
             case "embedded":
                 splits = _load_embedded(cache_dir)
             case "multi30k":
-                splits = {split: ParallelText(*read_aligned(*pair)) for split, pair in files.items()}
+                splits = _found(lambda: {s: ParallelText(*read_aligned(*pair)) for s, pair in files.items()}, remedy)
             case "tatoeba":
-                splits = split_by_source(*read_tsv(*files["all"]))
+                splits = _found(lambda: split_by_source(*read_tsv(*files["all"])), remedy)
         if corpus.source_language == "de":
             splits = {name: ParallelText(text.target, text.source) for name, text in splits.items()}
     if corpus.limit is not None:
@@ -115,6 +122,26 @@ def contents(corpus: Corpus, data_dir: Path, cache_dir: Path) -> dict[str, str |
         )
         for path in paths
     }
+
+
+def _found(load: Callable[[], dict[str, ParallelText]], remedy: str) -> dict[str, ParallelText]:
+    try:
+        return load()
+    except FileNotFoundError as error:
+        raise FileNotFoundError(f"{error}: {remedy}.") from error
+
+
+def tidied_corpus(splits: Mapping[str, ParallelText]) -> tuple[dict[str, ParallelText], list[str]]:
+    """The splits with every sentence tidied alike, and a note for each side of a split that this has changed."""
+    found, notes = {}, []
+    for name, text in splits.items():
+        sides = {"source": text.source, "target": text.target}
+        for side, lines in sides.items():
+            for change, is_needed in CHANGES.items():
+                if count := sum(map(is_needed, lines)):
+                    notes.append(f"{name}, {side}: {count:,} of {len(lines):,} lines had {change}")
+        found[name] = ParallelText(*(list(map(tidied, lines)) for lines in sides.values()))
+    return found, notes
 
 
 def find_data_dir(data_dir: str | None) -> Path:

@@ -1,20 +1,34 @@
-"""Sentence pairs from text files: two aligned files or one tab-separated file, plain, gzip or zip.
+"""Sentence pairs from text files: two aligned files or one tab-separated file, plain, packed, or inside a zip.
 
-Text is not normalised. Only a line feed, with or without a carriage return, ends a line: form feeds and Unicode line
-separators are text; as line ends they would shift one side against the other.
+Reading does not change text; `tidied` does. Only a line feed, with or without a carriage return, ends a line: form
+feeds and Unicode line separators are text; as line ends they would shift one side against the other.
 """
 
+import bz2
 import gzip
 import hashlib
 import lzma
 import os
+import unicodedata
 import zipfile
 import zlib
 from collections.abc import Callable
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 from filelock import FileLock
+
+OPEN: dict[str, Callable[[Path], Any]] = {".gz": gzip.open, ".bz2": bz2.open, ".xz": lzma.open}
+UNREAD = (".7z", ".lz4", ".rar", ".tar", ".tbz2", ".tgz", ".txz", ".z", ".zst")
+
+# What is changed in every sentence, source and target, training and test alike, as a note says it.
+CHANGES: dict[str, Callable[[str], bool]] = {
+    "a byte order mark inside, now removed": lambda line: "\ufeff" in line,
+    "a carriage return inside, now a blank": lambda line: "\r" in line,
+    "letters and their accents as separate characters, now composed (NFC)": lambda line: (
+        not unicodedata.is_normalized("NFC", line)
+    ),
+}
 
 # Text compresses to a third or a tenth of its size, a decompression bomb to a thousandth.
 UNPACKED, TIMES = 1 << 28, 50  # largest unpacked size: so many bytes or so many times the archive, whichever is more
@@ -45,13 +59,20 @@ def read_tsv(path: Path) -> tuple[list[str], list[str]]:
 
     Raises:
         FileNotFoundError: the file is missing.
-        ValueError: fewer than two columns, a blank column, text that is not UTF-8, or a broken archive.
+        ValueError: fewer than two columns or not as many as in the first line, a blank column, text that is not UTF-8,
+            or a broken archive.
     """
-    source, target = [], []
+    source, target, width = [], [], 0
     for number, line in enumerate(read_lines(path), start=1):
         columns = line.split("\t")
         if len(columns) < 2:
             raise ValueError(f"{path}, line {number} has no tab: every line needs source, tab, target.")
+        width = width or len(columns)
+        if len(columns) != width:
+            raise ValueError(
+                f"{path}, line {number} has {len(columns)} columns, but line 1 has {width}: if a sentence has a tab "
+                "inside, make it a blank."
+            )
         if not (columns[0].strip() and columns[1].strip()):
             raise ValueError(f"{path}, line {number} has an empty source or target: remove this line.")
         source.append(columns[0])
@@ -60,42 +81,52 @@ def read_tsv(path: Path) -> tuple[list[str], list[str]]:
 
 
 def read_lines(path: Path) -> list[str]:
-    """The lines of `read_text` without their line ends."""
-    return [line.removesuffix("\r") for line in read_text(path).removesuffix("\n").split("\n")]
-
-
-def read_text(path: Path) -> str:
-    """Read a UTF-8 text file, plain, `.gz`, or the one text inside a `.zip`.
+    """Read a UTF-8 text file, plain, packed, or the one text inside a `.zip`, as lines without their line ends.
 
     Raises:
         FileNotFoundError: the file is missing.
-        ValueError: it is empty, not UTF-8, or an archive that is broken, encrypted or too large.
+        ValueError: it is empty, not UTF-8, has carriage returns alone for line ends, or is an archive that is broken,
+            encrypted or too large.
     """
+    content = _read_bytes(path)
     try:
-        text = _read_bytes(path).decode("utf-8-sig")
+        text = content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         line = error.object.count(b"\n", 0, error.start) + 1
         raise ValueError(f"{path}, line {line} is not UTF-8: convert the file with iconv.") from error
     if not text:
         raise ValueError(f"{path} is empty: at least one sentence is needed.")
-    return text
+    lines = [line.removesuffix("\r") for line in text.removesuffix("\n").split("\n")]
+    if len(lines) == 1 and "\r" in lines[0]:
+        raise ValueError(
+            f"{path} ends its lines with carriage returns alone, so that it is one line: convert it with "
+            "tr '\\r' '\\n'."
+        )
+    return lines
+
+
+def tidied(line: str) -> str:
+    """A sentence without what looks the same on paper but is other text to a model and to a score: see `CHANGES`."""
+    return unicodedata.normalize("NFC", line.replace("\ufeff", "").replace("\r", " "))
 
 
 def _read_bytes(path: Path) -> bytes:
     if not path.is_file():
-        raise FileNotFoundError(
-            f"{path} is missing: fetch the data with `make data`, or set DATA_DIR to the folder that holds it."
-        )
+        raise FileNotFoundError(f"{path} is {'a folder' if path.is_dir() else 'missing'}")
+    suffix = path.suffix.lower()
+    if suffix in UNREAD or ".tar" in (s.lower() for s in path.suffixes):
+        packed = ", ".join(OPEN)
+        raise ValueError(f"{path} is packed in a way that is not read here: unpack it, or pack it as {packed} or .zip.")
     try:
-        match path.suffix:
-            case ".gz":
-                with gzip.open(path) as file:
-                    return _unpacked(file, path)
-            case ".zip":
-                return _read_zip(path)
-            case _:
-                return path.read_bytes()
-    except (zipfile.BadZipFile, gzip.BadGzipFile, EOFError, zlib.error, lzma.LZMAError) as error:
+        if suffix == ".zip":
+            return _read_zip(path)
+        if suffix not in OPEN:
+            return path.read_bytes()
+        with OPEN[suffix](path) as file:
+            return _unpacked(file, path)
+    except (zipfile.BadZipFile, OSError, EOFError, zlib.error, lzma.LZMAError) as error:
+        if getattr(error, "errno", None):  # of the file system
+            raise
         raise ValueError(f"{path} is not a whole {path.suffix} file ({str(error)!r}): fetch it again.") from error
 
 
@@ -113,7 +144,7 @@ def _read_zip(path: Path) -> bytes:
             raise ValueError(f"{path} cannot be read ({str(error)!r}): unpack it and name the text.") from error
 
 
-def _unpacked(file: IO[bytes] | gzip.GzipFile, path: Path) -> bytes:
+def _unpacked(file: IO[bytes], path: Path) -> bytes:
     packed = path.stat().st_size
     limit = max(UNPACKED, TIMES * packed)
     content = file.read(limit + 1)

@@ -9,12 +9,11 @@ from typing import Any
 import lightning as L
 import numpy as np
 import torch
-from lightning.pytorch.utilities import rank_zero_info
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from datamodules.batch import BOS, EOS, Batch, Example, collate, unscored
-from datamodules.corpora import Corpus, ParallelText, find_data_dir, load_corpus, test_sets
+from datamodules.corpora import Corpus, ParallelText, find_data_dir, load_corpus, test_sets, tidied_corpus
 from datamodules.sampler import TokenBucketBatchSampler, rank_and_world
 from datamodules.subword_tokenizer import SentencePieceTokenizer, cached_sentencepiece, fits, separate_sentencepiece
 from datamodules.tokenizer import Tokenizer, TokenizerSettings
@@ -147,6 +146,7 @@ class TranslationData(L.LightningDataModule):
         self.max_tokens, self.max_length, self.seed = max_tokens, max_length, seed
         self.data_dir, self.cache_dir = find_data_dir(data_dir), Path(cache_dir)
         self.kept = Path(tokenizers) if tokenizers else None
+        self.notes: list[str] = []  # what was changed in the text, and what was left out
         self._texts: dict[str, ParallelText] = {}
         self._examples: dict[str, TranslationExamples] = {}
 
@@ -162,7 +162,8 @@ class TranslationData(L.LightningDataModule):
             ValueError: a file or a setting is wrong.
         """
         if split not in self._texts:
-            self._texts = load_corpus(self.corpus, self.data_dir, self.cache_dir) | self._texts
+            texts, self.notes = tidied_corpus(load_corpus(self.corpus, self.data_dir, self.cache_dir))
+            self._texts = texts | self._texts
         return self._texts[split]
 
     @property
@@ -183,6 +184,11 @@ class TranslationData(L.LightningDataModule):
         """What `load_tokenizers` reads, by file name."""
         names = tokenizer_files(self.tokenizer)
         return {name: one.serialised() for name, one in zip(names, self.tokenizers, strict=True)}
+
+    def also_trained_on(self, test_set: str) -> int:
+        """Pairs of a test set that are training pairs too, word for word."""
+        trained = set(self.text("train").pairs)
+        return sum(pair in trained for pair in self.text(test_set).pairs)
 
     @property
     def source_tokenizer(self) -> Tokenizer:
@@ -230,9 +236,9 @@ class TranslationData(L.LightningDataModule):
                 f"data.max_length is {self.max_length} but every training pair is longer: set it to {shortest} or more."
             )
         if len(kept) < len(sources):
-            rank_zero_info(
-                f"Left out {len(sources) - len(kept):,} of {len(sources):,} training pairs: longer than "
-                f"data.max_length = {self.max_length} tokens."
+            self.notes.append(
+                f"train: {len(sources) - len(kept):,} of {len(sources):,} pairs are left out, longer than "
+                f"data.max_length = {self.max_length} tokens"
             )
         return [s for s, _ in kept], [t for _, t in kept]
 

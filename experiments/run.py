@@ -106,6 +106,8 @@ def run(parser: ArgumentParser, config: Namespace, key: RunKey) -> None:
     wandb = wandb_logger(key, describes, clock) if is_first() else None
     loggers = [LocalRecord(key.folder / "metrics.jsonl", clock), *([wandb] if wandb else [])]
     if isinstance(data, TranslationData):
+        if is_first():
+            bleu.announce(data)
         measures = bleu.callbacks(data, built.decoding, config.validation_sentences)
     else:
         measures = long_range.callbacks(data) if isinstance(data, SyntheticData) else []

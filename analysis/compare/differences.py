@@ -157,7 +157,9 @@ def translated(side: Side, place: Place) -> tuple[pd.DataFrame | None, intervals
     frame = side.store.translations(run, place.x)
     if frame is None:
         return None, np.empty(0)
-    statistics = sentence_statistics(tuple(frame["hypothesis"]), tuple(frame["reference"]))
+    statistics = sentence_statistics(
+        tuple(frame["hypothesis"]), tuple(frame["reference"]), side.store.tokeniser(place.task)
+    )
     return (frame if abs(bleu_of(statistics.sum(axis=0)) - number.value) <= ROUNDING else None), statistics
 
 

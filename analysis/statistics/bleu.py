@@ -8,6 +8,7 @@ import numpy as np
 from sacrebleu.metrics import BLEU, CHRF
 
 from analysis.statistics.intervals import SEED, Array, Interval, percentile_interval, resampled_counts
+from experiments.record.languages import USUAL
 
 TRIALS = 10_000  # sacreBLEU's own default for randomisation
 ORDER = 4  # BLEU counts n-grams up to this length
@@ -22,9 +23,9 @@ class PairedTest(NamedTuple):
 
 
 @lru_cache(maxsize=256)  # every table and figure about the same translations asks for these, and counting is slow
-def sentence_statistics(hypotheses: tuple[str, ...], references: tuple[str, ...]) -> Array:
+def sentence_statistics(hypotheses: tuple[str, ...], references: tuple[str, ...], tokeniser: str = USUAL) -> Array:
     """What BLEU sums over sentences: (N, 10) two lengths (hypothesis, reference), four n-gram matches, four totals."""
-    metric = BLEU(effective_order=True)
+    metric = BLEU(effective_order=True, tokenize=tokeniser)
     scores = [metric.sentence_score(h, [r]) for h, r in zip(hypotheses, references, strict=True)]
     return np.array([[s.sys_len, s.ref_len, *s.counts, *s.totals] for s in scores], dtype=np.float64)
 
@@ -63,12 +64,15 @@ def bleu_interval(seeds: Sequence[Array]) -> Interval:
     return percentile_interval(float(np.mean([bleu_of(s.sum(axis=0)) for s in seeds])), samples)
 
 
-def compare_bleu(baseline: Sequence[str], hypotheses: Sequence[str], references: Sequence[str]) -> PairedTest:
+def compare_bleu(
+    baseline: Sequence[str], hypotheses: Sequence[str], references: Sequence[str], tokeniser: str = USUAL
+) -> PairedTest:
     """Compare a system with a baseline on the same sentences, in the same order.
 
     The interval is that of the paired bootstrap (Koehn 2004): both sides are scored on the same samples.
     """
-    base, system = (sentence_statistics(tuple(texts), tuple(references)) for texts in (baseline, hypotheses))
+    both = (tuple(baseline), tuple(hypotheses))
+    base, system = (sentence_statistics(texts, tuple(references), tokeniser) for texts in both)
     counts = resampled_counts(len(references))
     samples = bootstrap_bleu(system, counts) - bootstrap_bleu(base, counts)
     difference = bleu_of(system.sum(axis=0)) - bleu_of(base.sum(axis=0))

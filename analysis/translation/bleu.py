@@ -25,10 +25,11 @@ from analysis.page.look import Look
 from analysis.page.prose import PROSE
 from analysis.page.run_sources import behind
 from analysis.statistics.bleu import PairedTest, bleu_interval, bleu_of, sentence_statistics
-from analysis.statistics.intervals import Interval, t_interval
+from analysis.statistics.intervals import Array, Interval, t_interval
 from analysis.store import Run, Store, System, by_system, number
 from analysis.translation.figures import Bin, bin_names, by_bin
 from analysis.translation.pairs import Pair, adjusted, pair_table, pairs_of
+from experiments.record.languages import CHARACTERS
 
 EXPERIMENT = "bleu"
 BASELINE = System("lstm", "base")
@@ -106,8 +107,8 @@ def build(store: Store, look: Look, results: list[TestSet]) -> Section:
         systems = systems_of(runs, task)
         of_task = [result for result in results if result.task == task]
         pairs = [pair for result in of_task for pair in result.pairs]
-        section.blocks += [quality_table(store, result) for result in of_task]
-        section.blocks.append(reading_help(systems))
+        section.blocks += [quality_table(store, systems, result) for result in of_task]
+        section.blocks += [*remembered(systems, of_task), reading_help(systems)]
         section.blocks += [pair_table(pairs)] if pairs else []
         section.blocks.append(measures_table(systems, of_task))
         section.blocks.append(Heading("BLEU by source length"))
@@ -140,7 +141,8 @@ def sentence_interval(store: Store, runs: list[Run], test_set: str, recorded: li
         frame = store.translations(run, test_set)
         if frame is None:
             return Interval(float(np.mean(recorded)), math.nan, math.nan)
-        statistics.append(sentence_statistics(tuple(frame["hypothesis"]), tuple(frame["reference"])))
+        tokeniser = store.tokeniser(run.task)
+        statistics.append(sentence_statistics(tuple(frame["hypothesis"]), tuple(frame["reference"]), tokeniser))
         again = bleu_of(statistics[-1].sum(axis=0))
         if abs(again - value) > ROUNDING:
             store.problems.append(
@@ -158,11 +160,13 @@ def mean_of(runs: Iterable[Run], metric: str, x: str | None = None) -> float:
     return float(np.mean(values)) if values else math.nan
 
 
-def quality_table(store: Store, result: TestSet) -> Table:
+def quality_table(store: Store, systems: dict[System, Seeds], result: TestSet) -> Table:
+    tokeniser = store.tokeniser(result.task)
     several = max(len(outcome.bleu) for outcome in result.outcomes.values()) > 1
     base = label(BASELINE)
     header = ["model", "BLEU, mean of seeds" if several else "BLEU", "95 % interval"]
     header += ["each seed", "t interval over seeds"] if several else []
+    header += ["chrF"] if tokeniser == CHARACTERS else []
     header += [f"difference to {base}", "95 % interval", "p", "p (Holm)"]
     rows = []
     for system, outcome in result.outcomes.items():
@@ -170,6 +174,8 @@ def quality_table(store: Store, result: TestSet) -> Table:
         if several:
             each = [f"{decimal(value)} ({seed})" for seed, value in outcome.bleu.items()]
             row += [", ".join(each), span(t_interval(list(outcome.bleu.values())))]
+        if tokeniser == CHARACTERS:
+            row.append(decimal(mean_of(systems[system].values(), "chrf", result.name)))
         if outcome.comparison is None:
             row += ["baseline" if system == BASELINE else NONE, NONE, NONE, NONE]
         else:
@@ -180,8 +186,20 @@ def quality_table(store: Store, result: TestSet) -> Table:
         rows.append(row)
     counts = store.rows(EXPERIMENT, task=result.task, metric="bleu")
     sentences = sorted({int(n) for n in counts.loc[counts["x"] == result.name, "n"]})
-    caption = f"BLEU on {result.name}, {' or '.join(whole(n) for n in sentences)} sentences."
+    caption = f"BLEU on {result.name}, {' or '.join(whole(n) for n in sentences)} sentences, tokeniser {tokeniser}."
+    if tokeniser == CHARACTERS:
+        caption += f" {PROSE['BLEU of characters']}"
     return Table(caption, header, rows)
+
+
+def remembered(systems: dict[System, Seeds], results: Iterable[TestSet]) -> list[Block]:
+    """A notice for each test set of which some pairs were trained on."""
+    blocks: list[Block] = []
+    for result in results:
+        counts = [mean_of(systems[system].values(), "also_trained_on", result.name) for system in result.outcomes]
+        if (most := np.nanmax([0, *counts])) > 0:
+            blocks.append(Notice(PROSE["trained on"].format(test_set=result.name, number=whole(most))))
+    return blocks
 
 
 def measures_table(systems: dict[System, Seeds], results: list[TestSet]) -> Table:
@@ -211,18 +229,22 @@ def by_length(store: Store, look: Look, systems: dict[System, Seeds], task: str)
     figures: list[Figure] = []
     tables: list[Block] = []
     for x_name in dict.fromkeys(rows["x_name"]):
-        test_set = x_name.removeprefix("source words, ")
+        unit, _, test_set = x_name.partition(", ")
         of_set = rows[rows["x_name"] == x_name]
         sizes = {int(low): int(n) for low, n in zip(of_set["x"], of_set["n"], strict=True)}
         bounds = sorted(sizes)
         bins = {name: sizes[low] for name, low in zip(bin_names(bounds), bounds, strict=True)}
-        curves = {system: length_curve(store, of_set, seeds, test_set) for system, seeds in systems.items()}
+        curves = {system: length_curve(store, of_set, seeds, test_set, unit) for system, seeds in systems.items()}
         curves = {system: curve for system, curve in curves.items() if curve}
         drawn = {s: {place: Bin(c[low]) for place, low in enumerate(bounds) if low in c} for s, c in curves.items()}
         name = f"length-{task}-{test_set}"
-        figures.append(by_bin(name, test_set, look, drawn, bins, "source words", "BLEU"))
+        figures.append(by_bin(name, test_set, look, drawn, bins, unit, "BLEU"))
         cells = [
-            [f"{name} words", whole(n), *(with_span(c[low], 1) if low in c else NONE for c in curves.values())]
+            [
+                f"{name} {unit.removeprefix('source ')}",
+                whole(n),
+                *(with_span(c[low], 1) if low in c else NONE for c in curves.values()),
+            ]
             for low, (name, n) in zip(bounds, bins.items(), strict=True)
         ]
         caption = f"BLEU by source length on {test_set}, with 95 % intervals over sentences."
@@ -232,19 +254,33 @@ def by_length(store: Store, look: Look, systems: dict[System, Seeds], task: str)
     return [Figures(PROSE["BLEU by length"], figures), *tables]
 
 
-def length_curve(store: Store, rows: pd.DataFrame, seeds: Seeds, test_set: str) -> dict[int, Interval]:
+def length_unit(store: Store, task: str) -> str:
+    """The unit of source lengths: words or, where the source language does not separate these, tokens of the model."""
+    names = store.rows(EXPERIMENT, task=task, metric="bleu_by_length")["x_name"]
+    return "source tokens" if names.str.startswith("source tokens").any() else "source words"
+
+
+def lengths_in(unit: str, translations: pd.DataFrame) -> Array:
+    """(N,) the length of each source in that unit, the end of the sentence not counted."""
+    if unit == "source tokens":
+        return translations["source_tokens"].to_numpy(dtype=np.float64) - 1
+    return np.array([len(source.split()) for source in translations["source"]], dtype=np.float64)
+
+
+def length_curve(store: Store, rows: pd.DataFrame, seeds: Seeds, test_set: str, unit: str) -> dict[int, Interval]:
     """Mean over seeds in each bin, with an interval where the stored sentences fill the bins as recorded."""
     run = next(iter(seeds.values()))
     mine = rows[(rows["model"] == run.model) & (rows["variant"] == run.variant)]
     frames = [store.translations(r, test_set) for r in seeds.values()]
     bounds = sorted({int(low) for low in mine["x"]})
-    statistics = [sentence_statistics(tuple(f["hypothesis"]), tuple(f["reference"])) for f in frames if f is not None]
-    words = [np.array([len(source.split()) for source in f["source"]]) for f in frames if f is not None]
+    tokeniser, kept = store.tokeniser(run.task), [frame for frame in frames if frame is not None]
+    statistics = [sentence_statistics(tuple(f["hypothesis"]), tuple(f["reference"]), tokeniser) for f in kept]
+    lengths = [lengths_in(unit, frame) for frame in kept]
     curve = {}
     for low, high in zip(bounds, [*bounds[1:], math.inf], strict=True):
         of_bin = mine[mine["x"] == low]
         value = float(of_bin["value"].mean())
-        chosen = [s[(w >= low) & (w < high)] for s, w in zip(statistics, words, strict=True)]
+        chosen = [s[(n >= low) & (n < high)] for s, n in zip(statistics, lengths, strict=True)]
         recorded = set(of_bin["n"])
         if len(chosen) == len(seeds) and recorded == {len(c) for c in chosen} and 0 not in recorded:
             curve[low] = bleu_interval(chosen)._replace(value=value)

@@ -8,7 +8,7 @@ from analysis.page.prose import PROSE
 from analysis.page.run_sources import behind
 from analysis.statistics.bleu import sentence_chrf
 from analysis.store import Run, Store, System, first_common_seed
-from analysis.translation.bleu import EXPERIMENT, systems_of
+from analysis.translation.bleu import EXPERIMENT, length_unit, lengths_in, systems_of
 from experiments.record.text import passage
 
 TRANSLATIONS = 10
@@ -38,8 +38,9 @@ def side_by_side(store: Store, runs: dict[System, Run]) -> list[Paragraph | Tabl
     if not tables:
         return [Paragraph("No finished run has kept its translations.")]
     shared = set.intersection(*(set(t.index) for t in tables.values()))
-    sources = next(iter(tables.values()))["source"]
-    by_length = sorted(shared, key=lambda i: (len(sources[i].split()), i))
+    first, unit = next(iter(tables.values())), length_unit(store, task)
+    sources, lengths = first["source"], dict(zip(first.index, lengths_in(unit, first), strict=True))
+    by_length = sorted(shared, key=lambda i: (lengths[i], i))
     picked = [by_length[position] for position in evenly_spaced(len(by_length), TRANSLATIONS)]
     seeds = listing([f"{label(system)} seed {runs[system].seed}" for system in tables])
     blocks: list[Paragraph | Table] = [
@@ -52,6 +53,6 @@ def side_by_side(store: Store, runs: dict[System, Run]) -> list[Paragraph | Tabl
             hypothesis = table.loc[i, "hypothesis"]
             chrf = sentence_chrf(hypothesis, table.loc[i, "reference"])
             lines.append([label(system), passage(hypothesis), decimal(chrf)])
-        caption = f"Sentence {i}, {len(sources[i].split())} source words."
+        caption = f"Sentence {i}, {lengths[i]:g} {unit}."
         blocks.append(Table(caption, ["", "text", "chrF"], lines, left=2))
     return blocks

@@ -15,7 +15,7 @@ from analysis.statistics.intervals import Array, Interval, wilson
 from analysis.store import System
 from analysis.translation.figures import length_ratios
 from analysis.translation.pairs import Frames
-from analysis.translation.word_accuracy import words_of
+from experiments.record.languages import USUAL, words
 from experiments.record.text import passage
 
 LONGEST_REPEATED = 4  # words in a phrase that may repeat
@@ -74,9 +74,13 @@ def unasked_repeats(hypothesis: Sequence[str], reference: Sequence[str], source:
     }
 
 
-def faults_of(source: str, reference: str, hypothesis: str, truncated: bool) -> dict[str, Finding]:
+def faults_of(
+    source: str, reference: str, hypothesis: str, truncated: bool, tokeniser: str = USUAL
+) -> dict[str, Finding]:
     """The faults of one hypothesis."""
-    asked, wanted, written = ([word.casefold() for word in words_of(t)] for t in (source, reference, hypothesis))
+    asked, wanted, written = (
+        [word.casefold() for word in words(t, tokeniser)] for t in (source, reference, hypothesis)
+    )
     found: dict[str, Finding] = {}
     repeated = unasked_repeats(written, wanted, asked)
     if repeated:
@@ -117,24 +121,25 @@ class Checked(NamedTuple):
     faults: Sequence[Mapping[str, Finding]]
 
 
-def check(test_set: str, system: System, seed: int, sentences: pd.DataFrame) -> Checked:
+def check(test_set: str, system: System, seed: int, sentences: pd.DataFrame, tokeniser: str = USUAL) -> Checked:
     pairs = zip(sentences["hypothesis"], sentences["reference"], strict=True)
-    ratios = np.array([length_ratio(len(words_of(h)), len(words_of(r))) for h, r in pairs])
+    ratios = np.array([length_ratio(len(words(h, tokeniser)), len(words(r, tokeniser))) for h, r in pairs])
     columns = (sentences[name] for name in ("source", "reference", "hypothesis", "truncated"))
-    return Checked(test_set, system, seed, sentences, ratios, [faults_of(*row) for row in zip(*columns, strict=True)])
+    found = [faults_of(s, r, h, t, tokeniser) for s, r, h, t in zip(*columns, strict=True)]
+    return Checked(test_set, system, seed, sentences, ratios, found)
 
 
-def build(look: Look, task: str, test_sets: Mapping[str, Frames]) -> list[Block]:
+def build(look: Look, task: str, test_sets: Mapping[str, Frames], tokeniser: str = USUAL) -> list[Block]:
     """What counts as a fault, shares by model and test set, lengths, and examples of each fault."""
     checked = [
-        check(name, system, seed, sentences)
+        check(name, system, seed, sentences, tokeniser)
         for name, frames in test_sets.items()
         for system, seeds in frames.items()
         for seed, sentences in seeds.items()
     ]
     return [
         Listing([f"{name}: {meaning}" for name, meaning in FAULTS.items()]),
-        Paragraph(PROSE["words of faults"]),
+        Paragraph(PROSE["words of faults"].format(tokeniser=tokeniser)),
         share_table(checked),
         length_figure(look, task, checked),
         length_table(checked),

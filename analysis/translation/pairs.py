@@ -59,7 +59,8 @@ def pairs_of(store: Store, systems: Mapping[System, Mapping[int, Run]], test_set
         one, other = (store.translations(run, test_set) for run in sides)
         if one is None or other is None or not same_sentences(store, test_set, sides[0], one, sides[1], other):
             continue
-        comparison = compare_bleu(one["hypothesis"].tolist(), other["hypothesis"].tolist(), one["reference"].tolist())
+        texts = one["hypothesis"].tolist(), other["hypothesis"].tolist(), one["reference"].tolist()
+        comparison = compare_bleu(*texts, store.tokeniser(sides[0].task))
         each = {
             s: number(systems[second][s], "bleu", test_set) - number(systems[first][s], "bleu", test_set)
             for s in sorted(set(systems[first]) & set(systems[second]))

@@ -38,7 +38,7 @@ from analysis.statistics.intervals import (
 )
 from analysis.store import Store, System, number
 from analysis.translation import heads
-from analysis.translation.bleu import EXPERIMENT
+from analysis.translation.bleu import EXPERIMENT, length_unit, lengths_in
 
 MATTERS = 1.0  # BLEU
 APART = 0.2  # of a head's attention
@@ -78,8 +78,8 @@ def is_better(store: Store, task: str, test_set: str, first: System, second: Sys
     def measure() -> Finding:
         found = statistics_of(store, task, test_set, first, second)
         one, other = (scored(found[system]) for system in (first, second))
-        words = source_words(store, task, test_set, first)
-        short = [mean_bleu(found[system], words <= np.quantile(words, QUARTERS[0])) for system in (first, second)]
+        lengths, _ = source_lengths(store, task, test_set, first)
+        short = [mean_bleu(found[system], lengths <= np.quantile(lengths, QUARTERS[0])) for system in (first, second)]
         reason = f"{label(first)} {decimal(one.mean)}, {label(second)} {decimal(other.mean)}"
         return Finding(reason, one.difference(other), power=[min(short)])
 
@@ -91,18 +91,18 @@ def is_better(store: Store, task: str, test_set: str, first: System, second: Sys
 def loses_more(store: Store, task: str, test_set: str) -> Rule:
     def measure() -> Finding:
         found = statistics_of(store, task, test_set, LSTM, ATTENTION)
-        words = source_words(store, task, test_set, LSTM)
-        few, many = np.quantile(words, QUARTERS)
+        lengths, unit = source_lengths(store, task, test_set, LSTM)
+        few, many = np.quantile(lengths, QUARTERS)
         if few == many:
-            reason = f"half of the sentences of {test_set} have {few:g} source words"
+            reason = f"half of the sentences of {test_set} have {few:g} {unit}"
             raise Undecided(reason, "Sentences of different lengths.")
         lost, starts, reasons = [], [], []
         for system in (LSTM, ATTENTION):
-            short, long = (scored(found[system], chosen) for chosen in (words <= few, words >= many))
+            short, long = (scored(found[system], chosen) for chosen in (lengths <= few, lengths >= many))
             lost.append(short.minus(long))
             starts.append(short.mean)
             reasons.append(f"{label(system)} {decimal(short.mean)} to {decimal(long.mean)}")
-        reason = f"{', '.join(reasons)} from at most {few:g} to at least {many:g} source words"
+        reason = f"{', '.join(reasons)} from at most {few:g} to at least {many:g} {unit}"
         power = [min(starts), starts[0] - lost[1].mean]
         return Finding(reason, lost[0].difference(lost[1]), power=power)
 
@@ -143,7 +143,7 @@ def statistics_of(store: Store, task: str, test_set: str, *systems: System) -> d
         raise Undecided(reason, "An evaluation of all on the same sentences.")
     return {
         system: {
-            seed: sentence_statistics(tuple(frame["hypothesis"]), tuple(frame["reference"]))
+            seed: sentence_statistics(tuple(frame["hypothesis"]), tuple(frame["reference"]), store.tokeniser(task))
             for seed, frame in seeds.items()
         }
         for system, seeds in frames.items()
@@ -158,9 +158,10 @@ def translations(store: Store, task: str, test_set: str, system: System) -> dict
     return {seed: frame for seed, frame in frames.items() if frame is not None}
 
 
-def source_words(store: Store, task: str, test_set: str, system: System) -> Array:
-    frame = next(iter(translations(store, task, test_set, system).values()))
-    return np.array([len(source.split()) for source in frame["source"]], dtype=np.float64)
+def source_lengths(store: Store, task: str, test_set: str, system: System) -> tuple[Array, str]:
+    """The length of each source, and its unit."""
+    unit = length_unit(store, task)
+    return lengths_in(unit, next(iter(translations(store, task, test_set, system).values()))), unit
 
 
 def heads_apart(store: Store, task: str) -> Rule:

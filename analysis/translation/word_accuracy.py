@@ -8,7 +8,6 @@ from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
-from sacrebleu.tokenizers.tokenizer_13a import Tokenizer13a
 
 from analysis.page.blocks import Block, Figures, Paragraph, Table
 from analysis.page.canvas import Figure
@@ -20,6 +19,7 @@ from analysis.store import Store, System
 from analysis.translation.figures import Bin, bin_names, by_bin
 from analysis.translation.pairs import Frames, Pair
 from experiments.record.keys import WORD_COUNTS
+from experiments.record.languages import USUAL, words
 from experiments.record.read import WHOLE_RUN
 
 INSPECTION = "inspection"
@@ -27,8 +27,6 @@ BOUNDS = (0, 1, 2, 5, 10, 100, 1000)  # lower bounds of the bins, times in the t
 BINS = bin_names(BOUNDS)
 MATCHED, WRITTEN, WANTED = range(3)
 FEW = 10  # sentences; resampling fewer would show too narrow an interval, or none at all
-
-tokenise = Tokenizer13a()
 
 
 class Accuracy(NamedTuple):
@@ -38,11 +36,6 @@ class Accuracy(NamedTuple):
     precision: float
     recall: float
     seeds: Sequence[float]
-
-
-def words_of(sentence: str) -> list[str]:
-    """The words that BLEU counts: sacreBLEU's 13a tokens, punctuation included, case kept."""
-    return list(tokenise(sentence.rstrip()).split())
 
 
 def training_counts(store: Store, task: str) -> dict[str, int]:
@@ -63,7 +56,7 @@ def training_counts(store: Store, task: str) -> dict[str, int]:
     return known
 
 
-def word_statistics(frame: pd.DataFrame, counts: Mapping[str, int]) -> Array | None:
+def word_statistics(frame: pd.DataFrame, counts: Mapping[str, int], tokeniser: str = USUAL) -> Array | None:
     """(N, 7, 3): words matched, written and wanted (in the reference) by bin, sentence by sentence.
 
     A word matches as often as both sides have it, as BLEU clips its unigrams. None where a word has no count.
@@ -71,11 +64,11 @@ def word_statistics(frame: pd.DataFrame, counts: Mapping[str, int]) -> Array | N
     found = np.zeros((len(frame), len(BOUNDS), 3))
     bins = {word: bisect_right(BOUNDS, n) - 1 for word, n in counts.items()}
     for row, hypothesis, reference in zip(found, frame["hypothesis"], frame["reference"], strict=True):
-        written, wanted = Counter(words_of(hypothesis)), Counter(words_of(reference))
+        written, wanted = Counter(words(hypothesis, tokeniser)), Counter(words(reference, tokeniser))
         if not bins.keys() >= written.keys() | wanted.keys():
             return None
-        for column, words in ((MATCHED, written & wanted), (WRITTEN, written), (WANTED, wanted)):
-            for word, n in words.items():
+        for column, counted in ((MATCHED, written & wanted), (WRITTEN, written), (WANTED, wanted)):
+            for word, n in counted.items():
                 row[bins[word], column] += n
     return found
 
@@ -136,15 +129,14 @@ def build(store: Store, look: Look, task: str, test_sets: Mapping[str, Frames], 
         found: dict[System, dict[int, Array]] = {}
         for system, seeds in frames.items():
             for seed, frame in seeds.items():
-                statistics = word_statistics(frame, counts)
+                statistics = word_statistics(frame, counts, store.tokeniser(task))
                 if statistics is None:
                     uncounted.append(f"{label(system)} seed {seed}")
                 else:
                     found.setdefault(system, {})[seed] = statistics
         if found:
             curves = {system: accuracies(list(seeds.values())) for system, seeds in found.items()}
-            words = next(iter(next(iter(found.values())).values())).sum(axis=0)[:, WANTED]
-            sizes = [int(n) for n in words]
+            sizes = [int(n) for n in next(iter(next(iter(found.values())).values())).sum(axis=0)[:, WANTED]]
             f1 = {system: {b: Bin(a.f1, a.seeds) for b, a in enumerate(bins)} for system, bins in curves.items()}
             figures.append(
                 by_bin(
@@ -160,7 +152,7 @@ def build(store: Store, look: Look, task: str, test_sets: Mapping[str, Frames], 
             )
             tables += [f1_table(name, curves, sizes), precision_table(name, curves)]
             tables += difference_table(name, found, [pair for pair in pairs if pair.test_set == name])
-    blocks: list[Block] = [Paragraph(PROSE["word accuracy"])]
+    blocks: list[Block] = [Paragraph(PROSE["word accuracy"].format(tokeniser=store.tokeniser(task)))]
     if uncounted:
         runs = listing(list(dict.fromkeys(uncounted)))
         blocks.append(

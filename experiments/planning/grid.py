@@ -36,32 +36,24 @@ class Planned:
 
 @dataclass
 class TranslationGrid:
-    """Which models a suite translates with.
-
-    Args:
-        corpus, direction: What is translated.
-        models, seeds: The grid.
-        small: Runs take place at the same time, one a core.
-        like: Another suite, whose configurations and tuned values these are; files of this suite say what is different.
-    """
+    """Which models a suite translates with; `small` ones run at the same time, one a core."""
 
     corpus: str
     direction: str
     models: list[str]
     seeds: list[int]
     small: bool = False
-    like: str = ""
 
 
 @dataclass
-class TaskGrid:
+class LongRangeGrid:
     """Which models a suite has on which tasks."""
 
     seeds: list[int]
     tasks: dict[str, list[str]]
 
 
-GRIDS = {"bleu": TranslationGrid, "long-range": TaskGrid, "language": TaskGrid}
+GRIDS = {"bleu": TranslationGrid, "long-range": LongRangeGrid}
 
 
 def read_suite(name: str) -> dict[str, Any]:
@@ -83,17 +75,12 @@ def plan_bleu(
     """The translation runs of a suite; empty lists and an empty direction take the suite's own.
 
     Raises:
-        ValueError: If a model has no configuration in this suite, or the direction is malformed.
+        ValueError: If a model has no configuration in this suite, or the corpus is not of that direction.
     """
     row = row_of(suite, "bleu")
-    folder, own = (EXPERIMENTS / "configs" / "bleu" / name for name in (row["like"] or suite, suite))
+    folder = EXPERIMENTS / "configs" / "bleu" / suite
     direction = direction or row["direction"]
-    source, dash, target = direction.partition("-")
-    if not (source and dash and target):
-        where = EXPERIMENTS / "suites" / f"{suite}.yaml"
-        raise ValueError(
-            f"DIRECTION, by default that of {where}, is {direction!r}; write it as source-target, for example en-de."
-        )
+    source, target = languages_of(folder / "common.yaml", direction, suite)
     languages = (
         f"--data.init_args.corpus.source_language={source}",
         f"--data.init_args.corpus.target_language={target}",
@@ -101,20 +88,41 @@ def plan_bleu(
     for seed in seeds or row["seeds"]:
         for name in models or row["models"]:
             model, _, variant = name.partition("-")
-            differs = [own / f"{each}.yaml" for each in ("common", name)] if own != folder else []
-            like = model if (own / f"{name}.yaml") in differs and (own / f"{name}.yaml").exists() else name
-            configs = [folder / "common.yaml", *model_files(folder, like, suite)]
+            configs = [folder / "common.yaml", *model_files(folder, name, suite)]
             command = f"make bleu SUITE={suite} MODELS={name} SEEDS={seed} DIRECTION={direction}"
             task = f"{row['corpus']}-{direction}"
             key = RunKey(suite, "bleu", task, model, variant or "base", int(seed), root, command)
-            configs += [*tuned_files(folder / "tuned" / task, like), *filter(Path.exists, differs)]
+            configs += tuned_files(folder / "tuned" / task, name)
             yield Planned(key, tuple(configs), (*languages, *settings))
 
 
-def plan_tasks(
-    experiment: str, suite: str, tasks: list[str], models: list[str], seeds: list[int], root: str, settings: list[str]
+def languages_of(config: Path, direction: str, suite: str) -> tuple[str, str]:
+    """Source and target of a direction: a corpus of files names its own, the others are English and German.
+
+    Raises:
+        ValueError: If the corpus is not of that direction.
+    """
+    data = read_yaml(config).get("data") or {}
+    corpus = (data.get("init_args") or {}).get("corpus") or {}
+    if corpus.get("name") == "files":
+        pairs = [(str(corpus.get("source_language") or ""), str(corpus.get("target_language") or ""))]
+        if not all(pairs[0]):
+            raise ValueError(f"{config} names files, but not their source_language and target_language: add both.")
+    else:
+        pairs = [("en", "de"), ("de", "en")]
+    known = {"-".join(pair): pair for pair in pairs}
+    if direction not in known:
+        raise ValueError(
+            f"DIRECTION, by default that of {EXPERIMENTS / 'suites' / f'{suite}.yaml'}, is {direction!r}, but the "
+            f"corpus of {config} is {' or '.join(known)}."
+        )
+    return known[direction]
+
+
+def plan_long_range(
+    suite: str, tasks: list[str], models: list[str], seeds: list[int], root: str, settings: list[str]
 ) -> Iterator[Planned]:
-    """The long-range or language runs of a suite, all of one seed before the next; empty lists take the suite's own.
+    """The long-range runs of a suite, all of one seed before the next; empty lists take the suite's own.
 
     A run is made of the suite's common file, the task's, the model's, the variant's and, last, the values that tuning
     chose for this task and variant. A tenfold variant differs from what it is named after by its budget alone.
@@ -122,8 +130,8 @@ def plan_tasks(
     Raises:
         ValueError: If a task or a model has no configuration in this suite.
     """
-    row = row_of(suite, experiment)
-    folder = EXPERIMENTS / "configs" / experiment.replace("-", "_") / suite
+    row = row_of(suite, "long-range")
+    folder = EXPERIMENTS / "configs" / "long_range" / suite
     known = sorted(path.stem for path in (folder / "tasks").glob("*.yaml"))
     for task in tasks:
         if task not in known:
@@ -138,8 +146,8 @@ def plan_tasks(
                     configs.append(listed(folder / "tenfold", task, f"MODELS names {name!r}, but TASKS", suite))
                 configs += model_files(folder / "models", tuned_name(name), suite)
                 configs += tuned_files(folder / "tuned" / task, name)
-                command = f"make {experiment} SUITE={suite} TASKS={task} MODELS={name} SEEDS={seed}"
-                key = RunKey(suite, experiment, task, model, variant or "base", int(seed), root, command)
+                command = f"make long-range SUITE={suite} TASKS={task} MODELS={name} SEEDS={seed}"
+                key = RunKey(suite, "long-range", task, model, variant or "base", int(seed), root, command)
                 yield Planned(key, tuple(configs), tuple(settings))
 
 

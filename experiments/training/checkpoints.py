@@ -2,6 +2,7 @@
 
 import io
 import lzma
+import math
 import pickle
 import sys
 import zipfile
@@ -15,11 +16,12 @@ import torch
 from lightning.fabric.plugins.io.torch_io import TorchCheckpointIO
 from lightning.pytorch.callbacks import Callback, EarlyStopping, ModelCheckpoint
 from lightning.pytorch.utilities.exceptions import SIGTERMException
+from torch import Tensor
 
 from experiments.record.write import write_atomically
 
 BEST, LAST = "best.ckpt", "last.ckpt"
-
+LOSS = "val/loss"  # decides between checkpoints that the monitored metric finds equal, such as two of BLEU 0
 
 # What reading a broken archive raises; OSError where it points to a place before the beginning of the file.
 UNREADABLE = (
@@ -57,8 +59,29 @@ def best_and_last(folder: Path, monitor: str, mode: Literal["min", "max"]) -> li
     there is a new best.
     """
     common: dict[str, Any] = {"dirpath": folder, "enable_version_counter": False}
-    best = ModelCheckpoint(filename=Path(BEST).stem, monitor=monitor, mode=mode, **common)
+    best = BestCheckpoint(filename=Path(BEST).stem, monitor=monitor, mode=mode, **common)
     return [best, LastCheckpoint(filename=Path(LAST).stem, save_on_exception=True, **common)]
+
+
+class BestCheckpoint(ModelCheckpoint):
+    """That of the best monitored metric, and among equals that of the least loss."""
+
+    loss = math.inf  # of the checkpoint kept
+
+    def check_monitor_top_k(self, trainer: L.Trainer, current: Tensor | None = None) -> bool:
+        loss = float(trainer.callback_metrics[LOSS])
+        tied = current is not None and current == self.best_model_score and loss < self.loss
+        better = bool(tied) or super().check_monitor_top_k(trainer, current)
+        if better:
+            self.loss = loss
+        return better
+
+    def state_dict(self) -> dict[str, Any]:
+        return {**super().state_dict(), "loss": self.loss}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        super().load_state_dict(state_dict)
+        self.loss = state_dict["loss"]
 
 
 class LastCheckpoint(ModelCheckpoint):
@@ -74,7 +97,27 @@ class LastCheckpoint(ModelCheckpoint):
 
 
 class StopEarly(EarlyStopping):
-    """Stops where validation has not improved for `patience` times, also when resumed after that: nothing is added."""
+    """Stops where validation has not improved for `patience` times, also when resumed after that: nothing is added.
+
+    As for the best checkpoint, an equal value with less loss is better.
+    """
+
+    loss = math.inf  # at the best value
+
+    def _run_early_stopping_check(self, trainer: L.Trainer) -> None:
+        loss = float(trainer.callback_metrics[LOSS])
+        if trainer.callback_metrics[self.monitor] == self.best_score and loss < self.loss:
+            self.wait_count = -1  # Lightning's check will count one more
+        super()._run_early_stopping_check(trainer)
+        if self.wait_count == 0:
+            self.loss = loss
+
+    def state_dict(self) -> dict[str, Any]:
+        return {**super().state_dict(), "loss": self.loss}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        super().load_state_dict(state_dict)
+        self.loss = state_dict["loss"]
 
     def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         if self.wait_count >= self.patience:

@@ -8,6 +8,8 @@ from sacrebleu.metrics import BLEU
 from torch import Tensor
 
 from datamodules import TranslationData
+from datamodules.text_files import tidied
+from experiments.record.languages import tokeniser_for
 from models.lightning_modules import gather_interleaved
 from models.network import Network
 from models.search import Decoding, Hypothesis, search
@@ -35,7 +37,7 @@ def translate_batch(
 
 
 def as_text(id: int, hypothesis: Hypothesis, source_tokens: int, data: TranslationData) -> Translation:
-    text = data.target_tokenizer.decode(hypothesis.tokens)
+    text = tidied(data.target_tokenizer.decode(hypothesis.tokens))  # as references are
     return Translation(id, text, hypothesis.score, hypothesis.log_prob, source_tokens, hypothesis.truncated)
 
 
@@ -57,6 +59,7 @@ def gather(translations: list[Translation]) -> list[Translation]:
     return sorted({t.id: t for t in gather_interleaved(translations)}.values(), key=lambda t: t.id)
 
 
-def bleu(hypotheses: Sequence[str], references: Sequence[str]) -> float:
-    """sacreBLEU, mixed case, 13a: hypotheses and references as plain text."""
-    return float(BLEU().corpus_score(list(hypotheses), [list(references)]).score)
+def bleu(hypotheses: Sequence[str], references: Sequence[str], language: str) -> float:
+    """sacreBLEU, mixed case, by the tokeniser of the target language: hypotheses and references as plain text."""
+    metric = BLEU(tokenize=tokeniser_for(language))
+    return float(metric.corpus_score(list(hypotheses), [list(references)]).score)

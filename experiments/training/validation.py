@@ -48,5 +48,5 @@ class ValidationBLEU(Callback):
         self._translations = []
         references = self.data.text("val").target
         hypotheses = [t.hypothesis for t in translations]
-        score = bleu(hypotheses, [references[t.id] for t in translations])
+        score = bleu(hypotheses, [references[t.id] for t in translations], self.data.corpus.target_language)
         module.log("val/bleu", score, reduce_fx="max", sync_dist=True)  # all have the same

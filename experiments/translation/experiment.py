@@ -1,6 +1,7 @@
 """The translation experiment: validate by BLEU, then decode the test sets, score, and write the record."""
 
 import json
+import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
@@ -12,6 +13,7 @@ from torch import Tensor
 
 from datamodules import TranslationData
 from experiments.record.keys import WORD_COUNTS, Measurement, RunKey
+from experiments.record.languages import USUAL, tokeniser_for
 from experiments.record.write import write_atomically, write_rows
 from experiments.training.decode import Translation, bleu, translate_split
 from experiments.training.trained_run import Trained
@@ -27,6 +29,17 @@ MAPPED = 256  # source tokens of the longest sentence that is mapped: maps grow 
 
 # (network, source (S,), target token ids, decoding) -> weights by the name of their map
 Maps = Callable[[Network, Tensor, list[int], Decoding], dict[str, Tensor]]
+
+
+def announce(data: TranslationData) -> None:
+    """Print what was changed in the text or left out, and which test pairs are training pairs too."""
+    data.examples("train")
+    overlaps = {test_set: data.also_trained_on(test_set) for test_set in data.test_sets}
+    again = [
+        f"{name}: {n:,} of {len(data.text(name)):,} pairs are training pairs too" for name, n in overlaps.items() if n
+    ]
+    for note in [*data.notes, *again]:
+        print(f"note: {note}", file=sys.stderr)
 
 
 def callbacks(data: TranslationData, decoding: Decoding, validation_sentences: int) -> list[Callback]:
@@ -55,7 +68,8 @@ def evaluate_run(run: Trained[TranslationData]) -> list[Measurement]:
         hypotheses, scores = _evaluate_test_set(run.key, test_set, run.module, data, decoding)
         written += [*hypotheses, *data.text(test_set).target]
         rows += scores
-    counts = target_word_counts(data.text("train").target, written)
+    tokeniser = tokeniser_for(data.corpus.target_language)
+    counts = target_word_counts(data.text("train").target, written, tokeniser)
     write_atomically(run.key.folder / WORD_COUNTS, json.dumps(counts, ensure_ascii=False))
     maps = attention_records(run.module.network, data, decoding, ATTENTION_SENTENCES, attention_maps, decimals=4)
     write_atomically(run.key.folder / "attention.json", json.dumps(maps, ensure_ascii=False))
@@ -63,17 +77,20 @@ def evaluate_run(run: Trained[TranslationData]) -> list[Measurement]:
         "data order seed": data.seed,
         "tokens per batch": data.max_tokens,
         "tokenizer": f"{data.tokenizer.kind}, {data.target_vocab_size} tokens",
+        "training pairs": len(data.examples("train")),
+        "changes of the text": "; ".join(data.notes) or "none",
         "beam size": decoding.beam_size,
         "length penalty": decoding.length_penalty,
     }
-    run.record(rows, held_equal, signatures())
-    print(f"{run.key.folder}: BLEU " + "  ".join(f"{m.x} {m.value:.2f}" for m in rows if m.metric == "bleu"))
+    run.record(rows, held_equal, signatures(data.corpus.target_language))
+    found = "  ".join(f"{m.x} {m.value:.2f}" for m in rows if m.metric == "bleu")
+    print(f"{run.key.folder}: BLEU {f'({tokeniser}) ' if tokeniser != USUAL else ''}{found}")
     return rows
 
 
 def validation_measurements(run: Trained[TranslationData]) -> list[Measurement]:
     """Validation BLEU of the chosen checkpoint with beam search, with averaged weights and with the last raw ones."""
-    references = run.data.text("val").target
+    references, language = run.data.text("val").target, run.data.corpus.target_language
     run.use(run.checkpoint["state_dict"])
     rows = [run.validation_loss()]
     weights = {"val_bleu": run.checkpoint["state_dict"]}
@@ -83,7 +100,7 @@ def validation_measurements(run: Trained[TranslationData]) -> list[Measurement]:
     for metric, state in weights.items():
         run.use(state)
         translations = translate_split(run.module.network, run.data, "val", run.decoding, run.module.device)
-        score = bleu([t.hypothesis for t in translations], references)
+        score = bleu([t.hypothesis for t in translations], references, language)
         rows.append(Measurement(metric, score, "BLEU", len(references)))
     return rows
 
@@ -95,12 +112,12 @@ def _evaluate_test_set(
     begun = time.perf_counter()
     translations = translate_split(module.network, data, test_set, decoding, module.device)
     seconds = time.perf_counter() - begun
-    hypotheses = [t.hypothesis for t in translations]
     write_rows(key.folder / "hypotheses" / f"{test_set}.jsonl", map(_row, translations, text.source, text.target))
     n = len(translations)
     truncated = sum(t.truncated for t in translations) / n
-    return hypotheses, [
-        *score_translations(test_set, text.source, text.target, hypotheses, data.corpus.target_language),
+    return [t.hypothesis for t in translations], [
+        *score_translations(test_set, translations, text, data.corpus),
+        Measurement("also_trained_on", data.also_trained_on(test_set), "pairs", n, "test_set", test_set),
         Measurement("truncated_share", truncated, "share", n, "test_set", test_set),
         Measurement("decode_seconds", seconds, "s", n, "test_set", test_set),
     ]

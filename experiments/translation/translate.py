@@ -10,6 +10,7 @@ import torch
 from jsonargparse import auto_cli
 
 from datamodules.batch import EOS
+from datamodules.text_files import tidied
 from experiments.record.text import visible
 from experiments.training.environment import quiet
 from experiments.training.trained_run import load_module
@@ -61,7 +62,7 @@ def translations(text: str, runs: list[Path], n_best: int) -> list[str]:
     lines = [f"source  {text}"]
     for folder in runs:
         module, data, decoding = load_module(folder)
-        source = torch.tensor([[*data.source_tokenizer.encode(text), EOS]])
+        source = torch.tensor([[*data.source_tokenizer.encode(tidied(text)), EOS]])
         task, model, variant, seed = folder.parts[-4:]
         name = f"{task} {model}" + ("" if variant == "base" else f" {variant}") + f" {seed}"
         if sys.stderr.isatty():

@@ -108,10 +108,9 @@ class Search:
         return replace(self.base, key=key, overrides=(*self.base.overrides, *self.shorter, *chosen))
 
     def best(self, rows: Sequence[Row]) -> Row | None:
-        """The trial with the best last value of the metric among those that ran to their end."""
-        last = {row["number"]: row["reports"][-1][1] for row in rows if row["outcome"] == "finished"}
-        choose = min if self.mode == "min" else max
-        return rows[choose(last, key=last.__getitem__)] if last else None
+        """The finished trial with the best last value of the metric, among equals that with the least loss."""
+        complete, sign = [row for row in rows if row["outcome"] == "finished"], 1 if self.mode == "min" else -1
+        return min(complete, key=lambda row: (sign * row["reports"][-1][1], row["validation_loss"]), default=None)
 
 
 def searches(

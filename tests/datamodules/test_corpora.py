@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from datamodules.corpora import Corpus, ParallelText, find_data_dir, load_corpus, split_by_source
+from datamodules.corpora import Corpus, ParallelText, find_data_dir, load_corpus, split_by_source, tidied_corpus
 
 sentences = st.lists(st.tuples(st.integers(0, 300), st.integers(0, 300)), max_size=200)
 
@@ -78,6 +78,24 @@ def test_embedded_needs_no_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     splits = load_corpus(Corpus(), tmp_path, tmp_path)
     assert {name: len(text) for name, text in splits.items()} == {"train": 40, "val": 10, "test": 20}
     assert " der " in " ".join(splits["test"].target).lower()
+
+
+@pytest.mark.parametrize("names", [["t.tsv"], ["t.en", "t.de"], ["t.tsv.gz"], ["."]])
+def test_files_of_ones_own_are_not_to_be_fetched(tmp_path: Path, names: list[str]) -> None:
+    paths = [str(tmp_path / name) for name in names]
+    with pytest.raises(FileNotFoundError, match=r"(missing|a folder): correct data\.corpus\.files") as refused:
+        load_corpus(Corpus("files", files={"train": paths, "val": paths}), tmp_path)
+    assert "make data" not in str(refused.value)
+
+
+def test_text_is_tidied_on_both_sides_of_every_split_and_what_changed_is_counted() -> None:
+    train = ParallelText(["u\u0308ber", "\ufeffer", "es"], ["over", "he", "it\rself"])
+    test = ParallelText(["über"], ["over"])
+    splits, notes = tidied_corpus({"train": train, "test": test})
+    assert splits == {"train": ParallelText(["über", "er", "es"], ["over", "he", "it self"]), "test": test}
+    assert [note.partition(" lines had")[0] for note in notes] == [
+        "train, source: 1 of 3", "train, source: 1 of 3", "train, target: 1 of 3"
+    ]  # fmt: skip
 
 
 def test_own_files_of_both_formats(tmp_path: Path) -> None:

@@ -1,23 +1,27 @@
+import bz2
 import gzip
+import lzma
 import tracemalloc
+import unicodedata
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from datamodules import text_files
-from datamodules.text_files import read_aligned, read_lines, read_tsv
+from datamodules.text_files import read_aligned, read_lines, read_tsv, tidied
+
+PACK: dict[str, Callable[[bytes], bytes]] = {".gz": gzip.compress, ".bz2": bz2.compress, ".xz": lzma.compress}
 
 
 def write(path: Path, content: str | bytes) -> Path:
     raw = content.encode() if isinstance(content, str) else content
-    if path.suffix == ".gz":
-        raw = gzip.compress(raw)
-    path.write_bytes(raw)
+    path.write_bytes(PACK.get(path.suffix.lower(), bytes)(raw))
     return path
 
 
-@pytest.mark.parametrize("name", ["text.en", "text.en.gz"])
+@pytest.mark.parametrize("name", ["text.en", "text.en.gz", "text.en.bz2", "text.en.xz", "TEXT.XZ"])
 def test_only_line_feeds_end_lines(tmp_path: Path, name: str) -> None:
     path = write(tmp_path / name, "a\u2028b\x0cc\x85d\r\n  e \nf")
     assert read_lines(path) == ["a\u2028b\x0cc\x85d", "  e ", "f"]
@@ -33,13 +37,34 @@ def test_aligned_files_may_differ_in_format(tmp_path: Path) -> None:
 
 
 def test_tsv_takes_two_columns_and_ignores_more(tmp_path: Path) -> None:
-    path = write(tmp_path / "t.tsv", "one\teins\tCC-BY\ntwo\tzwei\n")
+    path = write(tmp_path / "t.tsv", "one\teins\tCC-BY\ntwo\tzwei\tCC0\n")
     assert read_tsv(path) == (["one", "two"], ["eins", "zwei"])
 
 
-def test_a_missing_file_says_where_data_comes_from(tmp_path: Path) -> None:
-    with pytest.raises(FileNotFoundError, match=r"train\.en is missing.*make data.*DATA_DIR"):
-        read_lines(tmp_path / "train.en")
+@pytest.mark.parametrize("name", ["t.tar.gz", "t.tgz", "t.tsv.zst", "t.7z", "t.RAR"])
+def test_other_ways_of_packing_are_refused_by_name(tmp_path: Path, name: str) -> None:
+    with pytest.raises(ValueError, match=rf"{name} is packed in a way that is not read here: unpack it"):
+        read_lines(write(tmp_path / name, "one\teins\n"))
+
+
+@pytest.mark.parametrize("text", ["one\rtwo\rthree\r", "one\rtwo", "one\rtwo\r\n"])
+def test_carriage_returns_for_line_ends_are_refused(tmp_path: Path, text: str) -> None:
+    with pytest.raises(ValueError, match=r"a\.en ends its lines with carriage returns alone.*tr '\\r' '\\n'"):
+        read_lines(write(tmp_path / "a.en", text))
+
+
+@pytest.mark.parametrize(
+    ("untidy", "tidy"),
+    [
+        (unicodedata.normalize("NFD", "für Ångström"), "für Ångström"),
+        (unicodedata.normalize("NFD", "한국어"), "한국어"),
+        ("\ufeffzwei\ufeff", "zwei"),
+        ("so\rweit", "so weit"),
+        ("①½ ﬁ\u200d\u00a0", "①½ ﬁ\u200d\u00a0"),  # what looks different stays different
+    ],
+)
+def test_tidied_text_is_the_same_where_it_looks_the_same(untidy: str, tidy: str) -> None:
+    assert tidied(untidy) == tidied(tidy) == tidy
 
 
 def test_unaligned_files_name_both_counts(tmp_path: Path) -> None:
@@ -61,7 +86,14 @@ def test_wrong_encoding_names_the_line_and_an_empty_file_is_refused(tmp_path: Pa
 
 
 @pytest.mark.parametrize(
-    ("content", "complaint"), [("a\tb\nno tab\n", "line 2 has no tab"), ("a\tb\nc\t \n", "line 2 has an empty source")]
+    ("content", "complaint"),
+    [
+        ("a\tb\nno tab\n", "line 2 has no tab"),
+        ("a\tb\nc\t \n", "line 2 has an empty source"),
+        ("a\tb\nc\td\te\n", "line 2 has 3 columns, but line 1 has 2: if a sentence has a tab inside"),
+        ("a\tb\t1\nc\td\te\t2\n", "line 2 has 4 columns, but line 1 has 3"),
+        ("a\tb\rc\td\ne\tf\n", "line 2 has 2 columns, but line 1 has 3"),  # of two files with other line ends
+    ],
 )
 def test_incomplete_tsv_names_the_line(tmp_path: Path, content: str, complaint: str) -> None:
     with pytest.raises(ValueError, match=complaint):
@@ -69,12 +101,13 @@ def test_incomplete_tsv_names_the_line(tmp_path: Path, content: str, complaint: 
 
 
 @pytest.mark.parametrize("damage", ["cut", "flipped", "plain"])
-def test_broken_gzip(tmp_path: Path, damage: str) -> None:
-    path = write(tmp_path / "t.en.gz", "words " * 1000)
+@pytest.mark.parametrize("packed", PACK)
+def test_broken_archives(tmp_path: Path, damage: str, packed: str) -> None:
+    path = write(tmp_path / f"t.en{packed}", "words " * 1000)
     whole = path.read_bytes()
     broken = {"cut": whole[:-12], "flipped": whole[:12] + b"\xff\xff" + whole[14:], "plain": b"words"}
     path.write_bytes(broken[damage])
-    with pytest.raises(ValueError, match=r"t\.en\.gz is not a whole \.gz file.*fetch it again"):
+    with pytest.raises(ValueError, match=rf"t\.en{packed} is not a whole {packed} file.*fetch it again"):
         read_lines(path)
 
 

@@ -103,17 +103,15 @@ def test_kept_tokenizers_need_no_corpus(corpus: Corpus, tmp_path: Path, kind: st
         TranslationData(Corpus("files", files={}), settings, tokenizers=str(tmp_path)).source_vocab_size  # noqa: B018
 
 
-def test_long_training_pairs_are_left_out_and_counted(
-    corpus: Corpus, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    messages: list[str] = []
-    monkeypatch.setattr(module, "rank_zero_info", messages.append)
+def test_long_training_pairs_are_left_out_and_counted(corpus: Corpus, tmp_path: Path) -> None:
     data = build(corpus, tmp_path, TokenizerSettings("word", 60), max_length=9)
     examples = data.examples("train")
     # 2, 4, 6, 8 words and a full stop are 9 tokens at most; 5 of 9 lengths are longer
     short = [i for i in range(400) if i % 9 < 4]
     assert len(examples) == len(short)
-    assert messages == [f"Left out {400 - len(short)} of 400 training pairs: longer than data.max_length = 9 tokens."]
+    assert data.notes == [
+        f"train: {400 - len(short)} of 400 pairs are left out, longer than data.max_length = 9 tokens"
+    ]
     assert examples.lengths.max() == 10
     assert data.examples("news").lengths.max() > 10
     with pytest.raises(ValueError, match=r"data\.max_length is 1 but every .* is longer: set it to 3 or more"):

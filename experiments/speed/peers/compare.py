@@ -256,7 +256,7 @@ def summary(model: str, measured: Mapping[str, Measured], data: TranslationData)
         rate = np.median(found.tokens_per_second)
         line = f"{variant:18} {found.parameters:10,} {found.padding_share:8.1%} {rate:16,.0f}"
         if found.translations:
-            score = bleu(found.translations[-1]["hypotheses"], data.text(sizes.TEST_SET).target)
+            score = bleu(found.translations[-1]["hypotheses"], data.text(sizes.TEST_SET).target, sizes.TARGET)
             rate, length = np.median(found.sentences_per_second), hypothesis_tokens(found, data)
             line += f" {rate:12,.1f} {length:18.1f} {score:6.1f}"
         print(line, flush=True)

@@ -64,6 +64,52 @@ def test_a_plan_names_models_seeds_direction_and_how_to_make_it_again() -> None:
     assert config.run.command == runs[0].key.command
 
 
+def write_mine(folder: Path, corpus: str, direction: str) -> None:
+    """A suite of files of one's own."""
+    (folder / "suites").mkdir()
+    grid = f"bleu: {{corpus: mine, direction: {direction}, models: [lstm], seeds: [0]}}"
+    (folder / "suites" / "mine.yaml").write_text(grid)
+    configs = folder / "configs" / "bleu" / "mine"
+    configs.mkdir(parents=True)
+    (configs / "lstm.yaml").write_text("{}")
+    (configs / "common.yaml").write_text(f"data: {{init_args: {{corpus: {{{corpus}}}}}}}")
+
+
+@pytest.mark.parametrize(
+    ("source", "target"), [("pt-br", "en"), ("en", "zh-Hant"), ("sr-Latn", "sr-Cyrl"), ("fr", "en")]
+)
+def test_files_name_their_languages_and_another_direction_is_refused(
+    source: str, target: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(plan, "EXPERIMENTS", tmp_path)
+    corpus = f"name: files, source_language: {source}, target_language: {target}"
+    write_mine(tmp_path, corpus, f"{source}-{target}")
+    (run,) = planned("mine")
+    assert run.key.task == f"mine-{source}-{target}"
+    given = [word.rpartition(".")[2] for word in run.overrides]
+    assert given == [f"source_language={source}", f"target_language={target}"]
+    for other in (f"{target}-{source}", "en-de", source):
+        with pytest.raises(ValueError, match=rf"DIRECTION.* is '{other}', but the corpus .* is {source}-{target}"):
+            planned("mine", direction=other)
+
+
+@pytest.mark.parametrize(
+    ("corpus", "complaint"),
+    [
+        ("name: files, source_language: fr", "names files, but not their source_language and target_language"),
+        ("name: embedded", "DIRECTION.* is 'fr-en', but the corpus .* is en-de or de-en"),
+        ("", "en-de or de-en"),
+    ],
+)
+def test_a_corpus_without_the_direction_is_refused(
+    corpus: str, complaint: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(plan, "EXPERIMENTS", tmp_path)
+    write_mine(tmp_path, corpus, "fr-en")
+    with pytest.raises(ValueError, match=complaint):
+        planned("mine")
+
+
 @pytest.mark.parametrize("name", LONG_RANGE)
 def test_every_long_range_run_is_valid_and_models_differ_by_themselves_and_what_was_tuned(name: str) -> None:
     grid, runs = read_suite(name)["long-range"], planned_long_range(name)

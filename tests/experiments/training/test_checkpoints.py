@@ -1,17 +1,27 @@
 """A checkpoint is whole or not there, and whatever is left of them, a run ends bit for bit as one never interrupted."""
 
+import math
 import os
 import signal
 import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
+from unittest.mock import MagicMock
 
 import pytest
 import torch
+from lightning.pytorch.trainer.states import TrainerFn
 
 from experiments.run import main
-from experiments.training.checkpoints import AtomicCheckpoints, BrokenCheckpoint, read_checkpoint
+from experiments.training.checkpoints import (
+    AtomicCheckpoints,
+    BestCheckpoint,
+    BrokenCheckpoint,
+    StopEarly,
+    read_checkpoint,
+)
 from tests.support.tiny_runs import (
     STEPS,
     VALIDATE_EVERY,
@@ -23,6 +33,7 @@ from tests.support.tiny_runs import (
     tiny_run,
 )
 
+FIRST_IS_BEST = ["--trainer.monitor=val/loss", "--trainer.monitor_mode=max"]
 PATIENT = ["--trainer.patience=2", "--trainer.max_steps=30"]
 
 
@@ -37,7 +48,7 @@ def empty(path: Path) -> None:
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of a run that nothing happened to."""
-    return tiny_run(tmp_path_factory.mktemp("whole"))
+    return tiny_run(tmp_path_factory.mktemp("whole"), *FIRST_IS_BEST)
 
 
 @pytest.mark.parametrize("harm", [half, empty, os.remove])
@@ -45,11 +56,11 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_what_is_left_of_the_checkpoints_is_resumed_from(
     harmed: list[str], harm: Callable[[Path], None], whole: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    folder = tiny_run(tmp_path)
+    folder = tiny_run(tmp_path, *FIRST_IS_BEST)
     (folder / "result.json").unlink()
     for name in harmed:
         harm(folder / "checkpoints" / f"{name}.ckpt")
-    tiny_run(tmp_path)
+    tiny_run(tmp_path, *FIRST_IS_BEST)
     assert_same(folder, whole)
     assert measured(folder) == measured(whole)
     said = capsys.readouterr().err
@@ -83,6 +94,43 @@ def test_a_damaged_checkpoint_is_recognised_wherever_it_was_cut(whole: Path, tmp
             read_checkpoint(path, "LSTMSeq2Seq")
     path.write_bytes(saved)
     assert read_checkpoint(path, "LSTMSeq2Seq")["global_step"] == STEPS
+
+
+@pytest.mark.parametrize(
+    ("scores", "losses", "best", "stops"),
+    [
+        ([0, 0, 0, 0], [4, 3, 2, 2.5], 3, None),  # a model that gets no four words right
+        ([0, 0, 1, 1], [4, 3, 5, 5], 3, None),  # the metric comes first, and equals change nothing
+        ([1, 1, 0, 1], [4, 3, 1, 3.5], 2, 4),
+        ([0, 0, 0, 0], [2, 2.1, 2.2, 1], 4, 3),
+        ([math.nan, 0, 0, 0], [math.nan, 3, 2, 1], 4, None),
+    ],
+)
+def test_of_equal_scores_the_least_loss_is_best(
+    scores: list[float], losses: list[float], best: int, stops: int | None, tmp_path: Path
+) -> None:
+    def callbacks() -> tuple[BestCheckpoint, StopEarly]:
+        kept = BestCheckpoint(tmp_path, "best", monitor="val/bleu", mode="max", enable_version_counter=False)
+        return kept, StopEarly("val/bleu", mode="max", patience=2, check_finite=False)
+
+    chosen: list[int] = []
+    ended: list[int] = []
+    kept, patient = callbacks()
+    for step, (score, loss) in enumerate(zip(scores, losses, strict=True), 1):
+        trainer: Any = MagicMock(should_stop=False, fast_dev_run=False, sanity_checking=False, global_step=step)
+        trainer.state.fn, trainer.current_epoch = TrainerFn.FITTING, 0
+        trainer.callback_metrics = {"val/bleu": torch.tensor(float(score)), "val/loss": torch.tensor(float(loss))}
+        trainer.strategy.reduce_boolean_decision = lambda decision, **_: decision
+        trainer.save_checkpoint = lambda *_, step=step: chosen.append(step)
+        kept._save_topk_checkpoint(trainer, kept._monitor_candidates(trainer))
+        patient.on_validation_end(trainer, MagicMock())
+        ended += [step] if trainer.should_stop else []
+        states = kept.state_dict(), patient.state_dict()
+        kept, patient = callbacks()  # as after an interruption
+        kept.load_state_dict(states[0])
+        patient.load_state_dict(states[1])
+    assert chosen[-1] == best
+    assert ended[:1] == ([stops] if stops else [])
 
 
 @pytest.mark.parametrize("step", [VALIDATE_EVERY + 1, 3 * VALIDATE_EVERY - 1])

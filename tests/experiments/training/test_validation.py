@@ -34,4 +34,4 @@ def test_the_bleu_of_validation(limit: int, tmp_path: Path, monkeypatch: pytest.
     assert {beam for _, beam in asked} == {1}
     references = made.data.text("val").target[:limit]
     hypotheses = [text[:-9] if i % 2 else text for i, text in enumerate(references)]
-    assert float(trainer.callback_metrics["val/bleu"]) == pytest.approx(bleu(hypotheses, references))
+    assert float(trainer.callback_metrics["val/bleu"]) == pytest.approx(bleu(hypotheses, references, "de"))

@@ -35,7 +35,7 @@ def test_hypotheses_are_those_of_the_chosen_checkpoint(folder: Path) -> None:
         for name in ("log_prob", "score"):
             assert [row[name] for row in rows] == pytest.approx([getattr(t, name) for t in again], abs=1e-4)
         references = [row["reference"] for row in rows]
-        assert measured(folder, "bleu", test_set) == bleu([t.hypothesis for t in again], references)
+        assert measured(folder, "bleu", test_set) == bleu([t.hypothesis for t in again], references, "de")
         assert measured(folder, "truncated_share", test_set) == sum(t.truncated for t in again) / len(again)
 
 
@@ -46,7 +46,7 @@ def test_validation_bleu_is_measured_with_averaged_and_with_raw_weights(folder: 
     for metric, state in (("val_bleu", "state_dict"), ("val_bleu_unaveraged", "current_model_state")):
         module.load_state_dict(checkpoint[state])
         found = translate_split(module.network, data, "val", decoding, CPU)
-        assert measured(folder, metric) == bleu([t.hypothesis for t in found], references)
+        assert measured(folder, metric) == bleu([t.hypothesis for t in found], references, "de")
 
 
 def test_sizes_are_counted_once_however_often_weights_are_shared(folder: Path) -> None:

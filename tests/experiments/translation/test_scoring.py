@@ -8,7 +8,10 @@ import sacrebleu
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
-from experiments.training.decode import bleu
+from datamodules.corpora import Corpus, ParallelText
+from experiments.record import languages
+from experiments.record.keys import Measurement
+from experiments.training.decode import Translation, bleu
 from experiments.translation.scoring import (
     LENGTH_BINS,
     bleu_tokenised,
@@ -47,11 +50,11 @@ pairs = st.lists(st.tuples(sentence, sentence, sentence), min_size=1, max_size=6
     ],
 )
 def test_bleu_by_hand(hypothesis: str, reference: str, expected: float) -> None:
-    assert bleu([hypothesis], [reference]) == pytest.approx(expected)
+    assert bleu([hypothesis], [reference], "de") == pytest.approx(expected)
 
 
 def test_a_score_that_must_not_move() -> None:
-    assert bleu(HYPOTHESES, REFERENCES) == pytest.approx(54.3066, abs=1e-4)
+    assert bleu(HYPOTHESES, REFERENCES, "de") == pytest.approx(54.3066, abs=1e-4)
     assert bleu_tokenised(HYPOTHESES, REFERENCES, "de") == pytest.approx(54.8214, abs=1e-4)
 
 
@@ -86,37 +89,79 @@ def test_the_tokens_of_multi30k_are_those_of_the_literature() -> None:
     assert sum(len(line.split()) for line in tokenise(lines, "de")) == 12103
 
 
-@given(st.lists(st.lists(st.just("w"), max_size=70).map(" ".join), max_size=20))
-def test_length_bins_deal_every_sentence_to_the_bin_of_its_words(sources: list[str]) -> None:
-    bins = length_bins(sources)
-    assert sorted(i for indices in bins.values() for i in indices) == list(range(len(sources)))
+@given(st.lists(st.integers(0, 70), max_size=20))
+def test_length_bins_deal_every_sentence_to_the_bin_of_its_length(lengths: list[int]) -> None:
+    bins = length_bins(lengths)
+    assert sorted(i for indices in bins.values() for i in indices) == list(range(len(lengths)))
     above = dict(zip(LENGTH_BINS, (*LENGTH_BINS[1:], 10**9), strict=True))
     for low, indices in bins.items():
         assert indices
-        assert all(low <= max(1, len(sources[i].split())) < above[low] for i in indices)
+        assert all(low <= max(1, lengths[i]) < above[low] for i in indices)
+
+
+def scores(
+    hypotheses: list[str], sources: list[str], references: list[str], codes: tuple[str, str] = ("en", "de")
+) -> list[Measurement]:
+    translations = [Translation(i, text, 0.0, 0.0, 8 + i, False) for i, text in enumerate(hypotheses)]
+    corpus = Corpus("files", *codes)
+    return score_translations("test2016", translations, ParallelText(sources, references), corpus)
+
+
+@pytest.mark.parametrize(
+    ("language", "tokeniser", "hypothesis", "reference"),
+    [
+        ("zh", "zh", "这红女人拿红猫。", "这红女人拿这红猫。"),
+        ("zh-Hant-TW", "zh", "這紅女人拿紅貓。", "這紅女人拿這紅貓。"),
+        ("th", "char", "แมวสีแดงกินปลา", "แมวสีแดงกินปลาตัวเล็ก"),
+        ("ja", "char", "猫が赤い魚を食べる", "猫が魚を食べる"),
+        ("fr", "13a", "le chat mange un poisson rouge", "le chat mange le poisson rouge"),
+    ],
+)
+def test_bleu_counts_the_words_of_the_target_language(
+    language: str, tokeniser: str, hypothesis: str, reference: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(languages, "is_installed", lambda name: "mecab" not in name)
+    rows = {row.metric: row for row in scores([hypothesis], ["a b"], [reference], ("en", language))}
+    expected = sacrebleu.corpus_bleu([hypothesis], [[reference]], tokenize=tokeniser).score
+    assert rows["bleu"].value == bleu([hypothesis], [reference], language) == pytest.approx(expected)
+    assert expected > 20
+    assert f"tok:{tokeniser}" in signatures(language)["bleu"].split("|")
+    moses = {"bleu_tokenised", "bleu_torchtext"}
+    assert moses & rows.keys() == (moses if tokeniser == "13a" else set())
+    assert ("bleu_tokenised" in signatures(language)) == (tokeniser == "13a")
+
+
+@pytest.mark.parametrize(
+    ("language", "found"),
+    [("zh", [("source tokens", 6, 2)]), ("th", [("source tokens", 6, 2)]), ("ko", [("source words", 1, 2)])],
+)
+def test_bins_are_by_tokens_where_words_are_not_separated(language: str, found: list[tuple[str, int, int]]) -> None:
+    rows = scores(REFERENCES[:2], ["这红女人", "这猫"], REFERENCES[:2], (language, "de"))
+    by_length = [(row.x_name.partition(",")[0], row.x, row.n) for row in rows if row.metric == "bleu_by_length"]
+    assert by_length == found
 
 
 def test_every_metric_of_a_test_set() -> None:
     sources = ["one two three four five six", "one two", "one two three"]
-    rows = score_translations("test2016", sources, REFERENCES, HYPOTHESES, "de")
+    rows = scores(HYPOTHESES, sources, REFERENCES)
     plain = {row.metric: row for row in rows if row.metric != "bleu_by_length"}
-    assert list(plain) == ["bleu", "chrf", "bleu_tokenised", "bleu_torchtext", "length_ratio"]
+    assert list(plain) == ["bleu", "chrf", "length_ratio", "bleu_tokenised", "bleu_torchtext"]
     assert all((row.x_name, row.x, row.n) == ("test_set", "test2016", 3) for row in plain.values())
-    assert [row.unit for row in plain.values()] == ["BLEU", "chrF", "BLEU", "BLEU", "ratio"]
-    assert plain["bleu"].value == bleu(HYPOTHESES, REFERENCES)
+    assert [row.unit for row in plain.values()] == ["BLEU", "chrF", "ratio", "BLEU", "BLEU"]
+    assert plain["bleu"].value == bleu(HYPOTHESES, REFERENCES, "de")
     assert plain["chrf"].value == sacrebleu.corpus_chrf(HYPOTHESES, [REFERENCES]).score
     lengths = [sum(len(sacrebleu.tokenizers.tokenizer_13a.Tokenizer13a()(t).split()) for t in texts)
                for texts in (HYPOTHESES, REFERENCES)]  # fmt: skip
     assert plain["length_ratio"].value == pytest.approx(lengths[0] / lengths[1])
     by_length = [(row.x_name, row.x, row.n, row.value) for row in rows if row.metric == "bleu_by_length"]
     assert by_length == [
-        ("source words, test2016", 1, 2, bleu(HYPOTHESES[1:], REFERENCES[1:])),
-        ("source words, test2016", 6, 1, bleu(HYPOTHESES[:1], REFERENCES[:1])),
+        ("source words, test2016", 1, 2, bleu(HYPOTHESES[1:], REFERENCES[1:], "de")),
+        ("source words, test2016", 6, 1, bleu(HYPOTHESES[:1], REFERENCES[:1], "de")),
     ]
 
 
 def test_empty_hypotheses_score_0() -> None:
-    rows = score_translations("test", ["a dog", "two dogs"], ["ein Hund", "zwei Hunde"], ["", ""], "de")
+    rows = scores(["", ""], ["a dog", "two dogs"], ["ein Hund", "zwei Hunde"])
     assert {row.metric: row.value for row in rows} == dict.fromkeys(
         ("bleu", "chrf", "bleu_tokenised", "bleu_torchtext", "length_ratio", "bleu_by_length"), 0
     )
@@ -128,7 +173,7 @@ def test_texts_of_different_lengths_are_refused() -> None:
 
 
 def test_signatures_describe_the_scores() -> None:
-    found = signatures()
+    found = signatures("de")
     assert {"case:mixed", "tok:13a", "nrefs:1"} <= set(found["bleu"].split("|"))
     assert "nrefs:1" in found["chrf"]
     assert "tok:none" in found["bleu_tokenised"]
