@@ -23,10 +23,11 @@ TATOEBA_HELD_OUT = 1.7  # per cent of the English sentences in the validation se
 
 @dataclass(frozen=True)
 class ParallelText:
-    """Sentences and their translations, aligned by position."""
+    """Sentences and their translations, aligned by position; `note` says what else their file has."""
 
     source: list[str]
     target: list[str]
+    note: str = ""
 
     def __len__(self) -> int:
         return len(self.source)
@@ -81,7 +82,7 @@ def load_corpus(corpus: Corpus, data_dir: Path, cache_dir: Path = Path(".cache")
             case "multi30k":
                 splits = _found(lambda: {s: ParallelText(*read_aligned(*pair)) for s, pair in files.items()}, remedy)
             case "tatoeba":
-                splits = _found(lambda: split_by_source(*read_tsv(*files["all"])), remedy)
+                splits = _found(lambda: split_by_source(*read_tsv(*files["all"])[:2]), remedy)
         if corpus.source_language == "de":
             splits = {name: ParallelText(text.target, text.source) for name, text in splits.items()}
     if corpus.limit is not None:
@@ -135,12 +136,13 @@ def tidied_corpus(splits: Mapping[str, ParallelText]) -> tuple[dict[str, Paralle
     """The splits with every sentence tidied alike, and a note for each side of a split that this has changed."""
     found, notes = {}, []
     for name, text in splits.items():
+        notes += [f"{name}: {text.note}"] if text.note else []
         sides = {"source": text.source, "target": text.target}
         for side, lines in sides.items():
             for change, is_needed in CHANGES.items():
                 if count := sum(map(is_needed, lines)):
                     notes.append(f"{name}, {side}: {count:,} of {len(lines):,} lines had {change}")
-        found[name] = ParallelText(*(list(map(tidied, lines)) for lines in sides.values()))
+        found[name] = ParallelText(list(map(tidied, text.source)), list(map(tidied, text.target)))
     return found, notes
 
 

@@ -54,20 +54,22 @@ def read_aligned(source: Path, target: Path) -> tuple[list[str], list[str]]:
     return source_lines, target_lines
 
 
-def read_tsv(path: Path) -> tuple[list[str], list[str]]:
-    """Read the first two columns of a tab-separated file: source and target; further columns are ignored.
+def read_tsv(path: Path) -> tuple[list[str], list[str], str]:
+    """Read the first two columns of a tab-separated file, source and target, and note what others there are.
 
     Raises:
         FileNotFoundError: the file is missing.
         ValueError: fewer than two columns or not as many as in the first line, a blank column, text that is not UTF-8,
             or a broken archive.
     """
-    source, target, width = [], [], 0
+    source, target, width, note = [], [], 0, ""
     for number, line in enumerate(read_lines(path), start=1):
         columns = line.split("\t")
         if len(columns) < 2:
             raise ValueError(f"{path}, line {number} has no tab: every line needs source, tab, target.")
         width = width or len(columns)
+        if width > 2 and not note:
+            note = f"every line has {width} columns, of which two are read; not read is {columns[2]!r}, for example"
         if len(columns) != width:
             raise ValueError(
                 f"{path}, line {number} has {len(columns)} columns, but line 1 has {width}: if a sentence has a tab "
@@ -77,7 +79,7 @@ def read_tsv(path: Path) -> tuple[list[str], list[str]]:
             raise ValueError(f"{path}, line {number} has an empty source or target: remove this line.")
         source.append(columns[0])
         target.append(columns[1])
-    return source, target
+    return source, target, note
 
 
 def read_lines(path: Path) -> list[str]:

@@ -47,5 +47,8 @@ def quiet() -> None:
         logger.setLevel(logging.WARNING)
     warnings.filterwarnings("ignore", message=".*LeafSpec.*")
     warnings.filterwarnings("ignore", message=".*does not have many workers.*")
+    warnings.filterwarnings(
+        "ignore", message=".*is smaller than the logging interval.*"
+    )  # of an epoch; steps are counted over epochs
     warnings.filterwarnings("ignore", message=".*Checkpoint directory .* exists and is not empty.*")
     warnings.filterwarnings("ignore", message=".*returned a view tensor.*")  # FSDP, of what is never changed in place

@@ -89,12 +89,12 @@ def test_files_of_ones_own_are_not_to_be_fetched(tmp_path: Path, names: list[str
 
 
 def test_text_is_tidied_on_both_sides_of_every_split_and_what_changed_is_counted() -> None:
-    train = ParallelText(["u\u0308ber", "\ufeffer", "es"], ["over", "he", "it\rself"])
+    train = ParallelText(["u\u0308ber", "\ufeffer", "es"], ["over", "he", "it\rself"], "every line has 3 columns")
     test = ParallelText(["über"], ["over"])
     splits, notes = tidied_corpus({"train": train, "test": test})
     assert splits == {"train": ParallelText(["über", "er", "es"], ["over", "he", "it self"]), "test": test}
     assert [note.partition(" lines had")[0] for note in notes] == [
-        "train, source: 1 of 3", "train, source: 1 of 3", "train, target: 1 of 3"
+        "train: every line has 3 columns", "train, source: 1 of 3", "train, source: 1 of 3", "train, target: 1 of 3"
     ]  # fmt: skip
 
 

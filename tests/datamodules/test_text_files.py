@@ -38,7 +38,8 @@ def test_aligned_files_may_differ_in_format(tmp_path: Path) -> None:
 
 def test_tsv_takes_two_columns_and_ignores_more(tmp_path: Path) -> None:
     path = write(tmp_path / "t.tsv", "one\teins\tCC-BY\ntwo\tzwei\tCC0\n")
-    assert read_tsv(path) == (["one", "two"], ["eins", "zwei"])
+    note = "every line has 3 columns, of which two are read; not read is 'CC-BY', for example"
+    assert read_tsv(path) == (["one", "two"], ["eins", "zwei"], note)
 
 
 @pytest.mark.parametrize("name", ["t.tar.gz", "t.tgz", "t.tsv.zst", "t.7z", "t.RAR"])
@@ -140,7 +141,7 @@ def test_the_name_of_a_text_in_a_zip_is_no_path_to_write_to(tmp_path: Path, name
     inner = tmp_path / "a" / "b"
     inner.mkdir(parents=True)
     zipped(inner / "t.zip", {"_about.txt": "the licence", name: "Hi.\tHallo!\n"})
-    assert read_tsv(inner / "t.zip") == (["Hi."], ["Hallo!"])
+    assert read_tsv(inner / "t.zip") == (["Hi."], ["Hallo!"], "")
     assert [path for path in tmp_path.rglob("*") if path.is_file()] == [inner / "t.zip"]
     assert not Path("/evil.txt").exists()
 
