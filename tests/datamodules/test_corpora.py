@@ -84,7 +84,7 @@ def test_embedded_needs_no_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 def test_files_of_ones_own_are_not_to_be_fetched(tmp_path: Path, names: list[str]) -> None:
     paths = [str(tmp_path / name) for name in names]
     with pytest.raises(FileNotFoundError, match=r"(missing|a folder): correct data\.corpus\.files") as refused:
-        load_corpus(Corpus("files", files={"train": paths, "val": paths}), tmp_path)
+        load_corpus(Corpus("files", files={"train": paths, "val": paths, "test": paths}), tmp_path)
     assert "make data" not in str(refused.value)
 
 

@@ -40,7 +40,10 @@ from tests.support.tiny_runs import (
 
 MODELS = ["lstm", "bahdanau", "transformer"]
 DROPOUT = "--model.init_args.network.dropout=0.4"
-PER_TEST_SET = {"bleu", "chrf", "bleu_tokenised", "bleu_torchtext", "length_ratio", "truncated_share", "decode_seconds"}
+PER_TEST_SET = {
+    "bleu", "chrf", "bleu_tokenised", "bleu_torchtext", "length_ratio", "also_trained_on", "truncated_share",
+    "decode_seconds",
+}  # fmt: skip
 PER_RUN = {
     "parameters", "parameters_without_embeddings", "steps", "target_tokens", "source_tokens", "train_seconds",
     "target_tokens_per_second", "best_step", "val_loss", "val_bleu", "val_bleu_unaveraged",

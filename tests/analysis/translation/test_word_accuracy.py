@@ -30,8 +30,8 @@ from analysis.translation.word_accuracy import (
     percentages,
     training_counts,
     word_statistics,
-    words_of,
 )
+from experiments.record.languages import words
 from tests.support.fakes.counts import COUNTS, write_counts
 from tests.support.fakes.runs import corpus, corrupted, folder_of, write_lines, write_run, write_suite
 
@@ -71,7 +71,7 @@ def test_matches_are_clipped_and_case_and_punctuation_count() -> None:
 @settings(max_examples=60)
 @given(st.lists(st.tuples(*[st.text("ab .,'&", max_size=20)] * 2), min_size=1, max_size=5))
 def test_over_all_bins_the_words_are_the_unigrams_of_bleu(pairs: list[tuple[str, str]]) -> None:
-    counts = {word: len(word) for pair in pairs for text in pair for word in words_of(text)}
+    counts = {word: len(word) for pair in pairs for text in pair for word in words(text, "13a")}
     matched, written, wanted = counted(*pairs, counts=counts).sum(axis=(0, 1))
     score = BLEU().corpus_score([h for h, _ in pairs], [[r for _, r in pairs]])
     assert (matched, written, wanted) == (score.counts[0], score.totals[0], score.ref_len)
@@ -200,7 +200,7 @@ def test_counts_that_contradict_each_other_are_a_problem(tmp_path: Path) -> None
     ("text", "complaint"),
     [
         ("{", "cannot be read"),
-        ('{"tokeniser": "moses", "counts": {}}', "tokeniser: Input should be '13a'"),
+        ('{"tokeniser": 13, "counts": {}}', "tokeniser: Input should be a valid string"),
         ('{"tokeniser": "13a", "counts": {"der": 1.5}}', "counts der: "),
     ],
 )
