@@ -3,13 +3,13 @@
 import hashlib
 import os
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 from datamodules.embedded.corpus import cached_corpus
-from datamodules.text_files import CHANGES, content_hash, read_aligned, read_tsv, tidied
+from datamodules.text_files import CHANGES, FETCH, content_hash, read_aligned, read_tsv, tidied, where_missing
 
 MULTI30K_FILES = {
     "train": "train",
@@ -67,22 +67,22 @@ def load_corpus(corpus: Corpus, data_dir: Path, cache_dir: Path = Path(".cache")
     """
     files = corpus_files(corpus, data_dir)
     if corpus.name == "files":
-        remedy = "correct data.corpus.files, whose paths are relative to the folder that you are in"
-        splits = _found(lambda: _load_files(files), remedy)
+        with where_missing("correct data.corpus.files, whose paths are relative to the folder that you are in"):
+            splits = _load_files(files)
     else:
-        remedy = "fetch the data with `make data`, or set DATA_DIR to the folder that holds it"
         if {corpus.source_language, corpus.target_language} != {"en", "de"}:
             raise ValueError(
                 f"data.corpus.source_language and target_language are {corpus.source_language!r} and "
                 f"{corpus.target_language!r}: the corpus {corpus.name!r} goes from en to de or from de to en."
             )
-        match corpus.name:
-            case "embedded":
-                splits = _load_embedded(cache_dir)
-            case "multi30k":
-                splits = _found(lambda: {s: ParallelText(*read_aligned(*pair)) for s, pair in files.items()}, remedy)
-            case "tatoeba":
-                splits = _found(lambda: split_by_source(*read_tsv(*files["all"])[:2]), remedy)
+        with where_missing(FETCH):
+            match corpus.name:
+                case "embedded":
+                    splits = _load_embedded(cache_dir)
+                case "multi30k":
+                    splits = {split: ParallelText(*read_aligned(*pair)) for split, pair in files.items()}
+                case "tatoeba":
+                    splits = split_by_source(*read_tsv(*files["all"])[:2])
         if corpus.source_language == "de":
             splits = {name: ParallelText(text.target, text.source) for name, text in splits.items()}
     if corpus.limit is not None:
@@ -123,13 +123,6 @@ def contents(corpus: Corpus, data_dir: Path, cache_dir: Path) -> dict[str, str |
         )
         for path in paths
     }
-
-
-def _found(load: Callable[[], dict[str, ParallelText]], remedy: str) -> dict[str, ParallelText]:
-    try:
-        return load()
-    except FileNotFoundError as error:
-        raise FileNotFoundError(f"{error}: {remedy}.") from error
 
 
 def tidied_corpus(splits: Mapping[str, ParallelText]) -> tuple[dict[str, ParallelText], list[str]]:

@@ -12,7 +12,8 @@ import os
 import unicodedata
 import zipfile
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
 
@@ -20,6 +21,8 @@ from filelock import FileLock
 
 OPEN: dict[str, Callable[[Path], Any]] = {".gz": gzip.open, ".bz2": bz2.open, ".xz": lzma.open}
 UNREAD = (".7z", ".lz4", ".rar", ".tar", ".tbz2", ".tgz", ".txz", ".z", ".zst")
+
+FETCH = "fetch the data with `make data`, or set DATA_DIR to the folder that holds it"
 
 # What is changed in every sentence, source and target, training and test alike, as a note says it.
 CHANGES: dict[str, Callable[[str], bool]] = {
@@ -83,33 +86,45 @@ def read_tsv(path: Path) -> tuple[list[str], list[str], str]:
 
 
 def read_lines(path: Path) -> list[str]:
-    """Read a UTF-8 text file, plain, packed, or the one text inside a `.zip`, as lines without their line ends.
+    """The lines of `read_text` without their line ends."""
+    return [line.removesuffix("\r") for line in read_text(path).removesuffix("\n").split("\n")]
+
+
+def tidied(line: str) -> str:
+    """A sentence without what looks the same on paper but is other text to a model and to a score: see `CHANGES`."""
+    return unicodedata.normalize("NFC", line.replace("\ufeff", "").replace("\r", " "))
+
+
+def read_text(path: Path) -> str:
+    """Read a UTF-8 text file, plain, packed, or the one text inside a `.zip`.
 
     Raises:
         FileNotFoundError: the file is missing.
         ValueError: it is empty, not UTF-8, has carriage returns alone for line ends, or is an archive that is broken,
             encrypted or too large.
     """
-    content = _read_bytes(path)
     try:
-        text = content.decode("utf-8-sig")
+        text = _read_bytes(path).decode("utf-8-sig")
     except UnicodeDecodeError as error:
         line = error.object.count(b"\n", 0, error.start) + 1
         raise ValueError(f"{path}, line {line} is not UTF-8: convert the file with iconv.") from error
     if not text:
         raise ValueError(f"{path} is empty: at least one sentence is needed.")
-    lines = [line.removesuffix("\r") for line in text.removesuffix("\n").split("\n")]
-    if len(lines) == 1 and "\r" in lines[0]:
+    if "\r" in text and "\n" not in text.removesuffix("\n"):
         raise ValueError(
             f"{path} ends its lines with carriage returns alone, so that it is one line: convert it with "
             "tr '\\r' '\\n'."
         )
-    return lines
+    return text
 
 
-def tidied(line: str) -> str:
-    """A sentence without what looks the same on paper but is other text to a model and to a score: see `CHANGES`."""
-    return unicodedata.normalize("NFC", line.replace("\ufeff", "").replace("\r", " "))
+@contextmanager
+def where_missing(remedy: str) -> Iterator[None]:
+    """Add to the message of a missing file what to do."""
+    try:
+        yield
+    except FileNotFoundError as error:
+        raise FileNotFoundError(f"{error}: {remedy}.") from error
 
 
 def _read_bytes(path: Path) -> bytes:

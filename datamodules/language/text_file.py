@@ -7,7 +7,7 @@ from typing import ClassVar, Literal
 import numpy as np
 
 from datamodules.language.text import Split, Text, Tokens, Windows
-from datamodules.text_files import read_text
+from datamodules.text_files import FETCH, read_text, where_missing
 
 HELD_OUT = 0.05  # of the text for validation, and as much for testing: its last tenth, as in nanoGPT
 
@@ -32,7 +32,8 @@ class TextFile(Text):
 
     def read(self, data_dir: Path, context: int) -> None:
         path = data_dir / self.path
-        text = read_text(path)
+        with where_missing(FETCH if self.path == TextFile.path else "correct data.text.path, or DATA_DIR"):
+            text = read_text(path)
         if "\0" in text:
             raise ValueError(f"{path} holds NUL bytes, as no text does: is it the right file?")
         held_out = int(HELD_OUT * len(text))

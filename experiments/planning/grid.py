@@ -36,24 +36,32 @@ class Planned:
 
 @dataclass
 class TranslationGrid:
-    """Which models a suite translates with; `small` ones run at the same time, one a core."""
+    """Which models a suite translates with.
+
+    Args:
+        corpus, direction: What is translated.
+        models, seeds: The grid.
+        small: Runs take place at the same time, one a core.
+        like: Another suite, whose configurations and tuned values these are; files of this suite say what is different.
+    """
 
     corpus: str
     direction: str
     models: list[str]
     seeds: list[int]
     small: bool = False
+    like: str = ""
 
 
 @dataclass
-class LongRangeGrid:
+class TaskGrid:
     """Which models a suite has on which tasks."""
 
     seeds: list[int]
     tasks: dict[str, list[str]]
 
 
-GRIDS = {"bleu": TranslationGrid, "long-range": LongRangeGrid}
+GRIDS = {"bleu": TranslationGrid, "long-range": TaskGrid, "language": TaskGrid}
 
 
 def read_suite(name: str) -> dict[str, Any]:
@@ -78,7 +86,7 @@ def plan_bleu(
         ValueError: If a model has no configuration in this suite, or the corpus is not of that direction.
     """
     row = row_of(suite, "bleu")
-    folder = EXPERIMENTS / "configs" / "bleu" / suite
+    folder, own = (EXPERIMENTS / "configs" / "bleu" / name for name in (row["like"] or suite, suite))
     direction = direction or row["direction"]
     source, target = languages_of(folder / "common.yaml", direction, suite)
     languages = (
@@ -88,11 +96,13 @@ def plan_bleu(
     for seed in seeds or row["seeds"]:
         for name in models or row["models"]:
             model, _, variant = name.partition("-")
-            configs = [folder / "common.yaml", *model_files(folder, name, suite)]
+            differs = [own / f"{each}.yaml" for each in ("common", name)] if own != folder else []
+            like = model if (own / f"{name}.yaml") in differs and (own / f"{name}.yaml").exists() else name
+            configs = [folder / "common.yaml", *model_files(folder, like, suite)]
             command = f"make bleu SUITE={suite} MODELS={name} SEEDS={seed} DIRECTION={direction}"
             task = f"{row['corpus']}-{direction}"
             key = RunKey(suite, "bleu", task, model, variant or "base", int(seed), root, command)
-            configs += tuned_files(folder / "tuned" / task, name)
+            configs += [*tuned_files(folder / "tuned" / task, like), *filter(Path.exists, differs)]
             yield Planned(key, tuple(configs), (*languages, *settings))
 
 
@@ -119,10 +129,10 @@ def languages_of(config: Path, direction: str, suite: str) -> tuple[str, str]:
     return known[direction]
 
 
-def plan_long_range(
-    suite: str, tasks: list[str], models: list[str], seeds: list[int], root: str, settings: list[str]
+def plan_tasks(
+    experiment: str, suite: str, tasks: list[str], models: list[str], seeds: list[int], root: str, settings: list[str]
 ) -> Iterator[Planned]:
-    """The long-range runs of a suite, all of one seed before the next; empty lists take the suite's own.
+    """The long-range or language runs of a suite, all of one seed before the next; empty lists take the suite's own.
 
     A run is made of the suite's common file, the task's, the model's, the variant's and, last, the values that tuning
     chose for this task and variant. A tenfold variant differs from what it is named after by its budget alone.
@@ -130,8 +140,8 @@ def plan_long_range(
     Raises:
         ValueError: If a task or a model has no configuration in this suite.
     """
-    row = row_of(suite, "long-range")
-    folder = EXPERIMENTS / "configs" / "long_range" / suite
+    row = row_of(suite, experiment)
+    folder = EXPERIMENTS / "configs" / experiment.replace("-", "_") / suite
     known = sorted(path.stem for path in (folder / "tasks").glob("*.yaml"))
     for task in tasks:
         if task not in known:
@@ -146,8 +156,8 @@ def plan_long_range(
                     configs.append(listed(folder / "tenfold", task, f"MODELS names {name!r}, but TASKS", suite))
                 configs += model_files(folder / "models", tuned_name(name), suite)
                 configs += tuned_files(folder / "tuned" / task, name)
-                command = f"make long-range SUITE={suite} TASKS={task} MODELS={name} SEEDS={seed}"
-                key = RunKey(suite, "long-range", task, model, variant or "base", int(seed), root, command)
+                command = f"make {experiment} SUITE={suite} TASKS={task} MODELS={name} SEEDS={seed}"
+                key = RunKey(suite, experiment, task, model, variant or "base", int(seed), root, command)
                 yield Planned(key, tuple(configs), tuple(settings))
 
 

@@ -2,12 +2,14 @@
 
 import tempfile
 import time
+from collections.abc import Sequence
 from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
 import lightning as L
 import torch
+from jsonargparse import Namespace
 
 from datamodules.batch import IGNORE, PAD, Batch
 from experiments.planning.grid import EXPERIMENTS
@@ -20,8 +22,6 @@ from experiments.training.callbacks import Clock, LocalRecord, Progress, ReturnM
 from experiments.training.trainer import TrainerSettings, build_trainer, fit
 from models import Seq2SeqModule
 
-WARM_UP_BLOCKS = 1  # of both loops: every length of sentence brings shapes that are new to the kernels
-
 
 def run_loops(
     data_dir: str, loops: Loops, settings: Settings, device: torch.device
@@ -30,16 +30,20 @@ def run_loops(
     found = {}
     for name in loops.systems:
         log(f"{loops.corpus} {loops.direction}: {name}, bare and through the Trainer")
-        found[name] = one_system(System(name), loops, settings.clock.rounds, device, data_dir)
+        found[name] = one_system(System(name, settings.precision), loops, settings.clock.rounds, device, data_dir)
     held_equal = {"batches": "the same for both loops and all models", "steps of a block": loops.steps}
     return found, held_equal
 
 
 def one_system(system: System, loops: Loops, rounds: int, device: torch.device, data_dir: str) -> Rows:
-    """Module, data and Trainer as the suite's own translation configuration builds them."""
+    built = configured(system, loops, loops.steps * (rounds + loops.warm_up), data_dir)
+    return rows_of(interleave(built.model, built.data, built.trainer, system, loops.steps, device), loops.warm_up)
+
+
+def configured(system: System, loops: Loops, steps: int, data_dir: str) -> Namespace:
+    """Module, data and Trainer's settings as the suite's own translation configuration has them, for so many steps."""
     configs = EXPERIMENTS / "configs" / "bleu" / loops.configs
     source, target = loops.direction.split("-")  # of a corpus of ours
-    steps = loops.steps * (rounds + WARM_UP_BLOCKS)
     given = {
         "data.init_args.corpus.name": loops.corpus,
         "data.init_args.corpus.source_language": source,
@@ -54,8 +58,7 @@ def one_system(system: System, loops: Loops, rounds: int, device: torch.device, 
     parser = build_parser()
     L.seed_everything(0, verbose=False)
     words = [word for path in files for word in ("-c", str(path))]
-    built = parser.instantiate(parser.parse_args([*words, *(f"--{name}={value}" for name, value in given.items())]))
-    return rows_of(interleave(built.model, built.data, built.trainer, system, loops.steps, device))
+    return parser.instantiate(parser.parse_args([*words, *(f"--{name}={value}" for name, value in given.items())]))
 
 
 def interleave(
@@ -88,7 +91,8 @@ def train_only(
 class InterleavedSteps(L.Callback):
     """Takes a bare step on each of the Trainer's batches too, alternately before and after the Trainer's own.
 
-    The second step finds the kernels warm for the batch's lengths: always second, the bare step would seem faster.
+    The second step finds the kernels warm for the batch's lengths: always second, the bare step would seem faster. On a
+    GPU the bare steps of a block follow it: to read the clock at every step would make the host wait for each.
 
     Args:
         step: A second copy of the model with its optimiser.
@@ -99,6 +103,7 @@ class InterleavedSteps(L.Callback):
         self.step, self.steps = step, steps
         self.seconds: dict[str, list[float]] = {"trainer": [], "bare": []}
         self.tokens: list[tuple[int, int, int]] = []  # target, source, padded positions of each block
+        self._by_block = step.device.type == "cuda"
         self._batches: list[Batch] = []
         self._begun = self._bare = 0.0
 
@@ -106,26 +111,29 @@ class InterleavedSteps(L.Callback):
         self._begun = self._now()
 
     def on_train_batch_start(self, trainer: L.Trainer, module: L.LightningModule, batch: Any, batch_idx: int) -> None:
-        if len(self._batches) % 2:
-            self._bare_step(batch)
+        if not self._by_block and len(self._batches) % 2:
+            self._take_bare_steps([batch])
 
     def on_train_batch_end(
         self, trainer: L.Trainer, module: L.LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        if len(self._batches) % 2 == 0:
-            self._bare_step(batch)
+        if not self._by_block and len(self._batches) % 2 == 0:
+            self._take_bare_steps([batch])
         self._batches.append(batch)
         if len(self._batches) == self.steps:
             self.seconds["trainer"].append(self._now() - self._begun - self._bare)
+            if self._by_block:
+                self._take_bare_steps(self._batches)
             self.seconds["bare"].append(self._bare)
             self.tokens.append(counted(self._batches))
             self._batches, self._bare = [], 0.0
             self._begun = self._now()
 
-    def _bare_step(self, batch: Batch) -> None:
+    def _take_bare_steps(self, batches: Sequence[Batch]) -> None:
         begun = self._now()
-        self.step.batch = batch
-        self.step.step()
+        for batch in batches:
+            self.step.batch = batch
+            self.step.step()
         self._bare += self._now() - begun
 
     def _now(self) -> float:
@@ -141,10 +149,18 @@ def counted(batches: list[Batch]) -> tuple[int, int, int]:
     return target, source, sum(batch.source.numel() + batch.labels.numel() for batch in batches)
 
 
-def rows_of(timed: InterleavedSteps) -> Rows:
+def counted_blocks(timed: InterleavedSteps) -> dict[str, list[float]]:
+    """Target tokens/s of each block, by loop."""
+    return {
+        loop: [target / s for s, (target, _, _) in zip(seconds, timed.tokens, strict=True)]
+        for loop, seconds in timed.seconds.items()
+    }
+
+
+def rows_of(timed: InterleavedSteps, warm_up: int) -> Rows:
     rows = Rows()
     for loop, seconds in timed.seconds.items():
-        measured = list(zip(seconds, timed.tokens, strict=True))[WARM_UP_BLOCKS:]
+        measured = list(zip(seconds, timed.tokens, strict=True))[warm_up:]
         per_second = {
             "target_tokens_per_second": [target / s for s, (target, _, _) in measured],
             "source_and_target_tokens_per_second": [(target + source) / s for s, (target, source, _) in measured],
@@ -155,6 +171,7 @@ def rows_of(timed: InterleavedSteps) -> Rows:
         rows.add_spread("step_seconds", [s / timed.steps for s, _ in measured], "s", "loop", loop)
         target, source, positions = (sum(column) for column in zip(*(t for _, t in measured), strict=True))
         rows.add("padding_share", 1 - (target + source) / positions, "share", "loop", loop)
-    rows.kernels.update(kernels(timed.step.step))
-    rows.kernels |= {"precision": timed.step.system.precision, "mode": "eager"}
+    with timed.step.one_by_one():
+        rows.kernels.update(kernels(timed.step.step))
+    rows.kernels |= {"precision": timed.step.system.precision, "mode": timed.step.mode}
     return rows

@@ -66,4 +66,6 @@ def test_what_is_no_text_is_refused_in_one_sentence(tmp_path: Path, content: byt
 
 def test_a_missing_text_can_be_fetched(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match="make data"):
+        TextFile().read(tmp_path, 16)
+    with pytest.raises(FileNotFoundError, match=r"nothing\.txt is missing: correct data\.text\.path"):
         TextFile("nothing.txt").read(tmp_path, 16)
