@@ -9,11 +9,15 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+import torch
 
 from analysis.store import read_store
-from experiments.speed import suite
+from experiments.speed import suite, systems
+from experiments.speed.settings import Clock, Sweep
 from experiments.speed.suite import main, read_settings
+from experiments.speed.sweep import run_sweep
 from experiments.speed.systems import System
+from tests.support.fakes.captures import run_again
 from tests.support.tiny_runs import read_json, read_lines
 
 TASKS = "length decoding"
@@ -131,3 +135,17 @@ def test_an_unknown_task_or_suite_is_named_with_those_there_are() -> None:
         main("smoke", "lenght")
     with pytest.raises(SystemExit, match="full, gpu, quick, smoke"):
         main("quik")
+
+
+def test_every_system_of_the_gpu_suite_takes_a_step_at_a_small_size(monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a CPU, where a capture runs the function again: the sweep over lengths as one over widths."""
+    monkeypatch.setattr(systems, "capture_on", lambda device: run_again)
+    monkeypatch.setattr(torch, "compile", lambda function, **_: function)
+    settings = read_settings("gpu")
+    assert settings.length is not None
+    settings.vocabulary, settings.clock = 50, Clock(1, 0.001)
+    small = Sweep(settings.length.systems, [32], tokens=16, length=4)
+    found, _ = run_sweep("width", small, settings, torch.device("cpu"))
+    assert {rows.kernels["precision"] for rows in found.values()} == {"bf16-mixed", "32-true"}
+    assert {rows.kernels["mode"] for rows in found.values()} == {"captured", "compiled"}
+    assert all(row.value > 0 for rows in found.values() for row in rows.measurements)
