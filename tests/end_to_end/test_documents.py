@@ -12,7 +12,7 @@ import yaml
 from packaging.requirements import Requirement
 from packaging.version import Version
 
-from experiments.planning.grid import plan_bleu, plan_long_range
+from experiments.planning.grid import plan_bleu, plan_tasks
 from experiments.planning.parser import build_parser
 from tests.support.readme import PAGES, ROOT, fences, files_to_write
 
@@ -107,7 +107,7 @@ def test_make_commands_name_targets_and_variables_that_exist() -> None:
 def test_the_runs_that_make_commands_ask_for_exist() -> None:
     asked = 0
     for command in commands():
-        words = shlex.split(command) if re.match(r"make (bleu|long-range)\b", command) else []
+        words = shlex.split(command) if re.match(r"make (bleu|long-range|language)\b", command) else []
         given = dict(word.partition("=")[::2] for word in words if "=" in word)
         suite, tasks, models = (
             given.get("SUITE", "quick"),
@@ -119,7 +119,7 @@ def test_the_runs_that_make_commands_ask_for_exist() -> None:
         if words[1] == "bleu":
             assert list(plan_bleu(suite, models, [], given.get("DIRECTION", ""), "runs", [])), command
         else:
-            assert list(plan_long_range(suite, tasks, models, [], "runs", [])), command
+            assert list(plan_tasks(words[1], suite, tasks, models, [], "runs", [])), command
         asked += 1
     assert asked > 8
 
