@@ -12,7 +12,7 @@ from lightning.pytorch.callbacks import Callback
 from torch import Tensor
 
 from datamodules import TranslationData
-from experiments.record.keys import WORD_COUNTS, Measurement, RunKey
+from experiments.record.keys import WORD_COUNTS, Measurement, RunKey, config_hash
 from experiments.record.languages import USUAL, tokeniser_for
 from experiments.record.write import write_atomically, write_rows
 from experiments.training.decode import Translation, bleu, translate_split
@@ -73,7 +73,9 @@ def evaluate_run(run: Trained[TranslationData]) -> list[Measurement]:
     write_atomically(run.key.folder / WORD_COUNTS, json.dumps(counts, ensure_ascii=False))
     maps = attention_records(run.module.network, data, decoding, ATTENTION_SENTENCES, attention_maps, decimals=4)
     write_atomically(run.key.folder / "attention.json", json.dumps(maps, ensure_ascii=False))
+    files = run.config.get("contents")
     held_equal = {
+        "text": f"SHA-256 {config_hash({'files': [*files.values()]})}" if files else "generated",
         "data order seed": data.seed,
         "tokens per batch": data.max_tokens,
         "tokenizer": f"{data.tokenizer.kind}, {data.target_vocab_size} tokens",

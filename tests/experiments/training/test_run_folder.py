@@ -17,7 +17,7 @@ from experiments.record.keys import config_hash
 from experiments.run import main
 from experiments.training.run_folder import changes
 from tests.datamodules.test_corpora import write_multi30k
-from tests.support.tiny_runs import STEPS, recorded, saved, terminate_at, tiny_arguments, tiny_key, tiny_run
+from tests.support.tiny_runs import STEPS, read_json, recorded, saved, terminate_at, tiny_arguments, tiny_key, tiny_run
 
 
 def edit(path: Path) -> None:
@@ -54,11 +54,13 @@ def test_a_fetched_corpus_counts_by_its_content_and_not_by_its_folder(
     shutil.copytree(tmp_path / "multi30k", tmp_path / "other" / "multi30k")
     monkeypatch.setenv("DATA_DIR", str(tmp_path))
     words = ["--data.init_args.corpus={name: multi30k}"]
-    here, receipt = described(tmp_path, *words), of_arguments(words, "")
-    assert described(tmp_path, *words, f"--data.init_args.data_dir={tmp_path / 'other'}") == here
-    (tmp_path / "multi30k" / "train.de.gz").write_bytes(gzip.compress(b"something else\n" * 5))
-    assert described(tmp_path, *words) != here
-    assert of_arguments(words, "") != receipt
+    before = described(tmp_path, *words)
+    for folder, more in ((tmp_path, []), (tmp_path / "other", [f"--data.init_args.data_dir={tmp_path / 'other'}"])):
+        here, receipt = described(tmp_path, *words, *more), of_arguments([*words, *more], "")
+        assert here == before
+        (folder / "multi30k" / "train.de.gz").write_bytes(gzip.compress(b"something else\n" * 5))
+        assert described(tmp_path, *words, *more) != here
+        assert of_arguments([*words, *more], "") != receipt
 
 
 def test_generated_text_is_identified_by_its_settings(tmp_path: Path) -> None:
@@ -82,6 +84,8 @@ def test_an_edited_corpus_is_no_finished_run_and_one_that_is_gone_is(
     (earlier,) = folder.parent.glob("until-*")
     said = f"the content of {tmp_path}/corpus/seen.de changed; the earlier run is now {earlier}\n"
     assert said in capsys.readouterr().err
+    texts = [read_json(path / "result.json")["held_equal"]["text"] for path in (earlier, folder)]
+    assert texts[0] != texts[1]
 
 
 def test_an_interrupted_run_is_not_resumed_on_another_text(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
