@@ -3,10 +3,10 @@
 from collections.abc import Mapping
 
 from analysis.claims.verdict import CENTRAL
-from analysis.long_range.evidence import EXPERIMENT, HELD, Axis, Point, axes, controls, main_axis, tasks_of
-from analysis.long_range.figures import by_x
+from analysis.long_range.evidence import EXPERIMENT, HELD, Axis, axes, controls, main_axis, tasks_of
 from analysis.long_range.wording import at, heading, title
 from analysis.page.blocks import Answer
+from analysis.page.curves import Point, by_x
 from analysis.page.labels import counted, label, listing, ordered
 from analysis.page.look import Look
 from analysis.store import Store, System

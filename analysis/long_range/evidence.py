@@ -13,6 +13,7 @@ import pandas as pd
 
 from analysis.claims.verdict import NotRun, Undecided
 from analysis.long_range.wording import TITLES, is_kind_of, quantity
+from analysis.page.curves import Curves, Levels, Point
 from analysis.page.labels import label, ordered, slug
 from analysis.statistics.intervals import Interval, pooled, spread
 from analysis.store import Store, System
@@ -23,28 +24,6 @@ TENFOLD, TIMES = "tenfold", 10  # the variant that is trained on ten times the b
 HELD = 0.9  # a model holds a length, a gap or a load if its accuracy there is at least this
 SHARES = ("token_accuracy", "contrastive_accuracy", "contrastive_accuracy_mean")
 CHANCE = dict.fromkeys(SHARES, "chance: ") | {"squared_error": "chance squared error: "}
-
-
-@dataclass(frozen=True)
-class Point:
-    """One system at one x: mean over seeds with its interval, each seed's value, examples of a seed.
-
-    `trained` is False where x lies outside the range of training, None where that was not recorded.
-    """
-
-    x: float
-    interval: Interval
-    seeds: Mapping[int, float]
-    n: int
-    trained: bool | None = None
-
-    @property
-    def value(self) -> float:
-        return self.interval.value
-
-
-Curves = Mapping[System, Sequence[Point]]
-Levels = Mapping[str, Sequence[tuple[float, float]]]  # by name, as (x, value)
 
 
 @dataclass(frozen=True)

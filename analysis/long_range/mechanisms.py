@@ -3,23 +3,13 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
-from analysis.long_range.evidence import (
-    EXPERIMENT,
-    Axis,
-    Point,
-    axes,
-    by_seed,
-    means_by_x,
-    rows_of,
-    systems_of,
-    tasks_of,
-)
-from analysis.long_range.figures import by_x
+from analysis.long_range.evidence import EXPERIMENT, Axis, axes, by_seed, means_by_x, rows_of, systems_of, tasks_of
 from analysis.long_range.softmax_scaling import scaling
 from analysis.long_range.tables import at_points
 from analysis.long_range.wording import heading, quantity, title
 from analysis.page.blocks import Block, Figures, Heading, Paragraph, Section, Table
 from analysis.page.canvas import Figure
+from analysis.page.curves import Point, by_x
 from analysis.page.labels import NONE, label
 from analysis.page.look import Look
 from analysis.page.run_sources import behind

@@ -23,15 +23,9 @@ from analysis.claims.verdict import (
     within,
 )
 from analysis.long_range.comparable import Evidence
-from analysis.long_range.evidence import (
-    EXPERIMENT,
-    HELD,
-    Axis,
-    Point,
-    by_seed,
-    rows_of,
-)
+from analysis.long_range.evidence import EXPERIMENT, HELD, Axis, by_seed, rows_of
 from analysis.long_range.wording import at
+from analysis.page.curves import Point
 from analysis.page.labels import decimal, label, listing, whole
 from analysis.statistics.intervals import Interval, any_two_seeds, difference, pooled, spread, wilson
 from analysis.store import System

@@ -22,10 +22,10 @@ from analysis.long_range.evidence import (
     systems_of,
     tasks_of,
 )
-from analysis.long_range.figures import by_x
 from analysis.long_range.wording import heading, is_kind_of, quantity, question, title
 from analysis.page.blocks import Block, Figures, Heading, Notice, Paragraph, Section
 from analysis.page.canvas import Figure, Line, learning_curve
+from analysis.page.curves import by_x
 from analysis.page.labels import NAMES, listing, ordered, slug
 from analysis.page.look import Look, VariantLook
 from analysis.page.run_sources import behind

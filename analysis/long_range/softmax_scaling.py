@@ -4,12 +4,12 @@ import math
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
 
-from analysis.long_range.evidence import Levels, Point, by_seed, random_scores, rows_of, systems_of, tasks_of
-from analysis.long_range.figures import by_x
+from analysis.long_range.evidence import by_seed, random_scores, rows_of, systems_of, tasks_of
 from analysis.long_range.section import group_of
 from analysis.long_range.wording import title
 from analysis.page.blocks import Block, Figures, Heading, Paragraph, Table
 from analysis.page.canvas import Figure
+from analysis.page.curves import Levels, Point, by_x
 from analysis.page.labels import NONE, decimal, label, listing, with_span
 from analysis.page.look import VariantLook
 from analysis.statistics.intervals import spread

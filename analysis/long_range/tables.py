@@ -3,9 +3,10 @@
 import math
 from collections.abc import Callable, Mapping, Sequence
 
-from analysis.long_range.evidence import Axis, Control, Point, over_all, reach, rows_of
+from analysis.long_range.evidence import Axis, Control, over_all, reach, rows_of
 from analysis.long_range.wording import heading, is_kind_of, most, one_value, settings
 from analysis.page.blocks import Table
+from analysis.page.curves import Point
 from analysis.page.labels import NONE, decimal, duration, label, ordered, span, together, whole, with_span
 from analysis.statistics.intervals import t_interval
 from analysis.store import Store, System

@@ -7,9 +7,9 @@ import pytest
 
 from analysis.claims.verdict import CANNOT_TELL, CONTRADICTED, NOT_DECIDED, SUPPORTED, Verdict
 from analysis.long_range.claims import PARTS
-from analysis.long_range.evidence import Point
 from analysis.long_range.rules import change, loss
 from analysis.long_range.section import GROUPS
+from analysis.page.curves import Point
 from analysis.statistics.intervals import wilson
 from tests.support import verdicts
 from tests.support.fakes.long_range import (

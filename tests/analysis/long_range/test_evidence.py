@@ -4,8 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from analysis.long_range.evidence import Point, axes, controls, main_axis, reach
+from analysis.long_range.evidence import axes, controls, main_axis, reach
 from analysis.long_range.tables import status
+from analysis.page.curves import Point
 from analysis.scoreboard import standing
 from analysis.statistics.intervals import Interval, pooled, wilson
 from analysis.store import Store, System, read_store

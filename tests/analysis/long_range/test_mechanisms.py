@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from analysis.long_range.evidence import Point
 from analysis.long_range.mechanisms import build, relative
 from analysis.page.blocks import Figures, Heading, Section, Table
 from analysis.page.canvas import Figure
+from analysis.page.curves import Point
 from analysis.page.look import Look
 from analysis.statistics.intervals import Interval
 from analysis.store import read_store

@@ -5,9 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from analysis.long_range.evidence import Point, random_scores
+from analysis.long_range.evidence import random_scores
 from analysis.long_range.softmax_scaling import course, scaling, smaller
 from analysis.page.blocks import Block, Figures, Heading, Paragraph, Table
+from analysis.page.curves import Point
 from analysis.statistics.intervals import Interval
 from analysis.store import read_store
 from tests.support.fakes.long_range import axis_rows, entropy_rows, score_rows, write_long_range

@@ -1,6 +1,7 @@
-"""A quantity along an axis of a task, the figure of every long-range question."""
+"""A quantity along an axis of a task: its points, and the figure that shows them."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -8,7 +9,6 @@ from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
-from analysis.long_range.evidence import Curves, Levels, Point
 from analysis.page.canvas import (
     CHANCE_COLOUR,
     INK,
@@ -24,9 +24,32 @@ from analysis.page.canvas import (
 )
 from analysis.page.labels import label
 from analysis.page.look import Look
+from analysis.statistics.intervals import Interval
 from analysis.store import System
 
 CHANCE_DASHES: tuple[Any, ...] = ((0, (5, 2)), (0, (2, 2)), (0, (6, 2, 1, 2)))
+
+
+@dataclass(frozen=True)
+class Point:
+    """One system at one x: mean over seeds with its interval, each seed's value, examples of a seed.
+
+    `trained` is False where x lies outside the range of training, None where that was not recorded.
+    """
+
+    x: float
+    interval: Interval
+    seeds: Mapping[int, float]
+    n: int
+    trained: bool | None = None
+
+    @property
+    def value(self) -> float:
+        return self.interval.value
+
+
+Curves = Mapping[System, Sequence[Point]]
+Levels = Mapping[str, Sequence[tuple[float, float]]]  # by name, as (x, value)
 
 
 def by_x(

@@ -4,8 +4,7 @@ import re
 
 import pytest
 
-from analysis.long_range.evidence import Point
-from analysis.long_range.figures import by_x
+from analysis.page.curves import Point, by_x
 from analysis.page.look import Look
 from analysis.statistics.intervals import Interval
 from analysis.store import System
