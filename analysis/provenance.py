@@ -12,7 +12,7 @@ from analysis.speed.runs import EXPERIMENT as SPEED
 from analysis.store import Run, Store, missing_runs
 from experiments.record.metrics import metrics
 
-HELD_EQUAL = {"bleu": "translation", "long-range": "long range"}
+HELD_EQUAL = {"bleu": "translation", "long-range": "long range", "language": "language models"}
 VERSIONS = ("python", "torch", "lightning", "sacrebleu")
 TARGETS = {"inspection": "inspect"}  # of experiments whose make target has another name
 

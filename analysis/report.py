@@ -9,6 +9,9 @@ from analysis import provenance, scoreboard
 from analysis.claims import ledger
 from analysis.claims.verdict import Verdicts, judged
 from analysis.compare import published
+from analysis.language import claims as language_claims
+from analysis.language import evidence as language_evidence
+from analysis.language import section as language_section
 from analysis.long_range import answer as long_range_answer
 from analysis.long_range import claims as long_range_claims
 from analysis.long_range import evidence, mechanisms
@@ -96,18 +99,24 @@ def build(store: Store, others: Sequence[Store] = ()) -> Page:
     results = bleu.measure(store)
     long_range = judged(long_range_claims.all_claims(Evidence(store)))
     timed = any(each.ran(speed_runs.EXPERIMENT) for each in (store, *others))
+    language = judged(language_claims.all_claims(store))
     groups = {
         "Translation": translation(store, look, results),
         "Long range": long_range_sections(store, look, long_range),
+        "Language models": (
+            language_section.build(store, look, language) if store.ran(language_evidence.EXPERIMENT) else []
+        ),
         "Speed": [speed_section.build(speed, [] if n else quality) for n, speed in enumerate(speeds)] if timed else [],
     }
     answers = [translation_answer.answer(store, look, results), long_range_answer.answer(store, look)]
     opening = Section("answers", "", [Answers([*answers, speed_answer.answer(store, speeds)])], short="Answers")
     screens = [opening, *attention.screen(store, look)]
-    if any(store.ran(name) for name in (bleu.EXPERIMENT, speed_runs.EXPERIMENT, evidence.EXPERIMENT)):
+    questions = (bleu.EXPERIMENT, speed_runs.EXPERIMENT, evidence.EXPERIMENT, language_evidence.EXPERIMENT)
+    if any(map(store.ran, questions)):
         parts = [
             (long_range_claims.READING, long_range),
             (translation_claims.READING, judged(translation_claims.all_claims(store))),
+            (language_claims.READING, language),
             (speed_claims.READING, judged(speed_claims.all_claims(speeds, quality))),
         ]
         screens.append(ledger.build(store, parts, [section for group in groups.values() for section in group]))

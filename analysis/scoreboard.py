@@ -4,6 +4,8 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
+from analysis.language import claims as language_claims
+from analysis.language import evidence as language_evidence
 from analysis.long_range.evidence import Control, axes, controls, main_axis, tasks_of
 from analysis.long_range.wording import at, title
 from analysis.page.blocks import Best, Section, SectionLink, Table, Weak
@@ -72,7 +74,8 @@ def is_beyond(interval: Interval, other: Interval, sign: int) -> bool:
 
 def build(store: Store, test_sets: Sequence[TestSet], speeds: Sequence[Speed]) -> Section | None:
     """None where no model has been measured."""
-    questions = [*translation(test_sets), *long_range(store), *(row for speed in speeds for row in fast(speed))]
+    questions = [*translation(test_sets), *long_range(store), *language(store)]
+    questions += [row for speed in speeds for row in fast(speed)]
     if not questions:
         return None
     systems = ordered(system for question in questions for system in question.scores)[::-1]
@@ -127,6 +130,18 @@ def long_range(store: Store) -> list[Question]:
             scores = {s: Score(decimal(p.value, 3), p.interval, *standing(known.get(s))) for s, p in points.items()}
             text = f"{title(task)} {at(axis.vary, x)}{beyond}"
             questions += [Question(text, scores, metric, slug("task", task))] if scores else []
+    return questions
+
+
+def language(store: Store) -> list[Question]:
+    """For each text the loss, and what is gained from context."""
+    questions = []
+    for task in language_evidence.tasks_of(store):
+        loss = language_evidence.overall(store, task, "loss")
+        metric, words, gained = language_claims.from_context(store, task)
+        for text, name, points in ((f"Loss in nats on {task}", "loss", loss), (f"{words} on {task}", metric, gained)):
+            scores = {system: Score(decimal(point.value, 3), point.interval) for system, point in points.items()}
+            questions += [Question(text, scores, name, slug("text", task))] if scores else []
     return questions
 
 

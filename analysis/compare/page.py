@@ -14,7 +14,13 @@ from analysis.page.look import Look
 from analysis.page.prose import PROSE
 from analysis.store import System
 
-TITLES = {"bleu": "Translation", "long-range": "Long range", "speed": "Speed", "": "Numbers of no named experiment"}
+TITLES = {
+    "bleu": "Translation",
+    "long-range": "Long range",
+    "language": "Language models",
+    "speed": "Speed",
+    "": "Numbers of no named experiment",
+}
 # What the page has row by row; of all other metrics it has the largest difference, and compare.csv every row
 SHOWN = {
     "bleu": (
@@ -27,6 +33,7 @@ SHOWN = {
         "decode_seconds",
     ),
     "long-range": ("token_accuracy", "control_accuracy", "squared_error", "contrastive_accuracy"),
+    "language": ("loss", "token_accuracy", "context_gain", "target_tokens_per_second"),
     "speed": (
         "step_seconds",
         "target_tokens_per_second",

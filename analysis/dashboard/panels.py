@@ -15,12 +15,13 @@ from analysis.page.look import COLOURS, FURTHER_COLOURS
 from analysis.store import Run, Store
 from experiments.record.wandb_names import ATTENTION, TRANSLATIONS, group, is_companion, run_id, series_name, value_name
 
-HEADLINES = ("bleu", "chrf", "control_accuracy", "contrastive_accuracy", "target_tokens_per_second")
+HEADLINES = ("bleu", "chrf", "control_accuracy", "contrastive_accuracy", "loss", "target_tokens_per_second")
 LEARNING = {"bleu": ("val/bleu", "val/loss", "train/loss"), "long-range": ("val/control_accuracy", "val/loss")}
 AXES = {"trainer/global_step": "step", "train/seconds": "training time (s)", "train/target_tokens": "target tokens"}
 QUESTIONS = {
     "bleu": "Which translates better?",
     "long-range": "How far back can each remember?",
+    "language": "What does each gain from a long context?",
     "speed": "How fast is each?",
     "inspection": "What do attention heads do?",
 }

@@ -11,7 +11,7 @@ from analysis.page.labels import NONE, label, listing, ordered, together
 from analysis.store import Run, Store, System
 
 Record = dict[str, Any]
-EXPERIMENTS = ("bleu", "long-range")  # that are tuned
+EXPERIMENTS = ("bleu", "long-range", "language")  # that are tuned
 HEADER = ["task", "model", "trials", "chosen", "validation", "steps (share of a run)", "every trial"]
 
 

@@ -1,0 +1,1 @@
+"""Language models: loss, and what each gains from what came before."""

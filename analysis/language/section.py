@@ -1,0 +1,137 @@
+"""Language models: one section of the page for each text, from loss to what is gained from context."""
+
+from collections.abc import Callable
+
+from analysis.claims.ledger import drawn_in, verdict_table
+from analysis.claims.verdict import Verdicts
+from analysis.language.evidence import (
+    CHANGED,
+    DISTANCE,
+    EXPERIMENT,
+    POSITION,
+    chance,
+    curves,
+    is_of_words,
+    overall,
+    tasks_of,
+)
+from analysis.page.blocks import Block, Figures, Heading, Notice, Paragraph, Section, Table
+from analysis.page.canvas import Figure, Line, learning_curve
+from analysis.page.curves import Curves, by_x
+from analysis.page.labels import NONE, decimal, duration, label, slug, whole, with_span
+from analysis.page.look import Look
+from analysis.page.run_sources import behind
+from analysis.store import Store, System
+
+NETWORKS = (
+    "Every model here is one stack without an encoder, and reads from left to right: a plain RNN, GRU or LSTM; an LSTM "
+    "whose state attends to all its states so far; a Transformer of causal self-attention."
+)
+CAPTION = "Lines are means over seeds, bands 95 % intervals over the test text widened to hold every seed."
+
+
+def build(store: Store, look: Look, verdicts: Verdicts) -> list[Section]:
+    nothing = Notice("No language model has finished yet: there is nothing to compare.")
+    sections = [section(store, look, task, verdicts) for task in tasks_of(store)]
+    return sections or [Section("language", "Language models", [nothing])]
+
+
+def section(store: Store, look: Look, task: str, verdicts: Verdicts) -> Section:
+    unit = "words" if is_of_words(store, task) else "characters"
+    evidence: list[Block] = [losses(store, task, unit)]
+    evidence += along(store, look, task, POSITION, "loss", "Loss by position", f"{unit} read", "loss (nats)")
+    asked = "words since it was said"
+    evidence += along(store, look, task, DISTANCE, "token_accuracy", "Answers by distance", asked, "share right")
+    evidence += along(store, look, task, DISTANCE, "loss", "Loss on answers by distance", asked, "loss (nats)")
+    evidence += context(store, look, task, unit)
+    about = [row for row in verdicts if row[0].needs.task == task]
+    blocks: list[Block] = [Paragraph(NETWORKS)]
+    if about:
+        caption = "Claims that rest on this text; their rules are in the section on claims."
+        blocks.append(verdict_table(caption, about, drawn_in(evidence)))
+    blocks += [*evidence, *learning(store, look, task)]
+    return Section(slug("text", task), f"Language models: {task}", blocks, behind(store, EXPERIMENT, task))
+
+
+def losses(store: Store, task: str, unit: str) -> Table:
+    """Loss in every unit, and what it cost."""
+    one = unit[:-1]
+    columns: dict[str, tuple[str, Callable[[float], str]]] = {
+        "bits": (f"bits a {one}", lambda value: decimal(value, 3)),
+        "perplexity": ("perplexity", lambda value: decimal(value, 2)),
+        "val_loss": ("validation loss", lambda value: decimal(value, 3)),
+        "parameters": ("parameters", whole),
+        "train_seconds": ("training time", duration),
+        "target_tokens_per_second": (f"{unit}/s", whole),
+    }
+    found = {metric: overall(store, task, metric) for metric in columns}
+    rows = []
+    for system, loss in overall(store, task, "loss").items():
+        points = [(found[metric].get(system), show) for metric, (_, show) in columns.items()]
+        rows.append([label(system), with_span(loss.interval, 3), *(show(p.value) if p else NONE for p, show in points)])
+    header = ["model", f"loss, nats a {one}", *(name for name, _ in columns.values())]
+    return Table("On the test text: means over seeds.", header, rows)
+
+
+def along(
+    store: Store, look: Look, task: str, axis: str, metric: str, title: str, x_label: str, y_label: str
+) -> list[Block]:
+    """A figure and a table of a metric along an axis; none where it was not measured."""
+    found = curves(store, task, metric, axis)
+    if not found:
+        return []
+    share = metric == "token_accuracy"
+    figure = by_x(
+        slug(metric, task, axis),
+        title,
+        look,
+        found,
+        chance(store, task) if share else {},
+        x_label,
+        y_label,
+        share=share,
+    )
+    caption = f"{CAPTION} A point is everything since the one before it: 1 to 8, 9 to 16, 17 to 32 and so on."
+    return [Heading(title), Figures(caption, [figure]), by_value(found, f"{title}.", x_label)]
+
+
+def by_value(found: Curves, caption: str, x_label: str) -> Table:
+    xs = sorted({point.x for points in found.values() for point in points})
+    rows = []
+    for system, points in found.items():
+        values = {point.x: with_span(point.interval, 3) for point in points}
+        rows.append([label(system), *(values.get(x, NONE) for x in xs)])
+    return Table(f"{caption} Columns: {x_label}, up to.", ["model", *(f"{x:g}" for x in xs)], rows)
+
+
+def context(store: Store, look: Look, task: str, unit: str) -> list[Block]:
+    """What the same checkpoints lose when the context is cut, shuffled or reversed."""
+    figures: list[Figure] = []
+    tables: list[Table] = []
+    for axis, words in CHANGED.items():
+        found = curves(store, task, "context_gain", axis)
+        if found:
+            title, x_label = f"Context {words} so many {unit}", f"{unit} left as they were"
+            name = slug("context_gain", task, axis)
+            figures.append(by_x(name, title, look, found, {}, x_label, "loss added (nats)", share=False))
+            tables.append(by_value(found, f"{title}: by how much the loss rises.", x_label))
+    if not figures:
+        return []
+    text = (
+        f"The last {unit[:-1]} of each piece of test text is predicted again from a changed context, without further "
+        "training: what is added to the loss is what the rest of the context was worth (Khandelwal et al. 2018)."
+    )
+    return [Heading("What the context is worth"), Figures(f"{text} {CAPTION}", figures), *tables]
+
+
+def learning(store: Store, look: Look, task: str) -> list[Block]:
+    lines = []
+    for run in store.finished(EXPERIMENT):
+        history = store.history(run)
+        points = history[history["metric"] == "val/loss"].sort_values("step")
+        if run.task == task and len(points):
+            lines.append(Line(System(run.model, run.variant), points["step"].tolist(), points["value"].tolist()))
+    if not lines:
+        return []
+    figure = learning_curve(slug("curve", task, "loss"), "Validation loss by step", look, lines, "step", "loss (nats)")
+    return [Heading("Learning curves"), Figures("Loss on validation text, one line per run.", [figure])]

@@ -1,0 +1,55 @@
+from pathlib import Path
+
+from analysis import scoreboard
+from analysis.claims.verdict import judged
+from analysis.language.claims import all_claims
+from analysis.language.section import build
+from analysis.page.blocks import Figures, Section, Table
+from analysis.page.look import Look
+from analysis.speed.runs import measured
+from analysis.store import System, read_store
+from tests.support.fakes.language import write_characters, write_stories
+
+
+def sections(root: Path) -> list[Section]:
+    store = read_store(root, "quick")
+    return build(store, Look(run.system for run in store.runs), judged(all_claims(store)))
+
+
+def names(section: Section) -> set[str]:
+    return {figure.name for block in section.blocks if isinstance(block, Figures) for figure in block.figures}
+
+
+def tables(section: Section) -> list[Table]:
+    return [block for block in section.blocks if isinstance(block, Table)]
+
+
+def test_stories_have_curves_by_position_and_by_distance(tmp_path: Path) -> None:
+    write_stories(tmp_path, {"lstm": 0.3, "transformer": 0.9})
+    write_stories(tmp_path, {"lstm": 0.5, "transformer": 0.9}, seed=1)
+    (section,) = sections(tmp_path)
+    curves = {"loss-stories-position", "token_accuracy-stories-distance", "loss-stories-distance"}
+    assert names(section) == curves | {"curve-stories-loss"}
+    verdicts, losses, *_, answers, _ = tables(section)
+    assert [row[-1] for row in verdicts.rows] == ["token_accuracy-stories-distance"] * 2
+    assert losses.rows[0][:5] == ["LSTM", "1.600 (1.500 to 1.700)", "2.308", "4.00", "1.600"]
+    assert losses.header[-1] == "words/s"
+    assert answers.rows[0] == ["LSTM", "0.900 (0.879 to 0.918)", "0.400 (0.300 to 0.500)"]
+
+
+def test_a_text_of_characters_has_curves_by_context(tmp_path: Path) -> None:
+    write_characters(tmp_path, {"lstm": 0.02, "transformer": 0.08}, {"lstm": 1.7, "transformer": 1.6})
+    (section,) = sections(tmp_path)
+    changed = {f"context_gain-shakespeare-context-{how}" for how in ("cut", "shuffled-beyond", "reversed-beyond")}
+    assert names(section) == changed | {"loss-shakespeare-position", "curve-shakespeare-loss"}
+    cut = next(table for table in tables(section) if "cut to" in table.caption)
+    assert cut.rows[0] == ["LSTM", "0.320 (0.310 to 0.330)", "0.020 (0.010 to 0.030)"]
+
+
+def test_the_scoreboard_has_a_row_for_loss_and_one_for_context(tmp_path: Path) -> None:
+    write_characters(tmp_path, {"lstm": 0.02, "transformer": 0.08}, {"lstm": 1.7, "transformer": 1.6})
+    store = read_store(tmp_path, "quick")
+    loss, gain = scoreboard.language(store)
+    assert loss.best == gain.best == System("transformer", "base")
+    assert loss.section == gain.section == "text-shakespeare"
+    assert scoreboard.build(store, [], [measured(store)]) is not None
