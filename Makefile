@@ -22,6 +22,7 @@ PYTHON ?= python3
 PY := .venv/bin/python
 
 export DATA_DIR
+export PYTHONIOENCODING := $(if $(PYTHONIOENCODING),$(firstword $(subst :, ,$(PYTHONIOENCODING))):backslashreplace)
 # Taken literally: neither make nor the shell interprets a dollar sign or quote in a sentence.
 override TEXT := $(value TEXT)
 export TEXT
@@ -76,7 +77,7 @@ quick: $(INSTALLED) ## All three questions on generated data, with a report in r
 	@$(EVERYTHING)
 
 translate: $(INSTALLED) ## Translate TEXT="The farmers will wake the cow." with every trained model (10 s)
-	@$(PY) -m experiments.translation.translate "$$TEXT"
+	@$(PY) -m experiments.translation.translate $(if $(filter file,$(origin SUITE)),,$(OF_SUITE)) -- "$$TEXT"
 
 test: $(INSTALLED) ## The test suite, on every core (5 min on 2)
 	@$(PY) -m pytest -q -n auto --maxprocesses 8 --dist worksteal

@@ -33,6 +33,7 @@ from analysis.translation import answer as translation_answer
 from analysis.translation import attention, bleu, examples, learning_curves, sentences
 from analysis.translation import claims as translation_claims
 from experiments.record.archives import RECORDS
+from experiments.record.system_errors import ending_in_a_sentence
 from experiments.record.text import visible
 
 OTHER_MACHINE = {"full": "gpu", "gpu": "full"}
@@ -60,8 +61,9 @@ def main(arguments: list[str] | None = None) -> None:
     archived = sum(not run.folder.is_relative_to(options.runs) for run in store.runs)
     if archived:
         print(f"{archived} of {len(store.runs)} runs are records of {records}")
-    for path in write_report(store, options.results / options.suite, others, png=options.png):
-        print(path)
+    with ending_in_a_sentence():
+        for path in write_report(store, options.results / options.suite, others, png=options.png):
+            print(path)
 
 
 def times_elsewhere(root: Path, results: Path, suite: str) -> list[Store]:

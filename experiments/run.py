@@ -26,7 +26,7 @@ from experiments.tracking.logger import publish, wandb_logger
 from experiments.training.callbacks import Clock, LocalRecord, Progress, ReturnMemory
 from experiments.training.device_processes import pass_on, run_in_processes, started_here
 from experiments.training.environment import quiet
-from experiments.training.failures import Failure, modified, record_failure, system_error
+from experiments.training.failures import Failure, modified, record_failure, run_error
 from experiments.training.graceful_stop import end_with_parent
 from experiments.training.process_group import by_the_first, count_to_start, is_first, join, leave
 from experiments.training.run_folder import is_of, is_owner, is_settled, prepare, run_lock
@@ -56,7 +56,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
                 if is_owner():
                     receipts.of_run(key.folder, inputs).write()
     except OSError as error:  # of the lock itself
-        raise SystemExit(f"error: {system_error(error)}") from error
+        raise SystemExit(f"error: {run_error(error)}") from error
 
 
 def run_or_record_failure(parser: ArgumentParser, config: Namespace, key: RunKey, arguments: Sequence[str]) -> None:

@@ -4,8 +4,10 @@ python -m experiments.suite bleu long-range report --suite quick --models "lstm 
 """
 
 import argparse
+import contextlib
 import json
 import math
+import os
 import re
 import subprocess
 import sys
@@ -22,10 +24,12 @@ from experiments.launch.finished import finished
 from experiments.launch.local import Ended, Limits, jobs_at_once, say
 from experiments.launch.stopping import Interrupted, code_of, end, exit_code, interruptions
 from experiments.planning.grid import Planned, plan_bleu, plan_tasks, row_of
+from experiments.record.wandb_names import MODES, UNANSWERED
 from experiments.record.write import write_atomically
-from experiments.training.failures import system_error
+from experiments.training.failures import run_error
 
 EXPERIMENTS = ("bleu", "long-range", "language")
+PRECISIONS = ("auto", "32-true", "bf16-mixed")  # those of TrainerSettings
 MODULES = {
     "contrastive": "experiments.translation.contrastive",
     "inspect": "experiments.translation.attention_heads",
@@ -45,7 +49,11 @@ Minutes = restricted_number_type("Minutes", float, [(">", 0), ("<", math.inf)])
 
 
 def numbers(text: str) -> list[int]:
-    return [int(word) for word in text.split()]
+    """Different whole numbers from 0, as a seed of torch and numpy may be."""
+    words = text.split()
+    if not all(word.isascii() and word.isdecimal() and int(word) < 2**32 for word in words):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a list of whole numbers from 0, for example 0 1 2")
+    return list(dict.fromkeys(map(int, words)))
 
 
 def parser() -> argparse.ArgumentParser:
@@ -59,7 +67,7 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--seeds", type=numbers, default=[], help="SEEDS, for example '0 1 2'")
     made.add_argument("--direction", default="", help="DIRECTION of translation as source-target, for example en-de")
     made.add_argument("--devices", help="DEVICES of each run")
-    made.add_argument("--precision", help="PRECISION: auto, 32-true or bf16-mixed")
+    made.add_argument("--precision", choices=PRECISIONS, help="PRECISION of training (default: the suite's)")
     made.add_argument("--data_dir", help="DATA_DIR: folder of downloaded corpora")
     made.add_argument(
         "--jobs", type=PositiveInt, help="JOBS: runs at once (default: one, of the small experiments one a core)"
@@ -82,6 +90,10 @@ def main(words: Sequence[str] | None = None) -> int:
         The last exit code that is not 0, else 0.
     """
     options, status = parser().parse_args(words), 0
+    if (mode := os.environ.get("WANDB_MODE")) and mode not in MODES:
+        raise mistake(f"WANDB_MODE is {mode!r}; choose one of {', '.join(MODES)}.")
+    with contextlib.suppress(OSError):
+        Path(options.root, options.suite, UNANSWERED).unlink()  # W&B may answer again
     for stage in options.stages:
         if stage in EXPERIMENTS:
             code = run_experiment(stage, options)
@@ -115,7 +127,7 @@ def run_experiment(experiment: str, options: argparse.Namespace) -> int:
     try:
         announce(Path(root), suite, experiment, runs, left)
     except OSError as error:
-        print(f"error: {system_error(error)}", file=sys.stderr)
+        print(f"error: {run_error(error)}", file=sys.stderr)
         return FAILED
     small = experiment != "bleu" or row_of(suite, experiment)["small"]
     return conclude(launch(left, options, small), suite)

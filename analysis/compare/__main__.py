@@ -13,6 +13,7 @@ from analysis.compare.sides import Place, Side, read_pair
 from analysis.page.blocks import Page
 from analysis.page.prose import PROSE
 from analysis.page.render import write, write_page
+from experiments.record.system_errors import ending_in_a_sentence
 from experiments.record.text import visible
 
 TITLE = "Two results compared"
@@ -35,8 +36,9 @@ def main(arguments: list[str] | None = None) -> None:
         a, b = read_pair(Path(options.a), Path(options.b))
     except (FileNotFoundError, ValueError) as error:
         sys.exit(visible(str(error)))
-    for path in write_comparison(a, b, options.to):
-        print(path)
+    with ending_in_a_sentence():
+        for path in write_comparison(a, b, options.to):
+            print(path)
 
 
 def write_comparison(a: Side, b: Side, folder: Path) -> list[Path]:

@@ -48,7 +48,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         sys.exit(str(error))
     os.environ["WANDB_MODE"] = "online"  # a dashboard is nowhere else
     if not wandb.login(prompt=False, verify=False):
-        sys.exit("a dashboard lives on W&B; log in first: .venv/bin/wandb login, then the same command")
+        sys.exit("a dashboard lives on W&B; log in first: .venv/bin/python -m wandb login, then the same command")
     try:
         for what, address in publish(store).items():
             print(f"{what}: {address}")

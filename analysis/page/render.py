@@ -1,8 +1,6 @@
 """A page as files: one HTML page, the same in Markdown, and figures/."""
 
-import os
 import re
-import tempfile
 from collections import defaultdict
 from collections.abc import Mapping
 from pathlib import Path
@@ -16,6 +14,7 @@ from analysis.page.labels import slug
 from analysis.page.look import MARKER_PATHS, ROUND
 from analysis.page.run_sources import of_cell
 from experiments.record.text import visible
+from experiments.record.write import write_atomically
 
 TESTS = {
     "code": Code,
@@ -51,10 +50,7 @@ def write(folder: Path, files: Mapping[str, str | bytes]) -> None:
     """Replace each file in one step, so that a reader never meets half of it."""
     (folder / "figures").mkdir(parents=True, exist_ok=True)
     for name, content in files.items():
-        with tempfile.NamedTemporaryFile("wb", dir=(folder / name).parent, delete=False) as file:
-            file.write(content if isinstance(content, bytes) else content.encode("utf-8"))
-        os.chmod(file.name, 0o644)  # temporary files are private, a report is not
-        os.replace(file.name, folder / name)
+        write_atomically(folder / name, content)
 
 
 def environment() -> Environment:

@@ -17,6 +17,7 @@ from itertools import groupby
 from pathlib import Path
 
 from experiments.record.keys import ATTENTION, BLOCKS, FAILURE, HISTORY, IDENTITY, RESULT, TRIALS, WORD_COUNTS
+from experiments.record.system_errors import ending_in_a_sentence
 from experiments.record.text import brief, visible
 from experiments.record.write import write_atomically
 
@@ -107,7 +108,8 @@ def main(arguments: list[str] | None = None) -> None:
     options = parser.parse_args(arguments)
     records = options.results / options.suite / RECORDS
     try:
-        changed = write_archives(options.runs, options.suite, records)
+        with ending_in_a_sentence():
+            changed = write_archives(options.runs, options.suite, records)
     except ValueError as error:
         sys.exit(visible(str(error)))
     archives = list(records.glob(ARCHIVES))

@@ -11,6 +11,8 @@ from typing import Any
 
 from experiments.record.keys import KEY
 
+MODES = ("online", "offline", "disabled")
+UNANSWERED = "wandb-unanswered"  # file in a suite's folder: W&B did not answer a run since `make` was typed
 PROJECT = os.environ.get("WANDB_PROJECT", "recurrence-vs-attention")
 TRANSLATIONS, ATTENTION = "test/translations", "test/attention"
 TRAINING = (

@@ -5,6 +5,7 @@ One W&B run for each run of the store, made by the process of rank 0. While a ru
 of its folder follow (`experiments.tracking.publish`). Every failure is a line on the terminal.
 """
 
+import contextlib
 import json
 import os
 import sys
@@ -12,7 +13,7 @@ from collections.abc import Mapping
 from functools import lru_cache
 from itertools import groupby
 from pathlib import Path
-from typing import Any, Literal, cast, get_args
+from typing import Any, Literal, cast
 
 import wandb
 from lightning.pytorch.loggers import WandbLogger
@@ -22,14 +23,15 @@ from experiments.launch.provenance import git_state
 from experiments.planning.yaml_files import read_yaml
 from experiments.record.keys import HISTORY, KEY, RESULT, RunKey
 from experiments.record.read import Stamp, read_history, read_json, read_result
-from experiments.record.wandb_names import PROJECT, group, run_id, run_name
+from experiments.record.wandb_names import MODES, PROJECT, UNANSWERED, group, run_id, run_name
 from experiments.record.write import write_atomically
 from experiments.tracking.publish import model_is_wanted, send
 from experiments.training.callbacks import Clock
 
-Mode = Literal["online", "offline", "disabled"]
+Mode = Literal["online", "offline", "disabled"]  # as in MODES
 MARK = "wandb.json"  # in the folder of a run: W&B has its result
-ANSWER = 30.0  # seconds for W&B to answer when a run begins
+ANSWER = 20.0  # seconds for W&B to answer when a run begins
+
 UPLOAD = 120.0  # seconds for the rest of the uploads when a run ends; what is left then waits for `make sync`
 
 
@@ -59,8 +61,8 @@ def decide_mode() -> Mode:
     if not asked:
         os.environ.pop("WANDB_MODE", None)  # wandb itself fails on a variable that is set to nothing
         asked = "online" if wandb.login(prompt=False, verify=False) else "offline"
-    if asked not in get_args(Mode):
-        raise ValueError(f"WANDB_MODE is {asked!r}; choose one of {', '.join(get_args(Mode))}.")
+    if asked not in MODES:
+        raise ValueError(f"WANDB_MODE is {asked!r}; choose one of {', '.join(MODES)}.")
     os.environ["WANDB_MODE"] = asked  # processes of other devices inherit it
     return cast(Mode, asked)
 
@@ -80,14 +82,21 @@ def wandb_logger(key: RunKey, config: dict[str, Any], clock: Clock) -> WandbLogg
     model_is_wanted()  # a mistyped WANDB_LOG_MODEL ends the run before training and not after it
     if mode == "disabled":
         return None
+    unanswered = Path(key.root, key.suite, UNANSWERED)
+    if mode == "online" and unanswered.exists():
+        os.environ["WANDB_MODE"] = mode = "offline"
     config = {**config, "git": git_state()}
     try:
         return new_logger(key, config, mode, clock)
     except Exception as error:
         print(
-            f"W&B does not answer ({type(error).__name__}): this run is kept offline; `make sync` uploads it later.",
+            f"W&B does not answer ({type(error).__name__}): this run and those after it are kept offline; `make sync` "
+            "uploads them later.",
             file=sys.stderr,
         )
+        with contextlib.suppress(OSError):
+            unanswered.parent.mkdir(parents=True, exist_ok=True)
+            unanswered.touch()
         wandb.teardown()
         os.environ["WANDB_MODE"] = "offline"
     try:

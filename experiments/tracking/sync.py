@@ -52,7 +52,7 @@ def check_login(waiting: int) -> None:
     except wandb.Error as error:
         raise SystemExit(f"W&B does not take the login, nothing was uploaded: {first_line(error)}") from None
     if not logged_in:
-        raise SystemExit(f"{waiting} runs wait; log in first: .venv/bin/wandb login, then make sync")
+        raise SystemExit(f"{waiting} runs wait; log in first: .venv/bin/python -m wandb login, then make sync")
 
 
 def first_line(error: Exception) -> str:

@@ -1,24 +1,14 @@
 """Why a run failed: as an exception, as a sentence, and as the failure.json in its folder."""
 
 import contextlib
-import errno
 import sys
 import traceback
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from experiments.record.keys import FAILURE, RunKey
+from experiments.record.system_errors import REMEDIES, system_error
 from experiments.record.write import write_failure
-
-SPACE = "free some space"
-WRITABLE = "make the folder writable, or run in a copy of the project elsewhere"
-REMEDIES = {
-    errno.ENOSPC: SPACE,
-    errno.EDQUOT: f"{SPACE} of your quota",
-    errno.EFBIG: "raise the limit of file sizes (ulimit -f)",
-    errno.EROFS: WRITABLE,
-    errno.EACCES: WRITABLE,
-}
 
 
 @dataclass
@@ -46,16 +36,14 @@ class Failure(Exception):
         """That of an exception; one of another process is itself."""
         if isinstance(error, Failure):
             return error
-        message = system_error(error) if isinstance(error, OSError) else str(error)
+        message = run_error(error) if isinstance(error, OSError) else str(error)
         return cls(type(error).__name__, message, traceback.format_exc(), isinstance(error, (ValueError, OSError)))
 
 
-def system_error(error: OSError) -> str:
-    """An error of the operating system, with the remedy where there is one."""
-    if error.errno not in REMEDIES:
-        return str(error)
-    where = f": {error.filename}" if error.filename else ""
-    return f"{error.strerror}{where}: {REMEDIES[error.errno]}; the same command resumes from the last checkpoint."
+def run_error(error: OSError) -> str:
+    """An error of the operating system that ended a run."""
+    said = system_error(error)
+    return f"{said[:-1]}; the same command resumes from the last checkpoint." if error.errno in REMEDIES else said
 
 
 def modified(key: RunKey) -> int | None:

@@ -195,11 +195,22 @@ def moving_average(decay: float) -> Callable[[Sequence[Tensor], Sequence[Tensor]
 
 
 def resolve_precision(precision: str, accelerator: str) -> str:
-    """`auto` as a Lightning precision: bf16 where it is multiplied in hardware, so that it is faster and not slower."""
+    """`auto` as a Lightning precision: bf16 where it is multiplied in hardware, so that it is faster and not slower.
+
+    Raises:
+        ValueError: bf16 is asked for on a CPU where oneDNN, which computes the recurrent networks, does not know it.
+    """
+    onednn = torch.backends.mkldnn.is_available()
+    known = onednn and torch.ops.mkldnn._is_mkldnn_bf16_supported()  # ONEDNN_MAX_CPU_ISA can take it from any CPU
+    if (precision, accelerator, onednn, known) == ("bf16-mixed", "cpu", True, False):
+        raise ValueError(
+            "trainer.precision is bf16-mixed, which oneDNN does not compute on this CPU, or is kept from by "
+            "ONEDNN_MAX_CPU_ISA: choose 32-true or auto."
+        )
     if precision != "auto":
         return precision
     if accelerator == "gpu":
         native: Any = torch.cuda.is_bf16_supported(including_emulation=False)
     else:
-        native = torch.backends.mkldnn.is_available() and torch.cpu._is_avx512_bf16_supported()
+        native = known and torch.cpu._is_avx512_bf16_supported()
     return "bf16-mixed" if native else "32-true"

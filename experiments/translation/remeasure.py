@@ -10,6 +10,7 @@ from datamodules import TranslationData
 from datamodules.corpora import ParallelText
 from experiments.record.keys import RESULT, RunKey
 from experiments.record.read import read_result, read_translations
+from experiments.record.system_errors import system_error
 
 
 def measure_each(suite: str, root: str, measure: Callable[[Path], str]) -> bool:
@@ -25,8 +26,9 @@ def measure_each(suite: str, root: str, measure: Callable[[Path], str]) -> bool:
     for folder in folders:
         try:
             print(measure(folder))
-        except (FileNotFoundError, ValueError) as error:
-            print(f"skipped {folder}: {error}", file=sys.stderr)
+        except (OSError, ValueError) as error:
+            reason = system_error(error) if isinstance(error, OSError) else error
+            print(f"skipped {folder}: {reason}", file=sys.stderr)
             skipped += 1
     if skipped == len(folders):
         raise SystemExit(f"error: no run of {Path(root, suite, 'bleu')} could be measured, for the reasons above.")

@@ -11,6 +11,9 @@ from jsonargparse import auto_cli
 
 from datamodules.batch import EOS
 from datamodules.text_files import tidied
+from experiments.launch.exit_codes import mistake
+from experiments.planning.grid import read_suite
+from experiments.record.system_errors import ending_in_a_sentence
 from experiments.record.text import visible
 from experiments.training.environment import quiet
 from experiments.training.trained_run import load_module
@@ -21,16 +24,22 @@ def main(text: str, suite: str = "", n_best: int = 1, root: str = "runs") -> Non
     """Translate with every trained model of a suite.
 
     Args:
-        text: A sentence in the source language.
+        text: A sentence in the source language; `--` before it lets it begin with a hyphen.
         suite: Which suite's models; by default full if it has been run, else quick.
         n_best: Hypotheses to show for each model.
         root: Folder of the run store.
     """
     quiet()
     try:
-        for line in translations(text, find_runs(Path(root), suite), n_best):
-            print(visible(line))
-    except (FileNotFoundError, ValueError) as error:
+        if suite and not Path(root, suite).is_dir():
+            read_suite(suite)
+    except ValueError as error:
+        raise mistake(str(error)) from None
+    try:
+        with ending_in_a_sentence():
+            for line in translations(text, find_runs(Path(root), suite), n_best):
+                print(visible(line))
+    except ValueError as error:
         raise SystemExit(f"error: {visible(str(error))}") from None
 
 

@@ -53,12 +53,14 @@ def main(
     except ValueError as error:
         raise SystemExit(f"error: {error}") from None
     if not log_in():
-        raise SystemExit("a sweep lives on W&B; log in first: .venv/bin/wandb login, then the same command")
+        raise SystemExit("a sweep lives on W&B; log in first: .venv/bin/python -m wandb login, then the same command")
     try:
         identifier = wandb.sweep(definition(found[0]), project=PROJECT)
     except Exception as error:  # of the network, the server or the login
         raise SystemExit(f"W&B did not take the sweep ({type(error).__name__}: {error})") from None
-    print(f"further agents, on any machine: .venv/bin/wandb agent --project {PROJECT} {identifier}", flush=True)
+    print(
+        f"further agents, on any machine: .venv/bin/python -m wandb agent --project {PROJECT} {identifier}", flush=True
+    )
     # The trials' command is `python`, and so that of this environment.
     os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)])
     files = Path(root, f"{suite}-tuning").absolute()

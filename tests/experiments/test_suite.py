@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import get_args, get_type_hints
 
 import pytest
 
@@ -17,6 +18,7 @@ from experiments.planning import grid
 from experiments.planning.grid import Planned
 from experiments.record.write import write_failure
 from experiments.suite import main
+from experiments.training.trainer import TrainerSettings
 from tests.support.readme import ROOT
 from tests.support.waiting import wait
 
@@ -38,11 +40,33 @@ def ran(monkeypatch: pytest.MonkeyPatch) -> list[Planned]:
     return started
 
 
+@pytest.mark.parametrize("mode", ["ofline", "Online", "dryrun"])
+@pytest.mark.parametrize("stage", ["bleu", "long-range", "report"])
+def test_a_mistyped_wandb_mode_is_refused_before_anything_is_run(
+    mode: str, stage: str, ran: list[Planned], tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    monkeypatch.setenv("WANDB_MODE", mode)
+    with pytest.raises(SystemExit) as stopped:
+        main([stage, "--suite", "smoke", "--root", str(tmp_path)])
+    assert stopped.value.code == 2
+    assert capsys.readouterr().err == f"error: WANDB_MODE is '{mode}'; choose one of online, offline, disabled.\n"
+    assert not ran
+    assert not list(tmp_path.iterdir())
+
+
+def test_precisions_are_those_of_the_trainer_and_a_seed_counts_once(ran: list[Planned], tmp_path: Path) -> None:
+    assert get_args(get_type_hints(TrainerSettings)["precision"]) == suite.PRECISIONS
+    main(["bleu", "--suite", "smoke", "--models", "lstm", "--seeds", "1 1 01", "--root", str(tmp_path)])
+    assert [one.key.seed for one in ran] == [1]
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [
         ("bleu --seeds abc", ["SEEDS", "'abc'"]),
-        ("bleu --seeds '0 1.5'", ["SEEDS", "'0 1.5'"]),
+        *((f"bleu --seeds '{text}'", ["SEEDS", f"'{text}'"]) for text in ("0 1.5", "-1", "0,1", "²", f"{2**32}")),
+        *((f"{stage} --precision bf16", ["PRECISION", "'bf16'", "bf16-mixed"]) for stage in ("bleu", "long-range")),
         ("bleu --suite nonsense", ["SUITE", "'nonsense'", "quick", "full"]),
         ("bleu --models nonsense", ["MODELS", "'nonsense'", "lstm", "bahdanau", "transformer"]),
         ("bleu --models 'lstm common'", ["MODELS", "'common'"]),

@@ -58,7 +58,9 @@ def strings(spec: Any) -> set[str]:
 def test_without_runs_or_a_login_one_line_says_what_to_do(runs: Path, tmp_path: Path) -> None:
     with pytest.raises(SystemExit, match="holds no runs"):
         main(["--suite", "quick", "--runs", str(tmp_path)])
-    with pytest.raises(SystemExit, match=r"^a dashboard lives on W&B; log in first: .venv/bin/wandb login, then"):
+    with pytest.raises(
+        SystemExit, match=r"^a dashboard lives on W&B; log in first: .venv/bin/python -m wandb login, then"
+    ):
         main(["--suite", "quick", "--runs", str(runs)])
 
 

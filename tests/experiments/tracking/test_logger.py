@@ -9,6 +9,7 @@ import pytest
 import wandb
 from lightning.pytorch.loggers import WandbLogger
 
+from experiments import suite
 from experiments.launch.provenance import git_state
 from experiments.record.keys import RunKey
 from experiments.record.read import read_result
@@ -102,6 +103,30 @@ def test_a_wandb_that_always_fails_never_stops_a_run(
     folder = tiny_run(tmp_path)
     assert (folder / "result.json").exists()
     assert "W&B is off for this run (RuntimeError: broken)" in capsys.readouterr().err
+
+
+def test_a_suite_waits_once_for_a_server_that_does_not_answer(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    tried: list[str] = []
+
+    def hang(key: RunKey, config: Any, mode: str, clock: Clock) -> None:
+        tried.append(mode)
+        if mode == "online":
+            raise TimeoutError
+
+    monkeypatch.setattr(tracking, "new_logger", hang)
+    for model in ("lstm", "bahdanau", "transformer"):  # each a process of its own
+        monkeypatch.setenv("WANDB_MODE", "online")
+        decide_mode.cache_clear()
+        wandb_logger(key(tmp_path, model=model), CONFIG, Clock())
+    assert tried == ["online", *["offline"] * 3]
+    assert capsys.readouterr().err.count("W&B does not answer (TimeoutError)") == 1
+    suite.main(["report", "--suite", "tiny", "--root", str(tmp_path)])  # `make` again asks again
+    monkeypatch.setenv("WANDB_MODE", "online")
+    decide_mode.cache_clear()
+    wandb_logger(key(tmp_path), CONFIG, Clock())
+    assert tried[4:] == ["online", "offline"]
 
 
 def test_publishing_without_a_logger_or_to_nobody_costs_no_run(

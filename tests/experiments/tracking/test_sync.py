@@ -68,7 +68,9 @@ def uploaded(monkeypatch: pytest.MonkeyPatch) -> Uploads:
 def test_without_a_login_it_says_how_many_wait_and_asks_nothing(tmp_path: Path, uploaded: Uploads) -> None:
     offline_run(tmp_path, 1, 1)
     offline_run(tmp_path, 2, 2)
-    with pytest.raises(SystemExit, match=r"^2 runs wait; log in first: .venv/bin/wandb login, then make sync$"):
+    with pytest.raises(
+        SystemExit, match=r"^2 runs wait; log in first: .venv/bin/python -m wandb login, then make sync$"
+    ):
         main(str(tmp_path))
     assert not uploaded
 

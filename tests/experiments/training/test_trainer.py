@@ -1,3 +1,6 @@
+import os
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -143,10 +146,28 @@ def test_impossible_settings_are_refused(settings: dict[str, Any], said: str) ->
 def test_bf16_only_where_the_hardware_has_it(native: bool, expected: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda: native)
     monkeypatch.setattr(torch.backends.mkldnn, "is_available", lambda: True)
+    monkeypatch.setattr(torch.ops.mkldnn, "_is_mkldnn_bf16_supported", lambda: native)
     monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda including_emulation: native)
     assert resolve_precision("auto", "cpu") == expected
     assert resolve_precision("auto", "gpu") == expected
     assert resolve_precision("32-true", "gpu") == "32-true"
+    assert resolve_precision("bf16-mixed", "gpu") == "bf16-mixed"
+
+
+@pytest.mark.parametrize(("asked", "expected"), [("bf16-mixed", None), ("auto", "32-true"), ("32-true", "32-true")])
+def test_bf16_is_refused_before_training_where_onednn_does_not_compute_it(asked: str, expected: str | None) -> None:
+    program = (
+        "import sys, torch; from experiments.training.trainer import resolve_precision\n"
+        "torch.cpu._is_avx512_bf16_supported = lambda: True\nprint(resolve_precision(sys.argv[1], 'cpu'))"
+    )
+    child = subprocess.run(
+        [sys.executable, "-c", program, asked],
+        env={**os.environ, "ONEDNN_MAX_CPU_ISA": "AVX2"}, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    if expected:
+        assert child.stdout == f"{expected}\n"
+    else:
+        assert "ValueError: trainer.precision is bf16-mixed, which oneDNN does not compute on this CPU" in child.stderr
 
 
 @pytest.mark.parametrize(

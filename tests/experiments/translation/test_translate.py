@@ -64,6 +64,14 @@ def test_a_store_without_runs_is_one_sentence(tmp_path: Path) -> None:
     assert "make bleu SUITE=full" in refused(TEXT, tmp_path, suite="full")
 
 
+@pytest.mark.parametrize("suite", ["mien", "Full", "../runs/tiny"])
+def test_a_suite_that_there_is_not_is_a_mistake(suite: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as stopped:
+        main(TEXT, suite=suite, root=str(tmp_path))
+    assert stopped.value.code == 2
+    assert f"SUITE is '{suite}', but" in capsys.readouterr().err
+
+
 def test_only_finished_runs_are_found_and_full_ones_first(tmp_path: Path) -> None:
     def made(suite: str, name: str, seed: str = "seed0") -> Path:
         folder = tmp_path / suite / "bleu" / "embedded-en-de" / "lstm" / "base" / seed

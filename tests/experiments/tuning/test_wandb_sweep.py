@@ -47,7 +47,7 @@ def test_a_mistyped_setting_is_one_sentence_and_nothing_is_asked(
 
 
 def test_without_a_login_one_line_says_what_to_do() -> None:
-    with pytest.raises(SystemExit, match=r"^a sweep lives on W&B; log in first: .venv/bin/wandb login, then"):
+    with pytest.raises(SystemExit, match=r"^a sweep lives on W&B; log in first: .venv/bin/python -m wandb login, then"):
         main(tasks="copy", models="lstm")
 
 

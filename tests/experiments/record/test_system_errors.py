@@ -1,0 +1,60 @@
+import errno
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from analysis import report
+from analysis.compare import __main__ as compare
+from experiments.record import archives, write
+from experiments.record.system_errors import ending_in_a_sentence
+from experiments.translation import translate
+from tests.support.fakes.runs import write_suite
+
+
+@pytest.mark.parametrize(
+    ("code", "remedy"), [(errno.ENOSPC, "free some space"), (errno.EROFS, "make the folder writable"), (errno.EIO, "")]
+)
+@pytest.mark.parametrize("program", ["report", "compare", "records"])
+def test_a_program_that_cannot_write_ends_with_one_sentence(
+    program: str, code: int, remedy: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_suite(tmp_path / "runs", sentences=12)
+    write_suite(tmp_path / "other", sentences=12)
+
+    def broken(*_: object) -> None:
+        raise OSError(code, os.strerror(code))
+
+    monkeypatch.setattr(write.os, "fsync", broken)
+    runs, results, other = (str(tmp_path / name) for name in ("runs", "results", "other/quick"))
+    programs: dict[str, Callable[[], None]] = {
+        "report": lambda: report.main(["--suite", "quick", "--runs", runs, "--results", results]),
+        "compare": lambda: compare.main(["--a", f"{runs}/quick", "--b", other, "--to", results]),
+        "records": lambda: archives.main(["--suite", "quick", "--runs", runs, "--results", results]),
+    }
+    with pytest.raises(SystemExit) as stopped:
+        programs[program]()
+    said = str(stopped.value.code)
+    assert said.startswith("error: ")
+    assert os.strerror(code) in said
+    assert results in said
+    assert remedy in said
+    assert "\n" not in said
+    assert not [path for path in Path(results).rglob("*") if path.is_file()]  # nor a half
+
+
+def test_what_no_error_of_the_system_is_stays_what_it_is() -> None:
+    with pytest.raises(ValueError, match="ours"), ending_in_a_sentence():
+        raise ValueError("ours")
+
+
+@pytest.mark.parametrize("text", ["--help", "- one", "--suite", "-1"])
+def test_a_text_may_begin_with_a_hyphen(text: str) -> None:
+    given: list[tuple[str, str]] = []
+
+    def main(text: str, suite: str = "") -> None:
+        given.append((text, suite))
+
+    translate.auto_cli(main, as_positional=True, args=["--suite", "mine", "--", text])
+    assert given == [(text, "mine")]
