@@ -11,6 +11,7 @@ JOBS ?=
 DATA_DIR ?= data
 WANDB_MODE ?=
 TEXT ?=
+PROMPT ?=
 TIMEOUT ?=
 LAUNCHER ?= local
 EXPERIMENT ?= long-range
@@ -25,7 +26,8 @@ export DATA_DIR
 export PYTHONIOENCODING := $(if $(PYTHONIOENCODING),$(firstword $(subst :, ,$(PYTHONIOENCODING))):backslashreplace)
 # Taken literally: neither make nor the shell interprets a dollar sign or quote in a sentence.
 override TEXT := $(value TEXT)
-export TEXT
+override PROMPT := $(value PROMPT)
+export TEXT PROMPT
 ifneq ($(WANDB_MODE),)
 export WANDB_MODE
 endif
@@ -54,7 +56,7 @@ HELP_PY := a Python with everything installed, for example python3: skips setup
 
 INSTALLED := $(if $(filter .venv/bin/python,$(PY)),.venv/installed)
 .DEFAULT_GOAL := help
-.PHONY: help help-all setup quick full data bleu long-range language speed report translate test contrastive inspect speed-peers benchmark plan tune sweep retry reproduce-check gpu gpu-check compare watch records readme dashboard sync test-slow fuzz lint check clean-runs
+.PHONY: help help-all setup quick full data bleu long-range language speed report translate generate test contrastive inspect speed-peers benchmark plan tune sweep retry reproduce-check gpu gpu-check compare watch records readme dashboard sync test-slow fuzz lint check clean-runs
 
 # An option, where its variable is set.
 given = $(if $(2), --$(1) "$(2)")
@@ -78,6 +80,9 @@ quick: $(INSTALLED) ## All three questions on generated data, with a report in r
 
 translate: $(INSTALLED) ## Translate TEXT="The farmers will wake the cow." with every trained model (10 s)
 	@$(PY) -m experiments.translation.translate $(if $(filter file,$(origin SUITE)),,$(OF_SUITE)) -- "$$TEXT"
+
+generate: $(INSTALLED) ## Continue PROMPT="anna has three red" with every trained language model of SUITE (10 s)
+	@$(PY) -m experiments.language.generate "$$PROMPT" $(OF_SUITE)
 
 test: $(INSTALLED) ## The test suite, on every core (5 min on 2)
 	@$(PY) -m pytest -q -n auto --maxprocesses 8 --dist worksteal

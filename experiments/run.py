@@ -34,6 +34,7 @@ from experiments.training.trained_run import Trained
 from experiments.training.trainer import TrainerSettings, build_trainer, fit, hardware
 from experiments.translation import experiment as bleu
 from models.positions import Learned
+from models.search import Decoding
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -97,8 +98,7 @@ def run(parser: ArgumentParser, config: Namespace, key: RunKey) -> None:
     built = instantiate(parser, config)
     module, data, settings = built.model, built.data, built.trainer
     for positions in (part for part in module.modules() if isinstance(part, Learned)):
-        translated = isinstance(data, TranslationData)
-        positions.check(*(bleu.longest(data, built.decoding) if translated else long_range.longest(data)))
+        positions.check(*longest(data, built.decoding))
     tokenizers = data.serialised_tokenizers() if isinstance(data, TranslationData) else {}
     checkpoint = by_the_first(lambda: prepare(key, config, dumped, tokenizers, type(module).__name__))
 
@@ -120,6 +120,16 @@ def run(parser: ArgumentParser, config: Namespace, key: RunKey) -> None:
         trained: Trained[Any] = Trained(key, describes, trainer, whole, data, built.decoding, clock, started)
         measure(trained, built.evaluate_tests)
         publish(wandb, key)
+
+
+def longest(data: L.LightningDataModule, decoding: Decoding) -> tuple[int, str]:
+    """Tokens of the longest sequence that a network will meet, and what it is."""
+    if isinstance(data, TranslationData):
+        return bleu.longest(data, decoding)
+    if isinstance(data, LanguageData):
+        return data.context, "a piece of text (data.context)"
+    assert isinstance(data, SyntheticData)
+    return long_range.longest(data)
 
 
 def measure(trained: Trained[Any], evaluate_tests: bool) -> None:

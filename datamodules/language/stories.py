@@ -66,6 +66,7 @@ class Stories(Text):
     facts: int = 6
     unit: ClassVar[Literal["character", "word"]] = "word"
     between: ClassVar[str] = " "
+    opening: ClassVar[tuple[int, ...]] = (BOS,)
 
     def __post_init__(self) -> None:
         if not 1 <= self.facts <= len(NAMES):

@@ -31,11 +31,13 @@ class Text(ABC):
     Attributes:
         unit: What a token is.
         between: What stands between tokens in writing.
+        opening: Ids that every piece begins with.
         symbols: All tokens but the special ones, set by `read` at the latest.
     """
 
     unit: ClassVar[Literal["character", "word"]]
     between: ClassVar[str]
+    opening: ClassVar[tuple[int, ...]] = ()
     symbols: Sequence[str]
 
     @abstractmethod

@@ -239,6 +239,7 @@ NOTHING_THERE = {
     "analysis.watch": ["--suite", "none"],
     "analysis.dashboard.__main__": ["--suite", "none"],
     "experiments.translation.translate": ["a dog"],
+    "experiments.language.generate": ["a dog", "--suite", "none"],
     "experiments.translation.attention_heads": ["--suite", "none"],
     "experiments.translation.contrastive": ["--suite", "none"],
     "experiments.speed.cost.estimate": ["--suite", "none"],
@@ -279,12 +280,14 @@ def test_no_target_asks_anybody_anything(module: str, tmp_path: Path, nobody_log
 TEXT = 'It costs $5 `touch owned` $(touch owned) $(shell touch owned) "it\'s"; touch owned & %s $$HOME \\ #'
 
 
-def test_a_text_to_translate_is_no_program(checkout: Path) -> None:
-    """The recipe of `make translate` with a program in place of Python that shows what it was given."""
+def test_a_text_to_translate_or_to_continue_is_no_program(checkout: Path) -> None:
+    """The recipes with a program in place of Python that shows what it was given."""
     show = checkout / "show"
     show.write_text("#!/bin/sh\nfor word; do printf '%s|' \"$word\"; done\n")
     show.chmod(0o755)
-    for words, variables in (([f"TEXT={TEXT}"], {}), ([], {"TEXT": TEXT})):
+    for words, variables in (([f"TEXT={TEXT}", f"PROMPT={TEXT}"], {}), ([], {"TEXT": TEXT, "PROMPT": TEXT})):
         done = make(checkout, "translate", f"PY={show}", *words, **variables)
         assert done.stdout == f"-m|experiments.translation.translate|{TEXT}|", done.stderr
+        done = make(checkout, "generate", f"PY={show}", *words, **variables)
+        assert done.stdout == f"-m|experiments.language.generate|{TEXT}|--suite|quick|", done.stderr
         assert not (checkout / "owned").exists()
