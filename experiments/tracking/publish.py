@@ -15,6 +15,7 @@ import numpy as np
 import wandb
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.font_manager import fontManager
 from numpy.typing import NDArray
 
 from experiments.record import wandb_names
@@ -121,21 +122,37 @@ def padded(image: NDArray[np.uint8], height: int, width: int) -> NDArray[np.uint
     return np.pad(image, ((0, below), (0, right), (0, 0)), constant_values=255)
 
 
+# Of Chinese, Japanese and Korean, which matplotlib's own font lacks, on Linux, macOS and Windows
+FONTS = {
+    "Noto Sans CJK SC",
+    "Noto Sans CJK JP",
+    "WenQuanYi Zen Hei",
+    "PingFang SC",
+    "Arial Unicode MS",
+    "Malgun Gothic",
+}
+FONTS |= {"Microsoft YaHei", "Hiragino Sans"}
+
+
 def picture(
     source: Sequence[str], target: Sequence[str], maps: Mapping[str, Sequence[Sequence[Sequence[float]]]]
 ) -> NDArray[np.uint8]:
     """Maps (heads, T, S), each the mean over its heads: rows are target tokens, columns source tokens, black is 1."""
     source, target = ([visible(token) for token in tokens] for tokens in (source, target))
+    fonts = sorted(FONTS & set(fontManager.get_font_names()))
     width, height = CELL * len(source) + 0.3, CELL * len(target) + 0.3
     figure = Figure(figsize=(len(maps) * width + 1.2, height + 1.2), layout="constrained")
     canvas = FigureCanvasAgg(figure)
     for axes, (name, heads) in zip(figure.subplots(1, len(maps), squeeze=False)[0], maps.items(), strict=True):
         axes.imshow(np.mean(heads, axis=0), cmap="Greys", vmin=0, vmax=1, aspect="equal", interpolation="none")
         axes.set_title(f"{name}, mean over heads" if len(heads) > 1 else name, fontsize=8)
-        axes.set_xticks(range(len(source)), source, rotation=90, fontsize=7, parse_math=False)
-        axes.set_yticks(range(len(target)), target, fontsize=7, parse_math=False)
-    with warnings.catch_warnings():
-        # a character that the font lacks is an empty box
-        warnings.filterwarnings("ignore", "Glyph .* missing from font|Matplotlib currently does not support")
+        text = {"fontsize": 7, "fontfamily": ["DejaVu Sans", *fonts], "parse_math": False}
+        axes.set_xticks(range(len(source)), source, rotation=90, **text)
+        axes.set_yticks(range(len(target)), target, **text)
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("always")
         canvas.draw()
+        if any("missing from font" in str(warning.message) for warning in said):
+            figure.suptitle("□: no font installed here has this character; the report shows it", fontsize=7)
+            canvas.draw()
     return np.asarray(canvas.buffer_rgba())

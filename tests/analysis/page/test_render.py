@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from analysis.page.render import markdown
+from analysis.page.blocks import Page, Section, Table
+from analysis.page.render import markdown, write_page
 
 TEMPLATE = Path(__file__).parents[3] / "analysis" / "page" / "templates" / "style.css.jinja"
 
@@ -41,3 +42,10 @@ def test_markdown_escapes_what_would_be_markup(text: str) -> None:
     escaped = markdown(text)
     assert "\n" not in escaped
     assert not re.search(r"(?<!\\)[|*_\[\]`$~#<>]", escaped)
+
+
+@pytest.mark.parametrize("text", ["القط الأحمر يأكل السمك.", "החתול האדום", "The red cat."])
+def test_a_cell_of_text_has_the_direction_of_its_text(text: str, tmp_path: Path) -> None:
+    page = Page("T", "s", "", [Section("one", "One", [Table("Cells.", ["", "text"], [["source", text]], left=2)])], [])
+    write_page(tmp_path, "page", page)
+    assert f"<td class=left dir=auto>{text}</td>" in (tmp_path / "page.html").read_text(encoding="utf-8")

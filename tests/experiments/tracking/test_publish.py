@@ -111,6 +111,19 @@ def test_maps_of_self_attention_are_not_drawn_as_if_they_were_of_the_source(tmp_
     assert image._caption == "t, sentence 3"
 
 
+@pytest.mark.parametrize(
+    ("word", "known"), [("红", False), ("猫が", False), ("고양이", False), ("Straße", True), ("کتاب", True)]
+)
+def test_a_picture_says_that_no_font_has_its_characters(
+    word: str, known: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said: list[str] = []
+    monkeypatch.setattr(mirror, "FONTS", set())  # whatever this machine has
+    monkeypatch.setattr(mirror.Figure, "suptitle", lambda self, text, **_: said.append(text))
+    picture([word, "b"], ["c", "d"], {"one": [[[0.5, 0.5], [0.5, 0.5]]]})
+    assert len(said) == (not known)
+
+
 def test_pictures_of_one_run_have_one_size() -> None:
     image = np.zeros((2, 3, 4), dtype=np.uint8)
     larger = mirror.padded(image, 4, 5)
