@@ -110,6 +110,9 @@ def quiet() -> None:
     """No telemetry, and no messages of wandb on the terminal."""
     os.environ.setdefault("WANDB_ERROR_REPORTING", "false")
     os.environ.setdefault("WANDB_SILENT", "true")
+    if not os.access(os.environ.get("HOME", ""), os.W_OK):  # W&B would say so at length
+        for name in ("XDG_CACHE_HOME", "WANDB_CACHE_DIR", "WANDB_CONFIG_DIR", "WANDB_DATA_DIR"):
+            os.environ.setdefault(name, str(Path(".cache", "home").absolute()))
 
 
 def new_logger(key: RunKey, config: Mapping[str, Any], mode: Mode, clock: Clock) -> RunLogger:

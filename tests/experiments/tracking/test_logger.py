@@ -105,6 +105,22 @@ def test_a_wandb_that_always_fails_never_stops_a_run(
     assert "W&B is off for this run (RuntimeError: broken)" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("home", [None, "/proc/nowhere", "/proc"])
+def test_without_a_home_that_can_be_written_wandb_writes_here(
+    home: str | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names = ("XDG_CACHE_HOME", "WANDB_CACHE_DIR", "WANDB_CONFIG_DIR", "WANDB_DATA_DIR")
+    for name in (*names, "HOME"):
+        monkeypatch.setenv(name, "")  # so that it is as before afterwards
+        monkeypatch.delenv(name)
+    if home:
+        monkeypatch.setenv("HOME", home)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(tracking.os, "access", lambda path, _: path == str(tmp_path))  # root may write anywhere
+    tracking.quiet()
+    assert {tracking.os.environ.get(name) for name in names} == {str(tmp_path / ".cache" / "home")}
+
+
 def test_a_suite_waits_once_for_a_server_that_does_not_answer(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
