@@ -56,7 +56,7 @@ HELP_PY := a Python with everything installed, for example python3: skips setup
 
 INSTALLED := $(if $(filter .venv/bin/python,$(PY)),.venv/installed)
 .DEFAULT_GOAL := help
-.PHONY: help help-all setup quick full data bleu long-range language speed report translate generate test contrastive inspect speed-peers benchmark plan tune sweep retry reproduce-check gpu gpu-check compare watch records readme dashboard sync test-slow fuzz lint check clean-runs
+.PHONY: help help-all setup quick full data bleu long-range language speed report translate test contrastive inspect speed-peers benchmark plan tune sweep retry reproduce-check gpu gpu-check generate compare watch records readme dashboard sync test-slow fuzz lint check clean-runs
 
 # An option, where its variable is set.
 given = $(if $(2), --$(1) "$(2)")
@@ -80,9 +80,6 @@ quick: $(INSTALLED) ## All three questions on generated data, with a report in r
 
 translate: $(INSTALLED) ## Translate TEXT="The farmers will wake the cow." with every trained model (10 s)
 	@$(PY) -m experiments.translation.translate $(if $(filter file,$(origin SUITE)),,$(OF_SUITE)) -- "$$TEXT"
-
-generate: $(INSTALLED) ## Continue PROMPT="anna has three red" with every trained language model of SUITE (10 s)
-	@$(PY) -m experiments.language.generate "$$PROMPT" $(OF_SUITE)
 
 test: $(INSTALLED) ## The test suite, on every core (5 min on 2)
 	@$(PY) -m pytest -q -n auto --maxprocesses 8 --dist worksteal
@@ -160,6 +157,9 @@ reproduce-check: $(INSTALLED) ## Train a small suite again and compare every num
 	@$(PY) -m experiments.reproduce
 
 ##+ Results
+generate: $(INSTALLED) ## Continue PROMPT="anna has three red" with every trained language model of SUITE (10 s)
+	@$(PY) -m experiments.language.generate $(OF_SUITE) -- "$$PROMPT"
+
 watch: $(INSTALLED) ## Follow SUITE in the terminal while it runs: progress and time left (Ctrl-C ends it)
 	@$(PY) -m analysis.watch $(OF_SUITE)
 
