@@ -113,17 +113,17 @@ report: $(INSTALLED) ## Write results/SUITE/report.html from the finished runs a
 
 ##@ On one NVIDIA GPU
 gpu: SUITE := gpu
-gpu: JOBS := $(or $(JOBS),4)
-gpu: $(INSTALLED) ## Speed, Multi30k and associative recall on a GPU (12 min; TASKS and MODELS do a part)
+gpu: JOBS := $(or $(JOBS),4)# more at once share its time and no more of it
+gpu: $(INSTALLED) ## Speed, Multi30k, associative recall on a GPU (15 min, estimated; a part: make speed SUITE=gpu)
 	@$(NEEDS_GPU)
 	@$(STAGES) speed bleu long-range inspect report $(OF_SUITE)$(TRAINING)
 
+##+ Further measurements
 gpu-check: $(INSTALLED) ## The tests that need a GPU, and its speed bars in one table (4 min)
 	@$(NEEDS_GPU)
 	@$(PY) -m pytest -q -m gpu tests
 	@$(PY) -m experiments.speed.bars.gpu
 
-##+ Further measurements
 contrastive: $(INSTALLED) ## Score references against wrong verb numbers with the trained translation models (1 min)
 	@$(STAGES) contrastive $(OF_SUITE)
 	@$(REPORT)
