@@ -192,14 +192,13 @@ def test_a_wrong_setting_is_one_sentence_and_nothing_is_made(checkout: Path) -> 
 
 
 def test_a_run_that_fails_makes_make_fail_and_leaves_its_log(checkout: Path) -> None:
-    done = make(checkout, "bleu", "SUITE=smoke", "MODELS=lstm", "PRECISION=7-bit")
+    done = make(checkout, "bleu", "SUITE=smoke", "MODELS=lstm", "TIMEOUT=0.001")
     assert done.returncode != 0
     assert "1 of 1 runs failed" in done.stderr
     (log,) = (checkout / "runs").rglob("log-seed*.txt")
-    assert "trainer.precision" in log.read_text()
     assert str(log.relative_to(checkout)) in done.stderr
     assert "make retry SUITE=smoke" in done.stderr
-    assert "trainer.precision" in (checkout / "results" / "smoke" / "appendix.md").read_text()
+    assert "TIMEOUT" in (checkout / "results" / "smoke" / "appendix.md").read_text()
 
 
 def test_a_report_or_a_translation_without_runs_says_what_to_do(checkout: Path) -> None:

@@ -161,7 +161,8 @@ def test_a_checkpoint_that_would_run_something_is_refused_and_what_is_none_is_re
         main(tiny_arguments(root))
         assert (folder / "result.json").exists()
         assert checkpoint.with_name(f"{name}.broken").read_bytes() == content
-        assert torch.load(checkpoint, weights_only=True)["model_class"] == "LSTMSeq2Seq"
+        best = checkpoint.with_name("best.ckpt")
+        assert torch.load(best, weights_only=True)["model_class"] == "LSTMSeq2Seq"
 
 
 @pytest.mark.parametrize("attack", [*ARCHIVES, *NO_ARCHIVES])

@@ -146,10 +146,10 @@ def test_missing_text_or_an_unknown_model_is_one_sentence(
     with pytest.raises(SystemExit, match=r"'lstm'.*transformer and bahdanau"):
         run(tmp_path, "transformer lstm")
 
-    def gone() -> None:
+    def gone(split: str) -> None:
         raise FileNotFoundError("multi30k is not in data: make data")
 
-    monkeypatch.setattr(data, "prepare", gone)
+    monkeypatch.setattr(data, "text", gone)
     with pytest.raises(SystemExit, match="error: multi30k is not in data"):
         run(tmp_path)
     assert not FakeWorker.commands
