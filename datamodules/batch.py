@@ -44,13 +44,13 @@ class Example(NamedTuple):
     id: int
 
 
-def collate(examples: Sequence[Example], multiple: int = 1) -> Batch:
-    """Pad examples on the right to the longest of each field, targets to a multiple."""
+def collate(examples: Sequence[Example], multiple: int = 1, most: int | None = None) -> Batch:
+    """Pad examples on the right to the longest of each field, targets to a multiple but no further than `most`."""
     source = pad([e.source for e in examples], PAD)
     return Batch(
         source=source,
-        decoder_input=pad([e.decoder_input for e in examples], PAD, multiple),
-        labels=pad([e.labels for e in examples], IGNORE, multiple),
+        decoder_input=pad([e.decoder_input for e in examples], PAD, multiple, most),
+        labels=pad([e.labels for e in examples], IGNORE, multiple, most),
         ids=torch.tensor([e.id for e in examples]),
         padded=any(len(e.source) < source.shape[1] for e in examples),
     )
@@ -61,7 +61,9 @@ def unscored(batch: Batch) -> Batch:
     return batch._replace(labels=torch.full_like(batch.labels, IGNORE))
 
 
-def pad(rows: Sequence[Tensor], value: int, multiple: int = 1) -> Tensor:
-    """Stack one-dimensional tensors into (len(rows), longest), padded with `value` to a multiple."""
+def pad(rows: Sequence[Tensor], value: int, multiple: int = 1, most: int | None = None) -> Tensor:
+    """Stack one-dimensional tensors into (len(rows), longest), padded with `value` to a multiple, or only to `most`."""
     stacked = torch.nn.utils.rnn.pad_sequence(list(rows), batch_first=True, padding_value=value)
-    return torch.nn.functional.pad(stacked, (0, -stacked.shape[1] % multiple), value=value)
+    longest = stacked.shape[1]
+    width = longest + -longest % multiple
+    return torch.nn.functional.pad(stacked, (0, min(width, most or width) - longest), value=value)

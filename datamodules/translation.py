@@ -265,9 +265,10 @@ class TranslationData(L.LightningDataModule):
         sampler = TokenBucketBatchSampler(examples.lengths, budget, self.seed, split == "train", accumulate, multiple)
         spare = split != "train" and rank_and_world()[0] >= len(sampler.plan(1))
         padded_to = multiple if split == "train" and multiple else 1
+        longest = int(examples.lengths[:, 1].max())  # as far as learned positions need to reach
 
         def together(rows: Sequence[Example]) -> Batch:
-            batch = collate(rows, padded_to)
+            batch = collate(rows, padded_to, longest)
             return unscored(batch) if spare else batch
 
         return ResumableLoader(

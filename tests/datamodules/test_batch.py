@@ -31,6 +31,7 @@ def test_targets_are_padded_to_a_multiple_and_the_host_knows_of_padded_sources()
     )
     assert collate(equal, 4).labels.shape == collate(equal, 4).decoder_input.shape == (2, 8)
     assert collate(equal, 4).labels[0].tolist() == [6] * 5 + [IGNORE] * 3
+    assert collate(equal, 4, most=6).labels.shape == (2, 6)
     assert [collate(examples).padded for examples in (equal, uneven)] == [False, True]
 
 
