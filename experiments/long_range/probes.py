@@ -14,6 +14,9 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from datamodules.batch import IGNORE, Batch
+from models.decoder_only.attention import DecoderOnlyAttentionNetwork
+from models.decoder_only.recurrent import DecoderOnlyRecurrentNetwork
+from models.decoder_only.transformer import DecoderOnlyTransformerNetwork
 from models.embedding import Embedding
 from models.kernels.gpu import without_cudnn
 from models.multi_head_attention import attention_weights
@@ -133,7 +136,7 @@ def encoder_states(network: Network, source: Tensor) -> Tensor:
     """The state of an encoder at the last word it has read: (N, S) token ids -> (N, features).
 
     For a recurrent encoder the last layer's hidden and, of an LSTM, cell state (both directions where it has two); for
-    a Transformer its output at the last position.
+    a Transformer its output at the last position, or, without an encoder, what its last layer keeps of that.
     """
     with evaluating(network):
         if isinstance(network, TransformerNetwork):
@@ -141,11 +144,16 @@ def encoder_states(network: Network, source: Tensor) -> Tensor:
                 network.encode(source)
             last = (source != network.pad_id).sum(1) - 1
             return outputs[0][torch.arange(len(source), device=source.device), last]
-        encoder = network.get_submodule("encoder")
-        assert isinstance(encoder, RecurrentEncoder)
-        encoded = encoder(source)
-        hidden, cell = encoded.hidden[:, -1], encoded.cell[:, -1]  # (N, H) each
-        return torch.cat([hidden, cell], dim=-1) if isinstance(encoder.rnn, nn.LSTM) else hidden
+        if isinstance(network, DecoderOnlyTransformerNetwork):
+            return torch.cat([part[:, :, -1].flatten(1) for part in network.encode(source).cache[-1]], dim=-1)
+        if isinstance(network, DecoderOnlyRecurrentNetwork | DecoderOnlyAttentionNetwork):
+            state, rnn = network.encode(source), network.rnn
+        else:
+            encoder = network.get_submodule("encoder")
+            assert isinstance(encoder, RecurrentEncoder)
+            state, rnn = encoder(source), encoder.rnn
+        hidden, cell = state.hidden[:, -1], state.cell[:, -1]  # (N, H) each
+        return torch.cat([hidden, cell], dim=-1) if isinstance(rnn, nn.LSTM) else hidden
 
 
 class Probe(NamedTuple):

@@ -1,5 +1,6 @@
 """The runs of a suite: a grid of tasks, models and seeds, and the configuration files each run is made of."""
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -196,8 +197,10 @@ def row_of(suite: str, experiment: str) -> dict[str, Any]:
 
 
 def model_files(folder: Path, name: str, suite: str) -> list[Path]:
-    """The configuration of a model, and the one with what is different in its variant."""
-    return [listed(folder, each, "MODELS", suite) for each in dict.fromkeys((name.partition("-")[0], name))]
+    """The configuration of a model, and the one with what is different in its variant; that of another class alone."""
+    base, own = (listed(folder, each, "MODELS", suite) for each in (name.partition("-")[0], name))
+    alone = base == own or re.search(r"^ +class_path:", own.read_text(encoding="utf-8"), re.MULTILINE)
+    return [own] if alone else [base, own]
 
 
 def listed(folder: Path, name: str, what: str, suite: str) -> Path:

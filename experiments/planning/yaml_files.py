@@ -67,5 +67,9 @@ def one_sentence(error: Exception) -> str:
         "Problem with",
     )
     lines = (line.strip().removeprefix("- ") for line in str(error).split("\n"))
-    said = visible(" ".join(line for line in lines if line and not line.startswith(chatter)))
+    told = [line for line in lines if line and not line.startswith(chatter)]
+    of_its_kind = [
+        line for line in told if not line.startswith("Import path")
+    ]  # that it is of no other kind is no news
+    said = visible(" ".join(of_its_kind or told))
     return said if len(said) <= MOST else f"{said[:MOST]} ..."

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from models.embedding import Embedding, embeddings
+from models.embedding import embeddings
 from models.kernels.dropout import Dropout
 from models.multi_head_attention import KeyValue, attention_weights, causal_bias
 from models.network import Network
@@ -88,8 +88,8 @@ class DecoderOnlyTransformerNetwork(Network):
 
     def encode(self, source: Tensor, padded: bool = True) -> StreamMemory:
         """(B, S) token ids -> keys and values of the source in every layer."""
-        source, bias = self._aligned(source, padded)
-        return StreamMemory(self._read(source, bias), bias)
+        x, bias = self._aligned(source, padded)
+        return StreamMemory(self._read(x, bias), bias)
 
     def decode(self, memory: StreamMemory, decoder_input: Tensor) -> Tensor:
         """(B, T) token ids -> (B, T, D) features."""
@@ -108,10 +108,10 @@ class DecoderOnlyTransformerNetwork(Network):
         return self._to_source(maps, memory)
 
     def every_attention(self, source: Tensor, decoder_input: Tensor) -> dict[str, Tensor]:
-        source, bias = self._aligned(source, padded=True)
+        x, bias = self._aligned(source, padded=True)
         of_source: Maps = []
         of_target: Maps = []
-        memory = StreamMemory(self._read(source, bias, of_source), bias)
+        memory = StreamMemory(self._read(x, bias, of_source), bias)
         self._advance(decoder_input, memory, memory.cache, of_target)
         S, back = bias.shape[-1], -bias.isneginf().sum((1, 2, 3))
         by_layer = {f"encoder layer {i}": rolled(rolled(m, back, 2), back, 3) for i, m in enumerate(of_source, 1)}
@@ -124,19 +124,21 @@ class DecoderOnlyTransformerNetwork(Network):
         return {f"cross layer {i}": rolled(m[..., :S], back, 3) for i, m in enumerate(maps, 1) if S}
 
     def _aligned(self, source: Tensor, padded: bool) -> tuple[Tensor, Tensor]:
-        """The source with its padding on the left, and the bias of `StreamMemory`."""
+        """Embeddings (B, S, D) of the source with its padding on the left, and the bias of `StreamMemory`."""
+        x, is_padding = self.source_embedding(source), source == self.pad_id
         if padded:
-            source = rolled(source, (source == self.pad_id).sum(1), 1)
-        hidden = (source == self.pad_id)[:, None, None, :]
-        return source, torch.zeros_like(hidden, dtype=torch.float).masked_fill(hidden, -torch.inf)
+            count = is_padding.sum(1)
+            x, is_padding = rolled(x, count, 1), rolled(is_padding, count, 1)
+        hidden = is_padding[:, None, None, :]
+        return x, torch.zeros_like(hidden, dtype=torch.float).masked_fill(hidden, -torch.inf)
 
-    def _read(self, source: Tensor, hidden: Tensor, maps: Maps | None = None) -> Cache:
-        """Run the source."""
-        S = source.shape[1]
+    def _read(self, x: Tensor, hidden: Tensor, maps: Maps | None = None) -> Cache:
+        """Run the embedded source."""
+        S = x.shape[1]
         if not S:
             return ()
         bias = self._bias(hidden, S, S, causal=not self.prefix)
-        return self._run(self._embed(self.source_embedding, source, -S), -S, (), bias, maps=maps)[1]
+        return self._run(self._placed(x, -S), -S, (), bias, maps=maps)[1]
 
     def _advance(
         self, tokens: Tensor, memory: StreamMemory, state: Cache, maps: Maps | None = None
@@ -144,7 +146,7 @@ class DecoderOnlyTransformerNetwork(Network):
         """Run (B, T) target tokens from a state: features (B, T, D) and the next state."""
         S, T = memory.bias.shape[-1], tokens.shape[1]
         keys = T + (state[0].key.shape[2] if state else 0)
-        x = self._embed(self.embedding, tokens, keys - T - S)
+        x = self._placed(self.embedding(tokens), keys - T - S)
         bias = self._bias(memory.bias, T, keys, causal=True) if S or self.biased or T not in (1, keys) else None
         x, state = self._run(x, keys - T - S, state, bias, causal=bias is None and T > 1, maps=maps)
         return self.norm(x), state
@@ -182,10 +184,9 @@ class DecoderOnlyTransformerNetwork(Network):
         relative = self.positions.bias(T, keys, hidden.device)  # (h, T, keys)
         return bias if relative is None else bias + relative
 
-    def _embed(self, table: Embedding, tokens: Tensor, start: int) -> Tensor:
-        """Token embeddings plus positions: (B, T) -> (B, T, D)."""
-        x = table(tokens)
-        place = self.positions.added(start, tokens.shape[1], tokens.device)
+    def _placed(self, x: Tensor, start: int) -> Tensor:
+        """Embeddings (B, T, D) plus positions from `start` on."""
+        place = self.positions.added(start, x.shape[1], x.device)
         return self.dropout(x if place is None else x + place)
 
 

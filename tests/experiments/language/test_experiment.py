@@ -60,3 +60,21 @@ def test_a_run_on_a_text_file(tmp_path: Path) -> None:
     names = {(metric, name) for metric, name, _ in measured(planned.key.folder)}
     assert names >= {("context_gain", "context, cut"), ("loss", "context, shuffled beyond"), ("loss", "position")}
     assert not {metric for metric, name in names} & {"perplexity", "token_accuracy"}
+
+
+@pytest.mark.parametrize(
+    ("content", "says"), [(None, "is missing"), ("", "is empty"), ("short", "too short"), ("\0" * 900, "NUL")]
+)
+def test_what_is_no_text_is_one_sentence_and_nothing_is_written(content: str | None, says: str, tmp_path: Path) -> None:
+    if content is not None:
+        (tmp_path / "text.txt").write_text(content)
+    text = "--data.init_args.text={class_path: datamodules.language.text_file.TextFile, init_args: {path: text.txt}}"
+    settings = [text, f"--data.init_args.data_dir={tmp_path}", "--trainer.accelerator=cpu"]
+    (planned,) = plan_tasks("language", "smoke", ["stories"], ["lstm"], [0], str(tmp_path / "runs"), settings)
+    with pytest.raises(SystemExit) as stopped:
+        main(planned.arguments)
+    said = str(stopped.value.code)
+    assert said.startswith(f"error: {tmp_path / 'text.txt'}")
+    assert says in said
+    assert "\n" not in said
+    assert not list(planned.key.folder.glob("checkpoints"))

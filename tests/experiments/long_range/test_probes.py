@@ -21,6 +21,7 @@ from experiments.long_range.probes import (
     ridge_predictions,
     score_statistics,
 )
+from models.decoder_only.transformer import DecoderOnlyTransformerNetwork
 from models.lstm import LSTMNetwork
 from models.multi_head_attention import attention_weights
 from models.network import Network
@@ -65,7 +66,7 @@ def distinct_sources() -> Tensor:
 def test_gradient_reach_is_the_gradient_of_each_example_alone(name: str) -> None:
     network, whole = build(name), batch(distinct_sources())
     twin, norms = copy.deepcopy(network), dict[int, list[float]]()
-    in_encoder = not isinstance(twin, TransformerNetwork)
+    in_encoder = not hasattr(twin, "source_embedding")
     owner, name_of_table = (twin.get_submodule("encoder"), "embedding") if in_encoder else (twin, "source_embedding")
     setattr(owner, name_of_table, copy.deepcopy(owner.get_submodule(name_of_table)))  # shared with nothing
     table = owner.get_parameter(f"{name_of_table}.weight")
@@ -80,7 +81,9 @@ def test_gradient_reach_is_the_gradient_of_each_example_alone(name: str) -> None
             norms.setdefault(distance, []).append(gradient[token].norm().item() / math.sqrt(table.shape[1]))
     expected = {distance: sum(several) / len(several) for distance, several in norms.items()}
     # Additive attention takes its softmax in single precision.
-    assert gradient_reach(network, whole) == pytest.approx(expected, rel=1e-4 if "bahdanau" in name else 1e-9)
+    assert gradient_reach(network, whole) == pytest.approx(
+        expected, rel=1e-4 if "bahdanau" in name or "attention" in name else 1e-9
+    )
     assert list(expected) == list(range(1, 8))
 
 
@@ -188,7 +191,10 @@ def test_encoder_states_are_those_at_the_last_word_read(name: str) -> None:
         rows, last = torch.arange(4), torch.tensor(LENGTHS) - 1
         torch.testing.assert_close(cross.keys_values(states.unsqueeze(1)).key[:, :, 0], keys[rows, :, last])  # type: ignore[operator]
         return
-    encoded = network.get_submodule("encoder")(source)
+    if isinstance(network, DecoderOnlyTransformerNetwork):
+        assert states.shape == (4, 2 * 8)  # key and value of the last word
+        return
+    encoded = network.encode(source) if name.startswith("decoder_only") else network.get_submodule("encoder")(source)
     top = [encoded.hidden[:, -1]] if "gru" in name or "rnn" in name else [encoded.hidden[:, -1], encoded.cell[:, -1]]
     torch.testing.assert_close(states, torch.cat(top, -1))
 
