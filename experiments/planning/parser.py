@@ -7,6 +7,7 @@ from jsonargparse import ArgumentError, ArgumentParser, Namespace
 
 from datamodules import LanguageData, SyntheticData, TranslationData
 from datamodules.corpora import Corpus, contents, find_data_dir
+from datamodules.text_files import content_hash
 from experiments.planning.yaml_files import PlainConfig, one_sentence
 from experiments.record.keys import IDENTITY, RunKey
 from experiments.record.read import read_json
@@ -63,14 +64,22 @@ def identity(config: Namespace) -> dict[str, Any]:
     for name in NOT_PART_OF_THE_EXPERIMENT:
         kept.pop(name, None)
     described = kept.as_dict()
-    settings = config.data.init_args
-    if "corpus" in settings:
-        corpus, folder = Corpus(**settings.corpus.as_dict()), RunKey(**config.run.as_dict()).folder
-        found = contents(corpus, find_data_dir(settings.data_dir), Path(settings.cache_dir))
-        if found:
-            before = recorded_identity(folder).get("contents", {})
-            described["contents"] = {name: content or before.get(name) for name, content in found.items()}
+    if found := contents_of_files(config.data.init_args):
+        before = recorded_identity(RunKey(**config.run.as_dict()).folder).get("contents", {})
+        described["contents"] = {name: content or before.get(name) for name, content in found.items()}
     return described
+
+
+def contents_of_files(data: Namespace) -> dict[str, str | None]:
+    """SHA-256 of each file that the data are read from, None where there is no file; nothing for what is generated."""
+    if "corpus" in data:
+        corpus = Corpus(**data.corpus.as_dict())
+        return contents(corpus, find_data_dir(data.data_dir), Path(data.cache_dir))
+    if "text" in data and "path" in data.text.init_args:
+        name = data.text.init_args.path
+        path = find_data_dir(data.data_dir) / name
+        return {name: content_hash(path, Path(".cache")) if path.is_file() else None}
+    return {}
 
 
 def recorded_identity(folder: Path) -> Identity:

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 from experiments.language.experiment import bins, by_distance, by_position
+from experiments.launch.finished import finished
 from experiments.planning.grid import plan_tasks
 from experiments.run import main
 from tests.support.tiny_runs import measured
@@ -51,7 +52,7 @@ def test_a_run_on_stories(model: str, tmp_path: Path) -> None:
     assert values["target_tokens", "", None] == 4 * 8 * 40
 
 
-def test_a_run_on_a_text_file(tmp_path: Path) -> None:
+def test_a_run_on_a_text_file_is_finished_until_the_file_is_edited(tmp_path: Path) -> None:
     (tmp_path / "text.txt").write_text("".join(f"{n} green bottles.\n" for n in range(400)))
     text = "--data.init_args.text={class_path: datamodules.language.text_file.TextFile, init_args: {path: text.txt}}"
     settings = [text, f"--data.init_args.data_dir={tmp_path}", "--trainer.accelerator=cpu"]
@@ -60,6 +61,10 @@ def test_a_run_on_a_text_file(tmp_path: Path) -> None:
     names = {(metric, name) for metric, name, _ in measured(planned.key.folder)}
     assert names >= {("context_gain", "context, cut"), ("loss", "context, shuffled beyond"), ("loss", "position")}
     assert not {metric for metric, name in names} & {"perplexity", "token_accuracy"}
+    assert finished([planned]) == [True]
+    with (tmp_path / "text.txt").open("a") as file:
+        file.write("0 green bottles.\n")
+    assert finished([planned]) == [False]
 
 
 @pytest.mark.parametrize(
