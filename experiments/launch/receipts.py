@@ -76,7 +76,7 @@ def of_arguments(arguments: Sequence[str], code: str) -> str:
     To be taken before these are read: what is changed in between then makes another fingerprint.
     """
     seen: set[Path] = set()
-    fetched = sorted(Path(os.environ.get("DATA_DIR") or "data").glob("*/*"))
+    fetched = texts(Path(os.environ.get("DATA_DIR") or "data"))
     return of(code, *map(state, fetched), *(part for word in arguments for part in named(word, Path(), seen)))
 
 
@@ -135,7 +135,12 @@ def named(text: str, folder: Path, seen: set[Path]) -> Iterator[str]:
                     else:
                         yield state(path)
                 elif name and "data_dir" in line and os.path.isdir(path):
-                    yield from map(state, sorted(path.glob("*/*")))
+                    yield from map(state, texts(path))
+
+
+def texts(folder: Path) -> list[Path]:
+    """The files of a data folder, of which a run may read one."""
+    return sorted(path for pattern in ("*", "*/*") for path in folder.glob(pattern) if path.is_file())
 
 
 def state(path: Path) -> str:
