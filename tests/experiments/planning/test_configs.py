@@ -157,7 +157,8 @@ def test_every_long_range_file_is_part_of_a_run() -> None:
 @pytest.mark.parametrize("path", CONFIGS, ids=place)
 def test_the_head_comment_is_the_command_that_runs_the_file(path: Path) -> None:
     experiment, name = path.relative_to(EXPERIMENTS / "configs").with_suffix("").parts[:2]
-    tuned_on = "EXPERIMENT=bleu" if experiment == "bleu" else f"TASKS={path.parent.name}"
+    of_task = f"TASKS={path.parent.name}"
+    tuned_on = {"bleu": "EXPERIMENT=bleu", "language": f"EXPERIMENT=language {of_task}"}.get(experiment, of_task)
     kinds = {"tasks": f" TASKS={path.stem}", "tuned": f" {tuned_on} MODELS={path.stem}"}
     kinds["tenfold"] = rf" TASKS={path.stem} MODELS=\w+-tenfold"
     part = path.relative_to(EXPERIMENTS / "configs" / experiment).parts[1:2]
