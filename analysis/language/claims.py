@@ -31,6 +31,7 @@ READING = (
 MARGIN = {"token_accuracy": 0.05, "context_gain": 0.02, "loss": 0.02}  # a difference that matters
 WORTH = {"token_accuracy": 0.3, "context_gain": 0.02}  # of the better model: with less, the context was of use to none
 STORIES = "stories"
+NEAREST = 8  # words: the nearest bin of distances
 
 
 def all_claims(store: Store) -> list[Claim]:
@@ -48,11 +49,8 @@ def has_answers(store: Store, task: str) -> bool:
 def from_context(store: Store, task: str) -> tuple[str, str, dict[System, Point]]:
     """What shows the use of a long context on a text: its metric, in words, and each model's value."""
     if has_answers(store, task):
-        return (
-            "token_accuracy",
-            "Right answers to what was said longest ago",
-            at_end(store, task, "token_accuracy", DISTANCE),
-        )
+        words = "Share of right answers to what was said longest ago"
+        return "token_accuracy", words, at_end(store, task, "token_accuracy", DISTANCE)
     words = f"Fall of the loss, in nats, by context beyond {NEAR} characters"
     return "context_gain", words, at_end(store, task, "context_gain", CUT, NEAR)
 
@@ -64,12 +62,13 @@ def about(store: Store, task: str) -> list[Claim]:
     compared, values = (metric, gained) if answers else ("loss", overall(store, task, "loss"))
     figures = slug(metric, task, DISTANCE if answers else CUT), slug(compared, task, DISTANCE if answers else POSITION)
     what = words if answers else "Loss in nats"
+    near = at_end(store, task, metric, DISTANCE, NEAREST) if answers else None
     return [
         Claim(
             f"Recurrent models stop gaining from context early, Transformers do not ({task})",
             "Kaplan et al. 2020, figure 7",
             Needs(EXPERIMENT, task, metric),
-            leads(gained, metric, words),
+            leads(gained, metric, words, near),
             figures[0],
         ),
         Claim(
@@ -82,18 +81,21 @@ def about(store: Store, task: str) -> list[Claim]:
     ]
 
 
-def leads(points: Mapping[System, Point], metric: str, what: str) -> Rule:
-    """The Transformer's quantity minus the LSTM's."""
+def leads(points: Mapping[System, Point], metric: str, what: str, near: Mapping[System, Point] | None) -> Rule:
+    """The Transformer's quantity minus the LSTM's; an LSTM that knows little of what is `near` has not learned enough."""
 
     def measure() -> Finding:
         lstm, transformer = pick(points, LSTM, TRANSFORMER)
         effect = combined((1, transformer), (-1, lstm))
         best = max(lstm.value, transformer.value)
-        return Finding(said(points, LSTM, TRANSFORMER), effect, power=[best])
+        nearest = [point.value for point in pick(near, LSTM)] if near else []
+        return Finding(said(points, LSTM, TRANSFORMER), effect, power=[best, *nearest])
 
-    power = Power(f"the better model's {lower(what)}", ABOVE, WORTH[metric])
+    power = [Power(f"the better model's {lower(what)}", ABOVE, WORTH[metric])]
+    if near:
+        power.append(Power(f"the LSTM's to what was said within {NEAREST} words", ABOVE, WORTH[metric]))
     line = Line(INTERVAL, ABOVE, MARGIN[metric])
-    return Rule(f"{what}: that of the Transformer minus that of the LSTM", [line], measure, [power])
+    return Rule(f"{what}: that of the Transformer minus that of the LSTM", [line], measure, power)
 
 
 def makes_up(points: Mapping[System, Point], metric: str, what: str) -> Rule:

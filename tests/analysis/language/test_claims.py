@@ -51,6 +51,13 @@ def test_characters_are_judged_by_gain_and_loss(
     assert [verdict.outcome for verdict in verdicts(tmp_path)] == [stops, close]
 
 
+def test_an_lstm_that_has_not_learned_to_look_back_at_all_is_not_judged(tmp_path: Path) -> None:
+    write_stories(tmp_path, named((0.13, 0.9, 0.95)), near=0.2)
+    stops, close = verdicts(tmp_path)
+    assert (stops.outcome, close.outcome) == (CANNOT_TELL, SUPPORTED)
+    assert "said within 8 words is 0.2, not above 0.3" in stops.reason
+
+
 def test_a_seed_that_disagrees_leaves_a_claim_open(tmp_path: Path) -> None:
     write_stories(tmp_path, named((0.3, 0.9, 0.95)))
     write_stories(tmp_path, named((0.93, 0.9, 0.95)), seed=1)

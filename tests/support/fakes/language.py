@@ -33,10 +33,10 @@ def write_model(root: Path, task: str, model: str, loss: float, rows: list[dict[
     return folder
 
 
-def write_stories(root: Path, farthest: Mapping[str, float], seed: int = 0) -> None:
-    """Models by the share of what was said longest ago that they know."""
+def write_stories(root: Path, farthest: Mapping[str, float], seed: int = 0, near: float = 0.9) -> None:
+    """Models by the share of what was said longest ago that they know; all know as much of what was said last."""
     for model, share in farthest.items():
-        rows = with_errors("token_accuracy", "share", "distance", {8: 0.9, 63: share}, 0.01)
+        rows = with_errors("token_accuracy", "share", "distance", {8: near, 63: share}, 0.01)
         rows += with_errors("loss", "nats", "distance", {8: 0.3, 63: 2 - share}, 0.02)
         rows += [row("chance: guessing", 0.125, "share", 1, "distance", x) for x in (8, 63)]
         write_model(root, "stories", model, 2 - share, [*rows, row("perplexity", 4.0, "words", N)], seed)
