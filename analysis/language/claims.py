@@ -82,7 +82,7 @@ def about(store: Store, task: str) -> list[Claim]:
 
 
 def leads(points: Mapping[System, Point], metric: str, what: str, near: Mapping[System, Point] | None) -> Rule:
-    """The Transformer's quantity minus the LSTM's; an LSTM that knows little of what is `near` has not learned enough."""
+    """The Transformer's quantity minus the LSTM's; an LSTM that knows little of what is `near` is not judged."""
 
     def measure() -> Finding:
         lstm, transformer = pick(points, LSTM, TRANSFORMER)
