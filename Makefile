@@ -133,8 +133,9 @@ inspect: $(INSTALLED) ## Attention heads, and words by training frequency, of th
 	@$(REPORT)
 
 speed-peers: SUITE := full
-speed-peers: $(INSTALLED) ## Train and decode next to JoeyNMT, torch.nn.Transformer and a textbook loop (20 min on 2 cores)
+speed-peers: $(INSTALLED) ## Next to JoeyNMT, transformers, torch.nn.Transformer and textbook loops (25 min on 2 cores)
 	@$(PY) -m experiments.speed.peers.compare $(OF_SUITE)$(call given,models,$(MODELS))
+	@$(PY) -m experiments.speed.peers.compare_language $(OF_SUITE)
 
 benchmark: SUITE := full
 benchmark: $(INSTALLED) ## The speed bars as ratios: met or missed, by how much (5 min after speed-peers)

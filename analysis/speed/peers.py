@@ -8,15 +8,17 @@ from analysis.speed.runs import Speed, round_ratios
 from analysis.speed.units import RATE, percent, text_title, with_quartiles
 from analysis.store import System
 
-PEER = "joeynmt"
 TRANSLATED = "sentences_per_second"
 PEERS = {
     "fp32": "ours, 32-bit",
     "bf16": "ours, bf16",
     "joeynmt": "JoeyNMT, 32-bit",
     "torch": "torch.nn.Transformer in a textbook loop",
+    "gpt2": "GPT-2 of transformers in a plain loop",
+    "plain": "nn.LSTM in a plain loop",
     "textbook": "textbook code",
 }
+AGAINST = {"joeynmt": "JoeyNMT", "gpt2": "GPT-2", "textbook": "textbook code"}  # the first that was measured
 
 
 def blocks(speed: Speed, task: str) -> list[Block]:
@@ -29,12 +31,13 @@ def blocks(speed: Speed, task: str) -> list[Block]:
             f"Training the {name} on {text_title(task)}, equal files, sizes, tokens per batch and threads; medians "
             "[quartiles]. Ratios of medians, in brackets the lowest and highest of the rounds that timed both."
         )
-        header = ["system", "target tokens/s", "to JoeyNMT", "padding", "parameters"]
+        to = f"to {AGAINST[peer_of(speed, task, model)]}"
+        header = ["system", "target tokens/s", to, "padding", "parameters"]
         found.append(Table(caption, header, [training_row(speed, task, system) for system in systems]))
         timed = [s for s in systems if not math.isnan(speed.value(task, s, TRANSLATED))]
         if timed:
             caption = f"Translating the test set with the {name}, beam 5; ratios as above."
-            header = ["system", "sentences/s", "to JoeyNMT", "tokens per hypothesis"]
+            header = ["system", "sentences/s", to, "tokens per hypothesis"]
             found.append(Table(caption, header, [translation_row(speed, task, system) for system in timed]))
     return found
 
@@ -51,10 +54,14 @@ def peer_name(variant: str) -> str:
     )
 
 
+def peer_of(speed: Speed, task: str, model: str) -> str:
+    return next((name for name in AGAINST if (task, System(model, name)) in speed.runs), "joeynmt")
+
+
 def opposite(speed: Speed, task: str, system: System) -> System | None:
-    """The JoeyNMT run with the same dropout, as its users start it."""
-    rest = system.variant.partition("-")[2].removeprefix("settings")
-    other = System(system.model, f"{PEER}-{rest}" if rest else PEER)
+    """The peer's run with the same dropout, as its users start it."""
+    rest, peer = system.variant.partition("-")[2].removeprefix("settings"), peer_of(speed, task, system.model)
+    other = System(system.model, f"{peer}-{rest}" if rest else peer)
     return other if (task, other) in speed.runs and other != system else None
 
 

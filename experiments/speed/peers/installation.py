@@ -1,4 +1,4 @@
-"""JoeyNMT's environment: its own packages in front of ours, so that both compute with one torch."""
+"""The peers' environment: JoeyNMT and transformers in front of our packages, so that all compute with one torch."""
 
 import hashlib
 import subprocess
@@ -9,7 +9,7 @@ from pathlib import Path
 from experiments.record.write import write_atomically
 
 REQUIREMENTS = Path(__file__).with_name("requirements.txt")
-CHECK = "import joeynmt.training, torch"
+CHECK = "import joeynmt.training, torch; from transformers import GPT2LMHeadModel"
 
 
 class CannotInstall(Exception):
@@ -27,14 +27,14 @@ def build_environment(folder: Path, packages: str = sysconfig.get_path("purelib"
         Its Python interpreter.
 
     Raises:
-        CannotInstall: a package cannot be had, or JoeyNMT does not start with what was installed.
+        CannotInstall: a package cannot be had, or a peer does not start with what was installed.
     """
     python = folder / "bin" / "python"
     wanted = fingerprint(packages)
     marker = folder / "installed"
     if marker.exists() and marker.read_text() == wanted:
         return python
-    print(f"installing JoeyNMT into {folder}, once", flush=True)
+    print(f"installing JoeyNMT and transformers into {folder}, once", flush=True)
     call([sys.executable, "-m", "venv", "--clear", str(folder)])
     pip = [str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
     call([*pip, "--no-deps", "--requirement", str(REQUIREMENTS)])

@@ -3,7 +3,7 @@
 python -m experiments.speed.peers.our_worker transformer fp32 20
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import lightning as L
@@ -63,7 +63,8 @@ def main(model: str, variant: str, updates: int, data_dir: str | None = None) ->
     data = multi30k(data_dir)
     data.examples("train")
     if variant in PRECISION:
-        train_ours(channel, sizes.build(model, sizes.dropout_of(variant), data), data, PRECISION[variant], updates)
+        module = sizes.build(model, sizes.dropout_of(variant), data)
+        train_ours(channel, module, data, PRECISION[variant], updates, lambda: translate(module, data))
     else:
         train_textbook(channel, build_textbook(model, data), data, updates)
 
@@ -75,9 +76,14 @@ def build_textbook(model: str, data: TranslationData) -> torch.nn.Module:
 
 
 def train_ours(
-    channel: WorkerChannel, module: Seq2SeqModule, data: TranslationData, precision: str, updates: int
+    channel: WorkerChannel,
+    module: Seq2SeqModule,
+    data: L.LightningDataModule,
+    precision: str,
+    updates: int,
+    translate: Callable[[], list[str]],
 ) -> None:
-    timer = BlockTimer(channel, updates, lambda: translate(module, data))
+    timer = BlockTimer(channel, updates, translate)
     settings = TrainerSettings(
         max_steps=NEVER,
         validate_every=NEVER,

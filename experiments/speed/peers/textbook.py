@@ -101,14 +101,16 @@ class TextbookBahdanau(nn.Module):
 
 
 def training_loop(
-    network: nn.Module, batches: Iterable[Batch], learning_rate: float, gradient_clip: float
+    network: nn.Module, batches: Iterable[Batch], learning_rate: float, gradient_clip: float, smoothing: float = 0.1
 ) -> Iterator[Batch]:
     """A plain loop: cross-entropy over all positions, padding ignored; yields each batch when it is learnt."""
     optimiser = torch.optim.AdamW(network.parameters(), lr=learning_rate, weight_decay=0.0)
     network.train()
     for batch in batches:
         logits = network(batch.source, batch.decoder_input)
-        loss = F.cross_entropy(logits.flatten(0, 1), batch.labels.flatten(), ignore_index=IGNORE, label_smoothing=0.1)
+        loss = F.cross_entropy(
+            logits.flatten(0, 1), batch.labels.flatten(), ignore_index=IGNORE, label_smoothing=smoothing
+        )
         optimiser.zero_grad()
         loss.backward()
         nn.utils.clip_grad_norm_(network.parameters(), gradient_clip)

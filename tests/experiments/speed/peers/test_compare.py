@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from datamodules import TranslationData
-from experiments.speed.peers import compare, sizes
+from experiments.speed.peers import compare, compare_language, sizes
 from experiments.speed.peers.compare import environment_of
 from experiments.speed.peers.installation import CannotInstall
 from experiments.speed.peers.protocol import WorkerFailed
@@ -174,3 +174,24 @@ def test_joeynmt_runs_as_its_users_start_it_and_once_more_in_our_environment(mon
         given = {variant for variant in sizes.SYSTEMS["transformer"] if "ONEDNN_MATMUL" in environment_of(variant, 2)}
         assert given == ({"joeynmt-settings"} if exact else set())
     assert {environment_of(variant, 2)["OMP_NUM_THREADS"] for variant in sizes.SYSTEMS["bahdanau"]} == {"2"}
+
+
+def test_language_models_are_interleaved_and_recorded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(compare_language, "build_environment", lambda folder: folder / "bin" / "python")
+    monkeypatch.setattr(compare_language, "Worker", FakeWorker)
+    monkeypatch.setattr(FakeWorker, "commands", [], raising=False)
+    places = {"cache_dir": str(tmp_path / "cache"), "root": str(tmp_path / "runs")}
+    compare_language.main("tiny", PLAN, **places)
+    once = [("train", variant) for variant in compare_language.SYSTEMS["transformer"]]
+    assert FakeWorker.commands[: 2 * len(once)] == 2 * once
+    for model, variants in compare_language.SYSTEMS.items():
+        for variant in variants:
+            folder = tmp_path / "runs" / "tiny" / "speed" / compare_language.TASK / model / variant / "seed0"
+            rate = 100 if variant == "bf16" else 10
+            assert value(read_json(folder / "result.json"), "target_tokens_per_second") == rate
+    FakeWorker.commands.clear()
+    compare_language.main("tiny", PLAN, **places)
+    assert not FakeWorker.commands
+    assert "already measured" in capsys.readouterr().out

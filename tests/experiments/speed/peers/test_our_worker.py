@@ -8,7 +8,7 @@ import torch
 from datamodules import TranslationData
 from experiments.speed.loops import counted
 from experiments.speed.peers import our_worker, sizes
-from experiments.speed.peers.our_worker import build_textbook, endless, train_ours, train_textbook
+from experiments.speed.peers.our_worker import build_textbook, endless, train_ours, train_textbook, translate
 from tests.support.tiny_peers import FakeChannel, InputEnds, peer_data
 from tests.support.tiny_runs import SIZES
 
@@ -38,7 +38,7 @@ def test_ours_trains_through_the_trainer_in_blocks_and_translates_between_them(
     module = sizes.build(model, 0.3, data)
     before = [p.detach().clone() for p in module.parameters()]
     with pytest.raises(InputEnds):
-        train_ours(channel, module, data, "32-true", UPDATES)  # type: ignore[arg-type]
+        train_ours(channel, module, data, "32-true", UPDATES, lambda: translate(module, data))  # type: ignore[arg-type]
     started, first, translated, second = channel.answers
     assert started["parameters"] == sum(p.numel() for p in module.parameters())
     blocks = [{k: v for k, v in block.items() if k != "seconds"} for block in (first, second)]
@@ -74,6 +74,6 @@ def test_a_variant_has_its_dropout_and_precision(
     monkeypatch.setattr(our_worker, "multi30k", lambda data_dir: data)
     monkeypatch.setattr(our_worker, "train_ours", lambda channel, module, data, *rest: seen.append((module, *rest)))
     our_worker.main("transformer", variant, UPDATES)
-    ((module, precision, updates),) = seen
+    ((module, precision, updates, _),) = seen
     assert module.network.encoder[0].around_attention.dropout.p == expected
     assert (precision, updates) == ("bf16-mixed" if variant == "bf16" else "32-true", UPDATES)
