@@ -139,7 +139,7 @@ def test_modules_and_options_of_python_commands_exist() -> None:
 
 
 def test_files_that_a_reader_is_asked_to_write_are_not_there_yet() -> None:
-    assert len(files_to_write()) == 6
+    assert len(files_to_write()) == 7
     for path in files_to_write():
         assert not (ROOT / path).exists(), path
 

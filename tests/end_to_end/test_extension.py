@@ -111,6 +111,22 @@ def test_the_new_task_goes_from_its_yaml_to_the_report(written: Path, monkeypatc
     assert "sorting" in (written / "results/quick/report.md").read_text().lower()
 
 
+def test_the_new_text_goes_from_its_yaml_to_the_report(written: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    mine, full = (top / "configs" / "language" / "full" for top in (written / "experiments", plan.EXPERIMENTS))
+    for name in ("models", "common.yaml"):
+        (mine / name).symlink_to(full / name)
+    (written / "experiments" / "suites" / "full.yaml").symlink_to(plan.EXPERIMENTS / "suites" / "full.yaml")
+    monkeypatch.setattr(plan, "EXPERIMENTS", written / "experiments")
+    monkeypatch.setenv("DATA_DIR", str(written))
+    (written / "novel.txt").write_text("".join(f"Chapter {n}. It was a dark and stormy night.\n" for n in range(400)))
+    tiny = ["--trainer.max_steps=2", "--trainer.validate_every=1", "--trainer.accelerator=cpu"]
+    tiny += ["--data.init_args.rows=2", "--data.init_args.validation_rows=2", "--data.init_args.test_rows=2"]
+    planned = list(plan.plan_tasks("language", "full", ["mine"], ["lstm"], [0], "runs", tiny))
+    run.main(planned[0].arguments)
+    report.main(["--suite", "full"])
+    assert "mine" in (written / "results/full/report.md").read_text()
+
+
 def test_the_new_model_learns_the_new_task(written: Path, tmp_path: Path) -> None:
     """Order does not matter to sorting, so a bag of symbols is enough to be far better than guessing."""
     from datamodules.sorting import Sorting
