@@ -13,14 +13,11 @@ from analysis.page.blocks import Section, Table
 from analysis.page.look import COLOURS
 from analysis.report import build, main
 from analysis.store import KEY, read_store
-from analysis.translation.bleu import measure
 from experiments.record.archives import main as archive
 from tests.support.fakes.long_range import axis_rows, write_long_range, write_pairs, write_task
-from tests.support.fakes.runs import failure, folder_of, write_json, write_lines, write_run, write_suite
+from tests.support.fakes.runs import failure, folder_of, write_json, write_run, write_suite
 from tests.support.fuzz.analysis import empty_pictures, prepare_long_range, prepare_speed, prepare_translations
 from tests.support.html_page import Page
-
-SCRIPT = '<script>alert("x")</script> | **bold** _it_ $1$'
 
 
 class Report(NamedTuple):
@@ -54,13 +51,9 @@ def recorded(folder: Path, metric: str, x: Any) -> float:
 
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory: pytest.TempPathFactory) -> Report:
-    """Translation with a hypothesis that is an attack, two long-range tasks, and a task that nobody knows."""
+    """Translation, two long-range tasks, and a task that nobody knows."""
     path = tmp_path_factory.mktemp("whole")
     write_suite(path / "runs", sentences=30)
-    hypotheses = folder_of(path / "runs", "transformer") / "hypotheses" / "test2016.jsonl"
-    rows = [json.loads(line) for line in hypotheses.read_text().splitlines()]
-    min(rows, key=lambda r: (len(r["source"].split()), r["id"]))["hypothesis"] = SCRIPT
-    write_lines(hypotheses, rows)
     for task in ("copy", "recall"):
         write_task(path / "runs", task)
     write_pairs(path / "runs")
@@ -113,14 +106,6 @@ def test_the_first_screen_answers_with_the_recorded_numbers(whole: Report) -> No
     assert screen.count("<svg") == 2
 
 
-def test_hypotheses_show_as_text_and_contradict_their_score(whole: Report) -> None:
-    assert SCRIPT in Page(whole.html).text
-    assert r'&lt;script&gt;alert("x")&lt;/script&gt; \| \*\*bold' in whole.markdown
-    for text in (whole.html, whole.markdown):
-        assert "<script>" not in text
-        assert "stored hypotheses score" in text  # the attack replaced one hypothesis after scoring
-
-
 def test_every_figure_is_a_file_and_every_table_whole(whole: Report) -> None:
     figures = set(re.findall(r"\]\(figures/([^)]+)\.svg\)", whole.markdown))
     assert len(figures) > 25
@@ -154,18 +139,6 @@ def test_sections_name_the_runs_behind_them(whole: Report) -> None:
     hover = re.search(r'<th scope="row" class="left" title="([^"]+)">Transformer</th>', section)
     assert hover is not None
     assert "config 01234567; commit 1f2e3d4c; make bleu SUITE=quick MODELS=transformer" in hover[1]
-
-
-def test_several_seeds_are_listed_averaged_and_paired_at_the_first_common_one(tmp_path: Path) -> None:
-    for model, seeds in (("lstm", (0, 1, 2)), ("transformer", (1, 2))):
-        for seed in seeds:
-            write_run(tmp_path / "runs", model, seed=seed, sentences=30, test_sets=("test",))
-    lstm, transformer = measure(read_store(tmp_path / "runs", "quick"))[0].outcomes.values()
-    assert (set(lstm.bleu), transformer.seed) == ({0, 1, 2}, 1)
-    text = str(built(tmp_path)[1]["results"].blocks)
-    assert "(seed 1)" in text
-    assert f"'{lstm.mean:.1f}'" in text
-    assert all(f"{value:.1f} ({seed})" in text for seed, value in lstm.bleu.items())
 
 
 def test_unfinished_runs_are_named_and_in_no_number(tmp_path: Path) -> None:
@@ -242,15 +215,8 @@ def test_running_again_changes_nothing_and_leaves_nothing_else_behind(tmp_path: 
     assert {path.name for path in (first.folder / "figures").iterdir()} == before
     assert all(name.endswith(".svg") for name in before)  # PNG only on demand
     names = {path.name for path in first.folder.iterdir()}
-    assert names == {
-        "report.html",
-        "report.md",
-        "appendix.md",
-        "tables.tex",
-        "measurements.csv",
-        "provenance.json",
-        "figures",
-    }
+    files = "report.html report.md appendix.md tables.tex measurements.csv provenance.json figures"
+    assert names == {*files.split()}
 
 
 def test_archived_records_give_the_report_of_the_runs_file_for_file(

@@ -1,34 +1,11 @@
 """The run store as read: what is finished, what is not, and nothing dropped without a word."""
 
-import json
-import math
 from pathlib import Path
 
 import pytest
 
-from analysis.store import COLUMNS, KEY, System, by_system, first_common_seed, missing_runs, number, read_store
-from tests.support.fakes.runs import failure, write_json, write_run, write_suite
-
-
-def test_every_measurement_of_every_finished_run_becomes_one_row(tmp_path: Path) -> None:
-    write_suite(tmp_path, seeds=(0, 1), sentences=12)
-    store = read_store(tmp_path, "quick")
-    written = [json.loads(p.read_text())["measurements"] for p in tmp_path.rglob("result.json")]
-    assert len(written) == 6
-    assert list(store.measurements.columns) == [*KEY, *COLUMNS]
-    assert len(store.measurements) == sum(map(len, written))
-    assert sorted(store.measurements["value"]) == sorted(float(r["value"]) for rows in written for r in rows)
-    assert store.problems == []
-
-
-def test_number_finds_the_value_of_one_run_and_nan_otherwise(tmp_path: Path) -> None:
-    write_suite(tmp_path, sentences=12)
-    store = read_store(tmp_path, "quick")
-    run = next(r for r in store.runs if r.model == "transformer")
-    expected = [m for m in run.record["measurements"] if m["metric"] == "bleu" and m["x"] == "test2017"]
-    assert number(run, "bleu", "test2017") == expected[0]["value"]
-    assert number(run, "parameters") == 3_200_000
-    assert math.isnan(number(run, "never measured"))
+from analysis.store import read_store
+from tests.support.fakes.runs import failure, write_json, write_run
 
 
 def test_status_follows_the_files_of_the_folder(tmp_path: Path) -> None:
@@ -70,13 +47,6 @@ def test_unreadable_outputs_are_problems_and_say_the_line(tmp_path: Path) -> Non
     assert "is not there" in store.problems[1]
 
 
-def test_a_run_without_trials_is_no_problem(tmp_path: Path) -> None:
-    write_run(tmp_path, "lstm", sentences=5)
-    store = read_store(tmp_path, "quick")
-    assert store.trials(store.runs[0]) is None
-    assert store.problems == []
-
-
 def test_no_runs_is_one_sentence_naming_the_suites_there(tmp_path: Path) -> None:
     write_run(tmp_path, "lstm", sentences=5, suite="full")
     with pytest.raises(FileNotFoundError, match=r"suites there: full.*make bleu SUITE=quick"):
@@ -87,17 +57,3 @@ def test_a_strange_folder_is_named(tmp_path: Path) -> None:
     folder = write_run(tmp_path, "lstm", sentences=5)
     folder.with_name("seed0.old").mkdir()
     assert "seed0.old is not a run folder" in read_store(tmp_path, "quick").problems[0]
-
-
-def test_missing_runs_complete_the_grid(tmp_path: Path) -> None:
-    for model, seed in (("lstm", 0), ("lstm", 1), ("transformer", 0), ("bahdanau", 1)):
-        write_run(tmp_path, model, seed=seed, sentences=5)
-    store = read_store(tmp_path, "quick")
-    assert set(missing_runs(store.runs)) == {
-        "bleu/multi30k/transformer/base/seed1",
-        "bleu/multi30k/bahdanau/base/seed0",
-    }
-    systems = by_system(store.runs)
-    assert set(systems[System("lstm", "base")]) == {0, 1}
-    assert first_common_seed([systems[System("lstm", "base")], systems[System("bahdanau", "base")]]) == 1
-    assert first_common_seed(systems.values()) is None

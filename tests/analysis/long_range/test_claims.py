@@ -6,9 +6,7 @@ from typing import Any
 import pytest
 
 from analysis.claims.verdict import CANNOT_TELL, CONTRADICTED, NOT_DECIDED, SUPPORTED, Verdict
-from analysis.long_range.claims import PARTS
 from analysis.long_range.rules import change, loss
-from analysis.long_range.section import GROUPS
 from analysis.page.curves import Point
 from analysis.statistics.intervals import wilson
 from tests.support import verdicts
@@ -135,10 +133,6 @@ def test_a_single_value_of_training_shows_no_loss(tmp_path: Path) -> None:
         write_long_range(tmp_path, "associative-recall", model, axis_rows({8: 0.5}, "pairs, gap 104"))
     claim = "One fixed vector must hold everything: the LSTM alone fails as pairs grow (associative-recall)"
     assert "at more than one trained number of pairs, all else equal" in decided(tmp_path)[claim].reason
-
-
-def test_groups_of_parts_are_those_of_the_ablations() -> None:
-    assert {part.group for part in PARTS} <= set(GROUPS)
 
 
 def test_copying_far_needs_every_model_unless_one_copies(tmp_path: Path) -> None:

@@ -58,16 +58,6 @@ def test_what_is_out_of_the_ordinary_is_said(model: str, change: dict[str, Any],
     assert said not in described(NETWORKS[model])
 
 
-def test_biases_positions_and_directions_of_variants() -> None:
-    assert forget_bias(NETWORKS["lstm"] | VARIANTS["forget0"]) == "0"
-    assert forget_bias(NETWORKS["lstm"] | VARIANTS["chrono"]) == "chrono, up to 256"
-    assert forget_bias(NETWORKS["gru"] | VARIANTS["chrono"]) == "chrono, up to 256"
-    assert forget_bias(NETWORKS["rnn"] | VARIANTS["chrono"]) == "–"  # it has no gates
-    assert positions(NETWORKS["transformer"] | VARIANTS["learned"]) == "learned, up to 512"
-    assert direction(NETWORKS["lstm"] | {"bidirectional": True}) == "both directions"
-    assert (direction({}), positions({}), described({})) == ("–", "–", "")
-
-
 def test_the_table_has_a_row_for_each_system_and_a_column_for_what_else_differs(tmp_path: Path) -> None:
     write_long_range(tmp_path, "copy", "gru", ROWS)
     for seed, rate in ((0, 0.001), (1, 0.002)):

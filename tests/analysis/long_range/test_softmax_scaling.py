@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from analysis.long_range.evidence import random_scores
-from analysis.long_range.softmax_scaling import course, scaling, smaller
+from analysis.long_range.softmax_scaling import scaling, smaller
 from analysis.page.blocks import Block, Figures, Heading, Paragraph, Table
 from analysis.page.curves import Point
 from analysis.statistics.intervals import Interval
@@ -22,18 +22,6 @@ def blocks_of(path: Path) -> list[Block]:
 
 def points(*values: float) -> list[Point]:
     return [Point(4 * 2**i, Interval(value, value, value), {0: value}, 64) for i, value in enumerate(values)]
-
-
-@pytest.mark.parametrize(
-    ("values", "text"),
-    [
-        ((0.1, 0.5), "rises from 0.1 at d = 4 to 0.5 at d = 8"),
-        ((0.25, 0.5, 0.1), "rises from 0.25 at d = 4 to 0.5 at d = 8, then falls to 0.1 at d = 16"),
-        ((3, 2, 5), "falls from 3 at d = 4 to 2 at d = 8, then rises to 5 at d = 16"),
-    ],
-)
-def test_a_course_names_its_turns(values: tuple[float, ...], text: str) -> None:
-    assert course(points(*values)) == text
 
 
 def test_random_scores_are_drawn_by_head_size_however_many_runs_recorded_them(tmp_path: Path) -> None:

@@ -118,15 +118,6 @@ def test_times_of_runs_side_by_side_decide_nothing_operations_do(tmp_path: Path)
     assert found[OPERATIONS].reason.startswith("multi30k to BLEU 40.0: ")
 
 
-def test_a_cost_that_grows_for_both_contradicts_the_claim_on_decoding(tmp_path: Path) -> None:
-    fake.write_length(tmp_path, "transformer", lambda n: 1.0)
-    for model in ("lstm", "transformer"):
-        fake.write_decoding(tmp_path, model, lambda n: 1 + n / 100)
-    verdict = decided(tmp_path)[DECODING]
-    assert verdict.outcome == CONTRADICTED
-    assert verdict.reason.startswith("beam 5, length 16 to 256: ×")
-
-
 def test_rounds_sharpen_the_cost_a_token(tmp_path: Path) -> None:
     """Quartiles are too wide, but each round grew by 1.21; without a beam greedy decoding is judged."""
     for name, kept in (("quartiles", False), ("rounds", True)):

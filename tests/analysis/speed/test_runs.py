@@ -9,8 +9,8 @@ import pytest
 
 from analysis.speed.runs import Series, Speed, growth, measured, ratio, round_ratios
 from analysis.store import System, read_store
-from tests.support.fakes.runs import result, row, write_json, write_lines
-from tests.support.fakes.speed import block_rows, spread, write_cost, write_length, write_speed, write_text
+from tests.support.fakes.runs import result, row, write_json
+from tests.support.fakes.speed import write_cost, write_length, write_speed, write_text
 
 LSTM, TRANSFORMER = System("lstm", "base"), System("transformer", "base")
 RATE = "target_tokens_per_second"
@@ -118,14 +118,6 @@ def test_further_seeds_are_the_same_measurement_in_other_processes(tmp_path: Pat
     (second,) = speed.again
     assert second.value("length", LSTM, "step_seconds", "length", 16) == 9.0
     assert second.systems("length") == [LSTM]
-
-
-def test_blocks_that_cannot_be_read_are_a_problem_and_no_crash(tmp_path: Path) -> None:
-    folder = write_speed(tmp_path, "text-x-en-de", "lstm", spread(RATE, 1.0, "tokens/s"), blocks=block_rows(RATE, 1.0))
-    write_lines(folder / "blocks.jsonl", [{"metric": RATE}])
-    store = read_store(tmp_path, "quick")
-    assert measured(store).series("text-x-en-de", LSTM, RATE).rounds == {}
-    assert "blocks.jsonl cannot be read (line 1: x_name: Field required" in store.problems[0]
 
 
 def test_a_point_that_is_no_number_is_in_no_curve(tmp_path: Path) -> None:

@@ -219,17 +219,11 @@ def test_any_part_alone_is_shown(tmp_path: Path, write: Any) -> None:
 @pytest.mark.parametrize(
     ("shown", "text"),
     [
-        (rounded(1234.5), "1,234"),
         (rounded(0.01234), "0.0123"),
-        (rounded(math.nan), "–"),
         (memory(3 * 2**30), "3.00 GiB"),
-        (memory(5 * 2**20), "5 MiB"),
         (operations(2.5e12), "2.5 TFLOP"),
-        (operations(198e9, "/s"), "198 GFLOP/s"),
         (operations(3.3e18), "3.3 EFLOP"),
         (operations(12.0), "12 FLOP"),
-        (percent(0.456), "46 %"),
-        (percent(0.046), "4.6 %"),
         (percent(math.nan), "–"),
         (times(Interval(-0.001, -0.02, 0.0)), "0.00 (−0.02 to 0.00)"),
     ],

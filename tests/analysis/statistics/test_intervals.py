@@ -49,12 +49,6 @@ def test_a_difference_is_antisymmetric_and_holds_its_value(a: float, b: float, n
     assert (there.low, there.high) == pytest.approx((-back.high, -back.low))
 
 
-def test_newcombes_published_example() -> None:
-    """56/70 against 48/80, method 10 of Newcombe 1998: 0.0524 to 0.3339."""
-    interval = difference(wilson(56 / 70, 70), wilson(48 / 80, 80))
-    assert (interval.low, interval.high) == pytest.approx((0.0524, 0.3339), abs=5e-5)
-
-
 def test_percentiles_hold_95_percent() -> None:
     interval = percentile_interval(50, np.arange(1001, dtype=float))
     assert interval == (50, 25, 975)

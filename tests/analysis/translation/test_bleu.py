@@ -7,7 +7,7 @@ from analysis.page.labels import probability
 from analysis.page.look import Look
 from analysis.store import Store, read_store
 from analysis.translation.bleu import build, measure
-from tests.support.fakes.runs import write_run, write_suite
+from tests.support.fakes.runs import write_suite
 
 
 def tables(store: Store) -> list[Table]:
@@ -27,9 +27,3 @@ def test_raw_and_adjusted_p_stand_beside_each_other(tmp_path: Path) -> None:
     pairs = next(table for table in others if table.header[0] == "pair")
     assert len(pairs.rows) == 2 * 3
     assert "Holm" in pairs.caption
-
-
-def test_one_model_is_told_without_comparisons(tmp_path: Path) -> None:
-    write_run(tmp_path, "lstm", sentences=10, test_sets=("test",))
-    store = read_store(tmp_path, "quick")
-    assert not any(table.header[0] == "pair" for table in tables(store))

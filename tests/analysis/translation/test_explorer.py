@@ -1,7 +1,6 @@
 """The explorer of attention maps: bytes that are the weights, tokens that stay text, and what a browser makes of it."""
 
 import base64
-import json
 import re
 import shutil
 import subprocess
@@ -64,41 +63,11 @@ def test_every_sentence_has_every_map_of_every_model() -> None:
                 assert np.abs(found / 255 - weights).max() < 0.002
 
 
-def test_tokens_cannot_leave_the_data(tmp_path: Path) -> None:
-    html = page(made(caption="<script>alert(3)</script>"))
-    assert re.findall(r"<script[^>]*>", html) == ['<script type="application/json">', '<script type="module">']
-    assert html.count("</script>") == 2
-    assert "<img" not in html
-    assert "&lt;script&gt;alert(3)" in html
-    data = re.search(r'<script type="application/json">(.*?)</script>', html, re.DOTALL)
-    assert data
-    assert json.loads(data[1]) == made().data
-
-
 def test_nothing_is_loaded_from_elsewhere_and_without_scripts_it_is_hidden() -> None:
     html = re.sub(r"<script type=.application/json.>.*?</script>", "", page(made()), flags=re.DOTALL)
     html = html.replace("http://www.w3.org/2000/svg", "")  # a name, not an address
     assert not re.search(r"https?:|\bsrc=|@import|url\(|\bimport\b|fetch", html)
     assert '<figure class="explorer" id="explorer-multi30k" hidden>' in html
-
-
-@pytest.mark.slow
-@pytest.mark.skipif(BROWSER is None, reason="needs Chromium")
-def test_a_browser_draws_what_was_recorded(tmp_path: Path) -> None:
-    """The maps and heads shown first, and a button for every head of that kind."""
-    body = browsed(page(made()), tmp_path)
-    assert "<img" not in body
-    assert re.search(r'<figure hidden="">', body)  # the figures that it replaces
-    assert '<figure class="explorer" id="explorer-multi30k">' in body
-    for model, name, head, drawing in zip(MODELS, ("additive", "cross layer 2"), (0, 1), drawings(body), strict=True):
-        first = sentences(model)[0]
-        shown = [float(value) for value in re.findall(r'fill-opacity="([\d.]+)"', drawing)]
-        assert shown == pytest.approx(np.asarray(first["maps"][name][head]).flatten().tolist(), abs=0.005)
-        texts = [unescape(text) for text in re.findall(r"<text[^>]*>(.*?)</text>", drawing)]
-        assert texts == [*first["target_tokens"], *first["source_tokens"]]
-    buttons = re.findall(r'aria-checked="(\w+)" aria-label="([^"]+)"', body)
-    assert buttons[-1] == ("true", "cross layer 2, head 2")
-    assert len(buttons) == sum(len(m) for name, m in sentences("transformer")[0]["maps"].items() if "cross" in name)
 
 
 ACT = """<script type="module">

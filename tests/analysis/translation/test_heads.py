@@ -9,7 +9,7 @@ import pytest
 from analysis.page.blocks import Block, Figures, Paragraph, Table
 from analysis.page.look import COLOURS, Look
 from analysis.store import Store, read_store
-from analysis.translation.heads import COLUMNS, ROLES, build, counted_roles, heads_of, roles_of
+from analysis.translation.heads import COLUMNS, ROLES, build, counted_roles, roles_of
 from tests.support.fakes.inspection import CHANCE, HEADS, write_inspection
 
 NOTHING = dict.fromkeys(COLUMNS, math.nan)
@@ -21,10 +21,6 @@ def test_a_role_begins_at_its_line(role: str) -> None:
     assert roles_of(NOTHING | lines) == [role]
     for metric, line in lines.items():
         assert roles_of(NOTHING | lines | {metric: line - 1e-9}) == []
-
-
-def test_what_does_not_apply_is_no_role() -> None:
-    assert roles_of(NOTHING) == []
 
 
 def test_a_head_may_play_two_roles_and_counts_for_both() -> None:
@@ -58,14 +54,6 @@ def tables_of(blocks: list[Block]) -> list[Table]:
 
 def text_of(blocks: list[Block]) -> str:
     return " ".join(block.text for block in blocks if isinstance(block, Paragraph))
-
-
-def test_one_row_per_head(store: Store) -> None:
-    table = heads_of(store, "multi30k")
-    assert len(table) == sum(len(heads) for maps in HEADS.values() for heads in maps.values()) == 11
-    additive = table[table["map"] == "additive"].iloc[0]
-    assert (additive["head_alignment"], additive["head_strongest"]) == (0.75, 0.8)
-    assert math.isnan(additive["head_previous"])
 
 
 def test_the_table_of_roles_counts_by_kind_and_marks_what_cannot_be(blocks: list[Block]) -> None:

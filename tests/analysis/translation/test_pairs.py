@@ -90,8 +90,3 @@ def test_other_sentences_become_a_problem_and_never_a_pair(tmp_path: Path) -> No
     assert [(p.first, p.second) for p in all_pairs(results)] == [(LSTM, BAHDANAU)]
     assert all("transformer" in problem and "cannot be compared" in problem for problem in store.problems)
     assert len(store.problems) == 2
-
-
-def test_one_model_has_no_pair(tmp_path: Path) -> None:
-    write_run(tmp_path, "transformer", sentences=10)
-    assert all_pairs(measured(tmp_path)[1]) == []

@@ -194,21 +194,3 @@ def test_counts_that_contradict_each_other_are_a_problem(tmp_path: Path) -> None
     assert "'der' 8 times" in problem
     assert "counts 7" in problem
     assert "run its target again" in problem
-
-
-@pytest.mark.parametrize(
-    ("text", "complaint"),
-    [
-        ("{", "cannot be read"),
-        ('{"tokeniser": 13, "counts": {}}', "tokeniser: Input should be a valid string"),
-        ('{"tokeniser": "13a", "counts": {"der": 1.5}}', "counts der: "),
-    ],
-)
-def test_a_broken_file_of_counts_is_a_problem_that_names_it(tmp_path: Path, text: str, complaint: str) -> None:
-    path = write_counts(tmp_path, "lstm")
-    path.write_text(text)
-    store = read_store(tmp_path, "quick")
-    assert training_counts(store, "multi30k") == {}
-    (problem,) = store.problems
-    assert str(path.relative_to(tmp_path / "quick")) in problem
-    assert complaint in problem
