@@ -128,14 +128,6 @@ def refused() -> RemoteFile:
         return RemoteFile("set/file.gz", f"http://127.0.0.1:{unused.getsockname()[1]}/", SHA256)
 
 
-def test_without_network_one_sentence_says_what_to_put_where(tmp_path: Path) -> None:
-    with pytest.raises(
-        ConnectionError, match=r"refused.*: run this again, or get it by other means and save it as .*set/file\.gz"
-    ):
-        fetch(refused(), tmp_path)
-    assert names(tmp_path) == []
-
-
 def test_command_line(server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys) -> None:
     monkeypatch.setattr(download, "DATASETS", {"one": [server.file], "two": [refused()]})
     assert main(["--data_dir", str(tmp_path), "one"]) == 0

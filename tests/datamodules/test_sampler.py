@@ -4,6 +4,7 @@ import pytest
 import torch
 from hypothesis import assume, given
 from hypothesis import strategies as st
+from lightning.pytorch.demos.boring_classes import BoringModel
 from torch import Tensor
 from torch.utils.data import DataLoader
 
@@ -146,29 +147,16 @@ def test_examples_that_cannot_be_dealt_equally(long: int) -> None:
         sampler.plan(4)
 
 
-QUIET = dict.fromkeys(("logger", "enable_checkpointing", "enable_progress_bar"), False)
-
-
-class Recorder(L.LightningModule):
-    def __init__(self) -> None:
-        super().__init__()
-        self.weight = torch.nn.Parameter(torch.zeros(()))
-        self.seen: list[list[int]] = [[], []]
-
-    def training_step(self, batch: Tensor) -> Tensor:
-        self.seen[self.current_epoch] += batch.tolist()
-        return self.weight * 1.0
-
-    def configure_optimizers(self) -> torch.optim.Optimizer:
-        return torch.optim.SGD(self.parameters())
-
-
 def test_lightning_asks_for_a_new_order_each_epoch(lengths: np.ndarray) -> None:
+    class Recorder(BoringModel):
+        def training_step(self, batch: Tensor) -> Tensor:
+            seen[self.current_epoch] += batch.tolist()
+            return next(self.parameters()).sum()
+
+    seen: list[list[int]] = [[], []]
     loader = DataLoader(torch.arange(100), batch_sampler=TokenBucketBatchSampler(lengths[:100], 500))
-    recorder = Recorder()
-    trainer = L.Trainer(
-        max_epochs=2, accelerator="cpu", use_distributed_sampler=False, enable_model_summary=False, **QUIET
-    )
-    trainer.fit(recorder, loader)
-    assert sorted(recorder.seen[0]) == sorted(recorder.seen[1]) == list(range(100))
-    assert recorder.seen[0] != recorder.seen[1]
+    quiet = dict.fromkeys(("logger", "enable_checkpointing", "enable_progress_bar", "enable_model_summary"), False)
+    trainer = L.Trainer(max_epochs=2, accelerator="cpu", use_distributed_sampler=False, limit_val_batches=0, **quiet)
+    trainer.fit(Recorder(), loader)
+    assert sorted(seen[0]) == sorted(seen[1]) == list(range(100))
+    assert seen[0] != seen[1]

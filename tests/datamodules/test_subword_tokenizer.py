@@ -54,23 +54,6 @@ def test_subwords_give_back_any_text_in_known_characters(subwords: SentencePiece
     assert subwords.decode(subwords.encode(text)) == " ".join(text.split())
 
 
-unusual = st.characters(exclude_categories=["Cs", "Cc", "Zs", "Zl", "Zp", "Cf"], exclude_characters="▁")
-
-
-@given(st.lists(unusual, min_size=1, max_size=12).map("".join))
-def test_bytes_spell_what_was_never_seen(with_bytes: SentencePieceTokenizer, text: str) -> None:
-    ids = with_bytes.encode(text)
-    assert UNK not in ids
-    assert with_bytes.decode(ids) == text
-
-
-@pytest.fixture(scope="module")
-def with_bytes() -> SentencePieceTokenizer:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(module, "BYTE_FALLBACK_FROM", 0)
-        return SentencePieceTokenizer(train_sentencepiece(ENGLISH, "bpe", 340))
-
-
 def test_small_vocabularies_have_no_bytes_and_show_the_unknown(subwords: SentencePieceTokenizer) -> None:
     assert not [piece for piece in subwords.pieces(range(len(subwords))) if piece.startswith("<0x")]
     ids = subwords.encode("the 漢 man")

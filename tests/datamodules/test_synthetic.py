@@ -122,13 +122,6 @@ def test_points_within_and_beyond_the_trained_ones_are_distinguished() -> None:
     assert not data.in_distribution({"gap": 0, "symbols": 2})
 
 
-def test_the_name_and_the_points_of_an_axis() -> None:
-    axis = Axis("gap", [1, 16], {"symbols": 2})
-    assert axis.name == "gap, symbols 2"
-    assert axis.points() == {1: {"gap": 1, "symbols": 2}, 16: {"gap": 16, "symbols": 2}}
-    assert Axis("length", [3]).name == "length"
-
-
 @pytest.mark.parametrize(
     ("changes", "said"),
     [

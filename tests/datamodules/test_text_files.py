@@ -31,11 +31,6 @@ def test_byte_order_mark_is_no_text(tmp_path: Path) -> None:
     assert read_lines(write(tmp_path / "t", b"\xef\xbb\xbfHallo\n")) == ["Hallo"]
 
 
-def test_aligned_files_may_differ_in_format(tmp_path: Path) -> None:
-    pairs = read_aligned(write(tmp_path / "a.en", "one\ntwo\n"), write(tmp_path / "a.de.gz", "eins\nzwei"))
-    assert pairs == (["one", "two"], ["eins", "zwei"])
-
-
 def test_tsv_takes_two_columns_and_ignores_more(tmp_path: Path) -> None:
     path = write(tmp_path / "t.tsv", "one\teins\tCC-BY\ntwo\tzwei\tCC0\n")
     note = "every line has 3 columns, of which two are read; not read is 'CC-BY', for example"

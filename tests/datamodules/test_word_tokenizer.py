@@ -37,13 +37,6 @@ def test_frequent_words_win_the_room() -> None:
     assert len(build(vocab_size=6)[0]) == 6
 
 
-def test_encoding_unseen_words_does_not_enlarge_the_vocabulary() -> None:
-    english = build()[0]
-    before = len(english)
-    english.encode("unheard of")
-    assert len(english) == before
-
-
 def test_settings_and_texts_that_leave_no_word() -> None:
     with pytest.raises(ValueError, match=r"data\.tokenizer\.vocab_size is 4.*ask for more"):
         build(vocab_size=4)

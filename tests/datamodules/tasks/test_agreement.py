@@ -224,19 +224,3 @@ def test_the_head_noun_and_the_text_of_a_source() -> None:
     source = draw(9, 2, 1, rows=50).source
     assert TASK.head_noun(source).tolist() == [LEXEME[sentence(row)[1]] for row in source]
     assert TASK.text(np.append(source[0], [PAD, PAD])) == " ".join(sentence(source[0]))
-
-
-FACTORIES = "the factories near the hat near the hospital that we explored and that the lawyers photographed"
-
-
-@pytest.mark.parametrize(
-    ("point", "split", "text", "verb"),
-    [
-        ((0, 0, 0), "train", "the friends", "are"),
-        ((6, 2, 1), "train", "the shelf near the student near the schools", "is"),
-        ((14, 3, 2), "train", FACTORIES, "are"),
-    ],
-)
-def test_sentences_of_one_seed(point: tuple[int, ...], split: Split, text: str, verb: str) -> None:
-    drawn = draw(*point, rows=1, seed=7, split=split)
-    assert (TASK.text(drawn.source[0]), TASK.words[drawn.labels[0, 0]]) == (text, verb)
