@@ -154,19 +154,6 @@ def test_finished_runs_are_counted_and_a_suite_announces_its_runs_and_those_left
     assert [p.name for p in path.parent.iterdir()] == [path.name]  # nothing temporary is left
 
 
-def test_each_experiment_has_its_announcement_and_a_mistake_leaves_it_alone(ran: list[Planned], tmp_path: Path) -> None:
-    smoke(tmp_path, "bleu", "long-range", "--models", "lstm")
-    paths = [tmp_path / "smoke" / f"planned-{experiment}.json" for experiment in ("bleu", "long-range")]
-    before = [path.read_text() for path in paths]
-    assert [len(json.loads(text)["runs"]) for text in before] == [
-        1, len(list(grid.plan_tasks("long-range", "smoke", [], ["lstm"], [], "", [])))
-    ]  # fmt: skip
-    for wrong in (("--models", "nonsense"), ("--jobs", "many")):
-        with pytest.raises(SystemExit):
-            smoke(tmp_path, "bleu", *wrong)
-    assert [path.read_text() for path in paths] == before
-
-
 def test_settings_reach_the_runs_they_concern(ran: list[Planned], tmp_path: Path) -> None:
     given = {"devices": "4", "precision": "32-true", "data_dir": "d", "direction": "de-en", "seeds": "5"}
     smoke(tmp_path, "bleu", "long-range", "--tasks", "recall", "--models", "lstm", *(

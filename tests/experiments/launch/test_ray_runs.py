@@ -18,7 +18,7 @@ from experiments.launch.ray_cluster import Machine, Project, Request, marked
 from experiments.launch.ray_runs import LogFollower, carry_out, code_of, request_of, run_all
 from experiments.planning.grid import Planned, plan_bleu
 from tests.support.ray_runs import STEPS, Cluster, cluster, mistake, processes_of, told, use_stand_ins
-from tests.support.tiny_runs import read_json, tiny_arguments, tiny_key
+from tests.support.tiny_runs import read_json
 from tests.support.waiting import alive, wait
 
 FAILS = 13  # the seed of a stand-in that fails
@@ -206,50 +206,6 @@ def test_machines_with_other_code_are_refused_before_a_run_begins(
     with mistake(r"has other code in .*: bring them to the same commit", capsys):
         run_all(runs, Limits(), two.address)
     assert not told(runs[0], "begun")
-
-
-@pytest.mark.slow
-def test_real_runs_have_the_numbers_of_the_local_launcher_though_a_machine_is_lost(
-    two: Cluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("WANDB_MODE", "disabled")
-    monkeypatch.setenv("OMP_NUM_THREADS", "1")
-
-    def tiny(root: Path) -> list[Planned]:
-        runs = []
-        for model in ("lstm", "transformer", "bahdanau"):
-            (root / model).mkdir(parents=True)
-            key = replace(tiny_key(root, model), root=str(root / "runs"))
-            words = tiny_arguments(root / model, model)
-            longer = ["--trainer.max_steps=40", "--trainer.validate_every=5"]
-            runs.append(Planned(key, (), tuple([*words, *longer])))
-        return runs
-
-    runs, alike = tiny(tmp_path / "there"), tiny(tmp_path / "here")
-
-    def lose_one() -> None:
-        wait(lambda: sum((one.key.folder / "checkpoints" / "last.ckpt").exists() for one in runs) >= 2, seconds=240)
-        two.kill("other")
-
-    losing = in_background(lose_one)
-    assert sorted(ended.code for ended in run_all(runs, Limits(), two.address)) == [0, 0, 0]
-    losing.join()
-    assert [ended.code for ended in launch.run_all(alike, Limits(2))] == [0, 0, 0]
-    begun_again = 0
-    for one, same in zip(runs, alike, strict=True):
-        begun_again += one.key.log.read_text().splitlines().count(f"on {os.uname().nodename}") > 1
-        assert numbers(one) == numbers(same)
-        assert not (one.key.folder / "failure.json").exists()
-    assert begun_again == 1
-    stamps = [(one.key.folder / "result.json").stat().st_mtime_ns for one in runs]
-    assert {ended.code for ended in run_all(runs, Limits(), two.address)} == {0}  # finished already, elsewhere
-    assert [(one.key.folder / "result.json").stat().st_mtime_ns for one in runs] == stamps
-
-
-def numbers(planned: Planned) -> list[dict[str, object]]:
-    """What was measured, without what depends on how busy the machine was."""
-    rows = read_json(planned.key.folder / "result.json")["measurements"]
-    return [row for row in rows if row["unit"] not in ("s", "tokens/s")]
 
 
 def test_a_log_is_shown_by_whole_lines_from_where_it_was(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

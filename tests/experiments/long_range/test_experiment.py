@@ -1,6 +1,4 @@
 import math
-import os
-import signal
 from pathlib import Path
 from typing import Any, cast
 
@@ -26,11 +24,11 @@ from experiments.long_range.experiment import (
 )
 from experiments.planning.grid import Planned, plan_tasks
 from experiments.run import main
-from experiments.training.callbacks import Clock
 from models import LSTMSeq2Seq
 from models.lstm import LSTMSettings
 from models.network import Network
 from models.search import Decoding, greedy_search
+from tests.support import tiny_runs
 from tests.support.tiny_runs import read_json, read_lines
 from tests.support.toy_networks import lstm, transformer
 
@@ -316,30 +314,9 @@ def test_a_trial_is_not_evaluated_on_test_examples(tmp_path: Path, monkeypatch: 
 
 @pytest.mark.parametrize("step", [2, 3])
 def test_a_terminated_run_resumes_as_if_nothing_had_happened(step: int, lstm_folder: Path, tmp_path: Path) -> None:
-    original = Clock.on_train_batch_end
-
-    def terminate(self: Clock, trainer: L.Trainer, *rest: Any) -> None:
-        original(self, trainer, *rest)
-        if trainer.global_step == step:
-            os.kill(os.getpid(), signal.SIGTERM)
-
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Clock, "on_train_batch_end", terminate)
-        with pytest.raises(SystemExit) as stopped:
-            tiny(tmp_path / "parts")
-    assert stopped.value.code == 143
-    parts = tiny(tmp_path / "parts")
-    one, other = (
-        [(row["metric"], row["x"], row["value"]) for row in read_json(folder / "result.json")["measurements"]
-         if "second" not in row["metric"]]
-        for folder in (lstm_folder, parts)
-    )  # fmt: skip
-    assert one == other
-    saved = [torch.load(f / "checkpoints" / "last.ckpt", weights_only=True)["state_dict"] for f in (lstm_folder, parts)]
-    torch.testing.assert_close(*saved, rtol=0, atol=0)
-    recorded = [
-        [(row["step"], row["metric"], row["value"]) for row in read_lines(f / "metrics.jsonl")
-         if row["metric"] != "train/tokens_per_second"]
-        for f in (lstm_folder, parts)
-    ]  # fmt: skip
-    assert recorded[0] == recorded[1]
+        tiny_runs.terminate_at(patch, step)
+        with pytest.raises(SystemExit, match="143"):
+            tiny(tmp_path)
+    tiny_runs.assert_same(tiny(tmp_path), lstm_folder)
+    assert tiny_runs.measured(tiny(tmp_path)) == tiny_runs.measured(lstm_folder)

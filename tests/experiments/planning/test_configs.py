@@ -176,21 +176,6 @@ def test_the_head_comment_of_a_suite_is_the_command_that_runs_it(name: str) -> N
 
 
 @pytest.mark.parametrize(
-    ("setting", "key"),
-    [
-        ("--nonsense=3", "nonsense"),
-        ("--trainer.max_stepz=3", "max_stepz"),
-        ("--trainer.max_steps=many", "trainer.max_steps"),
-        ("--model.init_args.network.hiden=8", "hiden"),
-        ("--model.init_args.optimisation.schedule=cosine", "schedule"),
-        ("--data.init_args.corpus.name=wmt", "name"),
-    ],
-)
-def test_a_mistake_on_the_command_line_names_its_key(setting: str, key: str) -> None:
-    assert key in refusal([*planned(SMOKE_LSTM).arguments, setting])
-
-
-@pytest.mark.parametrize(
     ("mistake", "key"),
     [
         ({"trainer": {"max_stepz": 3}}, "max_stepz"),

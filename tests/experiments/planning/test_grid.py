@@ -22,10 +22,6 @@ def planned_long_range(name: str = "smoke", **changes: Any) -> list[Planned]:
     return list(plan_tasks("long-range", name, **given))
 
 
-def test_there_are_the_suites_that_are_promised() -> None:
-    assert {"smoke", "quick", "full", "paper"} <= set(SUITES)
-
-
 def optimisation(config: dict[str, Any], *tuned: str) -> dict[str, Any]:
     """What all models of a comparison share: without what is tuned for each."""
     values = config["model"]["init_args"]["optimisation"]

@@ -16,11 +16,6 @@ NOT_PLAIN += [
 ]
 
 
-def test_keys_and_values_are_read(tmp_path: Path) -> None:
-    (tmp_path / "some.yaml").write_text("a: {b: [1, 0.5, null, true, Straße]}\n", encoding="utf-8")
-    assert read_yaml(tmp_path / "some.yaml") == {"a": {"b": [1, 0.5, None, True, "Straße"]}}
-
-
 @pytest.mark.parametrize("content", [*(text.encode() for text in NOT_PLAIN), "a: Straße".encode("latin-1")])
 def test_what_is_no_plain_mapping_is_one_sentence(content: bytes, tmp_path: Path) -> None:
     path = tmp_path / "some.yaml"

@@ -13,13 +13,6 @@ def key(root: Path, **changes: Any) -> RunKey:
     return RunKey(**{**named, "command": "make bleu", **changes})
 
 
-def test_a_run_has_the_folder_that_its_key_names(tmp_path: Path) -> None:
-    named = key(tmp_path, variant="gru", seed=3)
-    assert named.folder == tmp_path / "quick" / "bleu" / "embedded-en-de" / "lstm" / "gru" / "seed3"
-    assert named.log == named.folder.parent / "log-seed3.txt"
-    assert list(named.identity) == ["suite", "experiment", "task", "model", "variant", "seed"]
-
-
 @pytest.mark.parametrize(
     "changed",
     [

@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from experiments.record.metrics import MASTERED, metrics
+from experiments.record.metrics import metrics
 
 RESULTS = Path(__file__).parents[3] / "results"
 
@@ -15,9 +15,3 @@ def test_every_metric_of_the_reference_results_is_in_the_table_with_its_unit(pat
     assert measured
     for name, unit in measured:
         assert metrics()[name.removesuffix("_q25").removesuffix("_q75")].unit == unit
-
-
-def test_each_metric_is_explained() -> None:
-    assert all(metric.meaning.endswith(".") for metric in metrics().values())
-    assert {metric.better for metric in metrics().values()} == {"higher", "lower", ""}
-    assert f"steps_to_{MASTERED}" in metrics()

@@ -27,7 +27,7 @@ from experiments.record.read import (
     read_translations,
 )
 from experiments.record.write import write_failure, write_result, write_rows
-from tests.support.fakes.runs import PROVENANCE, attention, row, translations
+from tests.support.fakes.runs import PROVENANCE, row, translations
 
 KEY = RunKey("quick", "bleu", "embedded-en-de", "lstm", command="make bleu")
 MOMENT = {"step": 1, "seconds": 0.5, "target_tokens": 7, "metric": "train/loss"}
@@ -149,17 +149,6 @@ def test_a_sentence_has_one_hypothesis(tmp_path: Path) -> None:
     write_rows(path, [*rows, rows[0]])
     with pytest.raises(ValueError, match="two hypotheses of one sentence") as refused:
         read_translations(path)
-    assert_one_sentence(path, refused.value, WHOLE_RUN)
-
-
-def test_attention_is_whole_or_refused(tmp_path: Path) -> None:
-    path, sentences = tmp_path / "attention.json", attention("transformer", "test")
-    path.write_text(json.dumps(sentences))
-    assert read_attention(path) == sentences
-    sentences[1]["source_tokens"].append("extra")
-    path.write_text(json.dumps(sentences))
-    with pytest.raises(ValueError, match=r"\(1: map 'cross layer 2' is not a table of") as refused:
-        read_attention(path)
     assert_one_sentence(path, refused.value, WHOLE_RUN)
 
 

@@ -72,7 +72,6 @@ def test_any_value_is_taken_as_it_is_or_refused_in_words(kind: Any, row: dict[st
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        (lambda r: r["git"].update(commit=7), "git commit: Input should be a valid string, not 7"),
         (lambda r: r.update(digest="0"), "not those that the run wrote"),
         (lambda r: r.update(held_equal=[]), "held_equal: Input should be "),
         (lambda r: r.update(model_settings=[]), "model_settings: "),
@@ -84,13 +83,10 @@ def test_any_value_is_taken_as_it_is_or_refused_in_words(kind: Any, row: dict[st
         (lambda r: r["measurements"][1].update(value=10**400), "measurements 1 value: Input should be a number"),
         (lambda r: r["measurements"][1].update(value="34.2"), "value: Input should be a number, not '34.2'"),
         (lambda r: r["measurements"][1].update(n=-1), "measurements 1 n: "),
-        (lambda r: r["measurements"][1].update(n=None), "measurements 1 n: "),
         (lambda r: r["measurements"][1].update(x=[1]), "measurements 1 x: "),
         (lambda r: r["measurements"][1].update(x=math.inf), "measurements 1 x: "),
-        (lambda r: r["measurements"].append(7), "measurements 11: "),
         (lambda r: r.update(started="yesterday"), "started: Input should be a time"),
         (lambda r: r.update(finished="2026-01-02T03:04:05"), "finished: Input should be a time"),  # in which place?
-        (lambda r: r["machine"].update(gpus=[{}]), "machine gpus 0: "),
         (lambda r: r["measurements"][1].update(x=7), "measurements: 1 has the x 7 and the x_name ''"),
         (lambda r: r["measurements"][1].update(x_name="length"), "measurements: 1 has the x None and"),
         (lambda r: r["measurements"].insert(1, r["measurements"][0]), "measurements: 1 is a second value of"),

@@ -9,7 +9,6 @@ from analysis import report
 from analysis.compare import __main__ as compare
 from experiments.record import archives, write
 from experiments.record.system_errors import ending_in_a_sentence
-from experiments.translation import translate
 from tests.support.fakes.runs import write_suite
 
 
@@ -47,14 +46,3 @@ def test_a_program_that_cannot_write_ends_with_one_sentence(
 def test_what_no_error_of_the_system_is_stays_what_it_is() -> None:
     with pytest.raises(ValueError, match="ours"), ending_in_a_sentence():
         raise ValueError("ours")
-
-
-@pytest.mark.parametrize("text", ["--help", "- one", "--suite", "-1"])
-def test_a_text_may_begin_with_a_hyphen(text: str) -> None:
-    given: list[tuple[str, str]] = []
-
-    def main(text: str, suite: str = "") -> None:
-        given.append((text, suite))
-
-    translate.auto_cli(main, as_positional=True, args=["--suite", "mine", "--", text])
-    assert given == [(text, "mine")]

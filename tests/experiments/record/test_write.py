@@ -29,18 +29,6 @@ def record(root: Path, rows: list[Measurement] = ROWS) -> dict[str, Any]:
     return result
 
 
-def test_a_result_has_every_field_of_the_record_in_its_order(tmp_path: Path) -> None:
-    result = record(tmp_path)
-    named = ["suite", "experiment", "task", "model", "variant", "seed", "config_hash", "command", "git", "versions"]
-    named += ["machine", "started", "finished", "model_settings", "held_equal", "signatures", "measurements", "digest"]
-    assert list(result) == named
-    assert (result["config_hash"], result["command"]) == (config_hash(CONFIG), "make bleu")
-    expected = {"metric": "bleu", "value": 12.5, "unit": "BLEU", "n": 7, "x_name": "test_set", "x": "test"}
-    assert list(result["measurements"][0].items()) == list(expected.items())
-    assert str(result["measurements"][1]["value"]) == "6"
-    assert (result["measurements"][1]["x_name"], result["measurements"][1]["x"]) == ("", None)
-
-
 def test_finished_is_a_whole_result_with_the_right_hash_and_nothing_else(tmp_path: Path) -> None:
     path = key(tmp_path).folder / "result.json"
     assert not is_finished(path.parent, config_hash(CONFIG))

@@ -98,11 +98,6 @@ def test_recurrence_waits_for_every_token_and_attention_for_every_layer() -> Non
     assert [sequential_steps(network, 10, 20) for network in (lstm, bahdanau, transformer)] == [30, 30, 2]
 
 
-def test_a_wrong_setting_is_named() -> None:
-    with pytest.raises(Exception, match="hiden"):
-        build({"class_path": "models.LSTMSeq2Seq", "init_args": {"network": {"hiden": 3}}}, 50)
-
-
 @pytest.mark.parametrize(
     ("name", "by_onednn"),
     [("transformer", True), ("transformer-bf16", False), ("transformer-compiled", False), ("lstm-compiled", True)],

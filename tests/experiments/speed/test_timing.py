@@ -2,11 +2,9 @@
 
 import pytest
 import torch
-from hypothesis import given
-from hypothesis import strategies as st
 
 from experiments.speed import timing
-from experiments.speed.timing import alternate, fits, spread
+from experiments.speed.timing import alternate, fits
 
 CPU = torch.device("cpu")
 
@@ -35,13 +33,6 @@ def test_warming_up_ends_when_a_call_takes_as_long_as_the_one_before_or_after_so
     monkeypatch.setattr(timing, "block", lambda run, calls, device: left.pop(0))
     assert timing.warm_up(lambda: None, CPU) == shortest
     assert len(left) == len(times) - number
-
-
-@given(st.lists(st.floats(1e-6, 1e3), min_size=1, max_size=9))
-def test_a_spread_lies_within_what_was_measured(seconds: list[float]) -> None:
-    found = spread(seconds)
-    assert min(seconds) <= found.q25 <= found.median <= found.q75 <= max(seconds)
-    assert found.rounds == len(seconds)
 
 
 def test_a_lack_of_memory_is_distinguished_from_other_errors() -> None:

@@ -40,12 +40,9 @@ def test_every_measurement_has_a_name_of_its_own_and_its_very_value(folders: lis
         ("bleu", ("bleu", "test_set", "test2016"), "test/bleu/test_set/test2016"),
         ("bleu", ("bleu_by_length", "source words, test2016", 6), "test/bleu_by_length/source words, test2016/6"),
         ("bleu", ("val_bleu", "", None), "val/val_bleu"),
-        ("bleu", ("train_seconds", "", None), "train/train_seconds"),
         ("long-range", ("steps", "", None), "train/steps"),
         ("long-range", ("token_accuracy", "gap, symbols 4", 128), "recall/t/token_accuracy/gap, symbols 4/128"),
-        ("long-range", ("permutation_difference", "", None), "recall/t/permutation_difference"),
         ("speed", ("step_seconds", "length", 512), "speed/t/step_seconds/length/512"),
-        ("speed", ("parameters", "width", 64), "speed/t/parameters/width/64"),
         ("inspection", ("head_entropy", "cross layer 1", 2), "inspection/t/head_entropy/cross layer 1/2"),
     ],
 )

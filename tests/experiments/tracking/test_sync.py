@@ -1,10 +1,10 @@
 import json
 import os
 import subprocess
-import sys
 import time
 from pathlib import Path
 from typing import Any
+from unittest.mock import MagicMock
 
 import pytest
 import wandb
@@ -20,6 +20,7 @@ from tests.support.fakes import long_range as fake_long_range
 from tests.support.fakes import runs as fake_runs
 from tests.support.fakes import speed as fake_speed
 from tests.support.tiny_runs import tiny_key, tiny_run
+from tests.support.wandb_answers import SentRun
 from tests.support.wandb_server import WandbServer
 
 pytestmark = pytest.mark.usefixtures("nobody_logged_in")
@@ -145,26 +146,22 @@ def test_trials_and_runs_with_an_offline_run_are_no_records_to_publish(tmp_path:
     assert records(tmp_path) == [wanted]
 
 
-def test_wandb_itself_uploads_and_its_mark_decides(
+def test_an_upload_that_takes_too_long_or_leaves_no_mark_is_none(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    outcomes = [subprocess.TimeoutExpired("wandb", 1.0), subprocess.CompletedProcess([], 0, "", "no such project")]
+    monkeypatch.setattr(sync.subprocess, "run", MagicMock(side_effect=outcomes))
     folder = offline_run(tmp_path, 1, 1)
-
-    def run(command: list[str], env: dict[str, str], **_: Any) -> subprocess.CompletedProcess[str]:
-        assert command == [sys.executable, "-m", "wandb", "sync", str(folder)]
-        assert env["WANDB_DIR"] == str(folder.parents[1])
-        return subprocess.CompletedProcess(command, 0, "", "no such project")
-
-    def too_long(command: list[str], **_: Any) -> None:
-        raise subprocess.TimeoutExpired(command, sync.PATIENCE)
-
-    monkeypatch.setattr(sync.subprocess, "run", too_long)
-    assert sync.upload(folder) is False
-    monkeypatch.setattr(sync.subprocess, "run", run)
-    assert sync.upload(folder) is False
+    assert [sync.upload(folder), sync.upload(folder)] == [False, False]
     assert capsys.readouterr().err == "no such project\n"
-    (folder / "run.wandb.synced").touch()
-    assert sync.upload(folder) is True
+
+
+def sent(server: WandbServer, folder: Path) -> SentRun:
+    """A finished run as the server has it: under its own id, with every number."""
+    record = read_result(folder)
+    run, expected = server.runs[run_id(record)], numbers(record)
+    assert {name: run.summary[name] for name in expected} == expected
+    return run
 
 
 def test_a_server_that_refuses_is_one_line_and_nothing_is_marked(tmp_path: Path, server: WandbServer) -> None:
@@ -184,20 +181,17 @@ def test_an_offline_run_is_on_the_server_number_for_number_and_is_sent_once(
     assert not list(tmp_path.glob("**/lightning_logs"))
     wandb.teardown()
     main(str(tmp_path / "runs"))
-    (identifier,) = server.runs
-    assert identifier == run_id(tiny_key(tmp_path, "bahdanau").identity)
-    run, expected = server.runs[identifier], numbers(read_result(folder))
-    assert {name: run.summary[name] for name in expected} == expected
+    run, (identifier,) = sent(server, folder), server.runs
     assert any("val/bleu" in row for row in run.history)
     assert run.config["run"] == tiny_key(tmp_path, "bahdanau").identity
     assert f"{identifier}/requirements.lock" in server.files
     assert run.ended
     assert server.unknown == []
-    sent = len(server.requests)
+    requests = len(server.requests)
     capsys.readouterr()
     main(str(tmp_path / "runs"))
     assert "nothing to upload" in capsys.readouterr().out
-    assert len(server.requests) == sent
+    assert len(server.requests) == requests
 
 
 def test_finished_records_without_a_run_on_wandb_are_published_once(
@@ -211,10 +205,8 @@ def test_finished_records_without_a_run_on_wandb_are_published_once(
     main(str(root))
     assert len(server.runs) == len(folders)
     for folder in folders:
-        record = read_result(folder)
-        identifier = json.loads((folder / MARK).read_text())["url"].rsplit("/", 1)[1]
-        run, expected = server.runs[identifier], numbers(record)
-        assert {name: run.summary[name] for name in expected} == expected
+        run, record = sent(server, folder), read_result(folder)
+        assert json.loads((folder / MARK).read_text())["url"].endswith(f"/{run_id(record)}")
         assert run.config["run"]["model"] == record["model"]
         assert run.config["git"] == record["git"]
         if folder == trained:
@@ -234,9 +226,7 @@ def test_a_record_made_again_is_published_again(tmp_path: Path, server: WandbSer
     record["measurements"][0]["value"] = 1.0
     fake_runs.write_json(folder / "result.json", record | {"finished": "2026-02-02T00:00:00+00:00"})
     main(str(tmp_path / "runs"))
-    (run,) = server.runs.values()
-    assert run.times_begun == 2
-    assert {name: run.summary[name] for name in numbers(record)} == numbers(record)
+    assert sent(server, folder).times_begun == 2
 
 
 def test_what_a_dying_server_missed_is_sent_later_without_its_history_twice(
@@ -245,8 +235,5 @@ def test_what_a_dying_server_missed_is_sent_later_without_its_history_twice(
     folder = fake_runs.write_run(tmp_path / "runs", "lstm")
     (folder / "wandb" / "run-20260101_000000-x").mkdir(parents=True)  # it was online while it trained
     main(str(tmp_path / "runs"))
-    (run,) = server.runs.values()
-    expected = numbers(read_result(folder))
-    assert {name: run.summary[name] for name in expected} == expected
-    assert not any("val/loss" in row for row in run.history)
+    assert not any("val/loss" in row for row in sent(server, folder).history)
     assert tracking.is_mirrored(folder)

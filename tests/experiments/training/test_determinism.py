@@ -2,19 +2,10 @@
 
 from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
 
 from tests.support.tiny_runs import tiny_run
-
-
-@pytest.mark.parametrize("seed", [0, 7, 2**32 - 1])
-def test_the_first_process_draws_what_it_drew_before_ranks_were_distinguished(seed: int) -> None:
-    """Runs that were recorded then are repeated now."""
-    for numbers in ([seed, 0, 0], [seed, 1000, 3]):
-        now, then = (np.random.SeedSequence(given).generate_state(1, np.uint64) for given in (numbers, [*numbers, 0]))
-        assert now == then
 
 
 def test_each_step_and_each_batch_of_a_step_draws_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

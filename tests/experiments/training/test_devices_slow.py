@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 
-from experiments import suite
 from experiments.run import main
 from experiments.training import device_processes as processes
 from tests.experiments.training.test_devices import TWO, folder_of
@@ -66,19 +65,6 @@ def test_a_run_whose_process_is_killed_or_that_is_terminated_goes_on(
     assert not (folder / "failure.json").exists()
 
 
-def test_the_traceback_is_that_of_the_process_that_failed(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
-    arguments = [*tiny_arguments(tmp_path, "transformer"), *TWO]
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(processes, "PROGRAM", (str(FAULTY), "fail", "2", "1"))
-        assert exit_code(arguments) == 1
-    failure, said = read_json(folder_of(tmp_path) / "failure.json"), capfd.readouterr().err
-    assert failure["error"] == "RuntimeError: rank 1 fails"
-    assert failure["arguments"] == arguments
-    assert "in fail" in failure["traceback"]
-    assert failure["traceback"] in said
-    assert said.count("Traceback") == 1
-
-
 def started(*commands: list[str], variables: list[dict[str, str]]) -> None:
     common = {**os.environ, "WANDB_MODE": "disabled", "OMP_NUM_THREADS": "1"}
     running = [
@@ -105,11 +91,3 @@ def test_two_tasks_of_srun_train_as_two_devices(two: Path, tmp_path: Path) -> No
     command = [sys.executable, "-m", "experiments.run", *arguments]
     started(command, command, variables=tasks)
     assert_same(folder_of(tmp_path), two)
-
-
-def test_a_suite_hands_its_devices_on(tmp_path: Path) -> None:
-    words = ["bleu", "--suite", "smoke", "--devices", "2", "--root", str(tmp_path), "--models", "lstm bahdanau"]
-    assert suite.main(words) == 0
-    results = sorted(tmp_path.glob("smoke/bleu/*/*/base/seed0/result.json"))
-    assert [path.parts[-4] for path in results] == ["bahdanau", "lstm"]
-    assert {read_json(path)["held_equal"]["batches per step"] for path in results} == {2}

@@ -7,33 +7,17 @@ from typing import Any
 import lightning as L
 import pytest
 import torch
-from hypothesis import given
-from hypothesis import strategies as st
-from lightning.pytorch.callbacks import Callback, WeightAveraging
+from lightning.pytorch.callbacks import Callback
 from torch import Tensor
 
-from experiments.training.callbacks import Clock
-from experiments.training.checkpoints import StopEarly
-from experiments.training.divergence import ClipFinite
 from experiments.training.trained_run import load_module
-from experiments.training.trainer import TrainerSettings, build_trainer, hardware, moving_average, resolve_precision
+from experiments.training.trainer import TrainerSettings, build_trainer, hardware, resolve_precision
 from models.loss import evaluate, scored_logits
 from tests.support.tiny_runs import STEPS, VALIDATE_EVERY, before, read_lines, saved, tiny_run
 
 
 def built(tmp_path: Path, callbacks: list[Callback] | None = None, **settings: Any) -> L.Trainer:
     return build_trainer(TrainerSettings(accelerator="cpu", **settings), tmp_path, [], callbacks or [])
-
-
-@given(st.integers(1, 5000), st.floats(0.5, 0.9999))
-def test_moving_average_is_the_formula(updates: int, decay: float) -> None:
-    averaged, current = torch.tensor([1.0, -2.0, 0.0]), torch.tensor([3.0, 4.0, 0.5])
-    kept = min(decay, (1 + updates) / (10 + updates))
-    expected = kept * averaged + (1 - kept) * current
-    update = moving_average(decay)
-    update([averaged], [current], torch.tensor(updates))
-    torch.testing.assert_close(averaged, expected)
-    torch.testing.assert_close(current, torch.tensor([3.0, 4.0, 0.5]))
 
 
 def explicit_average(history: list[dict[str, Tensor]], decay: float) -> dict[str, Tensor]:
@@ -78,27 +62,6 @@ def test_validation_measures_what_the_checkpoint_holds(decay: float, tmp_path: P
     assert len(losses) == STEPS // VALIDATE_EVERY
 
 
-def test_settings_reach_lightning(tmp_path: Path) -> None:
-    given = {"max_steps": 40, "validate_every": 10, "accumulate": 2, "precision": "bf16-mixed"}
-    trainer = built(tmp_path, [Clock()], **given, gradient_clip=0.5, patience=3)
-    assert (trainer.max_steps, trainer.accumulate_grad_batches, trainer.world_size) == (40, 2, 1)
-    assert trainer.val_check_interval == 20  # in batches
-    assert trainer.precision == "bf16-mixed"
-    callbacks: dict[type, Any] = {type(callback): callback for callback in trainer.callbacks}  # type: ignore[attr-defined]
-    assert callbacks[ClipFinite].clip == 0.5
-    assert callbacks[StopEarly].patience == 3
-    kinds = [*callbacks]
-    assert kinds.index(Clock) < kinds.index(WeightAveraging)
-    best, last = (callback for callback in trainer.callbacks[-2:])  # type: ignore[attr-defined]
-    assert (best.monitor, best.mode, best.filename) == ("val/bleu", "max", "best")
-    assert (last.monitor, last.filename) == (None, "last")
-
-
-def test_weights_are_averaged_and_patience_is_limited_only_where_this_is_set(tmp_path: Path) -> None:
-    kinds = {type(callback) for callback in built(tmp_path, ema_decay=0.0).callbacks}  # type: ignore[attr-defined]
-    assert not kinds & {WeightAveraging, StopEarly}
-
-
 def test_on_a_cpu_what_could_differ_from_run_to_run_is_refused(tmp_path: Path) -> None:
     torch.use_deterministic_algorithms(False)
     built(tmp_path)
@@ -115,19 +78,6 @@ def test_on_an_accelerator_only_where_it_is_asked_for(
     monkeypatch.setattr(L, "Trainer", lambda **arguments: given.update(arguments))
     build_trainer(TrainerSettings(accelerator="gpu", precision="32-true", deterministic=asked), tmp_path, [], [])
     assert given["deterministic"] is asked
-
-
-@pytest.mark.parametrize("model", ["lstm", "bahdanau", "transformer"])
-def test_refusing_changes_no_number(model: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    kept = []
-    for allowed in (False, True):
-        if allowed:
-            monkeypatch.setattr(torch, "use_deterministic_algorithms", lambda *_, **__: None)
-            torch._C._set_deterministic_algorithms(False)
-        folder = tiny_run(tmp_path / str(allowed), "--evaluate_tests=false", model=model)
-        assert torch.are_deterministic_algorithms_enabled() is not allowed
-        kept.append(saved(folder)["current_model_state"])
-    assert all(torch.equal(kept[0][name], weights) for name, weights in kept[1].items())
 
 
 @pytest.mark.parametrize(

@@ -92,19 +92,6 @@ def test_a_run_alone_is_inspected_and_scored_also_where_nothing_can_be_written(
         assert [*(alone / "tiny" / experiment).rglob("result.json")]
 
 
-def test_a_corpus_that_shrank_since_changes_no_translation(
-    store: Path, trained: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    path = store / "corpus" / "train.en"
-    path.write_text("".join(path.read_text(encoding="utf-8").splitlines(keepends=True)[:60]), encoding="utf-8")
-    shutil.rmtree(store / "cache")
-    said = []
-    for root in (trained, store):
-        translate.main("The old man sees a dog.", suite="tiny", root=str(root / "runs"))
-        said.append(capsys.readouterr().out)
-    assert said[0] == said[1]
-
-
 @pytest.mark.parametrize("damage", [Path.unlink, lambda path: path.write_bytes(b"another file")])
 def test_a_run_without_its_tokenizer_translates_nothing(damage: Any, alone: Path) -> None:
     path = run_folder(alone.parent, "transformer") / "tokenizers" / "joint.model"

@@ -59,11 +59,6 @@ def test_more_hypotheses_than_beams_are_one_sentence(root: Path) -> None:
     assert "beam_size" in refused(TEXT, root, suite="tiny", n_best=9)
 
 
-def test_a_store_without_runs_is_one_sentence(tmp_path: Path) -> None:
-    assert "make bleu SUITE=quick" in refused(TEXT, tmp_path)
-    assert "make bleu SUITE=full" in refused(TEXT, tmp_path, suite="full")
-
-
 @pytest.mark.parametrize("suite", ["mien", "Full", "../runs/tiny"])
 def test_a_suite_that_there_is_not_is_a_mistake(suite: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as stopped:

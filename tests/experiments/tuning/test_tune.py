@@ -150,16 +150,6 @@ def test_trials_resume_and_a_repeated_search_changes_nothing(
     assert launcher.variants == ["trial3", "trial4"]
 
 
-def test_a_table_shows_the_chosen_values(tmp_path: Path, launched: Any, capsys: pytest.CaptureFixture[str]) -> None:
-    launched(*(search(tmp_path, 2, model) for model in ("lstm", "gru")))
-    best = points("long-range", 2)[1]
-    header, *lines = capsys.readouterr().out.strip().splitlines()
-    assert " ".join(header.split()) == "task and model trials learning rate initialisation scale validation"
-    assert [line.split()[:5] for line in lines] == [
-        ["copy", model, "2", str(best["learning_rate"]), str(best["initialisation_scale"])] for model in ("lstm", "gru")
-    ]
-
-
 def test_an_unequal_number_of_trials_is_reported(tmp_path: Path, launched: Any) -> None:
     lstm, transformer = search(tmp_path, 2, "lstm"), search(tmp_path, 3, "transformer")
     launched(lstm, transformer)

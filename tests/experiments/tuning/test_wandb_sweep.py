@@ -28,22 +28,10 @@ def no_agents_settings(nobody_logged_in: None, tmp_path: Path, monkeypatch: pyte
     monkeypatch.chdir(tmp_path)
 
 
-@pytest.mark.parametrize(
-    ("arguments", "said"),
-    [
-        ({"trials": 0}, "TRIALS is 0; it must be at least 1"),
-        ({"tasks": "copy"}, "one model on one task, not 5: name one in TASKS and one in MODELS"),
-        ({"tasks": "nonsense", "models": "lstm"}, "'nonsense'"),
-    ],
-)
-def test_a_mistyped_setting_is_one_sentence_and_nothing_is_asked(
-    arguments: dict[str, Any], said: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_sweep_of_several_models_is_one_sentence_and_nothing_is_asked(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(wandb, "login", lambda **_: pytest.fail("asked"))
-    with pytest.raises(SystemExit) as stopped:
-        main(**arguments)
-    assert str(stopped.value.code).startswith("error: ")
-    assert said in str(stopped.value.code)
+    with pytest.raises(SystemExit, match=r"error: .*one model on one task, not 5: name one in TASKS and one in MODELS"):
+        main(tasks="copy")
 
 
 def test_without_a_login_one_line_says_what_to_do() -> None:

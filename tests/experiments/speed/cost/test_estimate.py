@@ -1,6 +1,5 @@
 """`make plan`: its arithmetic by hand, its output on a small suite, and what it says of mistakes."""
 
-import inspect
 import math
 import re
 from pathlib import Path
@@ -9,11 +8,10 @@ from typing import Any
 import pytest
 
 from experiments.speed.cost import estimate as cost
-from experiments.speed.cost.estimate import Cluster, Estimate, between, scientific, table
+from experiments.speed.cost.estimate import Cluster, Estimate
 from experiments.speed.cost.throughput import Interval, Rate
 from tests.experiments.speed.cost.test_recipe import RECIPE
 from tests.experiments.speed.cost.test_throughput import GPU, record
-from tests.support.readme import ROOT
 
 WORK = 6e6 * 10 * 1000  # FLOP of RECIPE
 
@@ -34,27 +32,6 @@ def test_hours_are_operations_over_rate_devices_and_efficiency() -> None:
     assert of_eight.hours == pytest.approx((1 / 3600 / 8 / 0.8, 1 / 3600 / 8 / 0.5))
     assert of_eight.device_hours == pytest.approx((1 / 3600 / 0.8, 1 / 3600 / 0.5))
     assert of_eight.cost == pytest.approx((3 / 3600 / 0.8, 3 / 3600 / 0.5))
-
-
-@pytest.mark.parametrize(
-    ("interval", "shown"),
-    [((1.0, 1.0), "1.0"), ((0.0512, 0.0878), "0.051 to 0.088"), ((12.34, 1234.5), "12 to 1,200"), ((9.96, 10), "10")],
-)
-def test_estimates_are_shown_with_two_digits(interval: tuple[float, float], shown: str) -> None:
-    assert between(Interval(*interval)) == shown
-
-
-def test_large_numbers_are_short() -> None:
-    assert [scientific(value) for value in (3.28e18, 2.5e9, 12345)] == ["3.3e18", "2.5e9", "1.2e4"]
-
-
-def test_a_table_has_a_column_per_recipe_and_a_cost_only_with_a_price() -> None:
-    lines = table([estimate(Cluster(5, 2), (WORK, WORK))] * 2)
-    assert len({len(line) for line in lines}) == 1
-    assert lines[0].split() == ["transformer", "transformer"]
-    assert not any(line.startswith("cost") for line in lines)
-    assert any(line.startswith("hours on 10 devices") for line in lines)
-    assert any(line.startswith("cost") for line in table([estimate(Cluster(1, 1, 2.0), (WORK, WORK))]))
 
 
 def test_a_plan_from_measured_speed_lists_its_assumptions(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -94,10 +71,3 @@ def test_a_mistake_is_one_line(given: dict[str, Any], complaint: str, tmp_path: 
         cost.main(**{"suite": "smoke", "models": "lstm", "root": str(tmp_path), **given})
     assert re.match(f"error: {complaint}", str(stopped.value.code))
     assert "\n" not in str(stopped.value.code)
-
-
-def test_make_plan_passes_options_that_there_are() -> None:
-    recipe = re.findall(r"^plan: .*?\n((?:\t.*\n)+)", (ROOT / "Makefile").read_text(), re.MULTILINE)[-1]
-    options = set(re.findall(r"call given,([a-z]+),", recipe))
-    assert options <= set(inspect.signature(cost.main).parameters)
-    assert "devices" in options
