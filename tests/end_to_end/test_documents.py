@@ -184,15 +184,4 @@ def test_version_citation_and_licence_agree() -> None:
     assert (citation["cff-version"], citation["version"]) == ("1.2.0", project["version"])
     assert all({"type", "title", "authors", "year"} <= set(reference) for reference in citation["references"])
     assert re.findall(r"^## (\S+)", (ROOT / "CHANGELOG.md").read_text(), re.MULTILINE)[0] == project["version"]
-    licence = (ROOT / "LICENSE").read_text()
-    assert licence.startswith("MIT License")
-    assert "the recurrence-vs-attention authors" in licence
     assert project["license"] == "MIT"
-
-
-def test_hooks_use_the_locked_tools() -> None:
-    hooks = yaml.safe_load((ROOT / ".pre-commit-config.yaml").read_text())["repos"]
-    assert [repo["repo"] for repo in hooks] == ["local"]
-    entries = [hook["entry"] for hook in hooks[0]["hooks"]]
-    assert all(entry.startswith(".venv/bin/python -m ") for entry in entries)
-    assert {entry.split()[2] for entry in entries} == {"ruff", "mypy"}

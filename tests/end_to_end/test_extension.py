@@ -16,11 +16,8 @@ from datamodules.batch import BOS, EOS, PAD
 from datamodules.embedded import corpus as embedded
 from datamodules.synthetic import Axis, SyntheticData
 from experiments import run
-from experiments.long_range.experiment import right_share
 from experiments.planning import grid as plan
 from experiments.training.trained_run import load_module
-from experiments.training.trainer import TrainerSettings, build_trainer
-from models.lightning_modules import Optimisation
 from models.network import select_rows
 from tests.support.readme import ROOT, files_to_write
 
@@ -125,18 +122,3 @@ def test_the_new_text_goes_from_its_yaml_to_the_report(written: Path, monkeypatc
     run.main(planned[0].arguments)
     report.main(["--suite", "full"])
     assert "mine" in (written / "results/full/report.md").read_text()
-
-
-def test_the_new_model_learns_the_new_task(written: Path, tmp_path: Path) -> None:
-    """Order does not matter to sorting, so a bag of symbols is enough to be far better than guessing."""
-    from datamodules.sorting import Sorting
-
-    data = SyntheticData(Sorting(), [{"length": [2]}], {"length": 2}, [Axis("length", [2])])
-    fast = Optimisation(learning_rate=0.02, schedule="linear", warmup_steps=10, label_smoothing=0.0)
-    module = bag(written, source_vocabulary=14, target_vocabulary=14, width=32, optimisation=fast).train()
-    settings = TrainerSettings(120, 60, "val/loss", "min", accelerator="cpu", precision="32-true", ema_decay=0.9)
-    trainer = build_trainer(settings, tmp_path / "run", [], [])
-    trainer.fit(module, datamodule=data)
-    batch = data.examples("test", {"length": 2}, 200)
-    share = right_share(module.eval().network, batch, data.task)
-    assert share.mean() > 0.8  # guessing is right in one of ten

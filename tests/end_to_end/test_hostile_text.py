@@ -3,8 +3,6 @@
 import io
 import json
 import re
-import shutil
-import subprocess
 import xml.etree.ElementTree as ElementTree
 from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
@@ -93,11 +91,6 @@ def test_without_bytes_all_but_nul_comes_back(every_tokenizer: dict[str, Tokeniz
         assert found == back(text).replace("\x00", "⁇").replace("▅", "⁇")  # SentencePiece keeps these two for itself
 
 
-def test_the_longest_word_is_one_word(every_tokenizer: dict[str, Tokenizer]) -> None:
-    (word,) = every_tokenizer["word"].encode(PROBES["a long word"])
-    assert every_tokenizer["word"].decode([word]) == PROBES["a long word"]
-
-
 # --- training, search, record
 
 
@@ -127,32 +120,6 @@ def test_every_sentence_has_one_line_of_the_record_and_is_in_it_only_tidied(root
         assert len(sources[-1].split()) == 300
         metrics = {m["metric"] for m in read_json(folder / "result.json")["measurements"]}
         assert metrics > {"bleu", "chrf", "bleu_torchtext"}
-
-
-@pytest.mark.slow
-@pytest.mark.timeout(900)
-@pytest.mark.parametrize("model", MODELS)
-def test_a_line_of_ten_thousand_words_is_trained_beside_validated_on_and_translated(
-    model: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def with_long_lines(folder: Path) -> dict[str, list[str]]:
-        files = write_hostile_corpus(folder, words=10_000)
-        long = Path(files["seen"][0]).read_text(encoding="utf-8").split("\n")[-2]
-        for split in ("train", "val"):
-            for name in files[split]:
-                with open(name, "a", encoding="utf-8") as file:
-                    file.write(long + "\n")
-        return files
-
-    monkeypatch.setattr(tiny_runs, "write_corpus", with_long_lines)
-    words = ["--data.init_args.tokenizer.kind=word", "--decoding.length_factor=0.02", "--data.init_args.max_tokens=200"]
-    folder = tiny_run(tmp_path, VOCABULARY, *words, model=model)
-    last = read_lines(folder / "hypotheses" / "seen.jsonl")[-1]
-    assert len(last["source"].split()) == last["source_tokens"] - 1 == 10_000
-    assert last["hypothesis"]
-    inspection.main("tiny", str(tmp_path / "runs"))
-    report.main(["--suite", "tiny", "--runs", str(tmp_path / "runs"), "--results", str(tmp_path)])
-    assert (tmp_path / "tiny" / "report.html").stat().st_size < 3_000_000
 
 
 # --- report
@@ -215,13 +182,6 @@ TEX_COMMANDS = {
     "endhead", "endfoot", "endlastfoot", "multicolumn", "textbf", "textbackslash", "textasciitilde", "textasciicircum",
     "le", "ge", "times", "cdot", "surd", "dagger", "to", "alpha",
 }  # fmt: skip
-
-
-@pytest.mark.skipif(shutil.which("pdflatex") is None, reason="needs pdflatex")
-def test_tex_can_be_typeset(root: Path, tmp_path: Path) -> None:
-    command = ["pdflatex", "-interaction=nonstopmode", "-no-shell-escape", "-output-directory", str(tmp_path)]
-    subprocess.run([*command, str(root / "results/tiny/tables.tex")], capture_output=True, timeout=100, check=False)
-    assert (tmp_path / "tables.pdf").exists()
 
 
 def test_figures_are_well_formed_and_without_scripts(root: Path) -> None:
@@ -310,15 +270,3 @@ def test_tables_and_pictures_on_the_server_are_those_of_the_record(
     pictures = [content for path, content in server.files.items() if "test/attention" in path]
     assert pictures
     assert all(content.startswith(b"\x89PNG") for content in pictures)
-
-
-def test_offline_the_run_is_whole(
-    tmp_path: Path, nobody_logged_in: None, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.setenv("WANDB_MODE", "offline")
-    monkeypatch.setattr(tiny_runs, "write_corpus", write_hostile_corpus)
-    folder = tiny_run(tmp_path, VOCABULARY, model="lstm")
-    assert len([*folder.glob("wandb/offline-run-*/*.wandb")]) == 1
-    assert "W&B did not take" not in capfd.readouterr().err
-    (table,) = folder.glob("wandb/offline-run-*/files/media/table/test/translations*.json")
-    assert [row[2] for row in json.loads(table.read_text(encoding="utf-8"))["data"]][: len(LINES)] == TIDIED

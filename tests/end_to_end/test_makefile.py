@@ -15,16 +15,8 @@ from tests.support.readme import ROOT
 MAKEFILE = (ROOT / "Makefile").read_text()
 TARGETS = re.findall(r"^([a-z-]+):.*## ", MAKEFILE, re.MULTILINE)
 VARIABLES = re.findall(r"^HELP_([A-Z_]+) :=", MAKEFILE, re.MULTILINE)
-SHARED = (
-    "Makefile",
-    "install.py",
-    "requirements.lock",
-    "pyproject.toml",
-    "analysis",
-    "datamodules",
-    "experiments",
-    "models",
-)
+CODE = ("analysis", "datamodules", "experiments", "models")
+SHARED = ("Makefile", "install.py", "requirements.lock", "pyproject.toml", *CODE)
 
 
 @pytest.fixture
@@ -72,13 +64,8 @@ def test_make_alone_shows_what_people_use_and_help_all_the_rest(checkout: Path) 
     everything, every_value = shown(make(checkout, "help-all", "SEEDS=0 1 2").stdout)
     assert (everything, [*every_value]) == (TARGETS, VARIABLES)
     assert values.items() < every_value.items()
-    assert [values[name] for name in ("SUITE", "SEEDS", "DATA_DIR", "WANDB_MODE", "MODELS")] == [
-        "quick",
-        "0 1 2",
-        "data",
-        "disabled",
-        "-",
-    ]
+    expected = {"SUITE": "quick", "SEEDS": "0 1 2", "DATA_DIR": "data", "WANDB_MODE": "disabled", "MODELS": "-"}
+    assert expected.items() <= values.items()
 
 
 def test_every_target_is_phony_and_explained() -> None:
@@ -104,6 +91,7 @@ GIVEN = {
     "long-range": {"SUITE": "full", "TASKS": "copy recall", "MODELS": "lstm", "SEEDS": "0 1", "JOBS": "3"},
     "tune": {"SUITE": "full", "TASKS": "copy", "MODELS": "lstm gru", "TRIALS": "9", "JOBS": "3", "EXPERIMENT": "bleu"},
     "contrastive": {"SUITE": "smoke"},
+    "plan": {"SUITE": "paper", "MODELS": "lstm", "DEVICES": "8"},
 }
 
 
@@ -230,50 +218,6 @@ def test_runs_are_deleted_only_after_a_yes_and_only_the_suite_named(checkout: Pa
 def test_only_deleting_asks() -> None:
     lines = MAKEFILE.split("\n")
     assert [line for line in lines if re.search(r"\bread \w+;", line)] == [line for line in lines if "[y/N]" in line]
-
-
-NOTHING_THERE = {
-    "analysis.report": ["--suite", "none"],
-    "analysis.compare.__main__": ["--a", "", "--b", ""],
-    "analysis.watch": ["--suite", "none"],
-    "analysis.dashboard.__main__": ["--suite", "none"],
-    "experiments.translation.translate": ["a dog"],
-    "experiments.language.generate": ["--suite", "none", "a dog"],
-    "experiments.translation.attention_heads": ["--suite", "none"],
-    "experiments.translation.contrastive": ["--suite", "none"],
-    "experiments.speed.cost.estimate": ["--suite", "none"],
-    "experiments.suite": ["bleu", "--suite", "none"],
-    "experiments.tuning.tune": ["--suite", "none"],
-    "experiments.speed": ["--suite", "none"],
-    "experiments.tuning.wandb_sweep": ["--suite", "quick"],
-    "experiments.tracking.sync": [],
-}
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("module", NOTHING_THERE)
-def test_no_target_asks_anybody_anything(module: str, tmp_path: Path, nobody_logged_in: None) -> None:
-    """Standard input is a pipe that nobody writes to: who reads from it waits for ever."""
-    silent, held = os.pipe()
-    command = [sys.executable, "-m", module, *NOTHING_THERE[module]]
-    environment = {name: value for name, value in os.environ.items() if value or not name.startswith("WANDB")}
-    try:
-        done = subprocess.run(
-            command,
-            cwd=tmp_path,
-            env={**environment, "PYTHONPATH": str(ROOT)},
-            stdin=silent,
-            capture_output=True,
-            text=True,
-            timeout=120,
-            start_new_session=True,  # no terminal to ask at either
-        )
-    finally:
-        os.close(silent)
-        os.close(held)
-    assert "Traceback" not in done.stderr
-    assert "\n" not in done.stderr.strip()
-    assert done.stdout or done.stderr
 
 
 TEXT = 'It costs $5 `touch owned` $(touch owned) $(shell touch owned) "it\'s"; touch owned & %s $$HOME \\ #'

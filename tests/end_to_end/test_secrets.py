@@ -1,11 +1,7 @@
 """No key and nothing else of the environment is in what a run writes, prints or sends."""
 
 import base64
-import os
-import subprocess
-import sys
 from pathlib import Path
-from urllib.parse import urlsplit
 
 import pytest
 import wandb
@@ -13,7 +9,6 @@ import wandb
 from analysis import report
 from experiments.run import main
 from experiments.tracking.logger import decide_mode
-from tests.support.readme import ROOT
 from tests.support.tiny_runs import tiny_arguments, tiny_run
 from tests.support.wandb_server import WandbServer
 
@@ -64,33 +59,3 @@ def test_the_search_for_keys_can_find_one(tmp_path: Path) -> None:
     (tmp_path / "debug.log").write_bytes(b"\x00Basic " + base64.b64encode(f"api:{KEY}".encode()))
     found = written_or_said(tmp_path, KEY, "nothing", f"login with {KEY}")
     assert sorted(Path(place).name for place in found) == ["config.yaml", "debug.log", f"login with {KEY}"]
-
-
-@pytest.mark.slow
-@pytest.mark.timeout(900)
-def test_no_key_of_a_login_file_is_in_what_processes_leave(tmp_path: Path, server: WandbServer) -> None:
-    """A run kept offline, a report and the upload, each a process of its own that finds its key in ~/.netrc."""
-    home, root = tmp_path / "home", tmp_path / "project"
-    for folder in (home, root):
-        folder.mkdir(exist_ok=True)
-    (home / ".netrc").write_text(f"machine {urlsplit(server.url).netloc}\n  login user\n  password {KEY}\n")
-    (home / ".netrc").chmod(0o600)
-    kept = {name: value for name, value in os.environ.items() if name not in ("WANDB_API_KEY", "NETRC", "WANDB_MODE")}
-    environment = {**kept, "HOME": str(home), "PYTHONPATH": str(ROOT), "SOME_TOKEN": TOKEN}
-    runs = ["--runs", str(root / "runs"), "--results", str(root / "results")]
-    said = ""
-    for mode, words in (
-        ("offline", ["experiments.run", *tiny_arguments(root)]),
-        ("online", ["experiments.run", *tiny_arguments(root, "transformer")]),
-        ("online", ["analysis.report", "--suite", "tiny", *runs]),
-        ("online", ["experiments.tracking.sync", "--root", str(root / "runs")]),
-    ):
-        command = [sys.executable, "-m", *words]
-        done = subprocess.run(
-            command, cwd=root, env={**environment, "WANDB_MODE": mode}, stdin=subprocess.DEVNULL, capture_output=True
-        )
-        said += done.stdout.decode() + done.stderr.decode()
-        assert done.returncode == 0, said
-    assert len(server.runs) == 2  # the key was found and taken
-    assert written_or_said(root, KEY, said) == []
-    assert written_or_said(root, TOKEN, said) == []

@@ -11,13 +11,7 @@ sys.path.insert(0, str(Path(__file__).parents[2]))
 from experiments.run import main
 from experiments.training.callbacks import Clock
 
-
-def fail() -> None:
-    raise RuntimeError(f"rank {os.environ['RANK']} fails")
-
-
 FAULTS = {
-    "fail": fail,
     "kill": lambda: os.kill(os.getpid(), signal.SIGKILL),
     "terminate-all": lambda: os.kill(os.getppid(), signal.SIGTERM),
 }

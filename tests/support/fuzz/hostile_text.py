@@ -32,11 +32,11 @@ PROBES = {
 }
 
 
-def write_hostile_corpus(folder: Path, words: int = 300) -> dict[str, list[str]]:
-    """Every probe in every split, on both sides; the last test sentence has `words` words."""
+def write_hostile_corpus(folder: Path) -> dict[str, list[str]]:
+    """Every probe in every split, on both sides; the last test sentence has 300 words."""
     folder.mkdir(parents=True, exist_ok=True)
     probes = [*PROBES.values()]
-    long = " ".join(f"word{i % 97}" for i in range(words))
+    long = " ".join(f"word{i % 97}" for i in range(300))
     files = {}
     for split, lines in {"train": 3 * probes, "val": probes, "seen": [*probes, long]}.items():
         files[split] = [str(folder / f"{split}.{language}") for language in ("en", "de")]
