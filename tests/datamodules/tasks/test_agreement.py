@@ -224,3 +224,9 @@ def test_the_head_noun_and_the_text_of_a_source() -> None:
     source = draw(9, 2, 1, rows=50).source
     assert TASK.head_noun(source).tolist() == [LEXEME[sentence(row)[1]] for row in source]
     assert TASK.text(np.append(source[0], [PAD, PAD])) == " ".join(sentence(source[0]))
+
+
+def test_a_sentence_of_one_seed_stays_what_it_was() -> None:
+    drawn = draw(6, 2, 1, rows=1, seed=7)
+    found = TASK.text(drawn.source[0]), TASK.words[drawn.labels[0, 0]]
+    assert found == ("the shelf near the student near the schools", "is")
