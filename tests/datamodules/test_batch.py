@@ -2,7 +2,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from datamodules.batch import BOS, EOS, IGNORE, PAD, SPECIAL_TOKENS, UNK, Example, collate
+from datamodules.batch import IGNORE, PAD, Example, collate
 
 ids = st.lists(st.integers(4, 99), min_size=1, max_size=9)
 
@@ -33,8 +33,3 @@ def test_targets_are_padded_to_a_multiple_and_the_host_knows_of_padded_sources()
     assert collate(equal, 4).labels[0].tolist() == [6] * 5 + [IGNORE] * 3
     assert collate(equal, 4, most=6).labels.shape == (2, 6)
     assert [collate(examples).padded for examples in (equal, uneven)] == [False, True]
-
-
-def test_batches_are_int64_and_special_tokens_have_their_ids() -> None:
-    assert {field.dtype for field in collate([example([4], [5, 6], 0)])[:4]} == {torch.int64}
-    assert [SPECIAL_TOKENS[i] for i in (PAD, BOS, EOS, UNK)] == ["<pad>", "<s>", "</s>", "<unk>"]

@@ -99,10 +99,6 @@ def test_an_axis_value_reads_the_same_from_json_and_csv(x: float) -> None:
     assert axis_text(x) == axis_text(str(x)) == axis_text(float(x))
 
 
-def test_axis_values_that_are_no_numbers() -> None:
-    assert [axis_text(x) for x in ("test2016", "", None, "16.0", 16)] == ["test2016", "", "", "16", "16"]
-
-
 def test_a_table_needs_three_columns_only(tmp_path: Path) -> None:
     side = one(tmp_path, "model,metric,value", "lstm,bleu,20.5", "", "transformer,bleu,")
     assert side.kind == "table"
