@@ -13,6 +13,7 @@ import subprocess
 import sys
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from itertools import groupby
 from pathlib import Path
 from typing import NoReturn
 
@@ -94,21 +95,53 @@ def main(words: Sequence[str] | None = None) -> int:
         raise mistake(f"WANDB_MODE is {mode!r}; choose one of {', '.join(MODES)}.")
     with contextlib.suppress(OSError):
         Path(options.root, options.suite, UNANSWERED).unlink()  # W&B may answer again
-    for stage in options.stages:
-        if stage in EXPERIMENTS:
-            code = run_experiment(stage, options)
-        elif stage == "retry":
+    for stages in together(options.stages):
+        if stages[0] in EXPERIMENTS:
+            code = run_experiments(stages, options)
+        elif stages[0] == "retry":
             code = run_again(options)
         else:
-            code = run_module(stage, options)
+            code = run_module(stages[0], options)
         status = code or status
         if code not in (0, FAILED, BUSY):
             break
     return status
 
 
-def run_experiment(experiment: str, options: argparse.Namespace) -> int:
-    """Run what is not finished of an experiment's grid."""
+def together(stages: Sequence[str]) -> list[list[str]]:
+    """The stages in their order; of experiments those that follow one another are one."""
+    found: list[list[str]] = []
+    for stage in stages:
+        if found and stage in EXPERIMENTS and found[-1][0] in EXPERIMENTS:
+            found[-1].append(stage)
+        else:
+            found.append([stage])
+    return found
+
+
+def run_experiments(experiments: Sequence[str], options: argparse.Namespace) -> int:
+    """Run what is not finished of their grids; small runs of several experiments one after another, one a core."""
+    grids = {experiment: planned(experiment, options) for experiment in experiments}
+    left: list[tuple[bool, Planned]] = []
+    for experiment, runs in grids.items():
+        some = [one for one, there in zip(runs, finished(runs), strict=True) if not there]
+        if len(some) < len(runs):
+            say(f"finished already: {len(runs) - len(some)} of {len(runs)} {experiment} runs\n")
+        try:
+            announce(Path(options.root), options.suite, experiment, runs, some)
+        except OSError as error:
+            print(f"error: {run_error(error)}", file=sys.stderr)
+            return FAILED
+        small = experiment != "bleu" or row_of(options.suite, experiment)["small"]
+        left += [(small, one) for one in some]
+    ended: list[Ended] = []
+    for small, each in groupby(left, key=lambda pair: pair[0]):
+        ended += launch([one for _, one in each], options, small)
+    return conclude(ended, options.suite)
+
+
+def planned(experiment: str, options: argparse.Namespace) -> list[Planned]:
+    """An experiment's grid."""
     given = {"trainer.devices": options.devices, "trainer.precision": options.precision}
     if experiment != "long-range":
         given["data.init_args.data_dir"] = options.data_dir
@@ -116,21 +149,10 @@ def run_experiment(experiment: str, options: argparse.Namespace) -> int:
     suite, models, seeds, root = options.suite, options.models, options.seeds, options.root
     try:
         if experiment == "bleu":
-            runs = list(plan_bleu(suite, models, seeds, options.direction, root, settings))
-        else:
-            runs = list(plan_tasks(experiment, suite, options.tasks, models, seeds, root, settings))
+            return list(plan_bleu(suite, models, seeds, options.direction, root, settings))
+        return list(plan_tasks(experiment, suite, options.tasks, models, seeds, root, settings))
     except ValueError as error:
         raise mistake(str(error)) from None
-    left = [planned for planned, there in zip(runs, finished(runs), strict=True) if not there]
-    if len(left) < len(runs):
-        say(f"finished already: {len(runs) - len(left)} of {len(runs)} {experiment} runs\n")
-    try:
-        announce(Path(root), suite, experiment, runs, left)
-    except OSError as error:
-        print(f"error: {run_error(error)}", file=sys.stderr)
-        return FAILED
-    small = experiment != "bleu" or row_of(suite, experiment)["small"]
-    return conclude(launch(left, options, small), suite)
 
 
 def run_again(options: argparse.Namespace) -> int:
@@ -183,17 +205,17 @@ def launch(runs: Sequence[Planned], options: argparse.Namespace, small: bool) ->
 
 def conclude(ended: Sequence[Ended], suite: str) -> int:
     """List the runs that have no result; return FAILED, BUSY if other processes still work on all of these, or 0."""
-    failed = [planned for planned, code in ended if code not in (0, BUSY)]
-    busy = [planned for planned, code in ended if code == BUSY]
+    failed = [one for one, code in ended if code not in (0, BUSY)]
+    busy = [one for one, code in ended if code == BUSY]
     if failed:
         print(f"\n{len(failed)} of {len(ended)} runs failed:", file=sys.stderr)
-        for planned in failed:
-            print(f"  {planned.label}: {error_of(planned)}\n    see {planned.key.log}", file=sys.stderr)
+        for one in failed:
+            print(f"  {one.label}: {error_of(one)}\n    see {one.key.log}", file=sys.stderr)
         print(f"to run these again: make retry SUITE={suite}", file=sys.stderr)
     if busy:
         print(f"\n{len(busy)} of {len(ended)} runs are being run by another process:", file=sys.stderr)
-        for planned in busy:
-            print(f"  {planned.label}", file=sys.stderr)
+        for one in busy:
+            print(f"  {one.label}", file=sys.stderr)
         print("when that has ended, the same command runs what is left", file=sys.stderr)
     return FAILED if failed else BUSY if busy else 0
 
