@@ -7,9 +7,12 @@ from typing import Any
 import lightning as L
 import pytest
 import torch
-from lightning.pytorch.callbacks import Callback
+from lightning.pytorch.callbacks import Callback, WeightAveraging
 from torch import Tensor
 
+from experiments.training.callbacks import Clock
+from experiments.training.checkpoints import StopEarly
+from experiments.training.divergence import ClipFinite
 from experiments.training.trained_run import load_module
 from experiments.training.trainer import TrainerSettings, build_trainer, hardware, resolve_precision
 from models.loss import evaluate, scored_logits
@@ -60,6 +63,17 @@ def test_validation_measures_what_the_checkpoint_holds(decay: float, tmp_path: P
     losses = [row["value"] for row in read_lines(folder / "metrics.jsonl") if row["metric"] == "val/loss"]
     assert losses[-1] == pytest.approx(total / tokens, rel=1e-5)
     assert len(losses) == STEPS // VALIDATE_EVERY
+
+
+def test_settings_reach_lightning(tmp_path: Path) -> None:
+    given = {"max_steps": 40, "validate_every": 10, "accumulate": 2, "precision": "bf16-mixed"}
+    trainer = built(tmp_path, [Clock()], **given, gradient_clip=0.5, patience=3)
+    assert (trainer.max_steps, trainer.accumulate_grad_batches, trainer.world_size) == (40, 2, 1)
+    assert trainer.val_check_interval == 20  # in batches
+    assert trainer.precision == "bf16-mixed"
+    callbacks: dict[type, Any] = {type(callback): callback for callback in trainer.callbacks}  # type: ignore[attr-defined]
+    assert (callbacks[ClipFinite].clip, callbacks[StopEarly].patience) == (0.5, 3)
+    assert [*callbacks].index(Clock) < [*callbacks].index(WeightAveraging)
 
 
 def test_on_a_cpu_what_could_differ_from_run_to_run_is_refused(tmp_path: Path) -> None:
