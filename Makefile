@@ -114,9 +114,9 @@ report: $(INSTALLED) ## Write results/SUITE/report.html from the finished runs a
 ##@ On one NVIDIA GPU
 gpu: SUITE := gpu
 gpu: JOBS := $(or $(JOBS),4)# more at once share its time and no more of it
-gpu: $(INSTALLED) ## Speed, Multi30k, associative recall on a GPU (15 min, estimated; a part: make speed SUITE=gpu)
+gpu: $(INSTALLED) ## Speed, Multi30k, recall, Shakespeare on a GPU (20 min, estimated; a part: make speed SUITE=gpu)
 	@$(NEEDS_GPU)
-	@$(STAGES) speed bleu long-range inspect report $(OF_SUITE)$(TRAINING)
+	@$(STAGES) speed bleu long-range language inspect report $(OF_SUITE)$(TRAINING)
 
 ##+ Further measurements
 gpu-check: $(INSTALLED) ## The tests that need a GPU, and its speed bars in one table (4 min)

@@ -146,6 +146,14 @@ class EncoderLayer(nn.Module):
         return attention_weights(query, keys_values.key, bias, scale=self.self_attention.scale)
 
 
+def source_biases(source: Tensor, pad_id: int, place: Positions) -> tuple[Tensor, Tensor]:
+    """-inf at padding, (B, 1, 1, S); the same plus the encoder's position bias, (B, 1 or h, 1 or S, S)."""
+    padding = (source == pad_id)[:, None, None, :]
+    bias = torch.zeros_like(padding, dtype=torch.float).masked_fill(padding, -torch.inf)
+    relative = place.bias(source.shape[1], source.shape[1], source.device)  # (h, S, S)
+    return bias, bias if relative is None else bias + relative
+
+
 class DecoderLayer(nn.Module):
     """Causal self-attention, attention to the source, then feed-forward (section 3.1)."""
 
@@ -243,7 +251,7 @@ class TransformerNetwork(Network):
 
     def encode(self, source: Tensor, padded: bool = True) -> TransformerMemory:
         """(B, S) token ids -> keys and values of the source for every decoder layer; a mask hides what is padded."""
-        source_bias, bias = self._source_biases(source)
+        source_bias, bias = source_biases(source, self.pad_id, self.positions)
         x = self._embed(self.source_embedding, source, 0)
         for layer in self.encoder:
             x = layer(x, self.positions, bias)
@@ -272,7 +280,7 @@ class TransformerNetwork(Network):
         }
 
     def every_attention(self, source: Tensor, decoder_input: Tensor) -> dict[str, Tensor]:
-        maps, bias = {}, self._source_biases(source)[1]
+        maps, bias = {}, source_biases(source, self.pad_id, self.positions)[1]
         x = self._embed(self.source_embedding, source, 0)
         for i, layer in enumerate(self.encoder, start=1):
             maps[f"encoder layer {i}"] = cast(EncoderLayer, layer).self_weights(x, self.positions, bias)
@@ -283,13 +291,6 @@ class TransformerNetwork(Network):
             maps[f"decoder layer {i}"] = cast(DecoderLayer, layer).self_weights(y, self.positions)
             y = layer(y, None, keys_values, memory.bias, self.positions)[0]
         return maps | self.attention(memory, decoder_input)
-
-    def _source_biases(self, source: Tensor) -> tuple[Tensor, Tensor]:
-        """-inf at padding, (B, 1, 1, S); the same plus the encoder's position bias, (B, 1 or h, 1 or S, S)."""
-        padding = (source == self.pad_id)[:, None, None, :]
-        bias = torch.zeros_like(padding, dtype=torch.float).masked_fill(padding, -torch.inf)
-        relative = self.positions.bias(source.shape[1], source.shape[1], source.device)  # (h, S, S)
-        return bias, bias if relative is None else bias + relative
 
     def _cross_attentions(self) -> list[MultiHeadAttention]:
         return [cast(DecoderLayer, layer).cross_attention for layer in self.decoder]

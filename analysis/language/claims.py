@@ -16,6 +16,7 @@ from analysis.claims.verdict import (
     Power,
     Rule,
 )
+from analysis.language import scaling
 from analysis.language.evidence import CUT, DISTANCE, EXPERIMENT, NEAR, POSITION, at_end, overall, pick, tasks_of
 from analysis.page.curves import Point
 from analysis.page.labels import decimal, label, slug
@@ -39,7 +40,7 @@ def all_claims(store: Store) -> list[Claim]:
     claims = []
     for task in tasks_of(store) or [STORIES]:
         claims += about(store, task)
-    return claims
+    return [*claims, *scaling.all_claims(store)]
 
 
 def has_answers(store: Store, task: str) -> bool:

@@ -16,10 +16,16 @@ EXPERIMENT = "language"
 POSITION, DISTANCE, CUT = "position", "distance", "context, cut"
 CHANGED = {CUT: "cut to", "context, shuffled beyond": "shuffled beyond", "context, reversed beyond": "reversed beyond"}
 NEAR = 32  # tokens of context that count as early: beyond them a claim says recurrent models gain nothing
+SHARES = ("-half", "-quarter")  # end the name of a task with part of another's training text
 
 
 def tasks_of(store: Store) -> list[str]:
-    return sorted({run.task for run in store.finished(EXPERIMENT)})
+    """The texts, each in its whole length."""
+    return sorted({run.task for run in store.finished(EXPERIMENT) if not run.task.endswith(SHARES)})
+
+
+def bases(found: Curves) -> Curves:
+    return {system: points for system, points in found.items() if system.variant == "base"}
 
 
 def is_of_words(store: Store, task: str) -> bool:

@@ -4,11 +4,13 @@ from collections.abc import Callable
 
 from analysis.claims.ledger import drawn_in, verdict_table
 from analysis.claims.verdict import Verdicts
+from analysis.language import scaling
 from analysis.language.evidence import (
     CHANGED,
     DISTANCE,
     EXPERIMENT,
     POSITION,
+    bases,
     chance,
     curves,
     is_of_words,
@@ -21,7 +23,7 @@ from analysis.page.curves import Curves, by_x
 from analysis.page.labels import NONE, decimal, duration, label, slug, whole, with_span
 from analysis.page.look import Look
 from analysis.page.run_sources import behind
-from analysis.store import Store, System
+from analysis.store import Store
 
 NETWORKS = (
     "Every model here is one stack without an encoder, and reads from left to right: a plain RNN, GRU or LSTM; an LSTM "
@@ -44,6 +46,7 @@ def section(store: Store, look: Look, task: str, verdicts: Verdicts) -> Section:
     evidence += along(store, look, task, DISTANCE, "token_accuracy", "Answers by distance", asked, "share right")
     evidence += along(store, look, task, DISTANCE, "loss", "Loss on answers by distance", asked, "loss (nats)")
     evidence += context(store, look, task, unit)
+    evidence += scaling.blocks(store, look, task)
     about = [row for row in verdicts if row[0].needs.task == task]
     blocks: list[Block] = [Paragraph(NETWORKS)]
     if about:
@@ -77,7 +80,7 @@ def along(
     store: Store, look: Look, task: str, axis: str, metric: str, title: str, x_label: str, y_label: str
 ) -> list[Block]:
     """A figure and a table of a metric along an axis; none where it was not measured."""
-    found = curves(store, task, metric, axis)
+    found = bases(curves(store, task, metric, axis))
     if not found:
         return []
     share = metric == "token_accuracy"
@@ -109,7 +112,7 @@ def context(store: Store, look: Look, task: str, unit: str) -> list[Block]:
     figures: list[Figure] = []
     tables: list[Table] = []
     for axis, words in CHANGED.items():
-        found = curves(store, task, "context_gain", axis)
+        found = bases(curves(store, task, "context_gain", axis))
         if found:
             title, x_label = f"Context {words} so many {unit}", f"{unit} left as they were"
             name = slug("context_gain", task, axis)
@@ -129,8 +132,8 @@ def learning(store: Store, look: Look, task: str) -> list[Block]:
     for run in store.finished(EXPERIMENT):
         history = store.history(run)
         points = history[history["metric"] == "val/loss"].sort_values("step")
-        if run.task == task and len(points):
-            lines.append(Line(System(run.model, run.variant), points["step"].tolist(), points["value"].tolist()))
+        if run.task == task and run.variant == "base" and len(points):
+            lines.append(Line(run.system, points["step"].tolist(), points["value"].tolist()))
     if not lines:
         return []
     figure = learning_curve(slug("curve", task, "loss"), "Validation loss by step", look, lines, "step", "loss (nats)")

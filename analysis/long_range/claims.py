@@ -19,7 +19,8 @@ READING = (
     "the choice of test examples and are widened until they hold every seed."
 )
 POPULAR = "Commonly told, after Bengio et al. 1994"
-POSITIONS, SCALING = "position encodings", "scaling by head size"  # groups of variants
+# Groups of variants
+POSITIONS, SCALING, FAMILY = "position encodings", "scaling by head size", "one stack in place of encoder and decoder"
 
 
 class Part(NamedTuple):
@@ -34,6 +35,8 @@ class Part(NamedTuple):
 
 RELATIONS = ("two-keys",)  # tasks that need two relations at once
 GRU = System("gru", "base")
+ENCODER_ONLY, DECODER_ONLY = (System("transformer", f"{part}-only") for part in ("encoder", "decoder"))
+RECURRENT_ENCODER = System("lstm", "encoder-only")
 PARTS = (
     Part("1/√d matters for what is learned", f"{VASWANI}, 3.2.1", "unscaled-.*", SCALING),
     Part("Several heads see several relations", f"{VASWANI}, 3.2.2", "heads1(-.*)?", "number of heads", RELATIONS),
@@ -45,7 +48,12 @@ def all_claims(evidence: Evidence) -> list[Claim]:
     """Every claim that the long-range runs can decide; a claim about a part has a row for each task that varies it."""
     tasks = tasks_of(evidence.store)
     pairs = [task for task in tasks if task.startswith("associative-recall")] or ["associative-recall"]
-    popular = [*recurrence(evidence, pairs), *attention(evidence, pairs), *parts(evidence, tasks)]
+    popular = [
+        *recurrence(evidence, pairs),
+        *attention(evidence, pairs),
+        *parts(evidence, tasks),
+        *family(evidence, tasks),
+    ]
     return [*popular, *contrary(evidence, tasks)]
 
 
@@ -111,6 +119,22 @@ def parts(evidence: Evidence, tasks: Sequence[str]) -> list[Claim]:
     return rows
 
 
+def family(evidence: Evidence, tasks: Sequence[str]) -> list[Claim]:
+    """Encoder-only, decoder-only, or both parts."""
+    task = "masked-word"
+    better = "An encoder that sees both sides understands better (masked word)"
+    rule = rules.understands_better(evidence, ENCODER_ONLY, DECODER_ONLY)
+    rows = [about(evidence, better, "Devlin et al. 2019, section 5.1", rule, task, "clue", group=FAMILY)]
+    both = [
+        each for each in tasks if each != task and {DECODER_ONLY, TRANSFORMER} <= {*systems_of(evidence.store, each)}
+    ]
+    for each in both or [""]:
+        rule = rules.one_stack_is_as_good(evidence, each, DECODER_ONLY)
+        text = f"One stack is as good as encoder and decoder{f' ({each})' if each else ''}"
+        rows.append(about(evidence, text, "Zhang et al. 2022", rule, each, group=FAMILY))
+    return rows
+
+
 def of_part(evidence: Evidence, part: Part, tasks: Sequence[str]) -> list[Claim]:
     found: list[tuple[str, str, System | None]] = [
         (f"{part.text} ({task}, variant {system.variant})", task, system)
@@ -131,11 +155,14 @@ def contrary(evidence: Evidence, tasks: Sequence[str]) -> list[Claim]:
     close, tang = "RNN and Transformer are close on agreement", "Tang et al. 2018"
     copies = "No model copies far beyond its training length"
     deletang, hochreiter = "Delétang et al. 2023", "Hochreiter and Schmidhuber 1997"
+    structure, tran = "The LSTM is ahead of the Transformer on logical structure", "Tran et al. 2018"
+    ahead = rules.ahead_on_structure(evidence, RECURRENT_ENCODER, ENCODER_ONLY)
     over_gap = rules.gap_is_irrelevant(evidence, LSTM, RNN, GRU)
     rows = [
         *beyond_training(evidence, tasks),
         about(evidence, copies, deletang, rules.nobody_copies_far(evidence), "copy", metric="exact_match"),
         about(evidence, gap, hochreiter, over_gap, "recall", "gap"),
+        about(evidence, structure, tran, ahead, "inference", "operators"),
         about(evidence, f"{close} (templates)", tang, rules.close_on_agreement(evidence), "agreement", "distance"),
     ]
     for task in [task for task in tasks if task.startswith("contrastive-")] or [""]:

@@ -41,7 +41,7 @@ RANGE = Power("the largest trained value over the smallest", AT_LEAST, 4)
 SEPARATES = Power("the most that any model loses there", ABOVE, MARGIN)
 FAR_BACK = Power("the distance measured", AT_LEAST, 32, "tokens")  # over a few tokens no gradient has faded
 BROKEN = Power("the exact match of the LSTM there", BELOW, HELD)
-FAR = Power("the largest length over the largest trained length", AT_LEAST, 1.5)
+FAR = Power("the largest value over the largest trained one", AT_LEAST, 1.5)
 INSIDE = Power("exact match of the best model at the largest trained length", ABOVE, COPIED.at)
 LEAD = Power("the lead of a perfect model over the weaker one, at the lower end of its interval,", ABOVE, MARGIN)
 OVER_CHANCE = Power("the accuracy of the better model minus chance", ABOVE, MARGIN)
@@ -176,6 +176,53 @@ def parity_beyond(evidence: Evidence, transformer: System) -> Rule:
     effect = "the LSTM's accuracy minus the Transformer's at the largest length beyond training"
     lines = [Line("the difference", ABOVE, MARGIN), Line("the accuracy of the LSTM", ABOVE, HELD)]
     return Rule(effect, lines, measure, [FAR], note=JUDGED)
+
+
+def understands_better(evidence: Evidence, encoder: System, rival: System) -> Rule:
+    """An encoder alone against one stack that reads the same from left to right before it answers."""
+
+    def measure() -> Finding:
+        axis = evidence.axis("masked-word", "clue")
+        ends = {system: axis.trained(system)[-1] for system in (encoder, rival)}
+        evidence.require_mastered("masked-word", *ends)
+        mine, other = ends.values()
+        over_chance = max(mine.value, other.value) - axis.chance_at(mine.x)
+        reason = said(axis, {system: (point,) for system, point in ends.items()})
+        return Finding(reason, change(mine, other), power=[lead(mine, other), over_chance])
+
+    effect = "accuracy of the encoder minus that of the decoder where the clue is farthest after the gap"
+    return Rule(effect, [Line(INTERVAL, ABOVE, MARGIN)], measure, [LEAD, OVER_CHANCE], note=JUDGED)
+
+
+def ahead_on_structure(evidence: Evidence, lstm: System, transformer: System) -> Rule:
+    def measure() -> Finding:
+        axis = evidence.axis("inference", "operators")
+        ends = {system: axis.farthest(system) for system in (lstm, transformer)}
+        evidence.require_mastered("inference", *ends)
+        mine, other = (beyond for _, beyond in ends.values())
+        over_chance = max(mine.value, other.value) - axis.chance_at(mine.x)
+        return Finding(said(axis, ends), change(mine, other), power=[over_chance, mine.x / ends[lstm][0].x])
+
+    effect = (
+        "accuracy of the LSTM minus that of the Transformer, encoders alone, with the most operators beyond training"
+    )
+    return Rule(effect, [Line(INTERVAL, ABOVE, MARGIN)], measure, [OVER_CHANCE, FAR], note=JUDGED)
+
+
+def one_stack_is_as_good(evidence: Evidence, task: str, stack: System) -> Rule:
+    """`task` is empty where no decoder-only model was run on what encoder and decoder were run on."""
+
+    def measure() -> Finding:
+        if not task:
+            raise NotRun("no decoder-only Transformer")
+        axis, both = evidence.axis(task), System(stack.model, "base")
+        ends = {system: axis.trained(system)[-1] for system in (stack, both)}
+        evidence.require_mastered(task, *ends)
+        reason = said(axis, {system: (point,) for system, point in ends.items()})
+        return Finding(reason, change(*ends.values()), power=[lead(*ends.values())])
+
+    effect = "accuracy of the one stack minus that of encoder and decoder at the largest trained value"
+    return Rule(effect, within(MARGIN), measure, [LEAD], note=JUDGED)
 
 
 def nobody_copies_far(evidence: Evidence) -> Rule:

@@ -14,6 +14,8 @@ TITLES = {
     "parity": "Parity",
     "two-keys": "Two keys",
     "agreement": "Agreement at a distance",
+    "masked-word": "Masked word",
+    "inference": "Inference",
 }
 QUESTIONS = {
     "copy": "The target repeats the source. How much fits into what the decoder can see of it?",
@@ -30,12 +32,19 @@ QUESTIONS = {
     "two-keys": "The source lists keys with their values; one token asks for the values of two of them. Can a model "
     "look at two places at once and know which is which?",
     "agreement": "A verb must agree in number with its subject, with other nouns in between.",
+    "masked-word": "A colour or number is left out of a story that says it once more: so many words after the gap, or, "
+    "below 0, before it. Who can use what comes later?",
+    "inference": "Two formulas of propositional logic: does one follow from the other, exclude it, or say the same? "
+    "The answer follows from words, their order and their brackets together.",
 }
 FURTHER = {
+    "masked-word-left": "Here the story ends with the gap, as it does for a model that writes from left to right.",
     "associative-recall": "Arora et al. 2023 (Zoology) have pairs, filler and queries in one sequence, of 8,192 kinds "
     "of tokens; here the source holds the pairs, of 16 keys and 16 values, and the decoder is fed the queries.",
 }
-COUNTS = {name: name for name in ("symbols", "pairs", "keys", "nouns", "attractors", "blanks")} | {"content": "symbols"}
+COUNTS = {name: name for name in ("symbols", "pairs", "keys", "nouns", "attractors", "blanks", "operators")} | {
+    "content": "symbols"
+}
 LENGTHS = ("gap", "length", "distance")
 
 

@@ -33,12 +33,14 @@ class Text(ABC):
         between: What stands between tokens in writing.
         opening: Ids that every piece begins with.
         symbols: All tokens but the special ones, set by `read` at the latest.
+        training_tokens: Length of the training text, set by `read` at the latest; 0 if it is made without end.
     """
 
     unit: ClassVar[Literal["character", "word"]]
     between: ClassVar[str]
     opening: ClassVar[tuple[int, ...]] = ()
     symbols: Sequence[str]
+    training_tokens = 0
 
     @abstractmethod
     def read(self, data_dir: Path, context: int) -> None:

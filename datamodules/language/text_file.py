@@ -44,7 +44,7 @@ class TextFile(Text):
             )
         train, val, test = (text[: -2 * held_out], text[-2 * held_out : -held_out], text[-held_out:])
         train = train[: max(context + 1, int(self.share * len(train)))]
-        self.symbols = sorted(set(train))
+        self.symbols, self.training_tokens = sorted(set(train)), len(train)
         self.parts = {name: self.encode(part) for name, part in (("train", train), ("val", val), ("test", test))}
 
     def draw(self, rng: np.random.Generator, rows: int, context: int) -> Tokens:

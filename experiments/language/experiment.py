@@ -22,6 +22,8 @@ def evaluate_run(run: Trained[LanguageData]) -> list[Measurement]:
     windows = data.windows("test")
     losses, right = token_losses(run.module.network, windows.tokens)
     rows = [*run.cost(), run.validation_loss(), *overall(losses, data.text.unit), *by_position(losses)]
+    if length := data.text.training_tokens:
+        rows.append(Measurement("training_tokens", length, "tokens", 1))
     if windows.distances.any():
         rows += by_distance(losses, right, windows.distances, data.text.chance())
     else:

@@ -18,6 +18,7 @@ from models.decoder_only.attention import DecoderOnlyAttentionNetwork
 from models.decoder_only.recurrent import DecoderOnlyRecurrentNetwork
 from models.decoder_only.transformer import DecoderOnlyTransformerNetwork
 from models.embedding import Embedding
+from models.encoder_only.transformer import EncoderOnlyTransformerNetwork
 from models.kernels.gpu import without_cudnn
 from models.multi_head_attention import attention_weights
 from models.network import Network
@@ -139,8 +140,9 @@ def encoder_states(network: Network, source: Tensor) -> Tensor:
     a Transformer its output at the last position, or, without an encoder, what its last layer keeps of that.
     """
     with evaluating(network):
-        if isinstance(network, TransformerNetwork):
-            with outputs_of(network.encoder_norm) as outputs:
+        if isinstance(network, TransformerNetwork | EncoderOnlyTransformerNetwork):
+            norm = network.norm if isinstance(network, EncoderOnlyTransformerNetwork) else network.encoder_norm
+            with outputs_of(norm) as outputs:
                 network.encode(source)
             last = (source != network.pad_id).sum(1) - 1
             return outputs[0][torch.arange(len(source), device=source.device), last]

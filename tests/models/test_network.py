@@ -9,6 +9,8 @@ from models.decoder_only.attention import DecoderOnlyAttentionNetwork
 from models.decoder_only.recurrent import DecoderOnlyRecurrentNetwork
 from models.decoder_only.transformer import DecoderOnlyTransformerNetwork
 from models.embedding import Embedding
+from models.encoder_only.recurrent import EncoderOnlyRecurrentNetwork
+from models.encoder_only.transformer import EncoderOnlyTransformerNetwork
 from models.kernels.dropout import Dropout
 from models.loss import scored_logits, smoothed_cross_entropy
 from models.lstm import LSTMNetwork
@@ -33,6 +35,8 @@ KINDS: dict[type[Network], set[str]] = {
     DecoderOnlyRecurrentNetwork: set(),
     DecoderOnlyAttentionNetwork: {"decoder", "additive"},
     DecoderOnlyTransformerNetwork: {"encoder", "decoder", "cross"},
+    EncoderOnlyRecurrentNetwork: set(),
+    EncoderOnlyTransformerNetwork: {"encoder", "cross"},
 }
 every_network = pytest.mark.parametrize("name", ALL)
 EMPTY = 2  # row of the source without a token

@@ -14,6 +14,8 @@ from models.bahdanau import BahdanauNetwork, BahdanauSettings
 from models.decoder_only.attention import DecoderOnlyAttentionNetwork, DecoderOnlyAttentionSettings
 from models.decoder_only.recurrent import DecoderOnlyRecurrentNetwork, DecoderOnlyRecurrentSettings
 from models.decoder_only.transformer import DecoderOnlyTransformerNetwork, DecoderOnlyTransformerSettings
+from models.encoder_only.recurrent import EncoderOnlyRecurrentNetwork, EncoderOnlyRecurrentSettings
+from models.encoder_only.transformer import EncoderOnlyTransformerNetwork, EncoderOnlyTransformerSettings
 from models.lstm import LSTMNetwork, LSTMSettings
 from models.network import Network
 from models.recurrent import Cell
@@ -54,6 +56,17 @@ def decoder_only_transformer(*, shared: bool = False, **settings: Any) -> Decode
     size = {"width": 8, "heads": 2, "feed_forward": 12, "layers": 2, "dropout": 0.3, "max_length": 64}
     chosen = DecoderOnlyTransformerSettings(**{**size, **settings})
     return DecoderOnlyTransformerNetwork(*_vocabularies(shared), chosen, shared_vocabulary=shared)
+
+
+def encoder_only_recurrent(*, shared: bool = False, **settings: Any) -> EncoderOnlyRecurrentNetwork:
+    chosen = EncoderOnlyRecurrentSettings(**{"embedding": 6, "hidden": 8, "dropout": 0.3, **settings})
+    return EncoderOnlyRecurrentNetwork(*_vocabularies(shared), chosen, shared_vocabulary=shared)
+
+
+def encoder_only_transformer(*, shared: bool = False, **settings: Any) -> EncoderOnlyTransformerNetwork:
+    size = {"width": 8, "heads": 2, "feed_forward": 12, "layers": 2, "dropout": 0.3, "max_length": 64}
+    chosen = EncoderOnlyTransformerSettings(**{**size, **settings})
+    return EncoderOnlyTransformerNetwork(*_vocabularies(shared), chosen, shared_vocabulary=shared)
 
 
 def _vocabularies(shared: bool) -> tuple[int, int]:
@@ -102,6 +115,12 @@ def _builders() -> dict[str, Builder]:
     add("decoder_only-lstm-shared", decoder_only_recurrent, shared=True)
     add("decoder_only-attention-shared", decoder_only_attention, shared=True)
     add("decoder_only-causal-shared", decoder_only_transformer, shared=True, positions="rotary")
+    for cell, layers in product(cells, (1, 2)):
+        add(f"encoder_only-{cell}-{layers}-layers", encoder_only_recurrent, cell=cell, layers=layers)
+    for kind in ("sinusoidal", "learned", "rotary", "alibi", "none"):
+        add(f"encoder_only-{kind}", encoder_only_transformer, positions=kind, norm="post" if kind == "none" else "pre")
+    add("encoder_only-lstm-shared", encoder_only_recurrent, shared=True)
+    add("encoder_only-rotary-shared", encoder_only_transformer, shared=True, positions="rotary")
     return builders
 
 
@@ -117,6 +136,8 @@ ONE_OF_EACH = [
     "decoder_only-attention-2-layers",
     "decoder_only-causal-rotary",
     "decoder_only-prefix-alibi",
+    "encoder_only-lstm-2-layers",
+    "encoder_only-rotary",
 ]
 
 

@@ -32,6 +32,8 @@ def everything(tmp_path_factory: pytest.TempPathFactory) -> Store:
     fake_speed.write_everything(path)
     write_long_range(path, "copy", "transformer", axis_rows({4: 1.0, 32: 0.3}, "length"), variant="no-residual-layers2")
     write_long_range(path, "two-keys", "transformer", axis_rows({4: 1.0, 32: 0.3}, "length"), variant="heads1")
+    for task, variant in (("copy", "decoder-only"), ("masked-word", "encoder-only"), ("inference", "encoder-only")):
+        write_long_range(path, task, "transformer", axis_rows({4: 1.0, 32: 0.3}, "length"), variant=variant)
     fake_speed.repeat(path)
     write_heads(path, [(0.8, 0.1), (0.7, 0.1)])
     return read_store(path, "quick")

@@ -17,7 +17,8 @@ def named(values: Three) -> dict[str, float]:
 
 
 def verdicts(root: Path) -> list[Verdict]:
-    return [verdict for _, verdict in judged(all_claims(read_store(root, "quick")))]
+    """Of the two claims on one text."""
+    return [verdict for _, verdict in judged(all_claims(read_store(root, "quick"))[:2])]
 
 
 @pytest.mark.parametrize(

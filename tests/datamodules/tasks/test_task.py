@@ -10,10 +10,13 @@ from hypothesis import strategies as st
 from scipy.stats import chisquare
 
 from datamodules.batch import BOS, EOS, PAD
+from datamodules.language.stories import COLOURS, NUMBERS
 from datamodules.tasks.adding import Adding
 from datamodules.tasks.agreement import Agreement
 from datamodules.tasks.associative_recall import AssociativeRecall
 from datamodules.tasks.copying import Copy, Reverse
+from datamodules.tasks.inference import ID, RELATIONS, Inference
+from datamodules.tasks.masked_word import WORDS, MaskedWord
 from datamodules.tasks.parity import Parity
 from datamodules.tasks.recall import Recall
 from datamodules.tasks.selective_copy import SelectiveCopy
@@ -105,6 +108,8 @@ POINTS: list[tuple[Task, dict[str, int]]] = [
     (TwoKeys(6, 4), {"pairs": 5}),
     (Recall(5, anywhere=True), {"gap": 4, "symbols": 4}),
     (SelectiveCopy(5), {"length": 9, "content": 4}),
+    (MaskedWord(words=24), {"clue": 12}),
+    (Inference(), {"operators": 3}),
 ]
 every_task = pytest.mark.parametrize(("task", "point"), POINTS, ids=[type(task).__name__ for task, _ in POINTS])
 
@@ -145,6 +150,12 @@ def guesses(task: Task, drawn: Drawn, rng: np.random.Generator) -> dict[str, np.
         case Copy() | SelectiveCopy():
             guessed = rng.integers(FIRST, FIRST + task.symbols, labels.shape)
             return {"guessing": np.where(labels == EOS, EOS, guessed)}
+        case Inference():
+            return {"guessing": rng.choice([ID[relation] for relation in RELATIONS], labels.shape)}
+        case MaskedWord():
+            colours, numbers = ([WORDS[word] for word in kind] for kind in (COLOURS, NUMBERS))
+            guessed = rng.choice(colours, labels.shape), rng.choice(numbers, labels.shape)
+            return {"guessing": np.where(np.isin(labels, colours), *guessed)}
     raise NotImplementedError
 
 

@@ -22,6 +22,7 @@ from experiments.long_range.probes import (
     score_statistics,
 )
 from models.decoder_only.transformer import DecoderOnlyTransformerNetwork
+from models.encoder_only.transformer import EncoderOnlyTransformerNetwork
 from models.lstm import LSTMNetwork
 from models.multi_head_attention import attention_weights
 from models.network import Network
@@ -190,6 +191,9 @@ def test_encoder_states_are_those_at_the_last_word_read(name: str) -> None:
         keys = network.encode(source).keys_values[0].key  # (B, h, S, d)
         rows, last = torch.arange(4), torch.tensor(LENGTHS) - 1
         torch.testing.assert_close(cross.keys_values(states.unsqueeze(1)).key[:, :, 0], keys[rows, :, last])  # type: ignore[operator]
+        return
+    if isinstance(network, EncoderOnlyTransformerNetwork):
+        torch.testing.assert_close(states, network.encode(source).states[torch.arange(4), torch.tensor(LENGTHS) - 1])
         return
     if isinstance(network, DecoderOnlyTransformerNetwork):
         assert states.shape == (4, 2 * 8)  # key and value of the last word

@@ -1,3 +1,4 @@
+from collections import defaultdict
 from pathlib import Path
 from typing import Any
 
@@ -138,10 +139,25 @@ def test_long_range_models_are_of_one_size(name: str) -> None:
     for task in read_suite(name)["long-range"]["tasks"]:
         sizes = {}
         for run in planned_long_range(name, tasks=[task], seeds=[0]):
-            if run.key.variant == "base":
+            if run.key.variant == "base" or run.key.variant.endswith("-only"):
                 built: Seq2SeqModule = parser.instantiate(parser.parse_args(run.arguments)).model
-                sizes[run.key.model] = sum(p.numel() for p in built.parameters())
+                sizes[run.label] = sum(p.numel() for p in built.parameters())
         assert max(sizes.values()) < 1.05 * min(sizes.values()), sizes
+
+
+@pytest.mark.parametrize("name", ["smoke", "quick", "full", "gpu"])
+def test_language_models_are_valid_and_of_one_size(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DATA_DIR", str(tmp_path))
+    (tmp_path / "tinyshakespeare").mkdir()
+    (tmp_path / "tinyshakespeare" / "input.txt").write_text("".join(map(chr, range(32, 97))) * 200)
+    smaller = {"width64": 1, "hidden116": 1, "width32": 2, "hidden58": 2}
+    parser, sizes = build_parser(), defaultdict[tuple[str, int], list[int]](list)
+    for run in plan_tasks("language", name, [], [], [0], "runs", []):
+        built: Seq2SeqModule = parser.instantiate(parser.parse_args(run.arguments)).model
+        sizes[run.key.task, smaller.get(run.key.variant, 0)].append(sum(p.numel() for p in built.parameters()))
+    for kind, found in sizes.items():
+        assert len(found) > 1
+        assert max(found) < 1.05 * min(found), kind
 
 
 def test_a_plan_of_long_range_runs_ends_a_seed_before_the_next() -> None:

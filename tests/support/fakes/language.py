@@ -1,6 +1,7 @@
 """Made-up runs of language models for the tests of the analysis: round numbers that can be checked by hand."""
 
 from collections.abc import Mapping
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +11,8 @@ N = 1000
 Values = Mapping[int, float]
 
 
-def folder_of(root: Path, task: str, model: str, seed: int = 0, suite: str = "quick") -> Path:
-    return root / suite / "language" / task / model / "base" / f"seed{seed}"
+def folder_of(root: Path, task: str, model: str, variant: str = "base", seed: int = 0, suite: str = "quick") -> Path:
+    return root / suite / "language" / task / model / variant / f"seed{seed}"
 
 
 def with_errors(metric: str, unit: str, x_name: str, values: Values, error: float) -> list[dict[str, Any]]:
@@ -19,14 +20,23 @@ def with_errors(metric: str, unit: str, x_name: str, values: Values, error: floa
     return rows + [row(f"{metric}_error", error, unit, N, x_name, x) for x in values]
 
 
-def write_model(root: Path, task: str, model: str, loss: float, rows: list[dict[str, Any]], seed: int = 0) -> Path:
+def write_model(
+    root: Path,
+    task: str,
+    model: str,
+    loss: float,
+    rows: list[dict[str, Any]],
+    seed: int = 0,
+    variant: str = "base",
+    parameters: int = 70_000,
+) -> Path:
     """One finished run with a loss over all tokens and `rows`."""
-    folder = folder_of(root, task, model, seed)
+    folder = folder_of(root, task, model, variant, seed)
     measured = [row("loss", loss, "nats", N), row("loss_error", 0.01, "nats", N), row("bits", loss / 0.6931, "bits", N)]
-    costs = [row("parameters", 70_000, "parameters", 1), row("train_seconds", 30.0, "s", 1)]
+    costs = [row("parameters", parameters, "parameters", 1), row("train_seconds", 30.0, "s", 1)]
     costs += [row("val_loss", loss, "nats", N), row("target_tokens_per_second", 50_000, "tokens/s", 1)]
     position = with_errors("loss", "nats", "position", {8: loss + 1, 16: loss, 64: loss - 0.5}, 0.02)
-    record = result("quick", model, "base", seed, [*measured, *costs, *position, *rows])
+    record = result("quick", model, variant, seed, [*measured, *costs, *position, *rows])
     write_json(folder / "result.json", record | {"experiment": "language", "task": task})
     history = {"seconds": 1.0, "target_tokens": 1, "metric": "val/loss"}
     write_lines(folder / "metrics.jsonl", [{**history, "step": step, "value": loss + 1 / step} for step in (1, 2)])
@@ -51,3 +61,17 @@ def write_characters(root: Path, gains: Mapping[str, float], losses: Mapping[str
             rows += with_errors("context_gain", "nats", name, {8: gain + 0.3, 32: gain}, 0.005)
             rows += with_errors("loss", "nats", name, {8: losses[model] + gain + 0.3, 32: losses[model] + gain}, 0.02)
         write_model(root, "shakespeare", model, losses[model], rows, seed)
+
+
+SHARES = {"": 1_000_000, "-half": 500_000, "-quarter": 250_000}
+SIZES = {"base": 800_000, "width64": 200_000, "width32": 50_000}
+
+
+def write_grid(root: Path, model: str, exponents: tuple[float, float], off: float = 0.0, seeds: int = 3) -> None:
+    """Losses that follow a law, but for every second combination, which is off by a share."""
+    for seed in range(seeds):
+        for place, ((variant, size), (share, length)) in enumerate(product(SIZES.items(), SHARES.items())):
+            loss = 2 * (size / 1e6) ** -exponents[0] * (length / 1e6) ** -exponents[1] * (1 + 0.001 * seed)
+            loss *= 1 + (off + 0.0001 * seed) * (place % 2)
+            rows = [row("training_tokens", length, "tokens", 1)]
+            write_model(root, f"text{share}", model, loss, rows, seed, variant, size)

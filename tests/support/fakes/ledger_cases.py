@@ -160,6 +160,7 @@ HEADS = "Several heads see several relations (in translation)"
 LONG = f"{VECTOR}: the LSTM alone loses more BLEU on long sentences (multi30k, test)"
 FADES = "RNNs forget: the first words fade with the gap (plain RNN)"
 COPIES = "No model copies far beyond its training length"
+STRUCTURE = "The LSTM is ahead of the Transformer on logical structure"
 PARITY = "LSTMs generalise on parity where Transformers do not"
 KEEPS = "Attention costs O(n²): memory of a kernel that keeps n × n weights (Transformer, math-attention)"
 FUSED = "A fused attention kernel keeps no n × n weights: its memory is linear (Transformer)"
@@ -182,6 +183,21 @@ ACCURACIES: dict[str, tuple[tuple[str, str, str, int], tuple[Any, Any, Any], tup
     TEMPLATES: (
         ("agreement", "distance", "transformer lstm", 32),
         ((0.93, 0.93), (1.0, 0.92), (0.97, 0.93)),
+        ((0.96, 0.96),),
+    ),
+    "An encoder that sees both sides understands better (masked word)": (
+        ("masked-word", "clue", "transformer/encoder-only transformer/decoder-only", 32),
+        ((1.0, 0.93), (0.93, 0.93), (0.97, 0.92)),
+        ((1.0, 1.0), (0.15, 0.13)),
+    ),
+    STRUCTURE: (
+        ("inference", "operators", "lstm/encoder-only transformer/encoder-only", 64),
+        ((1.0, 0.93), (0.93, 1.0), (1.0, 0.95)),
+        (),
+    ),
+    "One stack is as good as encoder and decoder (copy)": (
+        ("copy", "length", "transformer/decoder-only transformer", 32),
+        ((0.93, 0.93), (0.92, 1.0), (0.97, 0.93)),
         ((0.96, 0.96),),
     ),
     **{
@@ -277,11 +293,13 @@ CASES: dict[str, Cases] = {
 }
 # Measurements that lack one kind of power each
 NARROW = {4: 1.0, 15: 0.3}  # a factor of less than 4
+TOO_LITTLE: list[tuple[int, tuple[float, float]]] = [(64, (0.15, 0.13)), (47, (1.0, 0.5))]  # learned, beyond training
 SHORT = {"lengths": speed.LENGTHS[:-1]}  # two lengths at which most operations are quadratic
 POWERLESS: dict[str, Sequence[Write]] = {
     **{text: some(partial(accuracies, *where), *values) for text, (where, _, values) in ACCURACIES.items()},
     FADES: [partial(curve, "recall", "gap", "rnn", values) for values in ({4: 0.85, 32: 0.3}, NARROW)],
     PARITY: [partial(accuracies, "parity", "length", "lstm transformer", 47, 1.0, 0.5)],
+    STRUCTURE: [partial(accuracies, *ACCURACIES[STRUCTURE][0][:3], x, *values) for x, values in TOO_LITTLE],
     COPIES: [
         partial(accuracies, "copy", "length", "lstm transformer", 47, 0.5, 0.5),
         partial(curve, "copy", "length", "lstm transformer", {4: 1.0, 32: 0.8, 64: 0.5}),

@@ -1,0 +1,148 @@
+"""Inference: how two formulas of propositional logic are related."""
+
+import zlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from random import Random
+from typing import ClassVar, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from datamodules.batch import PAD
+from datamodules.tasks.task import FIRST, Drawn, Point, Split, Task, at_least
+
+VARIABLES = "abcdef"
+IN_A_PAIR = 4  # variables in a pair at most; its truth tables have a row for each of their 16 assignments
+RELATIONS = ["equals", "entails", "is entailed by", "negates", "excludes", "covers", "is independent of"]
+WORDS = ["?", "(", ")", "not", "and", "or", *VARIABLES, *RELATIONS]
+ID = {word: number for number, word in enumerate(WORDS, start=FIRST)}
+TABLES = [sum(1 << row for row in range(16) if row >> variable & 1) for variable in range(IN_A_PAIR)]
+TRUE = (1 << 16) - 1
+POOL = 64  # formulas of each side that pairs of a batch are chosen from
+TRIES = 100  # of pairs with one relation, of which a tenth is for test
+PARTS = 10  # of all pairs; one is for test and one for val
+PARTS_OF: Mapping[Split, tuple[int, ...]] = {"test": (0,), "val": (1,), "train": tuple(range(2, PARTS))}
+
+
+class Formula(NamedTuple):
+    """Its words, and its truth table: a bit for each assignment."""
+
+    words: list[str]
+    table: int
+
+
+@dataclass
+class Inference(Task):
+    """Say which of seven relations holds between two formulas (Bowman et al. 2015, Tree-structured Composition in
+    Neural Networks; Tran et al. 2018, The Importance of Being Recurrent for Modeling Hierarchical Structure).
+
+    With 2 operators:
+
+        source          ( a and ( not b ) ) ? a
+        decoder_input   ?
+        labels          entails
+
+    Measures whether a model composes meaning along the brackets: words and their order tell little by themselves. The
+    relations are those of natural logic (MacCartney & Manning 2009): p equals, entails or is entailed by q, negates it
+    (one of both is true, never both), excludes it (never both), covers it (always one at least), or none of these.
+
+    `operators` is the number of operators of one formula; the other one has as many or fewer. All relations are equally
+    frequent, formulas that are always true or never are left out, and a pair has up to four of six variables. Pairs are
+    held out from training whatever their variables are called.
+    """
+
+    parameters: ClassVar[tuple[str, ...]] = ("operators",)
+
+    @property
+    def source_vocab_size(self) -> int:
+        return FIRST + len(WORDS)
+
+    def draw(self, rng: np.random.Generator, rows: int, point: Point, split: Split) -> Drawn:
+        operators = at_least(1, point, "operators", "a formula without one is a variable")
+        random = Random(int(rng.integers(2**62)))
+        first = [formula(random, operators) for _ in range(POOL)]
+        second = [formula(random, random.randint(0, operators)) for _ in range(POOL)]
+        related = relations(*(np.array([f.table for f in side]) for side in (first, second)))
+        pairs = [found for r in range(len(RELATIONS)) if len(found := np.argwhere(related == r))]
+        sources, labels = [], np.empty((rows, 1), np.int64)
+        for row in range(rows):
+            p, q = _pair(random, pairs, first, second, PARTS_OF[split])
+            words, answer = [*first[p].words, "?", *second[q].words], int(related[p, q])
+            if random.random() < 0.5:
+                words, answer = [*second[q].words, "?", *first[p].words], turned(answer)
+            names = dict(zip(VARIABLES, random.sample(VARIABLES, len(VARIABLES)), strict=True))
+            sources.append([ID[names.get(word, word)] for word in words])
+            labels[row] = ID[RELATIONS[answer]]
+        longest = max(map(len, sources), default=0)
+        padded = [source + [PAD] * (longest - len(source)) for source in sources]
+        source = np.array(padded, np.int64).reshape(rows, longest)
+        return Drawn(source, decoder_input=np.full((rows, 1), ID["?"]), labels=labels)
+
+    def chance(self, point: Point) -> dict[str, float]:
+        return {"guessing": 1 / len(RELATIONS)}
+
+
+def formula(random: Random, operators: int) -> Formula:
+    """A random formula with so many operators that is neither always true nor never."""
+    while True:
+        found = _formula(random, operators)
+        if found.table not in (0, TRUE):
+            return found
+
+
+def _formula(random: Random, operators: int) -> Formula:
+    if not operators:
+        variable = random.randrange(IN_A_PAIR)
+        return Formula([VARIABLES[variable]], TABLES[variable])
+    operator = random.choice(("not", "and", "or"))
+    if operator == "not":
+        inner = _formula(random, operators - 1)
+        return Formula(["(", "not", *inner.words, ")"], TRUE ^ inner.table)
+    left = random.randint(0, operators - 1)
+    a, b = _formula(random, left), _formula(random, operators - 1 - left)
+    table = a.table & b.table if operator == "and" else a.table | b.table
+    return Formula(["(", *a.words, operator, *b.words, ")"], table)
+
+
+def relations(p: NDArray[np.int64], q: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Index of the relation between each of (P,) and each of (Q,) truth tables: (P, Q)."""
+    p, q = p[:, None], q[None, :]
+    never_both, always_one = (p & q) == 0, (p | q) == TRUE
+    holding = [p == q, (p & ~q) == 0, (q & ~p) == 0, never_both & always_one, never_both, always_one]
+    return np.select(holding, list(range(len(holding))), len(holding))
+
+
+def turned(relation: int) -> int:
+    """The relation of q to p, given that of p to q."""
+    entails, entailed = RELATIONS.index("entails"), RELATIONS.index("is entailed by")
+    return {entails: entailed, entailed: entails}.get(relation, relation)
+
+
+def _pair(
+    random: Random,
+    pairs: list[NDArray[np.int64]],
+    first: list[Formula],
+    second: list[Formula],
+    parts: tuple[int, ...],
+) -> tuple[int, int]:
+    """A random pair of a random relation in one of the parts; another relation where none is found."""
+    while True:
+        related = random.choice(pairs)
+        for _ in range(TRIES):
+            p, q = random.choice(related)
+            if part(first[p].words, second[q].words) in parts:
+                return int(p), int(q)
+
+
+def part(first: list[str], second: list[str]) -> int:
+    """Which of all `PARTS` a pair belongs to, in whichever order and whatever its variables are called."""
+    return (_hash([*first, "?", *second]) + _hash([*second, "?", *first])) % PARTS
+
+
+def _hash(words: list[str]) -> int:
+    """Of the words with variables numbered by their first use."""
+    numbers: dict[str, int] = {}
+    return zlib.crc32(
+        " ".join(str(numbers.setdefault(w, len(numbers))) if w in VARIABLES else w for w in words).encode()
+    )

@@ -1,0 +1,92 @@
+"""Masked word: a word left out of a story, which is said once more before or after the gap."""
+
+from dataclasses import dataclass
+from random import Random
+from typing import ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from datamodules.batch import PAD
+from datamodules.language.stories import COLOURS, EVERY_WORD, NUMBERS, story
+from datamodules.tasks.task import FIRST, Drawn, Point, Split, Task
+
+MASK = FIRST
+WORDS = {word: number for number, word in enumerate(EVERY_WORD, start=MASK + 1)}
+HIDDEN = {*COLOURS, *NUMBERS}
+NEAREST = 8  # words: below, only a colour asked for at once is said twice
+
+
+@dataclass
+class MaskedWord(Task):
+    """Fill the gap in a story (after Devlin et al. 2019, BERT, section 3.1, where 15 % of all words are masked).
+
+    With a clue 14 words after the gap:
+
+        source          anna has three _ glasses . it rains at the river . the glasses of anna are red .
+        decoder_input   _
+        labels          red
+
+    Measures what a model makes of both sides of a word. The stories are those of `datamodules.language.stories`, where
+    a colour and a number are said of somebody's things and asked for once more. Either mention can be the gap: the
+    other one, the clue, comes after it or before it, and without the clue every colour or number is as likely.
+
+    `clue` is the number of words from the gap to the clue, below 0 if the clue comes first; a point has
+    all distances from more than half of it to the whole.
+
+    Args:
+        words: Length of a story.
+        facts: How many people have something, at most.
+        left_only: The source ends with the gap, as all that a model sees which writes from left to right.
+    """
+
+    words: int = 64
+    facts: int = 6
+    left_only: bool = False
+    parameters: ClassVar[tuple[str, ...]] = ("clue",)
+
+    @property
+    def source_vocab_size(self) -> int:
+        return MASK + 1 + len(WORDS)
+
+    def draw(self, rng: np.random.Generator, rows: int, point: Point, split: Split) -> Drawn:
+        clue = point["clue"]
+        if not NEAREST <= abs(clue) <= self.words // 2:
+            raise ValueError(
+                f"clue is {clue}, but in a story of {self.words} words it is that far from the gap, before or after: "
+                f"ask for {NEAREST} to {self.words // 2}, or as much below 0"
+            )
+        random = Random(int(rng.integers(2**62)))
+        source = np.full((rows, self.words), PAD)
+        labels = np.empty((rows, 1), np.int64)
+        for row in range(rows):
+            words, gap = self._story(random, clue)
+            seen = gap + 1 if self.left_only else len(words)
+            ids = self.ids(words)
+            labels[row] = ids[gap]
+            ids[gap] = MASK
+            source[row, :seen] = ids[:seen]
+        longest = (source != PAD).any(0).sum()
+        return Drawn(source[:, :longest], decoder_input=np.full((rows, 1), MASK), labels=labels)
+
+    def chance(self, point: Point) -> dict[str, float]:
+        """Accuracy of a guess among all colours or numbers, which is the best for a gap without its clue."""
+        return {"guessing": 1 / len(COLOURS)}
+
+    def _story(self, random: Random, clue: int) -> tuple[list[str], int]:
+        """A story, and the place of a word that has its other mention as far away as `clue` says."""
+        farthest = abs(clue)
+        while True:
+            words, distances = story(random, self.words, self.facts)
+            found = [
+                (place, distance)
+                for place, distance in enumerate(distances)
+                if farthest // 2 < distance <= farthest and words[place] in HIDDEN
+            ]
+            if found:
+                place, distance = random.choice(found)
+                return words, place if clue < 0 else place - distance
+
+    @staticmethod
+    def ids(words: list[str]) -> NDArray[np.int64]:
+        return np.array([WORDS[word] for word in words], dtype=np.int64)

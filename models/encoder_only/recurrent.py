@@ -1,0 +1,66 @@
+"""The recurrent encoder alone (Schuster & Paliwal 1997; Peters et al. 2018, ELMo).
+
+    state_j = tanh(W_r [h_j forwards; h_j backwards])
+
+B batch, S source length, T target length, E embedding, H hidden.
+"""
+
+from dataclasses import dataclass
+
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from models.embedding import Embedding
+from models.encoder_only.network import EncoderOnlyNetwork, States
+from models.kernels.dropout import Dropout
+from models.recurrent import Cell, RecurrentEncoder, RecurrentSettings
+
+
+@dataclass
+class EncoderOnlyRecurrentSettings(RecurrentSettings):
+    """Settings of the recurrent encoder.
+
+    Args:
+        cell: lstm (Hochreiter & Schmidhuber 1997), gru (Cho et al. 2014) or rnn (Elman 1990, with tanh).
+    """
+
+    cell: Cell = "lstm"
+
+
+class EncoderOnlyRecurrentNetwork(EncoderOnlyNetwork):
+    """One recurrent stack over the source, in both directions.
+
+    Args:
+        source_vocabulary, target_vocabulary: Sizes of the vocabularies.
+        settings: Size and initialisation.
+        shared_vocabulary: Whether source and target share their ids; if tied, the output is then the embedding.
+        pad_id: Token id of padding.
+    """
+
+    def __init__(
+        self,
+        source_vocabulary: int,
+        target_vocabulary: int,
+        settings: EncoderOnlyRecurrentSettings,
+        *,
+        shared_vocabulary: bool = False,
+        pad_id: int = 0,
+    ) -> None:
+        super().__init__()
+        self.pad_id = pad_id
+        E, H = settings.embedding, settings.hidden
+        self.encoder = RecurrentEncoder(Embedding(source_vocabulary, E, pad_id), settings.cell, settings, pad_id)
+        self.dropout = Dropout(settings.dropout)
+        self.readout = nn.Linear(H, E)
+        self.output = nn.Linear(E, target_vocabulary)
+        nn.init.zeros_(self.output.bias)
+        if settings.tied and shared_vocabulary:
+            self.output.weight = self.encoder.embedding.weight
+
+    def encode(self, source: Tensor, padded: bool = True) -> States:
+        """(B, S) token ids -> a state for each."""
+        annotations = self.encoder(source, padded).annotations  # (B, S, H)
+        return States(source, self.dropout(F.tanh(self.readout(self.dropout(annotations)))))
+
+    def attention(self, memory: States, decoder_input: Tensor) -> dict[str, Tensor]:
+        return {}

@@ -1,0 +1,68 @@
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy.stats import chisquare
+
+from datamodules.batch import PAD
+from datamodules.language.stories import COLOURS, NUMBERS, THINGS
+from datamodules.tasks.masked_word import MASK, WORDS, MaskedWord
+from datamodules.tasks.task import Drawn
+
+WORD_OF = {number: word for word, number in WORDS.items()} | {MASK: "_"}
+clues = st.integers(8, 32).flatmap(lambda clue: st.sampled_from([clue, -clue]))
+
+
+def draw(clue: int, rows: int = 5, seed: int = 0, **settings: Any) -> Drawn:
+    return MaskedWord(**settings).draw(np.random.default_rng(seed), rows, {"clue": clue}, "train")
+
+
+def stories(drawn: Drawn) -> list[tuple[list[str], int, str]]:
+    """The words of each story, the place of its gap, and what belongs there."""
+    texts = [[WORD_OF[token] for token in row if token != PAD] for row in drawn.source]
+    assert (drawn.decoder_input == MASK).all()
+    return [(t, t.index("_"), WORD_OF[label]) for t, label in zip(texts, drawn.labels[:, 0], strict=True)]
+
+
+def sentence(words: list[str], place: int) -> list[str]:
+    begin = max((i + 1 for i in range(place) if words[i] == "."), default=0)
+    return words[begin : [*words, "."].index(".", place)]
+
+
+@given(clues, st.integers(0, 2**32))
+def test_the_answer_is_said_of_the_same_things_as_far_away_as_the_clue_says(clue: int, seed: int) -> None:
+    for words, gap, answer in stories(draw(clue, seed=seed)):
+        assert len(words) == 64
+        assert words.count("_") == 1
+        (things,) = set(THINGS) & set(sentence(words, gap))
+        told = [place for place, word in enumerate(words) if word == answer and things in sentence(words, place)]
+        (place,) = [place for place in told if "_" not in sentence(words, place)]
+        assert abs(clue) // 2 < (place - gap) * np.sign(clue) <= abs(clue)
+
+
+def test_without_the_clue_every_answer_is_as_likely() -> None:
+    """A source that ends with its gap says nothing of its things before, if the clue comes after."""
+    drawn = draw(16, rows=3000, left_only=True)
+    for words, gap, _ in stories(drawn):
+        assert gap == len(words) - 1
+        assert not set(sentence(words, gap)) & set(THINGS) & set(words[: gap - len(sentence(words, gap)) + 1])
+    for kind in (COLOURS, NUMBERS):
+        ids = [WORDS[word] for word in kind]
+        counts = [(drawn.labels == i).sum() for i in ids]
+        assert sum(counts) > 500
+        assert chisquare(counts).pvalue > 1e-3
+
+
+def test_a_source_that_ends_with_its_gap_is_the_beginning_of_the_whole_one() -> None:
+    whole, left = draw(-16, rows=20), draw(-16, rows=20, left_only=True)
+    assert np.array_equal(whole.labels, left.labels)
+    for row, (words, gap, _) in enumerate(stories(whole)):
+        assert stories(left)[row][0] == words[: gap + 1]
+
+
+@pytest.mark.parametrize("clue", [0, 7, -7, 33, -33])
+def test_impossible_points_are_refused(clue: int) -> None:
+    with pytest.raises(ValueError, match=f"clue is {clue}, but .*: ask for 8 to 32"):
+        draw(clue)
