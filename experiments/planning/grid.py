@@ -97,8 +97,8 @@ def plan_bleu(
     for seed in seeds or row["seeds"]:
         for name in models or row["models"]:
             model, _, variant = name.partition("-")
-            differs = [own / f"{each}.yaml" for each in ("common", name)] if own != folder else []
-            like = model if (own / f"{name}.yaml") in differs and (own / f"{name}.yaml").exists() else name
+            differs = [model_file(own, each) for each in ("common", name)] if own != folder else []
+            like = model if differs and differs[-1].exists() else name
             configs = [folder / "common.yaml", *model_files(folder, like, suite)]
             command = f"make bleu SUITE={suite} MODELS={name} SEEDS={seed} DIRECTION={direction}"
             task = f"{row['corpus']}-{direction}"
@@ -154,12 +154,21 @@ def plan_tasks(
                 model, _, variant = name.partition("-")
                 configs = [folder / "common.yaml", folder / "tasks" / f"{task}.yaml"]
                 if name.endswith(TENFOLD):
-                    configs.append(listed(folder / "tenfold", task, f"MODELS names {name!r}, but TASKS", suite))
+                    configs.append(tenfold_file(folder / "tenfold", task, name, suite))
                 configs += model_files(folder / "models", tuned_name(name), suite)
                 configs += tuned_files(folder / "tuned" / task, name)
                 command = f"make {experiment} SUITE={suite} TASKS={task} MODELS={name} SEEDS={seed}"
                 key = RunKey(suite, experiment, task, model, variant or "base", int(seed), root, command)
                 yield Planned(key, tuple(configs), tuple(settings))
+
+
+def tenfold_file(folder: Path, task: str, name: str, suite: str) -> Path:
+    """The budget of a task's tenfold variants."""
+    path = folder / f"{task}.yaml"
+    if not path.exists():
+        known = ", ".join(sorted(p.stem for p in folder.glob("*.yaml")))
+        raise ValueError(f"MODELS names {name!r}, but TASKS names {task!r}, not in SUITE={suite}: choose from {known}.")
+    return path
 
 
 def tuned_name(name: str) -> str:
@@ -198,14 +207,28 @@ def row_of(suite: str, experiment: str) -> dict[str, Any]:
 
 def model_files(folder: Path, name: str, suite: str) -> list[Path]:
     """The configuration of a model, and the one with what is different in its variant; that of another class alone."""
-    base, own = (listed(folder, each, "MODELS", suite) for each in (name.partition("-")[0], name))
+    base, own = (model_file(folder, each) for each in (name.partition("-")[0], name))
+    for path, each in ((base, name.partition("-")[0]), (own, name)):
+        if not path.exists() or each == "common":
+            known = ", ".join(models_in(folder))
+            raise ValueError(f"MODELS names {each!r}, not in SUITE={suite}: choose from {known}.")
     alone = base == own or re.search(r"^ +class_path:", own.read_text(encoding="utf-8"), re.MULTILINE)
     return [own] if alone else [base, own]
 
 
-def listed(folder: Path, name: str, what: str, suite: str) -> Path:
-    path = folder / f"{name}.yaml"
-    if not path.exists() or name == "common":
-        known = ", ".join(sorted(p.stem for p in folder.glob("*.yaml") if p.stem != "common"))
-        raise ValueError(f"{what} names {name!r}, not in SUITE={suite}: choose from {known}.")
-    return path
+def model_file(folder: Path, name: str) -> Path:
+    """Where the configuration of a model, or of its variant model-variant, is."""
+    model, _, variant = name.partition("-")
+    return folder / model / f"{variant}.yaml" if variant else folder / f"{model}.yaml"
+
+
+def models_in(folder: Path) -> list[str]:
+    """Models and variants that have a configuration."""
+    files = [*folder.glob("*.yaml"), *folder.glob("*/*.yaml")]
+    names = ("-".join(path.relative_to(folder).with_suffix("").parts) for path in files)
+    return sorted({*names} - {"common"})
+
+
+def trials_file(tuned: Path) -> Path:
+    """The trials from which the values of a tuned configuration were chosen."""
+    return tuned.parent / "trials" / f"{tuned.stem}.json"

@@ -14,6 +14,7 @@ from lightning.pytorch.utilities import rank_zero_only
 
 from experiments.launch import receipts
 from experiments.launch.exit_codes import BUSY
+from experiments.planning.grid import trials_file
 from experiments.planning.parser import identity, recorded_identity
 from experiments.record.keys import FAILURE, IDENTITY, RESULT, TOKENIZERS, RunKey, config_hash
 from experiments.record.read import is_finished
@@ -92,7 +93,7 @@ def prepare(
 
 def _keep_trials(folder: Path, configs: Sequence[Path]) -> None:
     """Copy the trials that the configuration's values were chosen from."""
-    for trials in (path.with_suffix(".trials.json") for path in configs):
+    for trials in map(trials_file, configs):
         if trials.exists():
             write_atomically(folder / "trials.json", trials.read_text(encoding="utf-8"))
 

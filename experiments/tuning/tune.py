@@ -4,7 +4,7 @@
 
 A trial is an ordinary run of the suite SUITE-tuning; finished ones are skipped. The best values go to
 configs/EXPERIMENT/SUITE/tuned/TASK/MODEL.yaml, which the published runs of that model and of its variants read;
-MODEL.trials.json next to it lists every trial.
+trials/MODEL.json next to it lists every trial.
 """
 
 import json
@@ -31,6 +31,7 @@ from experiments.planning.grid import (
     plan_bleu,
     plan_tasks,
     shares_values,
+    trials_file,
     tuned_name,
 )
 from experiments.planning.parser import build_parser
@@ -234,7 +235,7 @@ def origin(folder: Path) -> Row:
 
 def write_tuned(one: Search, rows: Sequence[Row], best: Row) -> None:
     """Write the chosen values as a configuration, and next to it every trial they were chosen from."""
-    trials = one.tuned.with_suffix(".trials.json")
+    trials = trials_file(one.tuned)
     record = {
         "suite": one.base.key.suite,
         "task": one.base.key.task,
@@ -254,7 +255,7 @@ def write_tuned(one: Search, rows: Sequence[Row], best: Row) -> None:
     text = json.dumps(record, indent=1, ensure_ascii=False).removesuffix("\n}")
     write_atomically(trials, f'{text},\n "trials": [\n  {each}\n ]\n}}\n')
     score = f"{one.monitor} of {len(rows)} trials, {best['reports'][-1][1]:.4f} after {one.steps} steps"
-    head = f"# {one.command}\n# The {record['chosen_by'].split()[0]} {score}: {trials.name}.\n"
+    head = f"# {one.command}\n# The {record['chosen_by'].split()[0]} {score}: trials/{trials.name}.\n"
     config = Namespace({values.key: best["values"][name] for name, values in one.space.items()})
     write_atomically(one.tuned, head + yaml.safe_dump(config.as_dict(), sort_keys=False))
 
@@ -263,8 +264,8 @@ def unequal(found: Sequence[Search]) -> list[str]:
     """A sentence for each task whose models were not all given the same number of trials."""
     sentences = []
     for folder in sorted({one.tuned.parent for one in found}):
-        files = sorted(folder.glob("*.trials.json"))
-        counts = {file.name.removesuffix(".trials.json"): len(read_json(file, Trials)["trials"]) for file in files}
+        files = sorted((folder / "trials").glob("*.json"))
+        counts = {file.stem: len(read_json(file, Trials)["trials"]) for file in files}
         if len(set(counts.values())) > 1:
             listed = ", ".join(f"{model} {count}" for model, count in counts.items())
             sentences.append(

@@ -19,7 +19,7 @@ from tests.support.readme import PAGES, ROOT, fences, files_to_write
 DOCUMENTS = [*PAGES, ROOT / "CHANGELOG.md"]
 # What commands make or the reader brings; all else that looks like a path must be there.
 NOT_IN_A_CHECKOUT = ("runs/", "results/", "data/", ".venv/", "../corpora", "corpus/")
-NAMES_OF_NO_FILE = ("result.json", "lstm-wide.yaml")  # one in each run's folder, one as an example
+NAMES_OF_NO_FILE = ("result.json", "wide.yaml", "lstm/wide.yaml")  # one in each run's folder, one as an example
 WRITTEN = {"mine", "bag", "sorting"}  # by the reader: a suite, a model and a task that other tests run
 PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 MALICIOUS = {"lightning": ("2.6.2", "2.6.3"), "pytorch-lightning": ("2.6.2", "2.6.3")}

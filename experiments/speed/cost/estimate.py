@@ -12,7 +12,7 @@ from pathlib import Path
 from jsonargparse import auto_cli
 from jsonargparse.typing import PositiveFloat, PositiveInt
 
-from experiments.planning.grid import EXPERIMENTS, Planned, plan_bleu, row_of
+from experiments.planning.grid import EXPERIMENTS, Planned, models_in, plan_bleu, row_of
 from experiments.speed.cost.recipe import Recipe, read_recipe
 from experiments.speed.cost.throughput import (
     TERA,
@@ -120,7 +120,7 @@ def main(
 def configurations(suite: str) -> list[str]:
     """The models of a suite's grid first, then those that only MODELS starts."""
     grid = row_of(suite, "bleu")["models"]
-    others = {path.stem for path in (EXPERIMENTS / "configs" / "bleu" / suite).glob("*.yaml")} - {"common", *grid}
+    others = {*models_in(EXPERIMENTS / "configs" / "bleu" / suite)} - {*grid}
     return [*grid, *sorted(others)]
 
 

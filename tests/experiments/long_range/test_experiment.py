@@ -244,7 +244,8 @@ def lstm_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_tuned_values_change_a_run_but_not_its_probes_at_initialisation(lstm_folder: Path, tmp_path: Path) -> None:
     tuned = tmp_path / "lstm.yaml"
     tuned.write_text("model: {init_args: {optimisation: {learning_rate: 0.1}}}")
-    (tmp_path / "lstm.trials.json").write_text('{"trials": []}')
+    (tmp_path / "trials").mkdir()
+    (tmp_path / "trials" / "lstm.json").write_text('{"trials": []}')
     one = planned(tmp_path / "runs", "recall", "lstm", "--trainer.accelerator=cpu")
     main([*one.arguments, "-c", str(tuned)])
     assert read_json(one.key.folder / "trials.json") == {"trials": []}

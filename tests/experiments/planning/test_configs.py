@@ -12,7 +12,7 @@ from jsonargparse import Namespace
 from datamodules.embedded import corpus as embedded
 from experiments.long_range.experiment import right_share
 from experiments.planning import grid as plan
-from experiments.planning.grid import Planned, plan_bleu, plan_tasks, read_suite
+from experiments.planning.grid import Planned, models_in, plan_bleu, plan_tasks, read_suite
 from experiments.planning.parser import build_parser
 from experiments.run import main
 from experiments.speed.cost.recipe import build
@@ -23,9 +23,10 @@ from tests.support.readme import ROOT, files_to_write
 EXPERIMENTS = ROOT / "experiments"
 SUITES = sorted(path.stem for path in (EXPERIMENTS / "suites").glob("*.yaml"))
 CONFIGS = sorted((EXPERIMENTS / "configs").rglob("*.yaml"))
-SMOKE_LSTM = EXPERIMENTS / "configs" / "bleu" / "smoke" / "lstm.yaml"
-MODEL_CONFIGS = [path for path in CONFIGS if path.stem != "common" and path.parts[-3] == "bleu"]
-PAPER_CONFIGS = [path for path in MODEL_CONFIGS if path.parent.name == "paper"]
+BLEU = EXPERIMENTS / "configs" / "bleu"
+MODELS = [(suite.name, name) for suite in sorted(BLEU.iterdir()) for name in models_in(suite)]
+PAPERS = [(suite, name) for suite, name in MODELS if suite == "paper"]
+each_paper = pytest.mark.parametrize(("suite", "name"), PAPERS)
 LONG_RANGE = [
     run
     for name in SUITES
@@ -38,13 +39,13 @@ def place(path: Path) -> str:
     return str(path.relative_to(EXPERIMENTS))
 
 
-def planned(path: Path, settings: list[str] | None = None) -> Planned:
+def planned(suite: str, name: str, settings: list[str] | None = None) -> Planned:
     """The run that a model's configuration describes."""
-    return next(plan_bleu(path.parent.name, [path.stem], [0], "", "runs", settings or []))
+    return next(plan_bleu(suite, [name], [0], "", "runs", settings or []))
 
 
-def parse(path: Path) -> Namespace:
-    return build_parser().parse_args(planned(path).arguments)
+def parse(suite: str, name: str) -> Namespace:
+    return build_parser().parse_args(planned(suite, name).arguments)
 
 
 def refusal(arguments: list[str]) -> str:
@@ -63,21 +64,21 @@ def small_corpus(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(embedded, "SIZES", {"train": 300, "val": 20, "test": 20})
 
 
-@pytest.mark.parametrize("path", MODEL_CONFIGS, ids=place)
-def test_a_configuration_parses_and_survives_being_written_and_read(path: Path) -> None:
+@pytest.mark.parametrize(("suite", "name"), MODELS)
+def test_a_configuration_parses_and_survives_being_written_and_read(suite: str, name: str) -> None:
     parser = build_parser()
-    config = parser.parse_args(planned(path).arguments)
+    config = parser.parse_args(planned(suite, name).arguments)
     again = parser.parse_object(yaml.safe_load(parser.dump(config, skip_unset=False)))
     config.pop("config"), again.pop("config", None)
     assert again.as_dict() == config.as_dict()
 
 
-@pytest.mark.parametrize("path", [path for path in MODEL_CONFIGS if path not in PAPER_CONFIGS], ids=place)
-def test_a_configuration_builds_and_trains_a_step(path: Path, small_corpus: None, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("suite", "name"), [each for each in MODELS if each not in PAPERS])
+def test_a_configuration_builds_and_trains_a_step(suite: str, name: str, small_corpus: None, tmp_path: Path) -> None:
     small = ["--data.init_args.corpus.name=embedded", "--data.init_args.tokenizer.vocab_size=300"]
     small += ["--data.init_args.max_tokens=150", f"--data.init_args.cache_dir={tmp_path}"]
     parser = build_parser()
-    built = parser.instantiate(parser.parse_args(planned(path, small).arguments))
+    built = parser.instantiate(parser.parse_args(planned(suite, name, small).arguments))
     settings = TrainerSettings(1, 1, "val/loss", "min", accelerator="cpu", precision="32-true")
     before = [p.detach().clone() for p in built.model.parameters()]
     trainer = build_trainer(settings, tmp_path, [], [])
@@ -88,22 +89,22 @@ def test_a_configuration_builds_and_trains_a_step(path: Path, small_corpus: None
 
 def test_the_models_of_full_have_equal_depth_and_parameters() -> None:
     sizes, depths = {}, {}
-    for path in [path for path in MODEL_CONFIGS if path.parent.name == "full"]:
-        config = parse(path)
-        sizes[path.stem] = sum(p.numel() for p in build(config).network.parameters())
+    for name in models_in(BLEU / "full"):
+        config = parse("full", name)
+        sizes[name] = sum(p.numel() for p in build(config).network.parameters())
         network = config.model.init_args.network
         layers = ("layers", "encoder_layers", "decoder_layers")
         if "prefix" not in network:  # one stack is deeper than each of two
-            depths[path.stem] = {network[name] for name in layers if name in network}
+            depths[name] = {network[name] for name in layers if name in network}
     assert len(sizes) == 6
     assert max(sizes.values()) < 1.05 * min(sizes.values())
     assert set(map(frozenset, depths.values())) == {frozenset({2})}
 
 
-@pytest.mark.parametrize("path", PAPER_CONFIGS, ids=place)
-def test_a_recipe_for_wmt14_builds_with_its_whole_vocabulary(path: Path) -> None:
+@each_paper
+def test_a_recipe_for_wmt14_builds_with_its_whole_vocabulary(suite: str, name: str) -> None:
     """Without memory for its weights: these networks are too large for a test to train."""
-    config = parse(path)
+    config = parse(suite, name)
     network = build(config).network
     assert all(weights.is_meta for weights in network.parameters())
     logits = network.get_submodule("output")
@@ -111,12 +112,12 @@ def test_a_recipe_for_wmt14_builds_with_its_whole_vocabulary(path: Path) -> None
     assert logits.out_features == 37_000
 
 
-@pytest.mark.parametrize("path", PAPER_CONFIGS, ids=place)
-def test_a_recipe_for_wmt14_takes_25_000_tokens_a_step_and_peaks_where_its_paper_does(path: Path) -> None:
-    config = parse(path)
+@each_paper
+def test_a_recipe_for_wmt14_takes_25_000_tokens_a_step_and_peaks_where_its_paper_does(suite: str, name: str) -> None:
+    config = parse(suite, name)
     trainer, optimisation = config.trainer, config.model.init_args.optimisation
     assert trainer.devices * trainer.num_nodes * trainer.accumulate * config.data.init_args.max_tokens == 25_000
-    if path.stem.startswith("transformer"):
+    if name.startswith("transformer"):
         width = config.model.init_args.network.width
         noam = learning_rate_factor("noam", 4000, 4000, width=width, max_steps=trainer.max_steps)
         assert optimisation.learning_rate == pytest.approx(noam, rel=1e-3)
@@ -127,7 +128,7 @@ def test_wmt14_is_missing_until_its_files_are_there(tmp_path: Path, monkeypatch:
     monkeypatch.chdir(tmp_path)
     parser = build_parser()
     with pytest.raises(FileNotFoundError, match=r"data/wmt14/train\.en\.gz is missing"):
-        parser.instantiate(parser.parse_args(planned(PAPER_CONFIGS[0]).arguments))
+        parser.instantiate(parser.parse_args(planned(*PAPERS[0]).arguments))
 
 
 @pytest.mark.parametrize("planned", LONG_RANGE, ids=lambda planned: f"{planned.key.suite} {planned.label}")
@@ -162,7 +163,8 @@ def test_the_head_comment_is_the_command_that_runs_the_file(path: Path) -> None:
     kinds = {"tasks": f" TASKS={path.stem}", "tuned": f" {tuned_on} MODELS={path.stem}"}
     kinds["tenfold"] = rf" TASKS={path.stem} MODELS=\w+-tenfold"
     part = path.relative_to(EXPERIMENTS / "configs" / experiment).parts[1:2]
-    what = "" if path.stem in ("common", name) else kinds.get(part[0], f" MODELS={path.stem}")
+    model = path.stem if path.parent.name in (name, "models") else f"{path.parent.name}-{path.stem}"
+    what = "" if path.stem in ("common", name) else kinds.get(part[0], f" MODELS={model}")
     target = "tune" if part == ("tuned",) else experiment.replace("_", "-")
     first = path.read_text().split("\n")[0]
     assert re.fullmatch(rf"# make {target} SUITE={name}{what}( DATA_DIR=\.\.\.)?( TRIALS=\d+)?", first), first
@@ -189,7 +191,7 @@ def test_the_head_comment_of_a_suite_is_the_command_that_runs_it(name: str) -> N
 def test_a_mistake_in_a_file_names_its_key(mistake: dict[str, Any], key: str, tmp_path: Path) -> None:
     wrong = tmp_path / "wrong.yaml"
     wrong.write_text(yaml.safe_dump(mistake))
-    assert key in refusal([*planned(SMOKE_LSTM).arguments, "-c", str(wrong)])
+    assert key in refusal([*planned("smoke", "lstm").arguments, "-c", str(wrong)])
 
 
 def test_the_readmes_suite_reads_an_own_corpus(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

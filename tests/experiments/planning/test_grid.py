@@ -171,7 +171,7 @@ def test_a_variant_is_its_model_with_something_changed_and_tuned_values_are_read
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder = tmp_path / "configs" / "long_range" / "mine"
-    files = ["common", "tasks/recall", "models/lstm", "models/lstm-wide", "tuned/recall/lstm", "tenfold/recall"]
+    files = ["common", "tasks/recall", "models/lstm", "models/lstm/wide", "tuned/recall/lstm", "tenfold/recall"]
     for file in files:
         path = folder / f"{file}.yaml"
         path.parent.mkdir(parents=True, exist_ok=True)

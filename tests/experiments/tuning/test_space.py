@@ -38,8 +38,8 @@ def test_what_a_configuration_file_shows_is_what_runs(experiment: str) -> None:
 def test_the_committed_trials_are_the_first_points_as_many_for_each_system() -> None:
     """Numbers of the published runs depend on them."""
     numbers = {}
-    for path in CONFIGS.glob("*/*/tuned/*/*.trials.json"):
-        experiment, trials = path.parts[-5].replace("_", "-"), json.loads(path.read_text())["trials"]
+    for path in CONFIGS.glob("*/*/tuned/*/trials/*.json"):
+        experiment, trials = path.parts[-6].replace("_", "-"), json.loads(path.read_text())["trials"]
         assert [trial["values"] for trial in trials] == points(experiment, len(trials))
         numbers.setdefault(path.parent, set()).add(len(trials))
     assert all(len(found) == 1 for found in numbers.values())

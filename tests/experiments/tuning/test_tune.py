@@ -14,7 +14,7 @@ from experiments import run
 from experiments.launch.exit_codes import BUSY
 from experiments.launch.finished import finished
 from experiments.launch.local import Ended, Limits
-from experiments.planning.grid import Planned, plan_tasks
+from experiments.planning.grid import Planned, plan_tasks, trials_file
 from experiments.planning.parser import build_parser
 from experiments.record.read import checked
 from experiments.record.schema import Trials
@@ -48,7 +48,7 @@ def values_of(config: Namespace, experiment: str = "long-range") -> dict[str, fl
 
 
 def record(one: Search) -> dict[str, Any]:
-    text = one.tuned.with_suffix(".trials.json").read_text()
+    text = trials_file(one.tuned).read_text()
     assert checked(text, Trials)  # the report can read it
     content: dict[str, Any] = json.loads(text)
     return content
@@ -77,7 +77,7 @@ def test_the_record_shows_where_the_values_come_from(tmp_path: Path, launched: A
     assert (kept["suite"], kept["task"], kept["model"]) == ("full", "copy", "lstm")
     assert kept["command"] == "make tune SUITE=full TASKS=copy MODELS=lstm TRIALS=5"
     assert one.tuned.read_text().startswith(
-        f"# {kept['command']}\n# The lowest val/loss of 5 trials, 1.0000 after 100 steps: lstm.trials.json.\n"
+        f"# {kept['command']}\n# The lowest val/loss of 5 trials, 1.0000 after 100 steps: trials/lstm.json.\n"
     )
     assert (kept["seed"], kept["steps"], kept["share_of_steps"]) == (SEED, 100, 0.25)
     assert [row["outcome"] for row in kept["trials"]] == ["finished", "failed", "diverged", "finished", "finished"]
@@ -141,11 +141,11 @@ def test_trials_resume_and_a_repeated_search_changes_nothing(
 ) -> None:
     one = search(tmp_path, 3)
     launched(one)
-    before = one.tuned.read_bytes() + one.tuned.with_suffix(".trials.json").read_bytes()
+    before = one.tuned.read_bytes() + trials_file(one.tuned).read_bytes()
     problems, launcher = launched(one)
     assert (problems, launcher.ran) == ([], [])
     assert "finished already: 3 of 3 trials" in capsys.readouterr().out
-    assert before == one.tuned.read_bytes() + one.tuned.with_suffix(".trials.json").read_bytes()
+    assert before == one.tuned.read_bytes() + trials_file(one.tuned).read_bytes()
     _, launcher = launched(search(tmp_path, 5))
     assert launcher.variants == ["trial3", "trial4"]
 

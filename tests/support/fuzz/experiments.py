@@ -173,7 +173,7 @@ def prepare_records(folder: Path) -> None:
     (folder / "reference.json").write_text(reference, encoding="utf-8")
     fake_runs.write_json(made / "wandb.json", {"config_hash": "0", "finished": "1", "url": "http://localhost"})
     (made / "config.yaml").write_text("trainer:\n  max_steps: 10\nmodel:\n  a: [1, 2]\n", encoding="utf-8")
-    fake_runs.write_json(folder / "tuned" / "lstm.trials.json", fake_long_range.trials_of() | {"model": "lstm"})
+    fake_runs.write_json(folder / "tuned" / "trials" / "lstm.json", fake_long_range.trials_of() | {"model": "lstm"})
 
 
 def read_records(folder: Path) -> Sequence[str]:
