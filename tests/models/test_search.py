@@ -104,7 +104,10 @@ def test_greedy_search_takes_the_most_probable_token_of_the_whole_prefix(name: s
     assert all(parameter.grad is None for parameter in network.parameters())
 
 
-@pytest.mark.parametrize("name", ALL)
+GENERATING = [name for name in ALL if not name.startswith("encoder_only")]  # in encoders alone most hypotheses tie
+
+
+@pytest.mark.parametrize("name", GENERATING)
 def test_beam_search_equals_the_textbook_without_a_cache(name: str) -> None:
     # Without residuals and source only the last token counts, and hypotheses tie.
     network, source, decoding = eager(build(name)), sources((5, 2 if "no-residual" in name else 0, 4)), short(3)
@@ -134,7 +137,7 @@ def every_hypothesis(network: Network, source: Tensor, decoding: Decoding, words
 
 
 @pytest.mark.parametrize("penalty", [0.0, 1.0, 3.0])
-@pytest.mark.parametrize("name", ONE_OF_EACH)
+@pytest.mark.parametrize("name", [name for name in ONE_OF_EACH if name in GENERATING])
 def test_a_beam_wide_enough_finds_everything_in_order(name: str, penalty: float) -> None:
     words, network, source = [4, 7], eager(build(name)), sources((3, 3))
     with torch.no_grad():

@@ -67,8 +67,8 @@ def distinct_sources() -> Tensor:
 def test_gradient_reach_is_the_gradient_of_each_example_alone(name: str) -> None:
     network, whole = build(name), batch(distinct_sources())
     twin, norms = copy.deepcopy(network), dict[int, list[float]]()
-    in_encoder = not hasattr(twin, "source_embedding")
-    owner, name_of_table = (twin.get_submodule("encoder"), "embedding") if in_encoder else (twin, "source_embedding")
+    owner = twin.get_submodule("encoder") if hasattr(twin, "encoder") and "transformer" not in name else twin
+    name_of_table = "source_embedding" if hasattr(owner, "source_embedding") else "embedding"
     setattr(owner, name_of_table, copy.deepcopy(owner.get_submodule(name_of_table)))  # shared with nothing
     table = owner.get_parameter(f"{name_of_table}.weight")
     for source, decoder_input, labels in zip(*whole[:3], strict=True):
