@@ -1,6 +1,6 @@
 """How the loss falls with size and with data: power laws, and how well they fit (Kaplan et al. 2020, section 3).
 
-L(x) = a x^-α,   that is   log L = log a - α log x,   for x parameters or tokens of training text
+L = a N^-α D^-β,   that is   log L = log a - α log N - β log D,   N parameters, D tokens of training text
 """
 
 import re

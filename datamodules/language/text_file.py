@@ -43,8 +43,9 @@ class TextFile(Text):
                 f"with data.context {context}: take a longer text or a shorter context."
             )
         train, val, test = (text[: -2 * held_out], text[-2 * held_out : -held_out], text[-held_out:])
+        self.symbols = sorted(set(train))  # the same whatever the share, so that losses are of the same alternatives
         train = train[: max(context + 1, int(self.share * len(train)))]
-        self.symbols, self.training_tokens = sorted(set(train)), len(train)
+        self.training_tokens = len(train)
         self.parts = {name: self.encode(part) for name, part in (("train", train), ("val", val), ("test", test))}
 
     def draw(self, rng: np.random.Generator, rows: int, context: int) -> Tokens:

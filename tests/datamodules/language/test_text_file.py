@@ -45,6 +45,9 @@ def test_a_share_of_the_training_part(tmp_path: Path) -> None:
     whole, half = text_file(tmp_path), text_file(tmp_path, share=0.5)
     assert abs(len(half.parts["train"]) / len(whole.parts["train"]) - 0.5) < 0.001
     assert np.array_equal(half.decode(half.parts["test"].tolist()), whole.decode(whole.parts["test"].tolist()))
+    assert half.training_tokens == len(half.parts["train"]) < whole.training_tokens
+    late = (TEXT[: len(TEXT) // 2] + "#" + TEXT[len(TEXT) // 2 :]).encode()
+    assert "#" in text_file(tmp_path, late, share=0.25).symbols
     with pytest.raises(ValueError, match=r"share is 0; it must be above 0"):
         TextFile(share=0)
 
