@@ -1,7 +1,7 @@
 """The runs of a suite: a grid of tasks, models and seeds, and the configuration files each run is made of."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -87,7 +87,7 @@ def plan_bleu(
         ValueError: If a model has no configuration in this suite, or the corpus is not of that direction.
     """
     row = row_of(suite, "bleu")
-    folder, own = (EXPERIMENTS / "configs" / "bleu" / name for name in (row["like"] or suite, suite))
+    folder, own = (configs_of("bleu", name) for name in (row["like"] or suite, suite))
     direction = direction or row["direction"]
     source, target = languages_of(folder / "common.yaml", direction, suite)
     languages = (
@@ -136,14 +136,14 @@ def plan_tasks(
     """The long-range or language runs of a suite, all of one seed before the next; empty lists take the suite's own.
 
     A run is made of the suite's common file, the task's, the model's, the variant's and, last, the values that tuning
-    chose for this task and variant. A tenfold variant differs from what it is named after by its budget alone.
+    chose for this variant on the task, or on the one whose name the task's extends. A tenfold variant differs from what
+    it is named after by its budget alone.
 
     Raises:
         ValueError: If a task or a model has no configuration in this suite.
     """
     row = row_of(suite, experiment)
-    folder = EXPERIMENTS / "configs" / experiment.replace("-", "_") / suite
-    known = sorted(path.stem for path in (folder / "tasks").glob("*.yaml"))
+    folder, known = configs_of(experiment, suite), tasks_in(experiment, suite)
     for task in tasks:
         if task not in known:
             raise ValueError(f"TASKS names {task!r}, not in SUITE={suite}: choose from {', '.join(known)}.")
@@ -156,10 +156,24 @@ def plan_tasks(
                 if name.endswith(TENFOLD):
                     configs.append(tenfold_file(folder / "tenfold", task, name, suite))
                 configs += model_files(folder / "models", tuned_name(name), suite)
-                configs += tuned_files(folder / "tuned" / task, name)
+                configs += tuned_files(folder / "tuned" / tuned_task(task, known), name)
                 command = f"make {experiment} SUITE={suite} TASKS={task} MODELS={name} SEEDS={seed}"
                 key = RunKey(suite, experiment, task, model, variant or "base", int(seed), root, command)
                 yield Planned(key, tuple(configs), tuple(settings))
+
+
+def configs_of(experiment: str, suite: str) -> Path:
+    return EXPERIMENTS / "configs" / experiment.replace("-", "_") / suite
+
+
+def tasks_in(experiment: str, suite: str) -> list[str]:
+    """Tasks that have a configuration."""
+    return sorted(path.stem for path in (configs_of(experiment, suite) / "tasks").glob("*.yaml"))
+
+
+def tuned_task(task: str, known: Iterable[str]) -> str:
+    """The task on which the values of this one are chosen: recall for recall, masked-word for masked-word-left."""
+    return min((each for each in known if f"{task}-".startswith(f"{each}-")), key=len)
 
 
 def tenfold_file(folder: Path, task: str, name: str, suite: str) -> Path:

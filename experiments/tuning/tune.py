@@ -26,13 +26,15 @@ from experiments.launch.exit_codes import BUSY
 from experiments.launch.finished import finished
 from experiments.launch.local import Limits, jobs_at_once, run_all
 from experiments.planning.grid import (
-    EXPERIMENTS,
     Planned,
+    configs_of,
     plan_bleu,
     plan_tasks,
     shares_values,
+    tasks_in,
     trials_file,
     tuned_name,
+    tuned_task,
 )
 from experiments.planning.parser import build_parser
 from experiments.planning.yaml_files import one_sentence
@@ -87,8 +89,7 @@ class Search:
     def tuned(self) -> Path:
         """Configuration file of the chosen values."""
         key = self.base.key
-        experiment = key.experiment.replace("-", "_")
-        return EXPERIMENTS / "configs" / experiment / key.suite / "tuned" / key.task / f"{key.system}.yaml"
+        return configs_of(key.experiment, key.suite) / "tuned" / key.task / f"{key.system}.yaml"
 
     @property
     def space(self) -> Mapping[str, Range]:
@@ -123,11 +124,11 @@ def searches(
     root: str,
     settings: Sequence[str],
 ) -> list[Search]:
-    """Every task with every model and variant of a suite, except those that share the values of their model.
+    """Every task with every model and variant of a suite, except those that take the values of another.
 
     Raises:
-        ValueError: There are to be no trials, a task or model is not in the suite, a variant is named that shares the
-            values of its model, or a configuration is wrong.
+        ValueError: There are to be no trials, a task or model is not in the suite, or takes the values of another, or a
+            configuration is wrong.
     """
     if trials < 1:
         raise ValueError(f"TRIALS is {trials}; it must be at least 1.")
@@ -138,9 +139,15 @@ def searches(
         if tasks:
             raise ValueError(f"TASKS names {tasks[0]!r}, but EXPERIMENT=bleu has one task, that of SUITE={suite}.")
         planned = plan_bleu(suite, list(models), [SEED], "", root, list(settings))
-    else:
-        planned = plan_tasks(experiment, suite, list(tasks), list(models), [SEED], root, list(settings))
-    return [search(one, trials) for one in planned if not shares_values(one.key.system)]
+        return [search(one, trials) for one in planned]
+    known = tasks_in(experiment, suite)
+    chosen_on = {task: tuned_task(task, known) for task in known}
+    for task in tasks:
+        if chosen_on.get(task, task) != task:
+            raise ValueError(f"TASKS names {task!r}, which takes the values of {chosen_on[task]}: name that.")
+    planned = plan_tasks(experiment, suite, list(tasks), list(models), [SEED], root, list(settings))
+    own = (one for one in planned if chosen_on[one.key.task] == one.key.task and not shares_values(one.key.system))
+    return [search(one, trials) for one in own]
 
 
 def search(planned: Planned, number: int) -> Search:

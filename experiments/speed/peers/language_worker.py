@@ -21,7 +21,7 @@ from experiments.training.environment import quiet
 from models import Seq2SeqModule
 from models.decoder_only.recurrent import DecoderOnlyRecurrentNetwork
 
-TEXT = "shakespeare-64"  # of SUITE=full
+TEXT = "shakespeare"  # of SUITE=full
 LEARNING_RATE = 1e-3
 
 

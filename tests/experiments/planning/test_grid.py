@@ -1,3 +1,4 @@
+import shutil
 from collections import defaultdict
 from pathlib import Path
 from typing import Any
@@ -158,6 +159,27 @@ def test_language_models_are_valid_and_of_one_size(name: str, tmp_path: Path, mo
     for kind, found in sizes.items():
         assert len(found) > 1
         assert max(found) < 1.05 * min(found), kind
+
+
+def test_a_task_takes_the_values_that_were_chosen_on_the_task_whose_name_it_extends(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    copied = tmp_path / "configs"
+    shutil.copytree(plan.configs_of("language", "full"), copied, ignore=shutil.ignore_patterns("tuned"))
+    monkeypatch.setattr(plan, "configs_of", lambda *_: copied)
+    chosen = copied / "tuned" / "shakespeare" / "lstm-hidden58.yaml"
+    chosen.parent.mkdir(parents=True)
+    chosen.write_text("model: {init_args: {optimisation: {learning_rate: 0.5}}}")
+    for task in plan.tasks_in("language", "full"):
+        (run,) = plan_tasks("language", "full", [task], ["lstm-hidden58"], [0], "runs", [])
+        assert (run.configs[-1] == chosen) == task.startswith("shakespeare"), task
+
+
+@pytest.mark.parametrize(
+    ("task", "tuned"), [("copy", "copy"), ("selective-copy", "selective-copy"), ("copy-8-far", "copy"), ("cop", "cop")]
+)
+def test_only_a_whole_name_is_extended(task: str, tuned: str) -> None:
+    assert plan.tuned_task(task, ["copy", "selective-copy", "copy-8", "copy-8-far", "cop"]) == tuned
 
 
 def test_a_plan_of_long_range_runs_ends_a_seed_before_the_next() -> None:

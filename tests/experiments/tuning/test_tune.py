@@ -27,7 +27,7 @@ from tests.support.fakes.trials import FakeLauncher, has_result, search
 @pytest.fixture(autouse=True)
 def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The tuned configurations of the project are out of reach, and no dashboard is switched off for other tests."""
-    monkeypatch.setattr(module, "EXPERIMENTS", tmp_path / "here")
+    monkeypatch.setattr(module, "configs_of", lambda *names: tmp_path.joinpath("here", *names))
     monkeypatch.setattr(module, "finished", has_result)
     monkeypatch.setenv("WANDB_MODE", "offline")
     return tmp_path / "here"
@@ -210,7 +210,7 @@ def test_translation_is_tuned_on_validation_bleu_with_a_quarter_of_the_budget(tm
     assert [one.label for one in found] == [f"multi30k-en-de {name}" for name in names]
     assert {(one.monitor, one.mode, one.steps) for one in found} == {("val/bleu", "max", 800)}
     assert found[0].command == "make tune SUITE=full EXPERIMENT=bleu MODELS=lstm TRIALS=8"
-    assert found[0].tuned == here / "configs/bleu/full/tuned/multi30k-en-de/lstm.yaml"
+    assert found[0].tuned == here / "bleu/full/tuned/multi30k-en-de/lstm.yaml"
     config = build_parser().parse_args(found[3].trials[7].arguments)
     assert values_of(config, "bleu") == points("bleu", 8)[7]
 
@@ -220,6 +220,10 @@ def test_translation_is_tuned_on_validation_bleu_with_a_quarter_of_the_budget(tm
     [
         ({"trials": 0}, ["TRIALS", "0"]),
         ({"models": "lstm-tenfold"}, ["MODELS", "'lstm-tenfold'", "values of lstm: name that"]),
+        (
+            {"suite": "full", "tasks": "masked-word-left"},
+            ["TASKS", "'masked-word-left'", "values of masked-word: name that"],
+        ),
         ({"models": "nonsense"}, ["MODELS", "'nonsense'", "lstm"]),
         ({"tasks": "nonsense"}, ["TASKS", "'nonsense'", "copy"]),
         ({"tasks": "copy", "models": "lstm", "precision": "nonsense"}, ["precision", "nonsense", "bf16-mixed"]),
