@@ -95,7 +95,7 @@ full: SUITE := full
 full: $(INSTALLED) ## Every experiment of the reference comparison (overnight on 2 cores)
 	@$(EVERYTHING)
 
-bleu: $(INSTALLED) ## Translation quality (smoke 1 min, quick 4 min, full 5 h on 2 cores)
+bleu: $(INSTALLED) ## Translation quality (smoke 1 min, quick 4 min, full 3 h on 2 cores)
 	@$(STAGES) bleu report $(OF_SUITE)$(TRAINING)
 
 long-range: $(INSTALLED) ## How far back and how much each model remembers (smoke 1 min, quick 3 min, full 2 h on 2 cores)

@@ -208,7 +208,7 @@ def test_translation_is_tuned_on_validation_bleu_with_a_quarter_of_the_budget(tm
     found = searches("bleu", "full", [], [], 8, str(tmp_path), [])
     names = ("lstm", "lstm-reversed", "bahdanau", "transformer")
     assert [one.label for one in found] == [f"multi30k-en-de {name}" for name in names]
-    assert {(one.monitor, one.mode, one.steps) for one in found} == {("val/bleu", "max", 800)}
+    assert {(one.monitor, one.mode, one.steps) for one in found} == {("val/bleu", "max", 600)}
     assert found[0].command == "make tune SUITE=full EXPERIMENT=bleu MODELS=lstm TRIALS=8"
     assert found[0].tuned == here / "bleu/full/tuned/multi30k-en-de/lstm.yaml"
     config = build_parser().parse_args(found[3].trials[7].arguments)
