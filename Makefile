@@ -39,9 +39,9 @@ HELP_MODELS := rnn gru lstm bahdanau transformer, or variants; empty: those of t
 HELP_TASKS := of long-range, language or speed, for example copy recall; empty: those of the suite
 HELP_SEEDS := for example 0 1 2; empty: those of the suite
 HELP_DIRECTION := source-target, for example de-en; empty: that of the suite
-HELP_DEVICES := of this machine; empty: all GPUs, or the CPU
-HELP_PRECISION := 32-true | bf16-mixed; empty: bf16 where the hardware has it
-HELP_JOBS := runs at once; empty: bleu one, long-range and language one per core
+HELP_DEVICES := of one run; empty: in translation all GPUs, else one
+HELP_PRECISION := 32-true | bf16-mixed; empty: that of the suite
+HELP_JOBS := runs at once; empty: one per core (8 at most), but bleu in full one
 HELP_DATA_DIR := folder of downloaded corpora
 HELP_WANDB_MODE := online | offline | disabled; empty: online if logged in
 HELP_TIMEOUT := minutes that one run may take; empty: no limit
@@ -78,7 +78,7 @@ quick: SUITE := quick
 quick: $(INSTALLED) ## All three questions on generated data, with a report in results/quick (10 min)
 	@$(EVERYTHING)
 
-translate: $(INSTALLED) ## Translate TEXT="The farmers will wake the cow." with every trained model (10 s)
+translate: $(INSTALLED) ## Translate TEXT="The farmers will wake the cow." with the trained models of full, or else quick (10 s)
 	@$(PY) -m experiments.translation.translate $(if $(filter file,$(origin SUITE)),,$(OF_SUITE)) -- "$$TEXT"
 
 test: $(INSTALLED) ## The test suite, on every core (7 min on 2)
@@ -95,10 +95,10 @@ full: SUITE := full
 full: $(INSTALLED) ## Every experiment of the reference comparison (overnight on 2 cores)
 	@$(EVERYTHING)
 
-bleu: $(INSTALLED) ## Translation quality (smoke 1 min, quick 4 min, full 3 h on 2 cores)
+bleu: $(INSTALLED) ## Translation quality (smoke 1 min, quick 4 min, full 4 h on 2 cores)
 	@$(STAGES) bleu report $(OF_SUITE)$(TRAINING)
 
-long-range: $(INSTALLED) ## How far back and how much each model remembers (smoke 1 min, quick 3 min, full 2 h on 2 cores)
+long-range: $(INSTALLED) ## How far back and how much each model remembers (smoke 1 min, quick 3 min, full 5 h on 2 cores)
 	@$(STAGES) long-range contrastive report $(OF_SUITE)$(TRAINING)
 
 language: $(INSTALLED) ## What language models gain from a long context (smoke 1 min, quick 90 s, full 3 h on 2 cores)
@@ -124,7 +124,7 @@ gpu-check: $(INSTALLED) ## The tests that need a GPU, and its speed bars in one 
 	@$(PY) -m pytest -q -m gpu tests
 	@$(PY) -m experiments.speed.bars.gpu
 
-contrastive: $(INSTALLED) ## Score references against wrong verb numbers with the trained translation models (1 min)
+contrastive: $(INSTALLED) ## Do the trained translation models prefer the right verb number to the wrong one? (1 min)
 	@$(STAGES) contrastive $(OF_SUITE)
 	@$(REPORT)
 
@@ -145,7 +145,7 @@ plan: SUITE := paper
 plan: $(INSTALLED) ## Hours and memory of WMT14 on DEVICES, from measured speed (1 min)
 	@$(PY) -m experiments.speed.cost.estimate $(OF_SUITE)$(call given,models,$(MODELS))$(call given,devices,$(DEVICES))
 
-tune: $(INSTALLED) ## The same TRIALS settings for every model of EXPERIMENT (quick 5 min, full 40 min on 2 cores)
+tune: $(INSTALLED) ## The same TRIALS settings for every model of EXPERIMENT (long-range: quick 10 min, full 2 h on 2 cores)
 	@$(PY) -m experiments.tuning.tune --experiment "$(EXPERIMENT)" $(OF_SUITE)$(GRID)$(call given,trials,$(TRIALS))$(TRAINER)$(call given,jobs,$(JOBS))
 
 sweep: $(INSTALLED) ## The space of `make tune` as a W&B sweep: register it and start an agent for TRIALS runs
