@@ -109,12 +109,11 @@ def in_full(rule: Rule) -> str:
 
 def decides(rule: Rule) -> str:
     """Supported if the interval lies above 1.5; contradicted if it lies below 1.5"""
-    if not rule.lines:
-        return "A fact, shown and not judged"
     name = names(rule.lines)
     supported = joined([(line.what, f"lies {inside(line)}") for line in rule.lines], "and")
     contradicted = joined([(name(line), f"lies {beyond(line)}") for line in rule.lines if breakable(line)], "or")
-    return f"Supported if {supported}; contradicted if {contradicted}"
+    met = "A fact of mathematics, borne out" if rule.fact else "Supported"
+    return f"{met} if {supported}; contradicted if {contradicted}"
 
 
 def what_changes(verdict: Verdict) -> str:

@@ -11,7 +11,7 @@ from analysis.store import Store, System
 
 SUPPORTED, CONTRADICTED, NOT_DECIDED = "supported", "contradicted", "not decided"
 CANNOT_TELL = "cannot tell here"  # the measurement could not have shown either outcome
-FACT = "fact"  # mathematics: nothing measured here could have come out otherwise
+FACT = "fact"  # mathematics, which the measurement bears out
 ABOVE, BELOW, AT_LEAST = "above", "below", "at least"
 INTERVAL = "the interval"  # the quantity of a line that the effect itself must clear
 LAST = 0.2  # of the steps of training: by what is gained there one sees whether a model was still learning
@@ -188,8 +188,9 @@ class Finding(NamedTuple):
 class Rule:
     """What decides a claim: the effect in words, the lines it must clear, and how it is measured.
 
-    `power` is what the measurement needs to show either outcome. A rule without lines states a fact. `measure` raises
-    Undecided where a model was not trained enough to be judged, NotRun where there is nothing to measure.
+    `power` is what the measurement needs to show either outcome. A `fact` holds by mathematics: only a wrong
+    implementation fails its lines. `measure` raises Undecided where a model was not trained enough to be judged, NotRun
+    where there is nothing to measure.
     """
 
     effect: str
@@ -198,6 +199,7 @@ class Rule:
     power: Sequence[Power] = ()
     learning: StillLearning | None = None
     note: str = ""
+    fact: bool = False
 
 
 class Needs(NamedTuple):
@@ -258,15 +260,15 @@ def verdict(rule: Rule) -> Verdict:
         needed = f"A measurement in which {listing([str(power) for power, _ in short])}."
         return Verdict(CANNOT_TELL, reason, finding.effect, needed=needed)
     found = decided(rule.lines, finding)
+    if rule.fact and found.outcome == SUPPORTED:
+        return Verdict(FACT, found.reason, found.effect)
     return rule.learning.settled(found, finding.missing) if rule.learning else found
 
 
 def decided(lines: Sequence[Line], finding: Finding) -> Verdict:
-    """Supported if all conditions are met, contradicted if one is broken; without lines a fact."""
+    """Supported if all conditions are met, contradicted if one is broken."""
     intervals = finding.intervals or [finding.effect] * len(lines)
     conditions = [Condition(line, interval) for line, interval in zip(lines, intervals, strict=True)]
-    if not conditions:
-        return Verdict(FACT, finding.reason, finding.effect)
     if all(condition.met for condition in conditions):
         return Verdict(SUPPORTED, finding.reason, finding.effect, conditions)
     if any(condition.broken for condition in conditions):
@@ -278,6 +280,11 @@ def decided(lines: Sequence[Line], finding: Finding) -> Verdict:
 def within(margin: float) -> tuple[Line, Line]:
     """The whole interval must lie within ±margin."""
     return Line(INTERVAL, BELOW, margin), Line(INTERVAL, ABOVE, -margin)
+
+
+def exact(value: float) -> tuple[Interval, Sequence[Interval]]:
+    """A number without error as the effect, and as the interval of its line."""
+    return Interval(value, math.nan, math.nan), [Interval(value, value, value)]
 
 
 def plain(number: float) -> str:

@@ -119,12 +119,13 @@ def lower(text: str) -> str:
 
 
 def combined(*parts: tuple[float, Point]) -> Interval:
-    """A weighted sum of quantities measured on the same text: their intervals as if independent, which is too wide."""
+    """A weighted sum of quantities as if independent, with an interval widened until it holds that of any seeds."""
     value = sum(weight * point.value for weight, point in parts)
     ends = [(weight, point.interval) for weight, point in parts]
     low = math.hypot(*(weight * (i.value - (i.low if weight > 0 else i.high)) for weight, i in ends))
     high = math.hypot(*(weight * ((i.high if weight > 0 else i.low) - i.value) for weight, i in ends))
-    return Interval(value, value - low, value + high)
+    of_seeds = [[weight * seed for seed in point.seeds.values()] for weight, point in parts]
+    return Interval(value, min(value - low, sum(map(min, of_seeds))), max(value + high, sum(map(max, of_seeds))))
 
 
 def said(points: Mapping[System, Point], *systems: System) -> str:

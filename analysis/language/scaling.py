@@ -40,7 +40,10 @@ NAMES = {PARAMETERS: "parameters", DATA: "data"}
 AXES = {PARAMETERS: "parameters", DATA: "tokens of training text"}
 FEWEST = 5  # combinations of size and data: a plane goes through any three of them
 FITS = 0.02  # relative deviation of losses from a law that predicts them
+MATTERS = 0.01  # an exponent: twice as much saves 0.7 % of the loss
+LESS = 0.005  # a difference of relative deviations that matters
 SEEDS = Power("the number of seeds", AT_LEAST, 3)
+APART = Power("the largest loss over the smallest", AT_LEAST, 1.1)  # losses that hardly differ fit any law
 CAPTION = "A power law is a straight line here. Lines are means over seeds, bands 95 % intervals over the test text."
 
 
@@ -53,7 +56,7 @@ class Trained(NamedTuple):
 
 
 class Law(NamedTuple):
-    """One seed's law: α, β, and the root mean square of how far, relatively, its losses are from the law."""
+    """One seed's law: α, β, and the standard deviation of its losses, relatively, from the law."""
 
     parameters: float
     training_tokens: float
@@ -85,15 +88,16 @@ def by(found: Sequence[Trained], factor: str) -> list[Point]:
     return sorted(points, key=lambda point: point.x)
 
 
-def laws(found: Sequence[Trained]) -> list[Law]:
+def laws(found: Sequence[Trained]) -> dict[int, Law]:
     """The law of each seed that was trained with every combination, by least squares on logarithms."""
     seeds = set.intersection(*(set(trained.loss.seeds) for trained in found))
     x = np.column_stack([np.ones(len(found)), *np.log([trained[:2] for trained in found]).T])
-    fitted = []
+    fitted = {}
     for seed in sorted(seeds):
         y = np.log([trained.loss.seeds[seed] for trained in found])
         plane = np.linalg.lstsq(x, y)[0]
-        fitted.append(Law(-plane[1], -plane[2], float(np.sqrt(np.mean((y - x @ plane) ** 2)))))
+        off = float(np.sqrt(np.sum((y - x @ plane) ** 2) / (len(y) - 3)))
+        fitted[seed] = Law(-plane[1], -plane[2], off)
     return fitted
 
 
@@ -113,26 +117,29 @@ def all_claims(store: Store) -> list[Claim]:
 def predictable(store: Store, text: str, factor: str) -> Rule:
     def measure() -> Finding:
         found, fitted = fitted_to(store, text, TRANSFORMER)
-        exponent, misfit = (t_interval([getattr(law, part) for law in fitted]) for part in (factor, "misfit"))
+        exponent, misfit = (t_interval([getattr(law, part) for law in fitted.values()]) for part in (factor, "misfit"))
         reason = f"exponent {decimal(exponent.value, 3)}, losses {decimal(100 * misfit.value, 2)} % from their law"
-        return Finding(reason, exponent, [exponent, misfit], [wide(found, factor), len(fitted)])
+        power = [wide(found, factor), apart(found), len(fitted)]
+        return Finding(reason, exponent, [exponent, misfit], power)
 
-    lines = [Line(INTERVAL, ABOVE, 0), Line("how far, relatively, losses are from the law", BELOW, FITS)]
-    return Rule("the exponent of the Transformer's law", lines, measure, [width(factor), SEEDS])
+    lines = [Line(INTERVAL, ABOVE, MATTERS), Line("how far, relatively, losses are from the law", BELOW, FITS)]
+    return Rule("the exponent of the Transformer's law", lines, measure, [width(factor), APART, SEEDS])
 
 
 def less_predictable(store: Store, text: str) -> Rule:
     def measure() -> Finding:
-        found, ours = fitted_to(store, text, LSTM)
-        _, rivals = fitted_to(store, text, TRANSFORMER)
-        apart = t_interval([lstm.misfit - other.misfit for lstm, other in zip(ours, rivals, strict=False)])
-        means = (100 * float(np.mean([law.misfit for law in each])) for each in (ours, rivals))
+        (found, ours), (others, rivals) = both = [fitted_to(store, text, system) for system in (LSTM, TRANSFORMER)]
+        if len(found) != len(others):
+            raise NotRun(f"the {label(LSTM)} and the {label(TRANSFORMER)} in the same combinations of size and data")
+        seeds = ours.keys() & rivals.keys()
+        more = t_interval([ours[seed].misfit - rivals[seed].misfit for seed in sorted(seeds)])
+        means = (100 * float(np.mean([law.misfit for law in fitted.values()])) for _, fitted in both)
         reason = "; ".join(f"{label(s)} {decimal(m, 2)} %" for s, m in zip((LSTM, TRANSFORMER), means, strict=True))
-        spans = [wide(found, factor) for factor in NAMES]
-        return Finding(reason, apart, power=[*spans, min(len(ours), len(rivals))])
+        spans = [min(wide(each, factor) for each, _ in both) for factor in NAMES]
+        return Finding(reason, more, power=[*spans, min(apart(each) for each, _ in both), len(seeds)])
 
     effect = "how far, relatively, losses are from their law: the LSTM's minus the Transformer's, seed by seed"
-    return Rule(effect, [Line(INTERVAL, ABOVE, 0)], measure, [*map(width, NAMES), SEEDS])
+    return Rule(effect, [Line(INTERVAL, ABOVE, LESS)], measure, [*map(width, NAMES), APART, SEEDS])
 
 
 def width(factor: str) -> Power:
@@ -144,7 +151,12 @@ def wide(found: Sequence[Trained], factor: str) -> float:
     return float(max(values) / min(values))
 
 
-def fitted_to(store: Store, text: str, system: System) -> tuple[list[Trained], list[Law]]:
+def apart(found: Sequence[Trained]) -> float:
+    losses = [trained.loss.value for trained in found]
+    return max(losses) / min(losses)
+
+
+def fitted_to(store: Store, text: str, system: System) -> tuple[list[Trained], dict[int, Law]]:
     """What the laws of a model are fitted to, and each seed's law.
 
     Raises:
@@ -153,7 +165,10 @@ def fitted_to(store: Store, text: str, system: System) -> tuple[list[Trained], l
     found = grid(store, text).get(system, [])
     if len(found) < FEWEST:
         raise NotRun(f"the {label(system)} as a language model in {FEWEST} combinations of size and data")
-    return found, laws(found)
+    fitted = laws(found)
+    if not fitted:
+        raise NotRun(f"the {label(system)} as a language model with one seed in every combination of size and data")
+    return found, fitted
 
 
 def blocks(store: Store, look: Look, text: str) -> list[Block]:
@@ -168,8 +183,8 @@ def blocks(store: Store, look: Look, text: str) -> list[Block]:
             axis = AXES[factor]
             figures.append(by_x(figure, title, look, lines, {}, axis, "loss (nats)", share=False, log_y=True))
     for system, trained in found.items():
-        if len(trained) >= FEWEST:
-            alpha, beta, misfit = (t_interval(values) for values in zip(*laws(trained), strict=True))
+        if len(trained) >= FEWEST and (fitted := laws(trained)):
+            alpha, beta, misfit = (t_interval(values) for values in zip(*fitted.values(), strict=True))
             saved = [f"{decimal(100 * (1 - 2**-each.value), 1)} %" for each in (alpha, beta)]
             off = f"{decimal(100 * misfit.value, 2)} %"
             rows.append([label(system), with_span(alpha, 3), saved[0], with_span(beta, 3), saved[1], off])

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
-from analysis.claims.verdict import BAHDANAU, LSTM, RNN, TRANSFORMER, VASWANI, Claim, Needs, Rule
+from analysis.claims.verdict import BAHDANAU, LSTM, RNN, TRANSFORMER, VASWANI, Claim, Needs, Rule, within
 from analysis.long_range import rules, transformer_rules
 from analysis.long_range.comparable import Evidence
 from analysis.long_range.evidence import EXPERIMENT, TENFOLD, rows_of, systems_of, tasks_of
@@ -122,14 +122,16 @@ def parts(evidence: Evidence, tasks: Sequence[str]) -> list[Claim]:
 def family(evidence: Evidence, tasks: Sequence[str]) -> list[Claim]:
     """Encoder-only, decoder-only, or both parts."""
     task = "masked-word"
-    better = "An encoder that sees both sides understands better (masked word)"
-    rule = rules.understands_better(evidence, ENCODER_ONLY, DECODER_ONLY)
+    better = "Reading in both directions understands better than from left to right (masked word)"
+    rule = rules.compared(
+        evidence, task, "clue", (ENCODER_ONLY, DECODER_ONLY), rules.AHEAD, [rules.LEAD, rules.OVER_CHANCE]
+    )
     rows = [about(evidence, better, "Devlin et al. 2019, section 5.1", rule, task, "clue", group=FAMILY)]
     both = [
         each for each in tasks if each != task and {DECODER_ONLY, TRANSFORMER} <= {*systems_of(evidence.store, each)}
     ]
     for each in both or [""]:
-        rule = rules.one_stack_is_as_good(evidence, each, DECODER_ONLY)
+        rule = rules.compared(evidence, each, "", (DECODER_ONLY, TRANSFORMER), within(rules.MARGIN), [rules.LEAD])
         text = f"One stack is as good as encoder and decoder{f' ({each})' if each else ''}"
         rows.append(about(evidence, text, "Zhang et al. 2022", rule, each, group=FAMILY))
     return rows
@@ -156,14 +158,17 @@ def contrary(evidence: Evidence, tasks: Sequence[str]) -> list[Claim]:
     copies = "No model copies far beyond its training length"
     deletang, hochreiter = "Delétang et al. 2023", "Hochreiter and Schmidhuber 1997"
     structure, tran = "The LSTM is ahead of the Transformer on logical structure", "Tran et al. 2018"
-    ahead = rules.ahead_on_structure(evidence, RECURRENT_ENCODER, ENCODER_ONLY)
+    encoders = (RECURRENT_ENCODER, ENCODER_ONLY)
+    power = [rules.LEAD, rules.OVER_CHANCE, rules.FAR]
+    ahead = rules.compared(evidence, "inference", "operators", encoders, rules.AHEAD, power, beyond=True)
+    alike = rules.compared(evidence, "agreement", "distance", (TRANSFORMER, LSTM), within(rules.MARGIN), [rules.LEAD])
     over_gap = rules.gap_is_irrelevant(evidence, LSTM, RNN, GRU)
     rows = [
         *beyond_training(evidence, tasks),
         about(evidence, copies, deletang, rules.nobody_copies_far(evidence), "copy", metric="exact_match"),
         about(evidence, gap, hochreiter, over_gap, "recall", "gap"),
         about(evidence, structure, tran, ahead, "inference", "operators"),
-        about(evidence, f"{close} (templates)", tang, rules.close_on_agreement(evidence), "agreement", "distance"),
+        about(evidence, f"{close} (templates)", tang, alike, "agreement", "distance"),
     ]
     for task in [task for task in tasks if task.startswith("contrastive-")] or [""]:
         rule, text = rules.close_in_translation(evidence, task), f"{close} ({task or 'translation'})"
@@ -186,7 +191,9 @@ def beyond_training(evidence: Evidence, tasks: Sequence[str]) -> list[Claim]:
         rule = transformer_rules.fails_beyond(evidence, encoding)
         rows.append(about(evidence, with_encoding(fails, encoding), "Kazemnejad et al. 2023", rule, shown))
     for task in [task for task in reaching if evidence.two_encodings(task)] or [""]:
-        rule, text = transformer_rules.relative_goes_further(evidence, task), f"{further} ({task})" if task else further
+        pair = [evidence.encoding(task, system) for system in evidence.two_encodings(task) or ()]
+        text = f"{further} ({task}: {' against '.join(pair)})" if task else further
+        rule = transformer_rules.relative_goes_further(evidence, task)
         rows.append(about(evidence, text, "Neishi and Yoshinaga 2019", rule, task, group=POSITIONS))
     return rows
 

@@ -1,6 +1,7 @@
 """The rules of the claims about long range: what each measures, its lines, and what it needs to show either outcome."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from analysis.claims.verdict import (
     ABOVE,
@@ -45,11 +46,12 @@ FAR = Power("the largest value over the largest trained one", AT_LEAST, 1.5)
 INSIDE = Power("exact match of the best model at the largest trained length", ABOVE, COPIED.at)
 LEAD = Power("the lead of a perfect model over the weaker one, at the lower end of its interval,", ABOVE, MARGIN)
 OVER_CHANCE = Power("the accuracy of the better model minus chance", ABOVE, MARGIN)
+AHEAD = [Line(INTERVAL, ABOVE, MARGIN)]
 VALIDATED = Learning(EXPERIMENT, "val/token_accuracy", 3)
 JUDGED = f"A model below {MASTERED} at the easiest setting is judged only if it failed with ten times the budget too"
 
 
-def said(axis: Axis, points: Mapping[System, tuple[Point, ...]]) -> str:
+def said(axis: Axis, points: Mapping[System, Sequence[Point]]) -> str:
     """LSTM: 1.000 at length 4, 0.860 at length 32; LSTM + attention: …"""
     return "; ".join(
         f"{label(system)}: {', '.join(f'{decimal(point.value, 3)} {at(axis.vary, point.x)}' for point in each)}"
@@ -87,7 +89,7 @@ def fades_with_gap(evidence: Evidence) -> Rule:
         return Finding(said(axis, {RNN: (first, last)}), loss(first, last), power=[first.value, widening(first, last)])
 
     effect = "accuracy at the smallest gap minus accuracy at the largest gap of training"
-    return Rule(effect, [Line(INTERVAL, ABOVE, MARGIN)], measure, [ROOM, RANGE], note=JUDGED)
+    return Rule(effect, AHEAD, measure, [ROOM, RANGE], note=JUDGED)
 
 
 def gap_is_irrelevant(evidence: Evidence, system: System, *rivals: System) -> Rule:
@@ -135,8 +137,12 @@ def one_vector(evidence: Evidence, task: str) -> Rule:
         axis = evidence.axis(task)
         lstm, attention = axis.ends(LSTM), axis.ends(ATTENTION)
         evidence.require_mastered(task, LSTM, ATTENTION)
-        power = [min(lstm[0].value, attention[0].value), widening(*lstm)]
-        more = difference(loss(*lstm), loss(*attention))
+        everyone = [loss(*axis.ends(s)).value for s in axis.bases.curves if evidence.mastered(task, s)]
+        power = [min(lstm[0].value, attention[0].value), widening(*lstm), max(everyone)]
+        losses = [
+            {seed: first.seeds[seed] - last.seeds[seed] for seed in last.seeds} for first, last in (lstm, attention)
+        ]
+        more = any_two_seeds(difference(loss(*lstm), loss(*attention)), *losses)
         return Finding(said(axis, {LSTM: lstm, ATTENTION: attention}), more, power=power)
 
     effect = (
@@ -144,7 +150,7 @@ def one_vector(evidence: Evidence, task: str) -> Rule:
         "accuracy"
     )
     learning = StillLearning(evidence.store, task, VALIDATED, {SUPPORTED: LSTM})
-    return Rule(effect, [Line(INTERVAL, ABOVE, MARGIN)], measure, [ROOM, RANGE], learning, JUDGED)
+    return Rule(effect, AHEAD, measure, [ROOM, RANGE, SEPARATES], learning, JUDGED)
 
 
 def attention_fixes(evidence: Evidence, task: str) -> Rule:
@@ -164,65 +170,51 @@ def attention_fixes(evidence: Evidence, task: str) -> Rule:
     return Rule(effect, [Line(INTERVAL, ABOVE, HELD)], measure, [BROKEN], learning, JUDGED)
 
 
-def parity_beyond(evidence: Evidence, transformer: System) -> Rule:
-    def measure() -> Finding:
-        axis = evidence.axis("parity")
-        (last, lstm), (_, other) = (axis.farthest(system) for system in (LSTM, transformer))
-        evidence.require_mastered("parity", LSTM, transformer)
-        ahead = change(lstm, other)
-        reason = said(axis, {LSTM: (lstm,), transformer: (other,)})
-        return Finding(reason, ahead, [ahead, over_seeds(lstm)], [lstm.x / last.x])
+def compared(
+    evidence: Evidence,
+    task: str,
+    vary: str,
+    systems: tuple[System, System],
+    lines: Sequence[Line],
+    power: Sequence[Power],
+    *,
+    beyond: bool = False,
+) -> Rule:
+    """The first system's accuracy minus the second's at the largest trained value, or at the largest beyond training.
 
-    effect = "the LSTM's accuracy minus the Transformer's at the largest length beyond training"
-    lines = [Line("the difference", ABOVE, MARGIN), Line("the accuracy of the LSTM", ABOVE, HELD)]
-    return Rule(effect, lines, measure, [FAR], note=JUDGED)
-
-
-def understands_better(evidence: Evidence, encoder: System, rival: System) -> Rule:
-    """An encoder alone against one stack that reads the same from left to right before it answers."""
-
-    def measure() -> Finding:
-        axis = evidence.axis("masked-word", "clue")
-        ends = {system: axis.trained(system)[-1] for system in (encoder, rival)}
-        evidence.require_mastered("masked-word", *ends)
-        mine, other = ends.values()
-        over_chance = max(mine.value, other.value) - axis.chance_at(mine.x)
-        reason = said(axis, {system: (point,) for system, point in ends.items()})
-        return Finding(reason, change(mine, other), power=[lead(mine, other), over_chance])
-
-    effect = "accuracy of the encoder minus that of the decoder where the clue is farthest after the gap"
-    return Rule(effect, [Line(INTERVAL, ABOVE, MARGIN)], measure, [LEAD, OVER_CHANCE], note=JUDGED)
-
-
-def ahead_on_structure(evidence: Evidence, lstm: System, transformer: System) -> Rule:
-    def measure() -> Finding:
-        axis = evidence.axis("inference", "operators")
-        ends = {system: axis.farthest(system) for system in (lstm, transformer)}
-        evidence.require_mastered("inference", *ends)
-        mine, other = (beyond for _, beyond in ends.values())
-        over_chance = max(mine.value, other.value) - axis.chance_at(mine.x)
-        return Finding(said(axis, ends), change(mine, other), power=[over_chance, mine.x / ends[lstm][0].x])
-
-    effect = (
-        "accuracy of the LSTM minus that of the Transformer, encoders alone, with the most operators beyond training"
-    )
-    return Rule(effect, [Line(INTERVAL, ABOVE, MARGIN)], measure, [OVER_CHANCE, FAR], note=JUDGED)
-
-
-def one_stack_is_as_good(evidence: Evidence, task: str, stack: System) -> Rule:
-    """`task` is empty where no decoder-only model was run on what encoder and decoder were run on."""
+    A task without a name was not run with both.
+    """
 
     def measure() -> Finding:
         if not task:
-            raise NotRun("no decoder-only Transformer")
-        axis, both = evidence.axis(task), System(stack.model, "base")
-        ends = {system: axis.trained(system)[-1] for system in (stack, both)}
-        evidence.require_mastered(task, *ends)
-        reason = said(axis, {system: (point,) for system, point in ends.items()})
-        return Finding(reason, change(*ends.values()), power=[lead(*ends.values())])
+            raise NotRun(label(systems[0]))
+        axis = evidence.axis(task, vary)
+        ends = {system: axis.farthest(system) if beyond else axis.trained(system)[-1:] for system in systems}
+        evidence.require_mastered(task, *systems)
+        first, second = (points[-1] for points in ends.values())
+        powers = {
+            LEAD: lead(first, second),
+            OVER_CHANCE: over_chance(axis, first, second),
+            FAR: first.x / axis.trained(systems[0])[-1].x,
+        }
+        shown = ends if beyond else {s: (*points, *unseen(axis, s)) for s, points in ends.items()}
+        return Finding(said(axis, shown), change(first, second), power=[powers[each] for each in power])
 
-    effect = "accuracy of the one stack minus that of encoder and decoder at the largest trained value"
-    return Rule(effect, within(MARGIN), measure, [LEAD], note=JUDGED)
+    where = "the largest value beyond training" if beyond else "the largest trained value"
+    first, second = map(label, systems)
+    return Rule(f"accuracy of the {first} minus that of the {second} at {where}", lines, measure, power, note=JUDGED)
+
+
+def parity_beyond(evidence: Evidence, transformer: System) -> Rule:
+    ahead = compared(evidence, "parity", "", (LSTM, transformer), AHEAD, [FAR], beyond=True)
+
+    def measure() -> Finding:
+        found = ahead.measure()
+        lstm = over_seeds(evidence.axis("parity").farthest(LSTM)[1])
+        return found._replace(intervals=[found.effect, lstm])
+
+    lines = [Line("the difference", ABOVE, MARGIN), Line("the accuracy of the LSTM", ABOVE, HELD)]
+    return replace(ahead, lines=lines, measure=measure)
 
 
 def nobody_copies_far(evidence: Evidence) -> Rule:
@@ -252,20 +244,6 @@ def nobody_copies_far(evidence: Evidence) -> Rule:
     return Rule(effect, [COPIED], measure, [FAR, INSIDE], note=note)
 
 
-def close_on_agreement(evidence: Evidence) -> Rule:
-    def measure() -> Finding:
-        axis = evidence.axis("agreement", "distance")
-        transformer, lstm = (axis.trained(system)[-1] for system in (TRANSFORMER, LSTM))
-        evidence.require_mastered("agreement", TRANSFORMER, LSTM)
-        far = {s: (p,) for s in (TRANSFORMER, LSTM) for p in axis.curve(s)[-1:] if p.trained is False}
-        reason = said(axis, {TRANSFORMER: (transformer,), LSTM: (lstm,)})
-        reason += f"; beyond training {said(axis, far)}" if far else ""
-        return Finding(reason, change(transformer, lstm), power=[lead(transformer, lstm)])
-
-    effect = "accuracy of the Transformer minus that of the LSTM at the largest trained distance"
-    return Rule(effect, within(MARGIN), measure, [LEAD], note=JUDGED)
-
-
 def close_in_translation(evidence: Evidence, task: str) -> Rule:
     """`task` is empty where no translations were scored."""
 
@@ -288,6 +266,16 @@ def close_in_translation(evidence: Evidence, task: str) -> Rule:
         "verb"
     )
     return Rule(effect, within(MARGIN), measure, [LEAD, OVER_CHANCE], note="Translation has no control")
+
+
+def unseen(axis: Axis, system: System) -> Sequence[Point]:
+    """The largest value beyond training, if there is one."""
+    return [point for point in axis.curve(system)[-1:] if point.trained is False]
+
+
+def over_chance(axis: Axis, *points: Point) -> float:
+    """By how much the best of several points at one x exceeds chance."""
+    return max(point.value for point in points) - axis.chance_at(points[0].x)
 
 
 def lead(*points: Point) -> float:

@@ -1,12 +1,11 @@
 """The rules of the claims about the parts of the Transformer: what each is for, and how far its positions reach."""
 
-import math
 import re
 
-from analysis.claims.verdict import ABOVE, INTERVAL, TRANSFORMER, Finding, Line, NotRun, Power, Rule
+from analysis.claims.verdict import ABOVE, BELOW, INTERVAL, TRANSFORMER, Finding, Line, NotRun, Power, Rule, exact
 from analysis.long_range.comparable import Evidence
 from analysis.long_range.evidence import by_seed, random_scores, rows_of, systems_of, tasks_of
-from analysis.long_range.rules import JUDGED, MARGIN, SEPARATES, change, loss, said
+from analysis.long_range.rules import JUDGED, MARGIN, OVER_CHANCE, SEPARATES, change, loss, over_chance, said
 from analysis.long_range.wording import at
 from analysis.page.labels import decimal, listing
 from analysis.statistics.intervals import Interval, spread
@@ -14,11 +13,12 @@ from analysis.store import System
 
 HEAD_SIZE = 64  # Vaswani et al. 2017
 SHUFFLED = "permutation_difference"
-APART = Power("the accuracy of the best model there minus that of the worst", ABOVE, MARGIN)
+EQUAL = 1e-5  # probabilities that differ by less differ by rounding
+APART = Power("the accuracy of the best Transformer there minus that of the worst", ABOVE, MARGIN)
 
 
 def shuffling(evidence: Evidence) -> Rule:
-    """A fact: without positions the encoder treats its source as a set."""
+    """Without positions the encoder treats its source as a set."""
 
     def measure() -> Finding:
         changes: dict[str, list[float]] = {"none": [], "base": []}
@@ -38,11 +38,11 @@ def shuffling(evidence: Evidence) -> Rule:
         "largest change of an output probability when the source is shuffled, without position encodings, over all "
         "seeds of all tasks run with and without them"
     )
-    return Rule(effect, [], measure)
+    return Rule(effect, [Line(INTERVAL, BELOW, EQUAL)], measure, fact=True)
 
 
 def saturation(evidence: Evidence) -> Rule:
-    """A fact, and a single value: it depends on no training and no test example."""
+    """A single value: it depends on no training and no test example."""
 
     def measure() -> Finding:
         curves = random_scores(evidence.store, "score_entropy")
@@ -51,13 +51,14 @@ def saturation(evidence: Evidence) -> Rule:
             raise NotRun(f"no score entropy with and without scaling at head size {HEAD_SIZE}")
         scaled, unscaled = at_size["scaled"], at_size["unscaled"]
         reason = f"{decimal(unscaled, 2)} nats without scaling against {decimal(scaled, 2)} with it at d = {HEAD_SIZE}"
-        return Finding(reason, Interval(unscaled / scaled, math.nan, math.nan))
+        return Finding(reason, *exact(unscaled / scaled))
 
     effect = (
         f"entropy of a softmax over scores of random queries and keys at head size {HEAD_SIZE} without scaling, over "
         "that with it"
     )
-    return Rule(effect, [], measure, note="Nothing is learned here; the gradient shown next to it is not judged")
+    note = "Nothing is learned here; the gradient shown next to it is not judged"
+    return Rule(effect, [Line(INTERVAL, BELOW, 1)], measure, note=note, fact=True)
 
 
 def part_matters(evidence: Evidence, task: str, without: System | None, group: str) -> Rule:
@@ -71,7 +72,8 @@ def part_matters(evidence: Evidence, task: str, without: System | None, group: s
         evidence.require_mastered(task, complete, without)
         evidence.require_own_trials(task, complete, without)
         having, lacking = axis.trained(complete)[-1], axis.trained(without)[-1]
-        everyone = [axis.trained(s)[-1].value for s in axis.curves if evidence.judged(task, s)]
+        rivals = [s for s in axis.curves if s.model == without.model and evidence.judged(task, s)]
+        everyone = [axis.trained(s)[-1].value for s in rivals]
         apart = max(everyone) - min(everyone)
         return Finding(said(axis, {complete: (having,), without: (lacking,)}), change(having, lacking), power=[apart])
 
@@ -104,7 +106,8 @@ def fails_beyond(evidence: Evidence, encoding: str) -> Rule:
                 reasons.append(f"{task}: {said(axis, {system: ends[system]}).partition(': ')[2]}")
         if not own:
             raise NotRun(f"no Transformer with {encoding or 'recorded'} positions that learned a task measured beyond")
-        return Finding("; ".join(reasons), max(own.values()), power=[max(anyone)])
+        most = Interval(*map(max, zip(*own.values(), strict=True)))  # no task loses more than this
+        return Finding("; ".join(reasons), most, power=[max(anyone)])
 
     effect = (
         "accuracy at the largest trained value minus accuracy at the largest value beyond it, on the task where it "
@@ -123,11 +126,11 @@ def relative_goes_further(evidence: Evidence, task: str) -> Rule:
         evidence.require_mastered(task, *pair)
         ends = {system: axis.farthest(system) for system in pair}
         relative, absolute = (far for _, far in ends.values())
-        power = [max(loss(*each).value for each in ends.values())]
+        power = [max(loss(*each).value for each in ends.values()), over_chance(axis, relative, absolute)]
         reason = "; ".join(
             f"{evidence.named(task, s)}: {decimal(far.value, 3)} {at(axis.vary, far.x)}" for s, (_, far) in ends.items()
         )
         return Finding(reason, change(relative, absolute), power=power)
 
     effect = "accuracy with relative positions minus accuracy with absolute ones at the largest value beyond training"
-    return Rule(effect, [Line(INTERVAL, ABOVE, MARGIN)], measure, [SEPARATES], note=JUDGED)
+    return Rule(effect, [Line(INTERVAL, ABOVE, MARGIN)], measure, [SEPARATES, OVER_CHANCE], note=JUDGED)

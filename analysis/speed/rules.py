@@ -20,6 +20,7 @@ from analysis.claims.verdict import (
     Power,
     Rule,
     Undecided,
+    exact,
 )
 from analysis.page.labels import decimal, label, listing, whole
 from analysis.speed.quality import NEAR_THE_TOP, Quality
@@ -282,7 +283,7 @@ def counted_growth(speed: Speed, first: float, last: float) -> float:
 
 
 def fewer_operations(speed: Speed) -> Rule:
-    """A fact, counted: operations of a step of the LSTM over those of the Transformer above the width."""
+    """Counted: operations of a step of the LSTM over those of the Transformer above the width."""
 
     def measure() -> Finding:
         counts = over(*(values(speed, system, COUNTED) for system in (LSTM, TRANSFORMER)))
@@ -290,10 +291,9 @@ def fewer_operations(speed: Speed) -> Rule:
         ratios = {n: counts[n] for n in sorted(counts) if n > width}
         if not ratios:
             raise NotRun(f"no length above the width {width:g}")
-        last = ratios[max(ratios)]
         each = ", ".join(f"{decimal(value, 2)} at {n:g}" for n, value in ratios.items())
         reason = f"operations of a step, LSTM over Transformer, above width {width:g}: {each}"
-        return Finding(reason, Interval(last, math.nan, math.nan))
+        return Finding(reason, *exact(max(ratios.values())))
 
-    effect = "counted operations of the LSTM's step over those of the Transformer's at the longest length; exact"
-    return Rule(effect, [], measure)
+    effect = "counted operations of the LSTM's step over those of the Transformer's, the most at any length; exact"
+    return Rule(effect, [Line(INTERVAL, BELOW, 1)], measure, fact=True)

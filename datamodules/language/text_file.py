@@ -54,8 +54,9 @@ class TextFile(Text):
         return train[rng.integers(0, len(train) - context, (rows, 1)) + np.arange(context + 1)]
 
     def windows(self, split: Split, count: int, context: int) -> Windows:
+        """Pieces that do not overlap, so that their losses are as independent as the text is."""
         part = self.parts[split]
         last = len(part) - context - 1
-        starts = np.unique(np.linspace(0, last, min(count, last + 1)).astype(np.int64))
+        starts = np.linspace(0, last, min(count, last // context + 1)).astype(np.int64)
         tokens = part[starts[:, None] + np.arange(context + 1)]
         return Windows(tokens, np.zeros_like(tokens[:, 1:]))

@@ -1,3 +1,4 @@
+import shutil
 from pathlib import Path
 
 import pytest
@@ -8,7 +9,8 @@ from analysis.language.scaling import all_claims, blocks, grid, laws
 from analysis.page.blocks import Figures, Heading, Table
 from analysis.page.look import Look
 from analysis.store import System, read_store
-from tests.support.fakes.language import write_grid, write_stories
+from tests.support.fakes.language import folder_of, write_grid, write_model, write_stories
+from tests.support.fakes.runs import row
 
 LAW = (0.08, 0.05)
 
@@ -25,7 +27,7 @@ def outcomes(root: Path) -> list[str]:
 def test_a_law_is_found_again(tmp_path: Path) -> None:
     write_grid(tmp_path, "transformer", LAW)
     found = grid(read_store(tmp_path, "quick"), "text")
-    for law in laws(found[System("transformer", "base")]):
+    for law in laws(found[System("transformer", "base")]).values():
         assert law == pytest.approx((*LAW, 0.0), abs=2e-4)
     assert tasks_of(read_store(tmp_path, "quick")) == ["text"]
 
@@ -35,7 +37,7 @@ def test_a_law_is_found_again(tmp_path: Path) -> None:
     [
         (0.04, LAW, 0.0, [SUPPORTED, SUPPORTED, SUPPORTED]),
         (0.0, LAW, 0.01, [SUPPORTED, SUPPORTED, CONTRADICTED]),
-        (0.01, (-0.03, 0.05), 0.01, [CONTRADICTED, SUPPORTED, NOT_DECIDED]),  # larger, and worse
+        (0.01, (-0.03, 0.05), 0.01, [CONTRADICTED, SUPPORTED, CONTRADICTED]),  # larger, and worse
         (0.04, LAW, 0.2, [CONTRADICTED, CONTRADICTED, CONTRADICTED]),  # better, but unpredictably
     ],
 )
@@ -45,6 +47,31 @@ def test_laws_decide_either_way(
     write_grid(tmp_path, "lstm", LAW, lstm)
     write_grid(tmp_path, "transformer", exponents, transformer)
     assert outcomes(tmp_path) == expected
+
+
+def test_seeds_that_disagree_leave_it_open(tmp_path: Path) -> None:
+    write_grid(tmp_path, "lstm", LAW, 0.004, more=0.004)
+    write_grid(tmp_path, "transformer", LAW)
+    assert outcomes(tmp_path)[2] == NOT_DECIDED
+
+
+def test_losses_that_hardly_differ_cannot_tell(tmp_path: Path) -> None:
+    for model in ("lstm", "transformer"):
+        write_grid(tmp_path, model, (0.012, 0.003))
+    assert outcomes(tmp_path) == [CANNOT_TELL] * 3
+    assert "the largest loss over the smallest is 1.04, not at least 1.1" in verdicts(tmp_path)[0].reason
+
+
+def test_without_a_seed_in_every_combination_there_is_no_law(tmp_path: Path) -> None:
+    for model in ("lstm", "transformer"):
+        write_grid(tmp_path, model, LAW, seeds=1)
+    shutil.rmtree(folder_of(tmp_path, "text", "transformer"))
+    write_model(tmp_path, "text", "transformer", 2.0, [row("training_tokens", 1e6, "tokens", 1)], seed=1)
+    assert [verdict.tested for verdict in verdicts(tmp_path)] == [False] * 3
+    store = read_store(tmp_path, "quick")
+    *_, table = blocks(store, Look(run.system for run in store.runs), "text")
+    assert isinstance(table, Table)
+    assert [row[0] for row in table.rows] == ["LSTM"]
 
 
 def test_two_seeds_cannot_tell(tmp_path: Path) -> None:
@@ -77,4 +104,4 @@ def test_the_laws_are_drawn_and_tabled(tmp_path: Path) -> None:
     assert isinstance(figures, Figures)
     assert [figure.name for figure in figures.figures] == ["scaling-text-parameters", "scaling-text-training_tokens"]
     assert isinstance(table, Table)
-    assert table.rows[0] == ["LSTM", "0.080 (0.080 to 0.080)", "5.4 %", "0.050 (0.050 to 0.050)", "3.4 %", "0.00 %"]
+    assert table.rows[0] == ["LSTM", "0.080 (0.080 to 0.080)", "5.4 %", "0.050 (0.050 to 0.050)", "3.4 %", "0.01 %"]

@@ -109,8 +109,7 @@ def test_extrapolation_never_counts_as_the_range_of_training(tmp_path: Path) -> 
     curves: dict[str, Curve] = {"lstm": {2: 1.0, 8: 1.0, 16: 0.2}, "bahdanau": {2: 1.0, 8: 1.0, 16: 1.0}}
     write_copies(tmp_path, curves, trained_to=8)
     found = decided(tmp_path)
-    assert found[VECTOR].outcome == CONTRADICTED
-    assert found[FIXES].outcome == CANNOT_TELL
+    assert found[VECTOR].outcome == found[FIXES].outcome == CANNOT_TELL
     for model in curves:
         rows = [r for r in axis_rows(FALLING, "length") if r["metric"] != "trained"]
         write_long_range(tmp_path, "copy", model, rows)
@@ -198,7 +197,9 @@ def test_a_part_is_judged_with_as_many_trials_without_it_as_with_it(
 def test_the_task_where_most_is_lost_decides_beyond_training_and_the_encoding_is_named(tmp_path: Path) -> None:
     """Recall at its ceiling alone shows nothing; agreement falls."""
     beyond = "Beyond the lengths of training the Transformer loses accuracy on some task (rotary positions)"
-    further = "Relative positions reach further beyond training than absolute ones (agreement)"
+    further = (
+        "Relative positions reach further beyond training than absolute ones (agreement: rotary against sinusoidal)"
+    )
     made: dict[str, Any] = {"settings": settings_of("transformer")}
     write_long_range(tmp_path, "recall", "transformer", axis_rows({4: 1.0, 32: 1.0, 64: 1.0}, "gap"), **made)
     assert decided(tmp_path)[beyond].outcome == CANNOT_TELL

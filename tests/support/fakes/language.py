@@ -67,11 +67,13 @@ SHARES = {"": 1_000_000, "-half": 500_000, "-quarter": 250_000}
 SIZES = {"base": 800_000, "width64": 200_000, "width32": 50_000}
 
 
-def write_grid(root: Path, model: str, exponents: tuple[float, float], off: float = 0.0, seeds: int = 3) -> None:
-    """Losses that follow a law, but for every second combination, which is off by a share."""
+def write_grid(
+    root: Path, model: str, exponents: tuple[float, float], off: float = 0.0, seeds: int = 3, more: float = 0.0001
+) -> None:
+    """Losses that follow a law, but for every second combination, which is off by a share, by `more` with each seed."""
     for seed in range(seeds):
         for place, ((variant, size), (share, length)) in enumerate(product(SIZES.items(), SHARES.items())):
             loss = 2 * (size / 1e6) ** -exponents[0] * (length / 1e6) ** -exponents[1] * (1 + 0.001 * seed)
-            loss *= 1 + (off + 0.0001 * seed) * (place % 2)
+            loss *= 1 + (off + more * seed) * (place % 2)
             rows = [row("training_tokens", length, "tokens", 1)]
             write_model(root, f"text{share}", model, loss, rows, seed, variant, size)
