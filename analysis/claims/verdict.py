@@ -155,14 +155,16 @@ class StillLearning:
         )
 
     def gains(self, system: System, most: float) -> list[str]:
-        """In words, each seed whose validated quantity gained more than `most` in the last part of training."""
+        """In words, each seed whose validated quantity gained more than `most` in the last part, or may have."""
         found = []
         for run in self.store.finished(self.learning.experiment):
             if (run.task, run.system) == (self.task, system):
                 history = self.store.history(run)
                 curve = history[history["metric"] == self.learning.metric].sort_values("step")
                 earlier = curve[curve["step"] <= (1 - LAST) * curve["step"].max()]
-                if len(earlier) and curve["value"].iloc[-1] - earlier["value"].iloc[-1] > most:
+                if not len(earlier):
+                    found.append(f"seed {run.seed}: not validated before the last {LAST_PART} of its steps")
+                elif curve["value"].iloc[-1] - earlier["value"].iloc[-1] > most:
                     first, last = (decimal(p["value"].iloc[-1], self.learning.digits) for p in (earlier, curve))
                     found.append(
                         f"seed {run.seed}: {first} to {last} on validation in the last {LAST_PART} of its steps"

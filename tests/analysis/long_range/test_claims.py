@@ -102,6 +102,10 @@ def test_a_model_that_was_still_learning_is_not_called_unable(
         assert "still learning on copy when the budget ended" in found[concerned].reason
         assert f"{0.9 - rise:.3f} to 0.900 on validation in the last 20 % of its steps" in found[concerned].reason
         assert found[concerned].needed.startswith("A longer budget: ")
+    for history in tmp_path.glob("**/metrics.jsonl"):
+        history.write_text(history.read_text().splitlines()[-1] + "\n")
+    assert decided(tmp_path)[concerned].outcome == NOT_DECIDED
+    assert "seed 0: not validated before the last 20 % of its steps" in decided(tmp_path)[concerned].reason
 
 
 def test_extrapolation_never_counts_as_the_range_of_training(tmp_path: Path) -> None:
