@@ -1,8 +1,8 @@
-"""Translation quality: BLEU with intervals, differences to the baseline, BLEU by source length, size and cost."""
+"""Translation quality: BLEU with intervals, BLEU by source length, size and cost."""
 
 import math
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
@@ -15,8 +15,6 @@ from analysis.page.labels import (
     duration,
     label,
     ordered,
-    probability,
-    signed,
     span,
     whole,
     with_span,
@@ -24,7 +22,7 @@ from analysis.page.labels import (
 from analysis.page.look import Look
 from analysis.page.prose import PROSE
 from analysis.page.run_sources import behind
-from analysis.statistics.bleu import PairedTest, bleu_interval, bleu_of, sentence_statistics
+from analysis.statistics.bleu import bleu_interval, bleu_of, sentence_statistics
 from analysis.statistics.intervals import Array, Interval, t_interval
 from analysis.store import Run, Store, System, by_system, number
 from analysis.translation.figures import Bin, bin_names, by_bin
@@ -32,7 +30,6 @@ from analysis.translation.pairs import Pair, adjusted, pair_table, pairs_of
 from experiments.record.languages import CHARACTERS
 
 EXPERIMENT = "bleu"
-BASELINE = System("lstm", "base")
 ROUNDING = 0.05  # BLEU; a larger gap between the recorded score and its hypotheses is no matter of rounding
 
 Seeds = dict[int, Run]
@@ -40,13 +37,10 @@ Seeds = dict[int, Run]
 
 @dataclass(frozen=True)
 class Outcome:
-    """One system on one test set: a BLEU per seed, the interval of their mean, the comparison at `seed`."""
+    """One system on one test set: a BLEU per seed, the interval of their mean."""
 
     bleu: dict[int, float]
     interval: Interval
-    seed: int | None = None
-    comparison: PairedTest | None = None
-    p_holm: float = math.nan
 
     @property
     def mean(self) -> float:
@@ -72,29 +66,14 @@ def measure(store: Store) -> list[TestSet]:
         systems = systems_of(runs, task)
         rows = store.rows(EXPERIMENT, task=task, metric="bleu")
         found = {name: outcomes(store, systems, name) for name in dict.fromkeys(rows["x"])}
-        scored = {name: runs_scored(systems, of_set) for name, of_set in found.items()}
-        pairs = adjusted([pair for name, runs_of in scored.items() for pair in pairs_of(store, runs_of, name)])
+        pairs = []
         for name, of_set in found.items():
-            here = [pair for pair in pairs if pair.test_set == name]
-            results.append(TestSet(task, name, compared(of_set, here), here))
+            scored = {system: {seed: systems[system][seed] for seed in out.bleu} for system, out in of_set.items()}
+            pairs += pairs_of(store, scored, name)
+        pairs = adjusted(pairs)
+        for name, of_set in found.items():
+            results.append(TestSet(task, name, of_set, [pair for pair in pairs if pair.test_set == name]))
     return results
-
-
-def runs_scored(systems: dict[System, Seeds], found: dict[System, Outcome]) -> dict[System, Seeds]:
-    """The runs behind each outcome; the baseline first, so that in its pairs the difference is to the baseline."""
-    order = sorted(found, key=lambda system: system != BASELINE)
-    return {system: {seed: systems[system][seed] for seed in found[system].bleu} for system in order}
-
-
-def compared(found: dict[System, Outcome], pairs: Sequence[Pair]) -> dict[System, Outcome]:
-    """The outcomes with their comparison to the baseline where there is one."""
-    to_baseline = {pair.second: pair for pair in pairs if pair.first == BASELINE}
-    return {
-        system: replace(outcome, seed=pair.seed, comparison=pair.comparison, p_holm=pair.p_holm)
-        if (pair := to_baseline.get(system))
-        else outcome
-        for system, outcome in found.items()
-    }
 
 
 def build(store: Store, look: Look, results: list[TestSet]) -> Section:
@@ -163,11 +142,9 @@ def mean_of(runs: Iterable[Run], metric: str, x: str | None = None) -> float:
 def quality_table(store: Store, systems: dict[System, Seeds], result: TestSet) -> Table:
     tokeniser = store.tokeniser(result.task)
     several = max(len(outcome.bleu) for outcome in result.outcomes.values()) > 1
-    base = label(BASELINE)
     header = ["model", "BLEU, mean of seeds" if several else "BLEU", "95 % interval"]
     header += ["each seed", "t interval over seeds"] if several else []
     header += ["chrF"] if tokeniser == CHARACTERS else []
-    header += [f"difference to {base}", "95 % interval", "p", "p (Holm)"]
     rows = []
     for system, outcome in result.outcomes.items():
         row = [label(system), decimal(outcome.mean), span(outcome.interval)]
@@ -176,13 +153,6 @@ def quality_table(store: Store, systems: dict[System, Seeds], result: TestSet) -
             row += [", ".join(each), span(t_interval(list(outcome.bleu.values())))]
         if tokeniser == CHARACTERS:
             row.append(decimal(mean_of(systems[system].values(), "chrf", result.name)))
-        if outcome.comparison is None:
-            row += ["baseline" if system == BASELINE else NONE, NONE, NONE, NONE]
-        else:
-            change = outcome.comparison.difference
-            seed = f" (seed {outcome.seed})" if several else ""
-            row += [signed(change.value) + seed, span(change)]
-            row += [probability(outcome.comparison.p), probability(outcome.p_holm)]
         rows.append(row)
     counts = store.rows(EXPERIMENT, task=result.task, metric="bleu")
     sentences = sorted({int(n) for n in counts.loc[counts["x"] == result.name, "n"]})
