@@ -204,8 +204,13 @@ def random_scores(store: Store, metric: str) -> dict[str, Sequence[Point]]:
 
 
 def main_axis(found: Sequence[Axis], vary: str = "") -> Axis:
-    """The axis that varies `vary` or has that name, or else any; of several that with most values, then farthest x."""
-    return max(found, key=lambda axis: (vary in (axis.vary, axis.name), len(axis.xs), axis.xs[-1]))
+    """The axis that varies `vary` or has that name, or else any; of several that with most trained values."""
+
+    def rank(axis: Axis) -> tuple[bool, int, int, float]:
+        trained = {point.x for point in axis.points if point.trained}
+        return vary in (axis.vary, axis.name), len(trained), len(axis.xs), axis.xs[-1]
+
+    return max(found, key=rank)
 
 
 def numeric(rows: pd.DataFrame) -> pd.DataFrame:

@@ -107,7 +107,9 @@ def test_a_model_is_unable_where_no_seed_learns_with_ten_times_the_budget(tmp_pa
     assert [controls(store_of(tmp_path), "copy")[s].under_trained for s in (LSTM, longer)] == [True, True]
 
 
-def test_the_main_axis_is_the_one_asked_for_then_the_fullest_then_the_farthest(tmp_path: Path) -> None:
+def test_the_main_axis_is_the_one_asked_for_then_the_most_trained_then_the_fullest_then_the_farthest(
+    tmp_path: Path,
+) -> None:
     rows = axis_rows({4: 1.0}, "pairs, gap 52") + axis_rows({8: 1.0}, "pairs, gap 104")
     write_long_range(tmp_path, "recall", "lstm", rows)
     found = axes(store_of(tmp_path), "recall")
@@ -116,3 +118,6 @@ def test_the_main_axis_is_the_one_asked_for_then_the_fullest_then_the_farthest(t
     found = axes(store_of(tmp_path), "recall")
     assert main_axis(found).name == "gap"
     assert main_axis(found, "pairs").name == "pairs, gap 104"
+    far = axis_rows({4: 1.0, 40: 1.0, 80: 1.0}, "far")  # of which one was trained
+    write_long_range(tmp_path, "recall", "lstm", [*axis_rows({4: 1.0, 5: 1.0}, "gap"), *far])
+    assert main_axis(axes(store_of(tmp_path), "recall")).name == "gap"
