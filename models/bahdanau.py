@@ -88,8 +88,8 @@ class BahdanauState(NamedTuple):
 class BahdanauNetwork(Network):
     """First decoder layer with attention, further layers over its output and the context, then the readout.
 
-    Two deviations from the paper make this network `LSTMNetwork` plus attention and nothing else: the readout is a tanh
-    of [s_t; c_t; E y_{t-1}], not a maxout (A.2.2), and the cell is an LSTM, not a GRU.
+    Two deviations from the paper leave little but attention between this network and `LSTMNetwork`: the readout is a
+    tanh of [s_t; c_t; E y_{t-1}], not a maxout (A.2.2), there of s_t alone, and the cell is an LSTM, not a GRU.
 
     Args:
         source_vocabulary, target_vocabulary: Sizes of the vocabularies.

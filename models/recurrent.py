@@ -113,6 +113,7 @@ def advance(rnn: nn.RNNBase, x: Tensor, hidden: Tensor, cell: Tensor) -> tuple[T
         output, (hidden, cell) = rnn(x, (hidden, cell))
     else:
         output, hidden = rnn(x, hidden)
+        cell = hidden
     return output, hidden.transpose(0, 1), cell.transpose(0, 1)
 
 
@@ -130,6 +131,10 @@ class Encoded(NamedTuple):
 
 def read(rnn: nn.RNNBase, embedded: Tensor, is_padding: Tensor, padded: bool, between: Dropout) -> Encoded:
     """Run a stack over sources (B, S, E), padded on the right unless not `padded`; an empty row is encoded as zeros."""
+    directions = 2 if rnn.bidirectional else 1
+    if not embedded.shape[1]:
+        zeros = embedded.new_zeros(len(embedded), rnn.num_layers, directions * rnn.hidden_size)
+        return Encoded(zeros[:, :0], zeros, zeros, is_padding)
     any_empty = False
     if padded:
         lengths = (embedded.shape[1] - is_padding.sum(1)).cpu()
@@ -149,7 +154,7 @@ def read(rnn: nn.RNNBase, embedded: Tensor, is_padding: Tensor, padded: bool, be
         is_empty = is_padding.all(1).unsqueeze(1)  # (B, 1)
         hidden, cell = hidden.masked_fill(is_empty, 0), cell.masked_fill(is_empty, 0)
         annotations = annotations.masked_fill(is_empty.unsqueeze(1), 0)
-    directions = 2 if rnn.bidirectional else 1  # (L * directions, B, H / directions) -> (B, L, H)
+    # (L * directions, B, H / directions) -> (B, L, H)
     hidden, cell = (s.unflatten(0, (-1, directions)).permute(2, 0, 1, 3).flatten(2) for s in (hidden, cell))
     return Encoded(annotations, hidden, cell, is_padding)
 

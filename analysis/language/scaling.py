@@ -43,7 +43,7 @@ FITS = 0.02  # relative deviation of losses from a law that predicts them
 MATTERS = 0.01  # an exponent: twice as much saves 0.7 % of the loss
 LESS = 0.005  # a difference of relative deviations that matters
 SEEDS = Power("the number of seeds", AT_LEAST, 3)
-APART = Power("the largest loss over the smallest", AT_LEAST, 1.1)  # losses that hardly differ fit any law
+APART = Power("the largest loss over the smallest", AT_LEAST, 1.06)  # losses that hardly differ fit any law
 CAPTION = "A power law is a straight line here. Lines are means over seeds, bands 95 % intervals over the test text."
 
 
@@ -119,7 +119,7 @@ def predictable(store: Store, text: str, factor: str) -> Rule:
         found, fitted = fitted_to(store, text, TRANSFORMER)
         exponent, misfit = (t_interval([getattr(law, part) for law in fitted.values()]) for part in (factor, "misfit"))
         reason = f"exponent {decimal(exponent.value, 3)}, losses {decimal(100 * misfit.value, 2)} % from their law"
-        power = [wide(found, factor), apart(found), len(fitted)]
+        power = [wide(found, factor), apart([point.value for point in by(found, factor)]), len(fitted)]
         return Finding(reason, exponent, [exponent, misfit], power)
 
     lines = [Line(INTERVAL, ABOVE, MATTERS), Line("how far, relatively, losses are from the law", BELOW, FITS)]
@@ -136,7 +136,11 @@ def less_predictable(store: Store, text: str) -> Rule:
         means = (100 * float(np.mean([law.misfit for law in fitted.values()])) for _, fitted in both)
         reason = "; ".join(f"{label(s)} {decimal(m, 2)} %" for s, m in zip((LSTM, TRANSFORMER), means, strict=True))
         spans = [min(wide(each, factor) for each, _ in both) for factor in NAMES]
-        return Finding(reason, more, power=[*spans, min(apart(each) for each, _ in both), len(seeds)])
+        return Finding(
+            reason,
+            more,
+            power=[*spans, min(apart([trained.loss.value for trained in each]) for each, _ in both), len(seeds)],
+        )
 
     effect = "how far, relatively, losses are from their law: the LSTM's minus the Transformer's, seed by seed"
     return Rule(effect, [Line(INTERVAL, ABOVE, LESS)], measure, [*map(width, NAMES), APART, SEEDS])
@@ -151,8 +155,7 @@ def wide(found: Sequence[Trained], factor: str) -> float:
     return float(max(values) / min(values))
 
 
-def apart(found: Sequence[Trained]) -> float:
-    losses = [trained.loss.value for trained in found]
+def apart(losses: Sequence[float]) -> float:
     return max(losses) / min(losses)
 
 

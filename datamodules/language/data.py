@@ -57,10 +57,10 @@ class LanguageData(L.LightningDataModule):
         tokens = self.text.draw(np.random.default_rng([self.seed, index]), self.rows, self.context)
         return as_batch(tokens, index * self.rows)
 
-    def windows(self, split: Split) -> Windows:
+    def windows(self, split: Split, *, apart: bool = True) -> Windows:
         """The pieces of a split that are evaluated."""
         count = self.validation_rows if split == "val" else self.test_rows
-        return self.text.windows(split, count, self.context)
+        return self.text.windows(split, count, self.context, apart=apart)
 
     def train_dataloader(self) -> FreshBatches:
         return FreshBatches(self)

@@ -80,7 +80,7 @@ class Stories(Text):
         """New stories; all randomness comes from `rng`."""
         return self._several(Random(int(rng.integers(2**62))), rows, context).tokens
 
-    def windows(self, split: Split, count: int, context: int) -> Windows:
+    def windows(self, split: Split, count: int, context: int, *, apart: bool = True) -> Windows:
         """As many stories as are wanted, the same ones at every call."""
         return self._several(Random(f"{split} of stories"), count, context)
 

@@ -56,8 +56,8 @@ class Text(ABC):
         """Random pieces of the training text (rows, context + 1)."""
 
     @abstractmethod
-    def windows(self, split: Split, count: int, context: int) -> Windows:
-        """The same pieces at every call, at most `count`, spread over the split."""
+    def windows(self, split: Split, count: int, context: int, *, apart: bool = True) -> Windows:
+        """The same pieces at every call, at most `count`, spread over the split; none overlap if they are `apart`."""
 
     def chance(self) -> dict[str, float]:
         """Accuracy of strategies without memory on tokens that have a distance, by name."""
@@ -69,7 +69,7 @@ class Text(ABC):
 
     def split(self, text: str) -> list[str]:
         """A text as symbols."""
-        return text.split(self.between) if self.between else list(text)
+        return text.split() if self.between else list(text)
 
     def encode(self, text: str) -> Tokens:
         """Ids of a text; a symbol that is not in the training text is UNK."""

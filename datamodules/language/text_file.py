@@ -53,10 +53,9 @@ class TextFile(Text):
         train = self.parts["train"]
         return train[rng.integers(0, len(train) - context, (rows, 1)) + np.arange(context + 1)]
 
-    def windows(self, split: Split, count: int, context: int) -> Windows:
-        """Pieces that do not overlap, so that their losses are as independent as the text is."""
+    def windows(self, split: Split, count: int, context: int, *, apart: bool = True) -> Windows:
         part = self.parts[split]
         last = len(part) - context - 1
-        starts = np.linspace(0, last, min(count, last // context + 1)).astype(np.int64)
+        starts = np.linspace(0, last, min(count, last // (context if apart else 1) + 1)).astype(np.int64)
         tokens = part[starts[:, None] + np.arange(context + 1)]
         return Windows(tokens, np.zeros_like(tokens[:, 1:]))

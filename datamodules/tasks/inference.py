@@ -19,7 +19,8 @@ WORDS = ["?", "(", ")", "not", "and", "or", *VARIABLES, *RELATIONS]
 ID = {word: number for number, word in enumerate(WORDS, start=FIRST)}
 TABLES = [sum(1 << row for row in range(16) if row >> variable & 1) for variable in range(IN_A_PAIR)]
 TRUE = (1 << 16) - 1
-POOL = 64  # formulas of each side that pairs of a batch are chosen from
+POOL = 64  # formulas of each side that pairs are chosen from
+SHARE = 8  # rows that share a pool: in one pool few pairs are equal, and they would come again and again
 TRIES = 100  # of pairs with one relation, of which a tenth is for test
 PARTS = 10  # of all pairs; one is for test and one for val
 PARTS_OF: Mapping[Split, tuple[int, ...]] = {"test": (0,), "val": (1,), "train": tuple(range(2, PARTS))}
@@ -61,12 +62,13 @@ class Inference(Task):
     def draw(self, rng: np.random.Generator, rows: int, point: Point, split: Split) -> Drawn:
         operators = at_least(1, point, "operators", "a formula without one is a variable")
         random = Random(int(rng.integers(2**62)))
-        first = [formula(random, operators) for _ in range(POOL)]
-        second = [formula(random, random.randint(0, operators)) for _ in range(POOL)]
-        related = relations(*(np.array([f.table for f in side]) for side in (first, second)))
-        pairs = [found for r in range(len(RELATIONS)) if len(found := np.argwhere(related == r))]
         sources, labels = [], np.empty((rows, 1), np.int64)
         for row in range(rows):
+            if row % SHARE == 0:
+                first = [formula(random, operators) for _ in range(POOL)]
+                second = [formula(random, random.randint(0, operators)) for _ in range(POOL)]
+                related = relations(*(np.array([f.table for f in side]) for side in (first, second)))
+                pairs = [found for r in range(len(RELATIONS)) if len(found := np.argwhere(related == r))]
             p, q = _pair(random, pairs, first, second, PARTS_OF[split])
             words, answer = [*first[p].words, "?", *second[q].words], int(related[p, q])
             if random.random() < 0.5:
@@ -137,12 +139,10 @@ def _pair(
 
 def part(first: list[str], second: list[str]) -> int:
     """Which of all `PARTS` a pair belongs to, in whichever order and whatever its variables are called."""
-    return (_hash([*first, "?", *second]) + _hash([*second, "?", *first])) % PARTS
+    return zlib.crc32(min(_renamed([*first, "?", *second]), _renamed([*second, "?", *first])).encode()) % PARTS
 
 
-def _hash(words: list[str]) -> int:
-    """Of the words with variables numbered by their first use."""
+def _renamed(words: list[str]) -> str:
+    """With variables numbered by their first use."""
     numbers: dict[str, int] = {}
-    return zlib.crc32(
-        " ".join(str(numbers.setdefault(w, len(numbers))) if w in VARIABLES else w for w in words).encode()
-    )
+    return " ".join(str(numbers.setdefault(w, len(numbers))) if w in VARIABLES else w for w in words)

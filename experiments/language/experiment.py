@@ -27,7 +27,7 @@ def evaluate_run(run: Trained[LanguageData]) -> list[Measurement]:
     if windows.distances.any():
         rows += by_distance(losses, right, windows.distances, data.text.chance())
     else:
-        rows += by_context(run.module.network, windows.tokens, FIRST_BIN)
+        rows += by_context(run.module.network, data.windows("test", apart=False).tokens, FIRST_BIN)
     held_equal = {
         "data order seed": data.seed,
         "examples per batch": data.rows,

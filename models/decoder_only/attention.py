@@ -4,8 +4,9 @@
     c_t = sum_j alpha_tj h_j,     p(x_{t+1}) = softmax(W_o tanh(W [h_t; c_t; E x_t]))
 
 The attention is that of Bahdanau et al. (2015), from the LSTM's state to all its states so far, those of the source
-included. It does not feed back into the recurrence, so target tokens run together, in B x T x (S + T) x A / 2 memory.
-Kin: attention inside the cell (Cheng et al. 2016), a single head between layers (Merity 2019, SHA-RNN).
+included. It does not feed back into the recurrence, so target tokens run together, in B x T x (S + T / 2) x A memory.
+Other than there, a state attends to itself too, and the readout has E x_t, as Bahdanau's, which that of the recurrent
+network has not. Kin: attention inside the cell (Cheng et al. 2016), one head between layers (Merity 2019, SHA-RNN).
 B batch, S source length, T target length, E embedding, H hidden, A attention width, L layers.
 """
 
@@ -75,9 +76,6 @@ class DecoderOnlyAttentionNetwork(Network):
         """(B, S) token ids -> states of the source, their keys, and the state after it."""
         is_padding = source == self.pad_id
         mask = torch.zeros_like(is_padding, dtype=torch.float).masked_fill(is_padding, -torch.inf)
-        if not source.shape[1]:
-            zeros = self.readout.weight.new_zeros(len(source), self.rnn.num_layers, self.rnn.hidden_size)
-            return BahdanauMemory(zeros[:, :0], self.additive.keys(zeros[:, :0]), mask, zeros, zeros)
         embedded = self.dropout(self.source_embedding(source))  # (B, S, E)
         annotations, hidden, cell, _ = read(self.rnn, embedded, is_padding, padded, self.dropout)
         return BahdanauMemory(annotations, self.additive.keys(annotations), mask, hidden, cell)

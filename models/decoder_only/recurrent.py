@@ -71,9 +71,6 @@ class DecoderOnlyRecurrentNetwork(Network):
 
     def encode(self, source: Tensor, padded: bool = True) -> RecurrentState:
         """(B, S) token ids -> the state after the source."""
-        if not source.shape[1]:
-            zeros = self.readout.weight.new_zeros(len(source), self.rnn.num_layers, self.rnn.hidden_size)
-            return RecurrentState(zeros, zeros)
         embedded = self.dropout(self.source_embedding(source))  # (B, S, E)
         source_read = read(self.rnn, embedded, source == self.pad_id, padded, self.dropout)
         return RecurrentState(source_read.hidden, source_read.cell)

@@ -121,6 +121,13 @@ def test_a_row_depends_on_neither_padding_nor_its_batch(name: str, training: boo
     close(name, network(source, decoder_input)[words][:, PAD + 1 :], logits[words][:, PAD + 1 :])
 
 
+@pytest.mark.parametrize("name", ALL)
+def test_a_batch_without_a_source_token_is_encoded_as_empty_sources_are(name: str) -> None:
+    network, decoder_input = build(name), decoder_inputs()
+    empty = torch.full((len(decoder_input), 2), PAD)
+    torch.testing.assert_close(network(empty[:, :0], decoder_input), network(empty, decoder_input))
+
+
 @pytest.mark.parametrize("training", [False, True])
 @every_network
 def test_an_empty_source_changes_no_gradient_of_other_rows(name: str, training: bool) -> None:

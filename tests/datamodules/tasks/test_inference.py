@@ -76,3 +76,10 @@ def test_pairs_are_held_out_under_any_names_of_their_variables() -> None:
 def test_impossible_points_are_refused() -> None:
     with pytest.raises(ValueError, match="operators is 0, but a formula without one is a variable: ask for 1 or more"):
         draw(0)
+
+
+@pytest.mark.parametrize("operators", [2, 4, 6, 12])
+def test_no_few_pairs_stand_for_a_relation(operators: int) -> None:
+    found = set(in_words(draw(operators, rows=500, split="test")))
+    for relation in RELATIONS:
+        assert sum(answer == relation for *_, answer in found) >= 10 * min(operators, 4), relation
