@@ -29,7 +29,8 @@ class MaskedWord(Task):
 
     Measures what a model makes of both sides of a word. The stories are those of `datamodules.language.stories`, where
     a colour and a number are said of somebody's things and asked for once more. Either mention can be the gap: the
-    other one, the clue, comes after it or before it, and without the clue every colour or number is as likely.
+    other one, the clue, comes after it or before it, and without the clue every colour or number is as likely. From 16
+    words on another colour or number stands between them, so that it takes to know whose is which.
 
     `clue` is the number of words from the gap to the clue, below 0 if the clue comes first; a point has
     all distances from more than half of it to the whole.
@@ -81,7 +82,9 @@ class MaskedWord(Task):
             found = [
                 (place, distance)
                 for place, distance in enumerate(distances)
-                if farthest // 2 < distance <= farthest and words[place] in HIDDEN
+                if farthest // 2 < distance <= farthest
+                and words[place] in HIDDEN
+                and (distance <= NEAREST or others_between(words, place - distance, place))
             ]
             if found:
                 place, distance = random.choice(found)
@@ -90,3 +93,9 @@ class MaskedWord(Task):
     @staticmethod
     def ids(words: list[str]) -> NDArray[np.int64]:
         return np.array([WORDS[word] for word in words], dtype=np.int64)
+
+
+def others_between(words: list[str], first: int, last: int) -> bool:
+    """Whether a word of the kind that stands at both places, but another one, stands between them."""
+    kind = COLOURS if words[last] in COLOURS else NUMBERS
+    return any(word in kind and word != words[last] for word in words[first + 1 : last])

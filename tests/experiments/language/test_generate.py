@@ -4,7 +4,8 @@ import pytest
 import torch
 
 from datamodules.batch import SPECIAL_TOKENS
-from experiments.language.generate import continued, drawn, main
+from datamodules.language.stories import Stories
+from experiments.language.generate import continued, drawn, main, unknown_in
 from experiments.planning.grid import plan_tasks
 from experiments.run import main as run
 from tests.support.toy_networks import build
@@ -53,6 +54,10 @@ def test_characters_are_continued_without_blanks(root: Path, capsys: pytest.Capt
     name, *lines = capsys.readouterr().out.split("\n")
     assert name == "bottles lstm seed0"
     assert len("\n".join(line.removeprefix("  ") for line in lines).removesuffix("\n")) == len("7 green") + 5
+
+
+def test_blanks_around_and_between_words_are_no_words() -> None:
+    assert unknown_in(" anna  has three red ", Stories()) == []
 
 
 def test_what_cannot_be_continued_is_one_sentence(root: Path, tmp_path: Path) -> None:
