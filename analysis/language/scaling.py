@@ -129,18 +129,17 @@ def predictable(store: Store, text: str, factor: str) -> Rule:
 def less_predictable(store: Store, text: str) -> Rule:
     def measure() -> Finding:
         (found, ours), (others, rivals) = both = [fitted_to(store, text, system) for system in (LSTM, TRANSFORMER)]
-        if len(found) != len(others):
-            raise NotRun(f"the {label(LSTM)} and the {label(TRANSFORMER)} in the same combinations of size and data")
         seeds = ours.keys() & rivals.keys()
+        if len(found) != len(others) or not seeds:
+            raise NotRun(
+                f"the {label(LSTM)} and the {label(TRANSFORMER)} in the same combinations, with the same seeds"
+            )
         more = t_interval([ours[seed].misfit - rivals[seed].misfit for seed in sorted(seeds)])
         means = (100 * float(np.mean([law.misfit for law in fitted.values()])) for _, fitted in both)
         reason = "; ".join(f"{label(s)} {decimal(m, 2)} %" for s, m in zip((LSTM, TRANSFORMER), means, strict=True))
         spans = [min(wide(each, factor) for each, _ in both) for factor in NAMES]
-        return Finding(
-            reason,
-            more,
-            power=[*spans, min(apart([trained.loss.value for trained in each]) for each, _ in both), len(seeds)],
-        )
+        least = min(apart([trained.loss.value for trained in each]) for each, _ in both)
+        return Finding(reason, more, power=[*spans, least, len(seeds)])
 
     effect = "how far, relatively, losses are from their law: the LSTM's minus the Transformer's, seed by seed"
     return Rule(effect, [Line(INTERVAL, ABOVE, LESS)], measure, [*map(width, NAMES), APART, SEEDS])

@@ -141,13 +141,12 @@ def searches(
         planned = plan_bleu(suite, list(models), [SEED], "", root, list(settings))
         return [search(one, trials) for one in planned]
     known = tasks_in(experiment, suite)
-    chosen_on = {task: tuned_task(task, known) for task in known}
     for task in tasks:
-        if chosen_on.get(task, task) != task:
-            raise ValueError(f"TASKS names {task!r}, which takes the values of {chosen_on[task]}: name that.")
+        if (other := tuned_task(task, known)) != task and task in known:
+            raise ValueError(f"TASKS names {task!r}, which takes the values of {other}: name that.")
     planned = plan_tasks(experiment, suite, list(tasks), list(models), [SEED], root, list(settings))
-    own = (one for one in planned if chosen_on[one.key.task] == one.key.task and not shares_values(one.key.system))
-    return [search(one, trials) for one in own]
+    own = (one for one in planned if tuned_task(one.key.task, known) == one.key.task)
+    return [search(one, trials) for one in own if not shares_values(one.key.system)]
 
 
 def search(planned: Planned, number: int) -> Search:

@@ -74,6 +74,15 @@ def test_without_a_seed_in_every_combination_there_is_no_law(tmp_path: Path) -> 
     assert [row[0] for row in table.rows] == ["LSTM"]
 
 
+def test_models_without_a_common_seed_are_not_compared(tmp_path: Path) -> None:
+    write_grid(tmp_path, "lstm", LAW, seeds=1)
+    write_grid(tmp_path, "transformer", LAW, seeds=2)
+    for share in ("", "-half", "-quarter"):
+        for folder in (tmp_path / "quick" / "language" / f"text{share}" / "transformer").glob("*/seed0"):
+            shutil.rmtree(folder)
+    assert [verdict.tested for verdict in verdicts(tmp_path)] == [True, True, False]
+
+
 def test_two_seeds_cannot_tell(tmp_path: Path) -> None:
     for model in ("lstm", "transformer"):
         write_grid(tmp_path, model, LAW, seeds=2)
