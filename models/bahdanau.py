@@ -15,11 +15,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from models.embedding import embeddings
+from models.embedding import embeddings, output_projection
 from models.kernels.attention_loop import AttentionLoop, Weights
 from models.kernels.dropout import Dropout
 from models.network import Network
-from models.recurrent import Bridge, RecurrentEncoder, RecurrentSettings, advance, recurrent
+from models.recurrent import Bridge, RecurrentEncoder, RecurrentSettings, RecurrentState, advance, recurrent
 
 
 @dataclass
@@ -78,13 +78,6 @@ class BahdanauMemory(NamedTuple):
     cell: Tensor
 
 
-class BahdanauState(NamedTuple):
-    """The decoder's state, hidden and cell, each (B, L, H)."""
-
-    hidden: Tensor
-    cell: Tensor
-
-
 class BahdanauNetwork(Network):
     """First decoder layer with attention, further layers over its output and the context, then the readout.
 
@@ -95,7 +88,6 @@ class BahdanauNetwork(Network):
         source_vocabulary, target_vocabulary: Sizes of the vocabularies.
         settings: Size, routing and initialisation.
         shared_vocabulary: Whether source and target share their ids; if tied, they then share one embedding.
-        pad_id: Token id of padding.
     """
 
     def __init__(
@@ -105,16 +97,14 @@ class BahdanauNetwork(Network):
         settings: BahdanauSettings,
         *,
         shared_vocabulary: bool = False,
-        pad_id: int = 0,
     ) -> None:
         super().__init__()
-        self.pad_id = pad_id
         self.settings = settings
         E, H = settings.embedding, settings.hidden
         source_embedding, self.embedding = embeddings(
-            source_vocabulary, target_vocabulary, E, pad_id, shared=settings.tied and shared_vocabulary
+            source_vocabulary, target_vocabulary, E, shared=settings.tied and shared_vocabulary
         )
-        self.encoder = RecurrentEncoder(source_embedding, "lstm", settings, pad_id)
+        self.encoder = RecurrentEncoder(source_embedding, "lstm", settings)
         self.bridge = Bridge(H)
         self.additive = AdditiveAttention(H, H, H)
         feeds_context = settings.routing == "input_feeding"
@@ -122,10 +112,7 @@ class BahdanauNetwork(Network):
         self.upper = recurrent("lstm", 2 * H, settings, settings.layers - 1) if settings.layers > 1 else None
         self.dropout = Dropout(settings.dropout)
         self.readout = nn.Linear(H + H + E, E)
-        self.output = nn.Linear(E, target_vocabulary)
-        nn.init.zeros_(self.output.bias)
-        if settings.tied:
-            self.output.weight = self.embedding.weight
+        self.output = output_projection(E, target_vocabulary, self.embedding if settings.tied else None)
 
     def encode(self, source: Tensor, padded: bool = True) -> BahdanauMemory:
         """(B, S) token ids -> annotations, their keys, and the decoder's initial state."""
@@ -135,25 +122,21 @@ class BahdanauNetwork(Network):
         mask = torch.zeros_like(is_padding, dtype=torch.float).masked_fill(forbidden, -torch.inf)
         return BahdanauMemory(annotations, self.additive.keys(annotations), mask, *self.bridge(hidden, cell))
 
-    def decode(self, memory: BahdanauMemory, decoder_input: Tensor) -> Tensor:
-        """(B, T) token ids -> (B, T, E) features."""
-        return self._advance(decoder_input, memory, self.start(memory))[0]
+    def start(self, memory: BahdanauMemory) -> RecurrentState:
+        return RecurrentState(memory.hidden, memory.cell)
 
-    def start(self, memory: BahdanauMemory) -> BahdanauState:
-        return BahdanauState(memory.hidden, memory.cell)
-
-    def step(self, token: Tensor, memory: BahdanauMemory, state: BahdanauState) -> tuple[Tensor, BahdanauState]:
-        features, state, _ = self._advance(token.unsqueeze(1), memory, state)
-        return features.squeeze(1), state
+    def advance(self, tokens: Tensor, memory: BahdanauMemory, state: RecurrentState) -> tuple[Tensor, RecurrentState]:
+        """(B, T) token ids from a state -> (B, T, E) features and the state after them."""
+        return self._advance(tokens, memory, state)[:2]
 
     def attention(self, memory: BahdanauMemory, decoder_input: Tensor) -> dict[str, Tensor]:
         weights = self._advance(decoder_input, memory, self.start(memory))[2]
         return {"additive": weights.unsqueeze(1)}
 
     def _advance(
-        self, tokens: Tensor, memory: BahdanauMemory, state: BahdanauState
-    ) -> tuple[Tensor, BahdanauState, Tensor]:
-        """Run (B, T) tokens from a state: features (B, T, E), the final state, attention (B, T, S)."""
+        self, tokens: Tensor, memory: BahdanauMemory, state: RecurrentState
+    ) -> tuple[Tensor, RecurrentState, Tensor]:
+        """`advance`, and attention (B, T, S)."""
         embedded = self.dropout(self.embedding(tokens))  # (B, T, E)
         first_state = state.hidden[:, 0].contiguous(), state.cell[:, 0].contiguous()  # (B, H) each
         if self.settings.routing == "parallel":
@@ -164,12 +147,12 @@ class BahdanauNetwork(Network):
         hidden, cell = hidden.unsqueeze(1), cell.unsqueeze(1)  # (B, 1, H)
         if self.upper is not None:
             both = self.dropout(torch.cat([output, context], dim=-1))  # (B, T, 2H)
-            output, upper_hidden, upper_cell = advance(self.upper, both, state.hidden[:, 1:], state.cell[:, 1:])
-            hidden, cell = torch.cat([hidden, upper_hidden], 1), torch.cat([cell, upper_cell], 1)  # (B, L, H)
+            output, upper = advance(self.upper, both, RecurrentState(state.hidden[:, 1:], state.cell[:, 1:]))
+            hidden, cell = torch.cat([hidden, upper.hidden], 1), torch.cat([cell, upper.cell], 1)  # (B, L, H)
         # The readout does not feed back into the recurrence: all steps at once.
         together = torch.cat([output, context, embedded], dim=-1)  # (B, T, 2H + E)
         features = self.dropout(F.tanh(self.readout(self.dropout(together))))  # (B, T, E)
-        return features, BahdanauState(hidden, cell), weights
+        return features, RecurrentState(hidden, cell), weights
 
     def _one_word(
         self, embedded: Tensor, memory: BahdanauMemory, state: tuple[Tensor, Tensor]

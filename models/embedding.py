@@ -5,6 +5,8 @@ import math
 import torch
 from torch import Tensor, nn
 
+PAD = 0  # token id of padding
+
 
 class Embedding(nn.Embedding):
     """A table of N(0, 1/D) vectors, multiplied by sqrt(D) at look-up (Vaswani et al. 2017, section 3.4).
@@ -13,14 +15,13 @@ class Embedding(nn.Embedding):
     each) Bahdanau's network had a training loss of 2.3 after 800 small steps without the factor, of 0.5 with it.
     """
 
-    def __init__(self, vocabulary: int, width: int, pad_id: int) -> None:
-        super().__init__(vocabulary, width, padding_idx=pad_id)
+    def __init__(self, vocabulary: int, width: int) -> None:
+        super().__init__(vocabulary, width, padding_idx=PAD)
 
     def reset_parameters(self) -> None:
         nn.init.normal_(self.weight, std=self.embedding_dim**-0.5)
-        assert self.padding_idx is not None
         with torch.no_grad():
-            self.weight[self.padding_idx].zero_()
+            self.weight[PAD].zero_()
 
     def forward(self, tokens: Tensor) -> Tensor:
         """Token ids of any shape -> (..., D)."""
@@ -28,8 +29,17 @@ class Embedding(nn.Embedding):
 
 
 def embeddings(
-    source_vocabulary: int, target_vocabulary: int, width: int, pad_id: int, *, shared: bool
+    source_vocabulary: int, target_vocabulary: int, width: int, *, shared: bool
 ) -> tuple[Embedding, Embedding]:
     """Source and target embeddings; one table for both if `shared`."""
-    target = Embedding(target_vocabulary, width, pad_id)
-    return (target if shared else Embedding(source_vocabulary, width, pad_id)), target
+    target = Embedding(target_vocabulary, width)
+    return (target if shared else Embedding(source_vocabulary, width)), target
+
+
+def output_projection(width: int, vocabulary: int, tied: Embedding | None) -> nn.Linear:
+    """(..., D) -> (..., V) logits, with the embedding's matrix if `tied` to one (Press & Wolf 2017)."""
+    output = nn.Linear(width, vocabulary)
+    nn.init.zeros_(output.bias)
+    if tied is not None:
+        output.weight = tied.weight
+    return output

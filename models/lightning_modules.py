@@ -38,7 +38,7 @@ class Optimisation:
     """Optimiser, learning-rate schedule and loss.
 
     Args:
-        learning_rate: Peak learning rate of AdamW (a plain factor with the noam schedule).
+        learning_rate: Peak learning rate of AdamW.
         schedule: Shape of the learning rate over steps.
         warmup_steps: Steps until the peak.
         betas: Adam's decay rates; (0.9, 0.98) is Vaswani et al. 2017, section 5.3.
@@ -63,23 +63,21 @@ class Optimisation:
 
 
 class Seq2SeqModule(L.LightningModule):
-    """Loss, optimiser, schedule, validation and test, the same for every network.
+    """Loss, optimiser, schedule and validation, the same for every network.
 
     Args:
         network: Any `Network`.
         optimisation: How it is trained.
-        width: Model width D, for the noam schedule.
     """
 
-    def __init__(self, network: Network, optimisation: Optimisation, width: int) -> None:
+    def __init__(self, network: Network, optimisation: Optimisation) -> None:
         super().__init__()
         self.network = network
         self.optimisation = optimisation
-        self.width = width
         self.replays: Replays | None = None  # of the training objective, where a step is launched at once
         self._tokens = torch.zeros(())  # scored so far in the current update, on all devices
         self._losses: list[Tensor] = []  # summed over tokens, of this device's batches of the current update
-        self._measured: list[Loss] = []  # of the batches of the current validation or test
+        self._measured: list[Loss] = []  # of the batches of the current validation
         with torch.no_grad():
             for weights in (p for p in network.parameters() if p.dim() > 1):
                 weights.mul_(optimisation.initialisation_scale)
@@ -133,28 +131,16 @@ class Seq2SeqModule(L.LightningModule):
             self.log("train/loss", total / tokens.clamp(min=1))
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
-        self._evaluate(batch)
-
-    def test_step(self, batch: Batch, batch_idx: int) -> None:
-        self._evaluate(batch)
-
-    def _evaluate(self, batch: Batch) -> None:
         logits, labels = scored_logits(self.network, batch.source, batch.decoder_input, batch.labels)
         self._measured.append(evaluate(logits, labels, self.optimisation.label_smoothing))
 
     def on_validation_epoch_end(self) -> None:
-        self._log_means("val")
-
-    def on_test_epoch_end(self) -> None:
-        self._log_means("test")
-
-    def _log_means(self, stage: str) -> None:
         """Means over the tokens of all devices, summed in the batch order of a single device."""
         measured, self._measured = self._measured, []
         rows = gather_interleaved([(*(float(mean) for mean in loss[:3]), loss.tokens) for loss in measured])
         smoothed, nll, accuracy, tokens = (torch.tensor(column) for column in zip(*rows, strict=True))
         for name, values in (("loss", nll), ("smoothed_loss", smoothed), ("token_accuracy", accuracy)):
-            self.log(f"{stage}/{name}", token_mean(values, tokens), reduce_fx="max", sync_dist=True)  # all are equal
+            self.log(f"val/{name}", token_mean(values, tokens), reduce_fx="max", sync_dist=True)  # all are equal
 
     def optimiser(self) -> torch.optim.Optimizer:
         """AdamW, fused."""
@@ -169,9 +155,7 @@ class Seq2SeqModule(L.LightningModule):
         max_steps = int(self.trainer.estimated_stepping_batches)
 
         def factor(completed: int) -> float:
-            return learning_rate_factor(
-                o.schedule, completed + 1, o.warmup_steps, width=self.width, max_steps=max_steps
-            )
+            return learning_rate_factor(o.schedule, completed + 1, o.warmup_steps, max_steps)
 
         scheduler = torch.optim.lr_scheduler.LambdaLR(optimiser, factor)
         return {"optimizer": optimiser, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
@@ -216,7 +200,7 @@ class LSTMSeq2Seq(Seq2SeqModule):
         optimisation: Optimisation = Optimisation(),  # noqa: B008
     ) -> None:
         built = LSTMNetwork(source_vocabulary, target_vocabulary, network, shared_vocabulary=shared_vocabulary)
-        super().__init__(built, optimisation, network.hidden)
+        super().__init__(built, optimisation)
 
 
 class BahdanauSeq2Seq(Seq2SeqModule):
@@ -238,7 +222,7 @@ class BahdanauSeq2Seq(Seq2SeqModule):
         optimisation: Optimisation = Optimisation(),  # noqa: B008
     ) -> None:
         built = BahdanauNetwork(source_vocabulary, target_vocabulary, network, shared_vocabulary=shared_vocabulary)
-        super().__init__(built, optimisation, network.hidden)
+        super().__init__(built, optimisation)
 
 
 class TransformerSeq2Seq(Seq2SeqModule):
@@ -260,4 +244,4 @@ class TransformerSeq2Seq(Seq2SeqModule):
         optimisation: Optimisation = Optimisation(),  # noqa: B008
     ) -> None:
         built = TransformerNetwork(source_vocabulary, target_vocabulary, network, shared_vocabulary=shared_vocabulary)
-        super().__init__(built, optimisation, network.width)
+        super().__init__(built, optimisation)

@@ -9,17 +9,17 @@ B batch, S source length, T target length, E embedding, H hidden, L layers, V ta
 """
 
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import cast
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from models.embedding import embeddings
+from models.embedding import embeddings, output_projection
 from models.kernels.dropout import Dropout
 from models.kernels.ragged import reversal
 from models.network import Network
-from models.recurrent import Bridge, Cell, RecurrentEncoder, RecurrentSettings, advance, recurrent
+from models.recurrent import Bridge, Cell, RecurrentEncoder, RecurrentSettings, RecurrentState, advance, recurrent
 
 
 @dataclass
@@ -38,13 +38,6 @@ class LSTMSettings(RecurrentSettings):
     reversed_source: bool = False
 
 
-class LSTMMemory(NamedTuple):
-    """The encoded source, which is the decoder's initial state: hidden and cell, each (B, L, H)."""
-
-    hidden: Tensor
-    cell: Tensor
-
-
 class LSTMNetwork(Network):
     """Encoder and decoder of the same recurrent cell, joined by the encoder's last state.
 
@@ -52,7 +45,6 @@ class LSTMNetwork(Network):
         source_vocabulary, target_vocabulary: Sizes of the vocabularies.
         settings: Size and initialisation.
         shared_vocabulary: Whether source and target share their ids; if tied, they then share one embedding.
-        pad_id: Token id of padding.
     """
 
     def __init__(
@@ -62,56 +54,36 @@ class LSTMNetwork(Network):
         settings: LSTMSettings,
         *,
         shared_vocabulary: bool = False,
-        pad_id: int = 0,
     ) -> None:
         super().__init__()
-        self.pad_id = pad_id
         self.settings = settings
         source_embedding, self.embedding = embeddings(
             source_vocabulary,
             target_vocabulary,
             settings.embedding,
-            pad_id,
             shared=settings.tied and shared_vocabulary,
         )
-        self.encoder = RecurrentEncoder(source_embedding, settings.cell, settings, pad_id)
+        self.encoder = RecurrentEncoder(source_embedding, settings.cell, settings)
         self.bridge = Bridge(settings.hidden, settings.cell)
         inputs = settings.embedding + (settings.hidden if settings.feed_context else 0)
         self.decoder = recurrent(settings.cell, inputs, settings, settings.layers)
         self.dropout = Dropout(settings.dropout)
         self.readout = nn.Linear(settings.hidden, settings.embedding)
-        self.output = nn.Linear(settings.embedding, target_vocabulary)
-        nn.init.zeros_(self.output.bias)
-        if settings.tied:
-            self.output.weight = self.embedding.weight
+        tied = self.embedding if settings.tied else None
+        self.output = output_projection(settings.embedding, target_vocabulary, tied)
 
-    def encode(self, source: Tensor, padded: bool = True) -> LSTMMemory:
+    def encode(self, source: Tensor, padded: bool = True) -> RecurrentState:
         """(B, S) token ids -> the decoder's initial state."""
         if self.settings.reversed_source:
             source = source.gather(1, reversal((source != self.pad_id).sum(1), source.shape[1]))
         encoded = self.encoder(source, padded)
-        return LSTMMemory(*self.bridge(encoded.hidden, encoded.cell))
+        return cast(RecurrentState, self.bridge(encoded.hidden, encoded.cell))
 
-    def decode(self, memory: LSTMMemory, decoder_input: Tensor) -> Tensor:
-        """(B, T) token ids -> (B, T, E) features."""
-        return self._advance(decoder_input, memory, memory)[0]
-
-    def start(self, memory: LSTMMemory) -> LSTMMemory:
-        return memory
-
-    def step(self, token: Tensor, memory: LSTMMemory, state: LSTMMemory) -> tuple[Tensor, LSTMMemory]:
-        features, state = self._advance(token.unsqueeze(1), memory, state)
-        return features.squeeze(1), state
-
-    def attention(self, memory: LSTMMemory, decoder_input: Tensor) -> dict[str, Tensor]:
-        return {}
-
-    def _advance(self, tokens: Tensor, memory: LSTMMemory, state: LSTMMemory) -> tuple[Tensor, LSTMMemory]:
-        """Run (B, T) tokens from a state: features (B, T, E) and the final state."""
+    def advance(self, tokens: Tensor, memory: RecurrentState, state: RecurrentState) -> tuple[Tensor, RecurrentState]:
+        """(B, T) token ids from a state -> (B, T, E) features and the state after them."""
         embedded = self.dropout(self.embedding(tokens))  # (B, T, E)
         if self.settings.feed_context:
             context = memory.hidden[:, -1:].expand(-1, tokens.shape[1], -1)  # (B, T, H)
             embedded = torch.cat([embedded, context], dim=-1)  # (B, T, E + H)
-        output, hidden, cell = advance(self.decoder, embedded, *state)  # (B, T, H)
-        features = self.dropout(F.tanh(self.readout(self.dropout(output))))  # (B, T, E)
-        return features, LSTMMemory(hidden, cell)
+        output, state = advance(self.decoder, embedded, state)  # (B, T, H)
+        return self.dropout(F.tanh(self.readout(self.dropout(output)))), state  # (B, T, E)

@@ -7,7 +7,9 @@ B batch, h heads, T queries, S keys, D model width, d = D / h width of a head.
 """
 
 import math
-from typing import NamedTuple
+from collections.abc import Iterable, Iterator
+from contextlib import ExitStack, contextmanager
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -48,6 +50,9 @@ class KeyValue(NamedTuple):
     def after(self, past: "KeyValue | None") -> "KeyValue":
         """These behind those of earlier positions."""
         return self if past is None else KeyValue(*(torch.cat(pair, 2) for pair in zip(past, self, strict=True)))
+
+
+Cache = tuple[KeyValue, ...]  # of each layer
 
 
 class MultiHeadAttention(nn.Module):
@@ -111,3 +116,26 @@ class MultiHeadAttention(nn.Module):
         with torch.autocast(query.device.type, enabled=not on_cpu and torch.is_autocast_enabled(query.device.type)):
             heads = call_with_mkl(attend, query.to(dtype), key, value, None if bias is None else bias.to(dtype))
         return self.W_o(heads.transpose(1, 2).flatten(2))  # (B, T, D)
+
+
+@contextmanager
+def watched(attentions: Iterable[MultiHeadAttention]) -> Iterator[list[Tensor]]:
+    """The weights (B, h, T, S) of each call of these attentions in the block, in the order of the calls."""
+    maps: list[Tensor] = []
+
+    def keep(attention: MultiHeadAttention, args: Any, kwargs: Any, output: Tensor) -> None:
+        query, keys_values, bias = args
+        if kwargs.get("causal"):
+            causal = causal_bias(query.shape[2], query.device)
+            bias = causal if bias is None else bias + causal
+        maps.append(attention_weights(query, keys_values.key, bias, scale=attention.scale))
+
+    with ExitStack() as hooks:
+        for attention in attentions:
+            hooks.enter_context(attention.register_forward_hook(keep, with_kwargs=True))
+        yield maps
+
+
+def by_layer(kind: str, maps: list[Tensor]) -> dict[str, Tensor]:
+    """Attention weights of each layer by name."""
+    return {f"{kind} layer {i}": weights for i, weights in enumerate(maps, start=1)}

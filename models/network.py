@@ -8,43 +8,53 @@ from typing import Any, TypeVar
 
 from torch import Tensor, nn
 
+from models.embedding import PAD
+
 Tree = TypeVar("Tree")
 
 
 class Network(nn.Module, ABC):
     """An encoder and a decoder, or one stack that is both; takes and returns its state, stores none on the module.
 
-    `decode` runs a whole teacher-forced target at once (training), `start` and `step` one token at a time (search),
-    with the same features. Memory is the encoded source, constant during decoding; State changes at each step. Both
-    are tensors, or nested tuples of tensors, with B first, so that `select_rows` works for every network.
+    `advance` runs any number of target tokens; `decode` is a whole teacher-forced target at once (training), `start`
+    and `step` are one token at a time (search). Memory is the encoded source, constant during decoding; State changes
+    at each step. Both are tensors, or nested tuples of tensors, with B first, so that `select_rows` works for them all.
     """
 
-    pad_id: int
+    pad_id = PAD
     output: nn.Linear
 
     @abstractmethod
     def encode(self, source: Tensor, padded: bool = True) -> Any:
         """(B, S) token ids padded on the right -> Memory; not `padded`: every row is known to have S tokens."""
 
-    @abstractmethod
-    def decode(self, memory: Any, decoder_input: Tensor) -> Tensor:
-        """Memory and (B, T) token ids -> (B, T, D) features; position t depends on decoder inputs 0 .. t."""
-
-    @abstractmethod
     def start(self, memory: Any) -> Any:
-        """The State before the first token."""
+        """The State before the first token: the Memory, unless a network says otherwise."""
+        return memory
 
     @abstractmethod
+    def advance(self, tokens: Tensor, memory: Any, state: Any) -> tuple[Tensor, Any]:
+        """(B, T) token ids from a State -> (B, T, D) features and the next State.
+
+        Position t depends on tokens 0 .. t alone.
+        """
+
+    def decode(self, memory: Any, decoder_input: Tensor) -> Tensor:
+        """Memory and (B, T) token ids -> (B, T, D) features of a whole target."""
+        return self.advance(decoder_input, memory, self.start(memory))[0]
+
     def step(self, token: Tensor, memory: Any, state: Any) -> tuple[Tensor, Any]:
         """One token per row (B,) -> (B, D) features and the next State."""
+        features, state = self.advance(token.unsqueeze(1), memory, state)
+        return features.squeeze(1), state
 
     def project(self, features: Tensor) -> Tensor:
         """(..., D) features -> (..., V) logits; separate from `decode`, so that only scored positions are projected."""
         return self.output(features)
 
-    @abstractmethod
     def attention(self, memory: Any, decoder_input: Tensor) -> dict[str, Tensor]:
         """Attention weights from target to source by layer, each (B, heads, T, S); empty without attention."""
+        return {}
 
     def every_attention(self, source: Tensor, decoder_input: Tensor) -> dict[str, Tensor]:
         """All attention weights for (B, S) and (B, T) token ids, by name: (B, heads, queries, keys), rows sum to 1.

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
-from models.embedding import Embedding
+from models.embedding import PAD, Embedding
 from models.kernels.dropout import Dropout
 from models.kernels.ragged import run_ragged
 
@@ -106,15 +106,22 @@ def _initialise_gates(bias: Tensor, rnn: nn.RNNBase, forget_bias: float, chrono_
         gates[1] = spans
 
 
-def advance(rnn: nn.RNNBase, x: Tensor, hidden: Tensor, cell: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Run (B, T, inputs) from a state, two (B, L, H): output (B, T, H) and the state after it."""
-    hidden, cell = (state.transpose(0, 1).contiguous() for state in (hidden, cell))  # (L, B, H) for torch
+class RecurrentState(NamedTuple):
+    """Hidden and cell of a decoder, each (B, L, H); of a GRU or plain RNN both are the same."""
+
+    hidden: Tensor
+    cell: Tensor
+
+
+def advance(rnn: nn.RNNBase, x: Tensor, state: RecurrentState) -> tuple[Tensor, RecurrentState]:
+    """Run (B, T, inputs) from a state: output (B, T, H) and the state after it."""
+    hidden, cell = (part.transpose(0, 1).contiguous() for part in state)  # (L, B, H) for torch
     if isinstance(rnn, nn.LSTM):
         output, (hidden, cell) = rnn(x, (hidden, cell))
     else:
         output, hidden = rnn(x, hidden)
         cell = hidden
-    return output, hidden.transpose(0, 1), cell.transpose(0, 1)
+    return output, RecurrentState(hidden.transpose(0, 1), cell.transpose(0, 1))
 
 
 class Encoded(NamedTuple):
@@ -162,17 +169,16 @@ def read(rnn: nn.RNNBase, embedded: Tensor, is_padding: Tensor, padded: bool, be
 class RecurrentEncoder(nn.Module):
     """h_j = f(E x_j, h_{j-1}), in both directions or one (Bahdanau et al. 2015, section 3.2; Sutskever et al. 2014)."""
 
-    def __init__(self, embedding: Embedding, cell: Cell, settings: RecurrentSettings, pad_id: int) -> None:
+    def __init__(self, embedding: Embedding, cell: Cell, settings: RecurrentSettings) -> None:
         super().__init__()
         self.embedding = embedding
         self.dropout = Dropout(settings.dropout)
         self.rnn = recurrent(cell, settings.embedding, settings, settings.layers, bidirectional=settings.bidirectional)
-        self.pad_id = pad_id
 
     def forward(self, source: Tensor, padded: bool = True) -> Encoded:
         """(B, S) token ids, padded on the right unless not `padded`."""
         embedded = self.dropout(self.embedding(source))  # (B, S, E)
-        return read(self.rnn, embedded, source == self.pad_id, padded, self.dropout)
+        return read(self.rnn, embedded, source == PAD, padded, self.dropout)
 
 
 class Bridge(nn.Module):
@@ -187,6 +193,6 @@ class Bridge(nn.Module):
         self.to_hidden = nn.Linear(hidden, hidden)
         self.to_cell = nn.Linear(hidden, hidden) if cell == "lstm" else nn.Identity()
 
-    def forward(self, hidden: Tensor, cell: Tensor) -> tuple[Tensor, Tensor]:
-        """Two (B, L, H) -> two (B, L, H)."""
-        return torch.tanh(self.to_hidden(hidden)), self.to_cell(cell)
+    def forward(self, hidden: Tensor, cell: Tensor) -> RecurrentState:
+        """Two (B, L, H) of the encoder -> the decoder's state."""
+        return RecurrentState(torch.tanh(self.to_hidden(hidden)), self.to_cell(cell))

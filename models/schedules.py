@@ -2,22 +2,20 @@
 
 from typing import Literal
 
-Schedule = Literal["inverse_square_root", "noam", "linear", "constant"]
+Schedule = Literal["inverse_square_root", "linear", "constant"]
 
 
-def learning_rate_factor(schedule: Schedule, step: int, warmup_steps: int, *, width: int, max_steps: int) -> float:
+def learning_rate_factor(schedule: Schedule, step: int, warmup_steps: int, max_steps: int) -> float:
     """Factor of the learning rate at a step.
 
     Args:
         schedule:
-            inverse_square_root: linear warm-up to 1, then sqrt(warmup / step).
-            noam: D^-0.5 min(step^-0.5, step warmup^-1.5), Vaswani et al. 2017, equation 3; the configured learning rate
-            is then a factor of about 1.
+            inverse_square_root: linear warm-up to 1, then sqrt(warmup / step): with a learning rate of
+            (D warmup)^-0.5 that of Vaswani et al. 2017, equation 3.
             linear: linear warm-up to 1, then linear decay to 0 after `max_steps`.
             constant: linear warm-up to 1, then constant.
         step: Step from 1.
         warmup_steps: Steps of the warm-up; 0 for none.
-        width: Model width D, for noam.
         max_steps: Last step, for linear.
     """
     warmup = max(1, warmup_steps)
@@ -25,8 +23,6 @@ def learning_rate_factor(schedule: Schedule, step: int, warmup_steps: int, *, wi
     match schedule:
         case "inverse_square_root":
             return min(warm, (warmup / step) ** 0.5)
-        case "noam":
-            return width**-0.5 * min(step**-0.5, step * warmup**-1.5)
         case "linear":
             return min(warm, max(0.0, (max_steps - step + 1) / max(1, max_steps - warmup + 1)))
         case "constant":

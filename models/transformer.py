@@ -15,9 +15,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from models.embedding import Embedding, embeddings
+from models.embedding import PAD, Embedding, embeddings, output_projection
 from models.kernels.dropout import Dropout
-from models.multi_head_attention import KeyValue, MultiHeadAttention, attention_weights, causal_bias
+from models.multi_head_attention import Cache, KeyValue, MultiHeadAttention, by_layer, watched
 from models.network import Network
 from models.positions import PositionKind, Positions, positions
 
@@ -140,15 +140,10 @@ class EncoderLayer(nn.Module):
         x = self.around_attention.after(x, self.self_attention(query, present, bias, causal=causal))
         return self.around_feed_forward.after(x, self.feed_forward(self.around_feed_forward.before(x))), present
 
-    def self_weights(self, x: Tensor, place: Positions, bias: Tensor) -> Tensor:
-        """Self-attention weights of `forward`: (B, h, S, S)."""
-        query, keys_values = self_projections(self.self_attention, self.around_attention.before(x), place)
-        return attention_weights(query, keys_values.key, bias, scale=self.self_attention.scale)
 
-
-def source_biases(source: Tensor, pad_id: int, place: Positions) -> tuple[Tensor, Tensor]:
+def source_biases(source: Tensor, place: Positions) -> tuple[Tensor, Tensor]:
     """-inf at padding, (B, 1, 1, S); the same plus the encoder's position bias, (B, 1 or h, 1 or S, S)."""
-    padding = (source == pad_id)[:, None, None, :]
+    padding = (source == PAD)[:, None, None, :]
     bias = torch.zeros_like(padding, dtype=torch.float).masked_fill(padding, -torch.inf)
     relative = place.bias(source.shape[1], source.shape[1], source.device)  # (h, S, S)
     return bias, bias if relative is None else bias + relative
@@ -168,7 +163,7 @@ class DecoderLayer(nn.Module):
 
     def forward(
         self, x: Tensor, past: KeyValue | None, source: KeyValue, source_bias: Tensor, place: Positions
-    ) -> tuple[Tensor, KeyValue, Tensor]:
+    ) -> tuple[Tensor, KeyValue]:
         """Run T positions after t cached ones.
 
         Args:
@@ -179,7 +174,7 @@ class DecoderLayer(nn.Module):
             place: The position encoding.
 
         Returns:
-            (B, T, D); self-attention keys and values of all t + T positions; cross-attention queries (B, h, T, d).
+            (B, T, D); self-attention keys and values of all t + T positions.
         """
         start = 0 if past is None else past.key.shape[2]
         query, present = self_projections(self.self_attention, self.around_self.before(x), place, start)
@@ -193,15 +188,7 @@ class DecoderLayer(nn.Module):
         source_query = self.cross_attention.queries(self.around_cross.before(x))
         x = self.around_cross.after(x, self.cross_attention(source_query, source, source_bias))
         x = self.around_feed_forward.after(x, self.feed_forward(self.around_feed_forward.before(x)))
-        return x, present, source_query
-
-    def self_weights(self, x: Tensor, place: Positions) -> Tensor:
-        """Self-attention weights of a whole target: (B, h, T, T), 0 above the diagonal."""
-        query, present = self_projections(self.self_attention, self.around_self.before(x), place)
-        T = x.shape[1]
-        bias, relative = causal_bias(T, x.device), place.bias(T, T, x.device)
-        bias = bias if relative is None else bias + relative
-        return attention_weights(query, present.key, bias, scale=self.self_attention.scale)
+        return x, present
 
 
 class TransformerMemory(NamedTuple):
@@ -218,7 +205,6 @@ class TransformerNetwork(Network):
         source_vocabulary, target_vocabulary: Sizes of the vocabularies.
         settings: Size and variants.
         shared_vocabulary: Whether source and target share their ids; if tied, they then share one embedding.
-        pad_id: Token id of padding.
     """
 
     def __init__(
@@ -228,14 +214,12 @@ class TransformerNetwork(Network):
         settings: TransformerSettings,
         *,
         shared_vocabulary: bool = False,
-        pad_id: int = 0,
     ) -> None:
         super().__init__()
-        self.pad_id = pad_id
         D = settings.width
         self.positions = positions(settings.positions, width=D, heads=settings.heads, max_length=settings.max_length)
         self.source_embedding, self.target_embedding = embeddings(
-            source_vocabulary, target_vocabulary, D, pad_id, shared=settings.tied and shared_vocabulary
+            source_vocabulary, target_vocabulary, D, shared=settings.tied and shared_vocabulary
         )
         self.dropout = Dropout(settings.dropout)
         self.encoder = nn.ModuleList(EncoderLayer(settings) for _ in range(settings.encoder_layers))
@@ -244,70 +228,44 @@ class TransformerNetwork(Network):
         pre = settings.norm == "pre"
         self.encoder_norm = nn.LayerNorm(D) if pre else nn.Identity()
         self.decoder_norm = nn.LayerNorm(D) if pre else nn.Identity()
-        self.output = nn.Linear(D, target_vocabulary)
-        nn.init.zeros_(self.output.bias)
-        if settings.tied:
-            self.output.weight = self.target_embedding.weight
+        self.output = output_projection(D, target_vocabulary, self.target_embedding if settings.tied else None)
 
     def encode(self, source: Tensor, padded: bool = True) -> TransformerMemory:
         """(B, S) token ids -> keys and values of the source for every decoder layer; a mask hides what is padded."""
-        source_bias, bias = source_biases(source, self.pad_id, self.positions)
+        source_bias, bias = source_biases(source, self.positions)
         x = self._embed(self.source_embedding, source, 0)
         for layer in self.encoder:
             x = layer(x, self.positions, bias)
         x = self.encoder_norm(x)  # (B, S, D)
-        return TransformerMemory(tuple(cross.keys_values(x) for cross in self._cross_attentions()), source_bias)
+        return TransformerMemory(tuple(cross.keys_values(x) for cross in self._attentions("cross")), source_bias)
 
-    def decode(self, memory: TransformerMemory, decoder_input: Tensor) -> Tensor:
-        """(B, T) token ids -> (B, T, D) features."""
-        return self._advance(decoder_input, memory, ())[0]
-
-    def start(self, memory: TransformerMemory) -> tuple[KeyValue, ...]:
+    def start(self, memory: TransformerMemory) -> Cache:
         return ()
 
-    def step(
-        self, token: Tensor, memory: TransformerMemory, state: tuple[KeyValue, ...]
-    ) -> tuple[Tensor, tuple[KeyValue, ...]]:
-        features, state, _ = self._advance(token.unsqueeze(1), memory, state)
-        return features.squeeze(1), state
+    def advance(self, tokens: Tensor, memory: TransformerMemory, state: Cache) -> tuple[Tensor, Cache]:
+        """(B, T) token ids from a state -> (B, T, D) features and the next state."""
+        x = self._embed(self.target_embedding, tokens, state[0].key.shape[2] if state else 0)
+        presents = []
+        for i, layer in enumerate(self.decoder):
+            x, present = layer(x, state[i] if state else None, memory.keys_values[i], memory.bias, self.positions)
+            presents.append(present)
+        return self.decoder_norm(x), tuple(presents)
 
     def attention(self, memory: TransformerMemory, decoder_input: Tensor) -> dict[str, Tensor]:
-        queries = self._advance(decoder_input, memory, ())[2]
-        layers = zip(self._cross_attentions(), queries, memory.keys_values, strict=True)
-        return {
-            f"cross layer {i + 1}": attention_weights(query, source.key, memory.bias, scale=cross.scale)  # (B, h, T, S)
-            for i, (cross, query, source) in enumerate(layers)
-        }
+        with watched(self._attentions("cross")) as maps:
+            self.decode(memory, decoder_input)
+        return by_layer("cross", maps)
 
     def every_attention(self, source: Tensor, decoder_input: Tensor) -> dict[str, Tensor]:
-        maps, bias = {}, source_biases(source, self.pad_id, self.positions)[1]
-        x = self._embed(self.source_embedding, source, 0)
-        for i, layer in enumerate(self.encoder, start=1):
-            maps[f"encoder layer {i}"] = cast(EncoderLayer, layer).self_weights(x, self.positions, bias)
-            x = layer(x, self.positions, bias)
-        memory = self.encode(source)
-        y = self._embed(self.target_embedding, decoder_input, 0)
-        for i, (layer, keys_values) in enumerate(zip(self.decoder, memory.keys_values, strict=True), start=1):
-            maps[f"decoder layer {i}"] = cast(DecoderLayer, layer).self_weights(y, self.positions)
-            y = layer(y, None, keys_values, memory.bias, self.positions)[0]
-        return maps | self.attention(memory, decoder_input)
+        with watched(self._attentions("encoder")) as of_source, watched(self._attentions("decoder")) as of_target:
+            to_source = self.attention(self.encode(source), decoder_input)
+        return by_layer("encoder", of_source) | by_layer("decoder", of_target) | to_source
 
-    def _cross_attentions(self) -> list[MultiHeadAttention]:
-        return [cast(DecoderLayer, layer).cross_attention for layer in self.decoder]
-
-    def _advance(
-        self, tokens: Tensor, memory: TransformerMemory, state: tuple[KeyValue, ...]
-    ) -> tuple[Tensor, tuple[KeyValue, ...], list[Tensor]]:
-        """Run (B, T) tokens from a state: features (B, T, D), the next state, each layer's cross-attention queries."""
-        x = self._embed(self.target_embedding, tokens, state[0].key.shape[2] if state else 0)
-        presents, queries = [], []
-        for i, layer in enumerate(self.decoder):
-            x, present, query = layer(
-                x, state[i] if state else None, memory.keys_values[i], memory.bias, self.positions
-            )
-            presents.append(present)
-            queries.append(query)
-        return self.decoder_norm(x), tuple(presents), queries
+    def _attentions(self, kind: Literal["encoder", "decoder", "cross"]) -> list[MultiHeadAttention]:
+        if kind == "cross":
+            return [cast(DecoderLayer, layer).cross_attention for layer in self.decoder]
+        stack = self.encoder if kind == "encoder" else self.decoder
+        return [cast("EncoderLayer | DecoderLayer", layer).self_attention for layer in stack]
 
     def _embed(self, table: Embedding, tokens: Tensor, start: int) -> Tensor:
         """Token embeddings (section 3.4) plus positions (section 3.5): (B, T) -> (B, T, D)."""

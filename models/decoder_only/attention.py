@@ -17,10 +17,10 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from models.bahdanau import AdditiveAttention, BahdanauMemory
-from models.embedding import embeddings
+from models.embedding import embeddings, output_projection
 from models.kernels.dropout import Dropout
 from models.network import Network
-from models.recurrent import StackSettings, advance, read, recurrent
+from models.recurrent import RecurrentState, StackSettings, advance, read, recurrent
 
 BLOCK = 32  # states that attend at once
 
@@ -45,7 +45,6 @@ class DecoderOnlyAttentionNetwork(Network):
         source_vocabulary, target_vocabulary: Sizes of the vocabularies.
         settings: Size and initialisation.
         shared_vocabulary: Whether source and target share their ids, and so one embedding.
-        pad_id: Token id of padding.
     """
 
     def __init__(
@@ -55,22 +54,17 @@ class DecoderOnlyAttentionNetwork(Network):
         settings: DecoderOnlyAttentionSettings,
         *,
         shared_vocabulary: bool = False,
-        pad_id: int = 0,
     ) -> None:
         super().__init__()
-        self.pad_id = pad_id
         E, H = settings.embedding, settings.hidden
         self.source_embedding, self.embedding = embeddings(
-            source_vocabulary, target_vocabulary, E, pad_id, shared=shared_vocabulary
+            source_vocabulary, target_vocabulary, E, shared=shared_vocabulary
         )
         self.rnn = recurrent("lstm", E, settings, settings.layers)
         self.additive = AdditiveAttention(H, H, settings.attention)
         self.dropout = Dropout(settings.dropout)
         self.readout = nn.Linear(H + H + E, E)
-        self.output = nn.Linear(E, target_vocabulary)
-        nn.init.zeros_(self.output.bias)
-        if settings.tied:
-            self.output.weight = self.embedding.weight
+        self.output = output_projection(E, target_vocabulary, self.embedding if settings.tied else None)
 
     def encode(self, source: Tensor, padded: bool = True) -> BahdanauMemory:
         """(B, S) token ids -> states of the source, their keys, and the state after it."""
@@ -80,16 +74,9 @@ class DecoderOnlyAttentionNetwork(Network):
         annotations, hidden, cell, _ = read(self.rnn, embedded, is_padding, padded, self.dropout)
         return BahdanauMemory(annotations, self.additive.keys(annotations), mask, hidden, cell)
 
-    def decode(self, memory: BahdanauMemory, decoder_input: Tensor) -> Tensor:
-        """(B, T) token ids -> (B, T, E) features."""
-        return self._advance(decoder_input, memory)[0]
-
-    def start(self, memory: BahdanauMemory) -> BahdanauMemory:
-        return memory
-
-    def step(self, token: Tensor, memory: BahdanauMemory, state: BahdanauMemory) -> tuple[Tensor, BahdanauMemory]:
-        features, state, _ = self._advance(token.unsqueeze(1), state)
-        return features.squeeze(1), state
+    def advance(self, tokens: Tensor, memory: BahdanauMemory, state: BahdanauMemory) -> tuple[Tensor, BahdanauMemory]:
+        """(B, T) token ids from a state -> (B, T, E) features and the state after them."""
+        return self._advance(tokens, state)[:2]
 
     def attention(self, memory: BahdanauMemory, decoder_input: Tensor) -> dict[str, Tensor]:
         S = memory.mask.shape[1]
@@ -102,16 +89,16 @@ class DecoderOnlyAttentionNetwork(Network):
         return {"decoder": alpha[..., S:]} | ({"additive": alpha[..., :S]} if S else {})
 
     def _advance(self, tokens: Tensor, state: BahdanauMemory) -> tuple[Tensor, BahdanauMemory, Tensor]:
-        """Run (B, T) tokens from a state: features (B, T, E), the next state, attention (B, T, past + T)."""
+        """`advance`, and attention (B, T, past + T)."""
         embedded = self.dropout(self.embedding(tokens))  # (B, T, E)
-        output, hidden, cell = advance(self.rnn, embedded, state.hidden, state.cell)  # (B, T, H)
+        output, after = advance(self.rnn, embedded, RecurrentState(state.hidden, state.cell))  # (B, T, H)
         annotations = torch.cat([state.annotations, output], 1)
         keys = torch.cat([state.keys, self.additive.keys(output)], 1)
         mask = F.pad(state.mask, (0, tokens.shape[1]))  # (B, past + T)
         context, alpha = self._attend(output, annotations, keys, mask)
         together = torch.cat([output, context, embedded], dim=-1)  # (B, T, 2H + E)
         features = self.dropout(F.tanh(self.readout(self.dropout(together))))  # (B, T, E)
-        return features, BahdanauMemory(annotations, keys, mask, hidden, cell), alpha
+        return features, BahdanauMemory(annotations, keys, mask, *after), alpha
 
     def _attend(self, output: Tensor, annotations: Tensor, keys: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
         """From (B, T, H) states to those up to each: contexts (B, T, H) and attention (B, T, past + T).

@@ -27,7 +27,7 @@ class DecoderOnlyTransformer(Seq2SeqModule):
         built = DecoderOnlyTransformerNetwork(
             source_vocabulary, target_vocabulary, network, shared_vocabulary=shared_vocabulary
         )
-        super().__init__(built, optimisation, network.width)
+        super().__init__(built, optimisation)
 
 
 class DecoderOnlyRecurrent(Seq2SeqModule):
@@ -51,7 +51,7 @@ class DecoderOnlyRecurrent(Seq2SeqModule):
         built = DecoderOnlyRecurrentNetwork(
             source_vocabulary, target_vocabulary, network, shared_vocabulary=shared_vocabulary
         )
-        super().__init__(built, optimisation, network.hidden)
+        super().__init__(built, optimisation)
 
 
 class DecoderOnlyAttention(Seq2SeqModule):
@@ -75,4 +75,4 @@ class DecoderOnlyAttention(Seq2SeqModule):
         built = DecoderOnlyAttentionNetwork(
             source_vocabulary, target_vocabulary, network, shared_vocabulary=shared_vocabulary
         )
-        super().__init__(built, optimisation, network.hidden)
+        super().__init__(built, optimisation)

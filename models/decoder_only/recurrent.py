@@ -7,15 +7,14 @@ B batch, S source length, T target length, E embedding, H hidden, L layers.
 """
 
 from dataclasses import dataclass
-from typing import NamedTuple
 
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from models.embedding import embeddings
+from models.embedding import embeddings, output_projection
 from models.kernels.dropout import Dropout
 from models.network import Network
-from models.recurrent import Cell, StackSettings, advance, read, recurrent
+from models.recurrent import Cell, RecurrentState, StackSettings, advance, read, recurrent
 
 
 @dataclass
@@ -29,13 +28,6 @@ class DecoderOnlyRecurrentSettings(StackSettings):
     cell: Cell = "lstm"
 
 
-class RecurrentState(NamedTuple):
-    """Hidden and cell, each (B, L, H); of a GRU or plain RNN both are the same."""
-
-    hidden: Tensor
-    cell: Tensor
-
-
 class DecoderOnlyRecurrentNetwork(Network):
     """One recurrent stack over source and target.
 
@@ -43,7 +35,6 @@ class DecoderOnlyRecurrentNetwork(Network):
         source_vocabulary, target_vocabulary: Sizes of the vocabularies.
         settings: Size and initialisation.
         shared_vocabulary: Whether source and target share their ids, and so one embedding.
-        pad_id: Token id of padding.
     """
 
     def __init__(
@@ -53,21 +44,16 @@ class DecoderOnlyRecurrentNetwork(Network):
         settings: DecoderOnlyRecurrentSettings,
         *,
         shared_vocabulary: bool = False,
-        pad_id: int = 0,
     ) -> None:
         super().__init__()
-        self.pad_id = pad_id
         E, H = settings.embedding, settings.hidden
         self.source_embedding, self.embedding = embeddings(
-            source_vocabulary, target_vocabulary, E, pad_id, shared=shared_vocabulary
+            source_vocabulary, target_vocabulary, E, shared=shared_vocabulary
         )
         self.rnn = recurrent(settings.cell, E, settings, settings.layers)
         self.dropout = Dropout(settings.dropout)
         self.readout = nn.Linear(H, E)
-        self.output = nn.Linear(E, target_vocabulary)
-        nn.init.zeros_(self.output.bias)
-        if settings.tied:
-            self.output.weight = self.embedding.weight
+        self.output = output_projection(E, target_vocabulary, self.embedding if settings.tied else None)
 
     def encode(self, source: Tensor, padded: bool = True) -> RecurrentState:
         """(B, S) token ids -> the state after the source."""
@@ -75,22 +61,7 @@ class DecoderOnlyRecurrentNetwork(Network):
         source_read = read(self.rnn, embedded, source == self.pad_id, padded, self.dropout)
         return RecurrentState(source_read.hidden, source_read.cell)
 
-    def decode(self, memory: RecurrentState, decoder_input: Tensor) -> Tensor:
-        """(B, T) token ids -> (B, T, E) features."""
-        return self._advance(decoder_input, memory)[0]
-
-    def start(self, memory: RecurrentState) -> RecurrentState:
-        return memory
-
-    def step(self, token: Tensor, memory: RecurrentState, state: RecurrentState) -> tuple[Tensor, RecurrentState]:
-        features, state = self._advance(token.unsqueeze(1), state)
-        return features.squeeze(1), state
-
-    def attention(self, memory: RecurrentState, decoder_input: Tensor) -> dict[str, Tensor]:
-        return {}
-
-    def _advance(self, tokens: Tensor, state: RecurrentState) -> tuple[Tensor, RecurrentState]:
-        """Run (B, T) tokens from a state: features (B, T, E) and the next state."""
-        output, hidden, cell = advance(self.rnn, self.dropout(self.embedding(tokens)), *state)  # (B, T, H)
-        features = self.dropout(F.tanh(self.readout(self.dropout(output))))  # (B, T, E)
-        return features, RecurrentState(hidden, cell)
+    def advance(self, tokens: Tensor, memory: RecurrentState, state: RecurrentState) -> tuple[Tensor, RecurrentState]:
+        """(B, T) token ids from a state -> (B, T, E) features and the state after them."""
+        output, state = advance(self.rnn, self.dropout(self.embedding(tokens)), state)  # (B, T, H)
+        return self.dropout(F.tanh(self.readout(self.dropout(output)))), state  # (B, T, E)

@@ -9,6 +9,7 @@ Positions count from the target's first token; those of the source are negative,
 B batch, S source length, T target length, D model width, h heads, d = D / h.
 """
 
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import NamedTuple, cast
 
@@ -16,15 +17,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from models.embedding import embeddings
+from models.embedding import embeddings, output_projection
 from models.kernels.dropout import Dropout
-from models.multi_head_attention import KeyValue, attention_weights, causal_bias
+from models.multi_head_attention import Cache, by_layer, watched
 from models.network import Network
-from models.positions import positions
-from models.transformer import EncoderLayer, LayerSettings, self_projections
-
-Cache = tuple[KeyValue, ...]  # of each layer
-Maps = list[Tensor]  # attention weights of each layer
+from models.positions import Learned, positions
+from models.transformer import EncoderLayer, LayerSettings
 
 
 @dataclass
@@ -57,7 +55,6 @@ class DecoderOnlyTransformerNetwork(Network):
         source_vocabulary, target_vocabulary: Sizes of the vocabularies.
         settings: Size and variants.
         shared_vocabulary: Whether source and target share their ids, and so one embedding.
-        pad_id: Token id of padding.
     """
 
     def __init__(
@@ -67,61 +64,57 @@ class DecoderOnlyTransformerNetwork(Network):
         settings: DecoderOnlyTransformerSettings,
         *,
         shared_vocabulary: bool = False,
-        pad_id: int = 0,
     ) -> None:
         super().__init__()
-        self.pad_id = pad_id
         self.prefix = settings.prefix
         D = settings.width
         self.positions = positions(settings.positions, width=D, heads=settings.heads, max_length=settings.max_length)
         self.source_embedding, self.embedding = embeddings(
-            source_vocabulary, target_vocabulary, D, pad_id, shared=shared_vocabulary
+            source_vocabulary, target_vocabulary, D, shared=shared_vocabulary
         )
         self.biased = settings.positions == "alibi"
         self.dropout = Dropout(settings.dropout)
         self.layers = nn.ModuleList(EncoderLayer(settings) for _ in range(settings.layers))
         self.norm = nn.LayerNorm(D) if settings.norm == "pre" else nn.Identity()
-        self.output = nn.Linear(D, target_vocabulary)
-        nn.init.zeros_(self.output.bias)
-        if settings.tied:
-            self.output.weight = self.embedding.weight
+        self.output = output_projection(D, target_vocabulary, self.embedding if settings.tied else None)
 
     def encode(self, source: Tensor, padded: bool = True) -> StreamMemory:
         """(B, S) token ids -> keys and values of the source in every layer."""
         x, bias = self._aligned(source, padded)
         return StreamMemory(self._read(x, bias), bias)
 
-    def decode(self, memory: StreamMemory, decoder_input: Tensor) -> Tensor:
-        """(B, T) token ids -> (B, T, D) features."""
-        return self._advance(decoder_input, memory, memory.cache)[0]
-
     def start(self, memory: StreamMemory) -> Cache:
         return memory.cache
 
-    def step(self, token: Tensor, memory: StreamMemory, state: Cache) -> tuple[Tensor, Cache]:
-        features, state = self._advance(token.unsqueeze(1), memory, state)
-        return features.squeeze(1), state
+    def advance(self, tokens: Tensor, memory: StreamMemory, state: Cache) -> tuple[Tensor, Cache]:
+        """(B, T) token ids from a state -> (B, T, D) features and the next state."""
+        S, T = memory.bias.shape[-1], tokens.shape[1]
+        keys = T + (state[0].key.shape[2] if state else 0)
+        if isinstance(self.positions, Learned):  # the last of its vectors are the source's, the first the target's
+            self.positions.check(keys, "a stream of source and target")
+        x = self._placed(self.embedding(tokens), keys - T - S)
+        bias = self._bias(memory.bias, T, keys, causal=True) if S or self.biased or T not in (1, keys) else None
+        x, state = self._run(x, keys - T - S, state, bias, causal=bias is None and T > 1)
+        return self.norm(x), state
 
     def attention(self, memory: StreamMemory, decoder_input: Tensor) -> dict[str, Tensor]:
-        maps: Maps = []
-        self._advance(decoder_input, memory, memory.cache, maps)
-        return self._to_source(maps, memory)
+        """The part of the target's weights that is on the source, its padding on the right again; none if empty."""
+        with self._watched() as maps:
+            self.decode(memory, decoder_input)
+        S, back = memory.bias.shape[-1], -memory.bias.isneginf().sum((1, 2, 3))
+        return by_layer("cross", [rolled(m[..., :S], back, 3) for m in maps if S])
 
     def every_attention(self, source: Tensor, decoder_input: Tensor) -> dict[str, Tensor]:
-        x, bias = self._aligned(source, padded=True)
-        of_source: Maps = []
-        of_target: Maps = []
-        memory = StreamMemory(self._read(x, bias, of_source), bias)
-        self._advance(decoder_input, memory, memory.cache, of_target)
-        S, back = bias.shape[-1], -bias.isneginf().sum((1, 2, 3))
-        by_layer = {f"encoder layer {i}": rolled(rolled(m, back, 2), back, 3) for i, m in enumerate(of_source, 1)}
-        by_layer |= {f"decoder layer {i}": m[..., S:] for i, m in enumerate(of_target, 1)}
-        return by_layer | self._to_source(of_target, memory)
-
-    def _to_source(self, maps: Maps, memory: StreamMemory) -> dict[str, Tensor]:
-        """The part of the target's weights that is on the source, its padding on the right again; none if empty."""
+        with self._watched() as of_source:
+            memory = self.encode(source)
+        with self._watched() as of_target:
+            to_source = self.attention(memory, decoder_input)
         S, back = memory.bias.shape[-1], -memory.bias.isneginf().sum((1, 2, 3))
-        return {f"cross layer {i}": rolled(m[..., :S], back, 3) for i, m in enumerate(maps, 1) if S}
+        of_source = [rolled(rolled(m, back, 2), back, 3) for m in of_source]
+        return by_layer("encoder", of_source) | by_layer("decoder", [m[..., S:] for m in of_target]) | to_source
+
+    def _watched(self) -> AbstractContextManager[list[Tensor]]:
+        return watched(cast(EncoderLayer, layer).self_attention for layer in self.layers)
 
     def _aligned(self, source: Tensor, padded: bool) -> tuple[Tensor, Tensor]:
         """Embeddings (B, S, D) of the source with its padding on the left, and the bias of `StreamMemory`."""
@@ -132,47 +125,21 @@ class DecoderOnlyTransformerNetwork(Network):
         hidden = is_padding[:, None, None, :]
         return x, torch.zeros_like(hidden, dtype=torch.float).masked_fill(hidden, -torch.inf)
 
-    def _read(self, x: Tensor, hidden: Tensor, maps: Maps | None = None) -> Cache:
+    def _read(self, x: Tensor, hidden: Tensor) -> Cache:
         """Run the embedded source."""
         S = x.shape[1]
         if not S:
             return ()
         bias = self._bias(hidden, S, S, causal=not self.prefix)
-        return self._run(self._placed(x, -S), -S, (), bias, maps=maps)[1]
-
-    def _advance(
-        self, tokens: Tensor, memory: StreamMemory, state: Cache, maps: Maps | None = None
-    ) -> tuple[Tensor, Cache]:
-        """Run (B, T) target tokens from a state: features (B, T, D) and the next state."""
-        S, T = memory.bias.shape[-1], tokens.shape[1]
-        keys = T + (state[0].key.shape[2] if state else 0)
-        x = self._placed(self.embedding(tokens), keys - T - S)
-        bias = self._bias(memory.bias, T, keys, causal=True) if S or self.biased or T not in (1, keys) else None
-        x, state = self._run(x, keys - T - S, state, bias, causal=bias is None and T > 1, maps=maps)
-        return self.norm(x), state
+        return self._run(self._placed(x, -S), -S, (), bias)[1]
 
     def _run(
-        self,
-        x: Tensor,
-        start: int,
-        past: Cache,
-        bias: Tensor | None,
-        *,
-        causal: bool = False,
-        maps: Maps | None = None,
+        self, x: Tensor, start: int, past: Cache, bias: Tensor | None, *, causal: bool = False
     ) -> tuple[Tensor, Cache]:
-        """All layers over positions from `start` on; each layer's weights (B, h, T, keys) are added to `maps`."""
+        """All layers over positions from `start` on."""
         cache = []
         for i, layer in enumerate(cast("list[EncoderLayer]", list(self.layers))):
-            before = past[i] if past else None
-            if maps is not None:
-                query, key_value = self_projections(
-                    layer.self_attention, layer.around_attention.before(x), self.positions, start
-                )
-                seen = causal_bias(x.shape[1], x.device) if causal else bias
-                key = key_value.after(before).key
-                maps.append(attention_weights(query, key, seen, scale=layer.self_attention.scale))
-            x, present = layer.advance(x, self.positions, bias, before, start, causal=causal)
+            x, present = layer.advance(x, self.positions, bias, past[i] if past else None, start, causal=causal)
             cache.append(present)
         return x, tuple(cache)
 

@@ -26,7 +26,7 @@ class EncoderOnlyTransformer(Seq2SeqModule):
         built = EncoderOnlyTransformerNetwork(
             source_vocabulary, target_vocabulary, network, shared_vocabulary=shared_vocabulary
         )
-        super().__init__(built, optimisation, network.width)
+        super().__init__(built, optimisation)
 
 
 class EncoderOnlyRecurrent(Seq2SeqModule):
@@ -50,4 +50,4 @@ class EncoderOnlyRecurrent(Seq2SeqModule):
         built = EncoderOnlyRecurrentNetwork(
             source_vocabulary, target_vocabulary, network, shared_vocabulary=shared_vocabulary
         )
-        super().__init__(built, optimisation, network.hidden)
+        super().__init__(built, optimisation)

@@ -29,15 +29,12 @@ class EncoderOnlyNetwork(Network):
     def encode(self, source: Tensor, padded: bool = True) -> States:
         """(B, S) token ids -> a state for each."""
 
-    def decode(self, memory: States, decoder_input: Tensor) -> Tensor:
-        """(B, T) token ids -> (B, T, D) features."""
-        return self.place(memory.source, decoder_input).to(memory.states.dtype) @ memory.states
-
     def start(self, memory: States) -> tuple[()]:
         return ()
 
-    def step(self, token: Tensor, memory: States, state: tuple[()]) -> tuple[Tensor, tuple[()]]:
-        return self.decode(memory, token.unsqueeze(1)).squeeze(1), state
+    def advance(self, tokens: Tensor, memory: States, state: tuple[()]) -> tuple[Tensor, tuple[()]]:
+        """(B, T) token ids -> (B, T, D) features, each independent of the others."""
+        return self.place(memory.source, tokens).to(memory.states.dtype) @ memory.states, state
 
     def place(self, source: Tensor, decoder_input: Tensor) -> Tensor:
         """Weights (B, T, S) of the states that each (B, T) token asks for; they sum to 1, or to 0 without a source."""

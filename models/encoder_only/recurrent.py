@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from models.embedding import Embedding
+from models.embedding import Embedding, output_projection
 from models.encoder_only.network import EncoderOnlyNetwork, States
 from models.kernels.dropout import Dropout
 from models.recurrent import Cell, RecurrentEncoder, RecurrentSettings
@@ -34,7 +34,6 @@ class EncoderOnlyRecurrentNetwork(EncoderOnlyNetwork):
         source_vocabulary, target_vocabulary: Sizes of the vocabularies.
         settings: Size and initialisation.
         shared_vocabulary: Whether source and target share their ids; if tied, the output is then the embedding.
-        pad_id: Token id of padding.
     """
 
     def __init__(
@@ -44,23 +43,16 @@ class EncoderOnlyRecurrentNetwork(EncoderOnlyNetwork):
         settings: EncoderOnlyRecurrentSettings,
         *,
         shared_vocabulary: bool = False,
-        pad_id: int = 0,
     ) -> None:
         super().__init__()
-        self.pad_id = pad_id
         E, H = settings.embedding, settings.hidden
-        self.encoder = RecurrentEncoder(Embedding(source_vocabulary, E, pad_id), settings.cell, settings, pad_id)
+        self.encoder = RecurrentEncoder(Embedding(source_vocabulary, E), settings.cell, settings)
         self.dropout = Dropout(settings.dropout)
         self.readout = nn.Linear(H, E)
-        self.output = nn.Linear(E, target_vocabulary)
-        nn.init.zeros_(self.output.bias)
-        if settings.tied and shared_vocabulary:
-            self.output.weight = self.encoder.embedding.weight
+        tied = self.encoder.embedding if settings.tied and shared_vocabulary else None
+        self.output = output_projection(E, target_vocabulary, tied)
 
     def encode(self, source: Tensor, padded: bool = True) -> States:
         """(B, S) token ids -> a state for each."""
         annotations = self.encoder(source, padded).annotations  # (B, S, H)
         return States(source, self.dropout(F.tanh(self.readout(self.dropout(annotations)))))
-
-    def attention(self, memory: States, decoder_input: Tensor) -> dict[str, Tensor]:
-        return {}

@@ -9,9 +9,10 @@ from typing import cast
 
 from torch import Tensor, nn
 
-from models.embedding import Embedding
+from models.embedding import Embedding, output_projection
 from models.encoder_only.network import EncoderOnlyNetwork, States
 from models.kernels.dropout import Dropout
+from models.multi_head_attention import by_layer, watched
 from models.positions import positions
 from models.transformer import EncoderLayer, LayerSettings, source_biases
 
@@ -34,7 +35,6 @@ class EncoderOnlyTransformerNetwork(EncoderOnlyNetwork):
         source_vocabulary, target_vocabulary: Sizes of the vocabularies.
         settings: Size and variants.
         shared_vocabulary: Whether source and target share their ids; if tied, the output is then the embedding.
-        pad_id: Token id of padding.
     """
 
     def __init__(
@@ -44,47 +44,35 @@ class EncoderOnlyTransformerNetwork(EncoderOnlyNetwork):
         settings: EncoderOnlyTransformerSettings,
         *,
         shared_vocabulary: bool = False,
-        pad_id: int = 0,
     ) -> None:
         super().__init__()
-        self.pad_id = pad_id
         D = settings.width
         self.positions = positions(settings.positions, width=D, heads=settings.heads, max_length=settings.max_length)
-        self.embedding = Embedding(source_vocabulary, D, pad_id)
+        self.embedding = Embedding(source_vocabulary, D)
         self.dropout = Dropout(settings.dropout)
         self.layers = nn.ModuleList(EncoderLayer(settings) for _ in range(settings.layers))
         self.norm = nn.LayerNorm(D) if settings.norm == "pre" else nn.Identity()
-        self.output = nn.Linear(D, target_vocabulary)
-        nn.init.zeros_(self.output.bias)
-        if settings.tied and shared_vocabulary:
-            self.output.weight = self.embedding.weight
+        tied = self.embedding if settings.tied and shared_vocabulary else None
+        self.output = output_projection(D, target_vocabulary, tied)
 
     def encode(self, source: Tensor, padded: bool = True) -> States:
         """(B, S) token ids -> a state for each; a mask hides what is padded."""
-        return States(source, self._run(source))
+        bias = source_biases(source, self.positions)[1]
+        x, place = self.embedding(source), self.positions.added(0, source.shape[1], source.device)
+        x = self.dropout(x if place is None else x + place)
+        for layer in self.layers:
+            x = layer(x, self.positions, bias)
+        return States(source, self.norm(x))
 
     def attention(self, memory: States, decoder_input: Tensor) -> dict[str, Tensor]:
         """What the places asked for attend to, by layer."""
         place = self.place(memory.source, decoder_input).unsqueeze(1)  # (B, 1, T, S)
-        maps = self._maps(memory.source)
-        return {f"cross layer {i}": place.to(weights.dtype) @ weights for i, weights in enumerate(maps, 1)}
+        return by_layer("cross", [place.to(weights.dtype) @ weights for weights in self._maps(memory.source)])
 
     def every_attention(self, source: Tensor, decoder_input: Tensor) -> dict[str, Tensor]:
-        by_layer = {f"encoder layer {i}": weights for i, weights in enumerate(self._maps(source), 1)}
-        return by_layer | self.attention(self.encode(source), decoder_input)
+        return by_layer("encoder", self._maps(source)) | self.attention(self.encode(source), decoder_input)
 
     def _maps(self, source: Tensor) -> list[Tensor]:
-        maps: list[Tensor] = []
-        self._run(source, maps)
+        with watched(cast(EncoderLayer, layer).self_attention for layer in self.layers) as maps:
+            self.encode(source)
         return maps
-
-    def _run(self, source: Tensor, maps: list[Tensor] | None = None) -> Tensor:
-        """(B, S) token ids -> (B, S, D); each layer's weights (B, h, S, S) are added to `maps`."""
-        bias = source_biases(source, self.pad_id, self.positions)[1]
-        x, place = self.embedding(source), self.positions.added(0, source.shape[1], source.device)
-        x = self.dropout(x if place is None else x + place)
-        for layer in cast("list[EncoderLayer]", list(self.layers)):
-            if maps is not None:
-                maps.append(layer.self_weights(x, self.positions, bias))
-            x = layer(x, self.positions, bias)
-        return cast(Tensor, self.norm(x))

@@ -7,18 +7,18 @@ from tests.support.toy_networks import PAD
 
 def test_embeddings() -> None:
     torch.manual_seed(0)
-    source, target = embeddings(300, 500, 64, PAD, shared=False)
+    source, target = embeddings(300, 500, 64, shared=False)
     assert source.weight.shape == (300, 64)
     assert target.weight.shape == (500, 64)
     for table in (source, target):
         assert (table.weight[PAD] == 0).all()
         assert table.weight[1:].std().item() == pytest.approx(1 / 8, rel=0.05)
-    one, other = embeddings(500, 500, 64, PAD, shared=True)
+    one, other = embeddings(500, 500, 64, shared=True)
     assert one is other
 
 
 def test_what_is_read_has_unit_variance_and_padding_stays_zero() -> None:
     torch.manual_seed(0)
-    read = Embedding(500, 64, PAD)(torch.arange(500))
+    read = Embedding(500, 64)(torch.arange(500))
     assert read[PAD].abs().sum() == 0
     assert read[PAD + 1 :].std().item() == pytest.approx(1.0, abs=0.02)

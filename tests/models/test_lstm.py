@@ -5,8 +5,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from models.lstm import LSTMMemory, LSTMNetwork
-from models.recurrent import Cell
+from models.lstm import LSTMNetwork
+from models.recurrent import Cell, RecurrentState
 from tests.support.toy_networks import PAD, decoder_inputs, lstm, randomised, sources
 
 CELLS: tuple[Cell, ...] = ("lstm", "gru", "rnn")
@@ -26,7 +26,7 @@ def cell_by_hand(ours: LSTMNetwork, layer: int) -> nn.RNNCellBase:
     return by_hand
 
 
-def logits_by_hand(ours: LSTMNetwork, first: LSTMMemory, row: int, tokens: list[int], context: Tensor) -> Tensor:
+def logits_by_hand(ours: LSTMNetwork, first: RecurrentState, row: int, tokens: list[int], context: Tensor) -> Tensor:
     """One sentence, one token and one layer after the other; (T, V) logits."""
     cells = [cell_by_hand(ours, layer) for layer in range(ours.settings.layers)]
     states = [(first.hidden[row : row + 1, n], first.cell[row : row + 1, n]) for n in range(len(cells))]
@@ -60,7 +60,7 @@ def test_the_network_equals_a_loop_over_torch_cells(cell: Cell, layers: int, fee
         hidden, memory_cell = last if cell == "lstm" else (last, last)
         s, c = (torch.cat([x[0::2, 0], x[1::2, 0]], -1) for x in (hidden, memory_cell))  # (L, H)
         assert s.shape == (layers, 2 * half)
-        first = LSTMMemory(torch.tanh(bridge.to_hidden(s)).unsqueeze(0), bridge.to_cell(c).unsqueeze(0))
+        first = RecurrentState(torch.tanh(bridge.to_hidden(s)).unsqueeze(0), bridge.to_cell(c).unsqueeze(0))
         tokens = decoder_input[row][decoder_input[row] != PAD].tolist()
         expected = logits_by_hand(ours, first, 0, tokens, context=first.hidden[0, -1])
         torch.testing.assert_close(logits[row, : len(tokens)], expected, rtol=0, atol=1e-12)
@@ -70,7 +70,7 @@ def test_the_network_equals_a_loop_over_torch_cells(cell: Cell, layers: int, fee
 def test_the_decoder_continues_from_any_state(cell: Cell) -> None:
     ours, decoder_input = network(cell=cell, layers=2, feed_context=True), decoder_inputs((5, 5, 5, 5))
     memory = ours.encode(sources())
-    state = LSTMMemory(torch.randn(4, 2, 8).double(), torch.randn(4, 2, 8).double())
+    state = RecurrentState(torch.randn(4, 2, 8).double(), torch.randn(4, 2, 8).double())
     start, steps = state, []
     for token in decoder_input.unbind(1):
         features, state = ours.step(token, memory, state)

@@ -89,7 +89,7 @@ def test_an_odd_width_cannot_be_halved() -> None:
 def test_the_encoder_equals_torch_on_each_source_without_padding(cell: Cell, layers: int, bidirectional: bool) -> None:
     settings = RecurrentSettings(embedding=5, hidden=8, layers=layers, bidirectional=bidirectional)
     table = nn.Embedding(SOURCE_VOCABULARY, 5, padding_idx=PAD)
-    encoder = randomised(RecurrentEncoder(table, cell, settings, PAD).double().eval())
+    encoder = randomised(RecurrentEncoder(table, cell, settings).double().eval())
     source = sources()
     encoded = encoder(source)
     assert torch.equal(encoded.is_padding, source == PAD)

@@ -2,11 +2,11 @@ import pytest
 
 from models.schedules import learning_rate_factor
 
-SCHEDULES = ("inverse_square_root", "noam", "linear", "constant")
+SCHEDULES = ("inverse_square_root", "linear", "constant")
 
 
-def factor(schedule: str, step: int, warmup: int = 100, *, width: int = 256, max_steps: int = 1000) -> float:
-    return learning_rate_factor(schedule, step, warmup, width=width, max_steps=max_steps)  # type: ignore[arg-type]
+def factor(schedule: str, step: int, warmup: int = 100, max_steps: int = 1000) -> float:
+    return learning_rate_factor(schedule, step, warmup, max_steps)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(
@@ -24,16 +24,17 @@ def test_warm_up_is_linear_to_one_and_then_each_schedule_has_its_values(
     assert {step: factor(schedule, step) for step in values} == pytest.approx(values)
 
 
-def test_noam_is_equation_3() -> None:
+def test_the_inverse_square_root_is_equation_3_of_vaswani() -> None:
     """Transformer base: D = 512, 4000 warm-up steps, peak about 7e-4."""
+    peak = (512 * 4000) ** -0.5
+    assert peak == pytest.approx(6.99e-4, rel=1e-3)
     for step in (1, 10, 3999, 4000, 4001, 100_000):
         expected = 512**-0.5 * min(step**-0.5, step * 4000**-1.5)
-        assert factor("noam", step, 4000, width=512) == pytest.approx(expected)
-    assert factor("noam", 4000, 4000, width=512) == pytest.approx(6.99e-4, rel=1e-3)
+        assert peak * factor("inverse_square_root", step, 4000) == pytest.approx(expected)
 
 
 def test_without_warm_up_the_first_step_has_the_peak() -> None:
-    assert [factor(schedule, 1, 0) for schedule in SCHEDULES] == pytest.approx([1.0, 1 / 16, 1.0, 1.0])
+    assert [factor(schedule, 1, 0) for schedule in SCHEDULES] == pytest.approx([1.0, 1.0, 1.0])
     assert all(factor(schedule, 4, 0) <= factor(schedule, 1, 0) for schedule in SCHEDULES)
 
 

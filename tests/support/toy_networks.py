@@ -182,23 +182,17 @@ class Chain(Network):
 
     def __init__(self, scores: Tensor) -> None:
         super().__init__()
-        self.pad_id = PAD
         self.scores = scores
 
     def encode(self, source: Tensor, padded: bool = True) -> Tensor:
         return source
 
-    def decode(self, memory: Tensor, decoder_input: Tensor) -> Tensor:
-        return self.scores[torch.arange(decoder_input.shape[1]), decoder_input]
-
     def start(self, memory: Tensor) -> Tensor:
         return torch.zeros(len(memory), dtype=torch.long)
 
-    def step(self, token: Tensor, memory: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:
-        return self.scores[state, token], state + 1
+    def advance(self, tokens: Tensor, memory: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:
+        steps = state.unsqueeze(1) + torch.arange(tokens.shape[1])
+        return self.scores[steps, tokens], state + tokens.shape[1]
 
     def project(self, features: Tensor) -> Tensor:
         return features
-
-    def attention(self, memory: Tensor, decoder_input: Tensor) -> dict[str, Tensor]:
-        return {}

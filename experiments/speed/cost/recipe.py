@@ -113,7 +113,7 @@ def read_recipe(planned: Planned, length: int) -> Recipe:
         name=planned.key.model + variant,
         model=planned.key.model,
         routing="parallel" if settings.get("routing") == "parallel" else "base",
-        width=module.width,
+        width=settings.get("width") or settings["hidden"],
         parameters=parameters,
         steps=trainer.max_steps,
         tokens=data.max_tokens * devices * trainer.num_nodes * trainer.accumulate,

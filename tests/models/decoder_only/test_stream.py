@@ -5,7 +5,16 @@ import torch
 from torch import Tensor
 
 from models.network import Network
-from tests.support.toy_networks import ALL, ONE_OF_EACH, PAD, TARGET_VOCABULARY, build, decoder_inputs, sources
+from tests.support.toy_networks import (
+    ALL,
+    ONE_OF_EACH,
+    PAD,
+    TARGET_VOCABULARY,
+    build,
+    decoder_inputs,
+    decoder_only_transformer,
+    sources,
+)
 
 NAMES = [name for name in ALL if name.startswith("decoder_only")]
 SHARED = [name for name in NAMES if name.endswith("shared")]
@@ -70,3 +79,11 @@ def test_a_text_is_learned_by_heart(name: str) -> None:
         loss.backward()
         optimiser.step()
     assert float(loss.detach()) < 0.1
+
+
+def test_learned_positions_of_a_source_and_its_target_are_not_the_same_vectors() -> None:
+    network = decoder_only_transformer(positions="learned", max_length=8)
+    memory = network.encode(sources((5,)))
+    network.decode(memory, decoder_inputs((3,)))
+    with pytest.raises(ValueError, match="a stream of source and target has up to 9 tokens"):
+        network.decode(memory, decoder_inputs((4,)))
