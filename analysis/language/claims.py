@@ -30,7 +30,7 @@ READING = (
     "cover the choice of test text and are widened until they hold every seed."
 )
 MARGIN = {"token_accuracy": 0.05, "context_gain": 0.02, "loss": 0.02}  # a difference that matters
-WORTH = {"token_accuracy": 0.3, "context_gain": 0.02}  # of the better model: with less, the context was of use to none
+WORTH = {"token_accuracy": 0.5, "context_gain": 0.02}  # of the better model: with less, the context was of use to none
 STORIES = "stories"
 NEAREST = 8  # words: the nearest bin of distances
 

@@ -1,9 +1,9 @@
 """Short generated stories in which who has what is said once and asked for later."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from random import Random
-from typing import ClassVar, Literal
+from typing import ClassVar, Literal, NamedTuple
 
 import numpy as np
 
@@ -21,26 +21,38 @@ EVERY_WORD = [*GRAMMAR, *NAMES, *THINGS, *COLOURS, *NUMBERS, *PLACES]
 
 @dataclass
 class Fact:
-    """Who has how many of what in which colour; `said` is where each of these words was said."""
+    """Who has how many of what in which colour; `said` is where each of these words was said last."""
 
     name: str
     number: str
     colour: str
     things: str
     said: dict[str, int]
-    open: list[str] = field(default_factory=lambda: ["name", "number", "colour"])  # what has not been asked for
 
     def sentence(self) -> list[str]:
         return [self.name, "has", self.number, self.colour, self.things, "."]
 
-    def question(self, kind: str) -> tuple[list[str], int]:
-        """A sentence that asks for a word again, and the place of that word in it."""
+    def question(self, kind: str) -> tuple[list[str], dict[str, int]]:
+        """A sentence that asks for a word again, and where in it each word of the fact is."""
         match kind:
             case "colour":
-                return ["the", self.things, "of", self.name, "are", self.colour, "."], 5
+                return ["the", self.things, "of", self.name, "are", self.colour, "."], {"name": 3, "colour": 5}
             case "number":
-                return [self.name, "counts", "the", self.things, ":", self.number, "."], 5
-        return ["the", self.things, "belong", "to", self.name, "."], 4
+                return [self.name, "counts", "the", self.things, ":", self.number, "."], {"name": 0, "number": 5}
+        return ["the", self.things, "belong", "to", self.name, "."], {"name": 4}
+
+
+KINDS = ["name", "number", "colour"]
+
+
+class Asked(NamedTuple):
+    """A word that is asked for: how many words back it was said last, and how often a guess is right.
+
+    The guess is among the words of its kind in the facts told so far.
+    """
+
+    distance: int = 0
+    guess: float = 0.0
 
 
 @dataclass
@@ -55,9 +67,9 @@ class Stories(Text):
                                   22
 
     Each sentence says something new, asks for something said, or is about neither. What is asked for is drawn from all
-    that was said and not yet asked for, so distances are spread over the story. Name, number and colour are drawn
-    independently of each other and of all before, and said once; a thing has one owner. So nothing but the sentence
-    that said it tells an answer: without it there are only guesses among as many words as there are of its kind.
+    that was said, asked for before or not, so distances are spread over the story. Number and colour are drawn
+    independently of all before, names without repetition; a thing has one owner. So nothing but the sentences about the
+    same things tell an answer: without them there is only a guess among what was said of all things.
 
     Args:
         facts: How many people have something, at most.
@@ -84,25 +96,26 @@ class Stories(Text):
         """As many stories as are wanted, the same ones at every call."""
         return self._several(Random(f"{split} of stories"), count, context)
 
-    def chance(self) -> dict[str, float]:
-        """A guess among the words of a kind; names are fewest to guess where few people are in a story."""
-        return {"guessing": 1 / len(COLOURS)}
-
     def _several(self, random: Random, count: int, context: int) -> Windows:
         stories = [story(random, context, self.facts) for _ in range(count)]
         ids = np.stack([self.encode(" ".join(words)) for words, _ in stories])
         tokens = np.concatenate([np.full((count, 1), BOS), ids], 1)
-        return Windows(tokens, np.array([distances for _, distances in stories], dtype=np.int64))
+        distances, guesses = np.array([asked for _, asked in stories]).transpose(2, 0, 1)
+        return Windows(tokens, distances.astype(np.int64), guesses)
 
 
-def story(random: Random, length: int, facts: int) -> tuple[list[str], list[int]]:
-    """The words of a story, cut to a length; for each how many words back it was said if it is asked for, else 0."""
+def story(random: Random, length: int, facts: int, *, once: bool = False) -> tuple[list[str], list[Asked]]:
+    """The words of a story, cut to a length, and for each what `Asked` says, zeros if it is not asked for.
+
+    With `once` no word of a fact is asked for that stood in a question before.
+    """
     people, things = random.sample(NAMES, facts), random.sample(THINGS, facts)
     told: list[Fact] = []
     words: list[str] = []
-    known: dict[int, int] = {}
+    known: dict[int, Asked] = {}
+    done: set[tuple[str, str]] = set()
     while len(words) < length:
-        asked = [(fact, kind) for fact in told for kind in fact.open]
+        asked = [(fact, kind) for fact in told for kind in KINDS if (fact.things, kind) not in done]
         what, place = random.random(), len(words)
         if len(told) < facts and (not asked or what < 0.5):
             said = {"name": place, "number": place + 2, "colour": place + 3}
@@ -110,11 +123,15 @@ def story(random: Random, length: int, facts: int) -> tuple[list[str], list[int]
             sentence = told[-1].sentence()
         elif asked and what < 0.9:
             fact, kind = random.choice(asked)
-            fact.open = [other for other in fact.open if other not in (kind, "name")]  # the question names the owner
-            sentence, at = fact.question(kind)
-            known[place + at] = place + at - fact.said[kind]
+            sentence, places = fact.question(kind)
+            asked_at = place + places[kind]
+            alike = sum(getattr(other, kind) == getattr(fact, kind) for other in told)
+            known[asked_at] = Asked(asked_at - fact.said[kind], alike / len(told))
+            fact.said |= {word: place + at for word, at in places.items()}
+            if once:
+                done |= {(fact.things, word) for word in places}
         else:
             doing = (["it", "rains", "at"], [random.choice(NAMES), "goes", "to"])[what < 0.95]
             sentence = [*doing, "the", random.choice(PLACES), "."]
         words += sentence
-    return words[:length], [known.get(place, 0) for place in range(length)]
+    return words[:length], [known.get(place, Asked()) for place in range(length)]

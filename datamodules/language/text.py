@@ -18,11 +18,12 @@ class Windows(NamedTuple):
     """Pieces of a text of C + 1 tokens each, (N, C + 1): the first C are read, the last C predicted.
 
     `distances` (N, C) has, for a predicted token that was said before and is asked for again, how many tokens back it
-    was said; 0 for every other token.
+    was said last, and `guesses` (N, C) how often a guess among what was said is right; 0 for every other token.
     """
 
     tokens: Tokens
     distances: Tokens
+    guesses: NDArray[np.float64]
 
 
 class Text(ABC):
@@ -58,10 +59,6 @@ class Text(ABC):
     @abstractmethod
     def windows(self, split: Split, count: int, context: int, *, apart: bool = True) -> Windows:
         """The same pieces at every call, at most `count`, spread over the split; none overlap if they are `apart`."""
-
-    def chance(self) -> dict[str, float]:
-        """Accuracy of strategies without memory on tokens that have a distance, by name."""
-        return {}
 
     @property
     def vocab_size(self) -> int:

@@ -58,4 +58,5 @@ class TextFile(Text):
         last = len(part) - context - 1
         starts = np.linspace(0, last, min(count, last // (context if apart else 1) + 1)).astype(np.int64)
         tokens = part[starts[:, None] + np.arange(context + 1)]
-        return Windows(tokens, np.zeros_like(tokens[:, 1:]))
+        nothing = np.zeros_like(tokens[:, 1:])
+        return Windows(tokens, nothing, nothing.astype(float))

@@ -78,10 +78,10 @@ class MaskedWord(Task):
         """A story, and the place of a word that has its other mention as far away as `clue` says."""
         farthest = abs(clue)
         while True:
-            words, distances = story(random, self.words, self.facts)
+            words, asked = story(random, self.words, self.facts, once=True)
             found = [
                 (place, distance)
-                for place, distance in enumerate(distances)
+                for place, (distance, _) in enumerate(asked)
                 if farthest // 2 < distance <= farthest
                 and words[place] in HIDDEN
                 and (distance <= NEAREST or others_between(words, place - distance, place))

@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from datamodules.language.data import LanguageData
+from datamodules.language.text import Windows
 from experiments.language.context import by_context, token_losses
 from experiments.record.keys import Measurement
 from experiments.training.trained_run import Trained
@@ -25,7 +26,7 @@ def evaluate_run(run: Trained[LanguageData]) -> list[Measurement]:
     if length := data.text.training_tokens:
         rows.append(Measurement("training_tokens", length, "tokens", 1))
     if windows.distances.any():
-        rows += by_distance(losses, right, windows.distances, data.text.chance())
+        rows += by_distance(losses, right, windows)
     else:
         rows += by_context(run.module.network, data.windows("test", apart=False).tokens, FIRST_BIN)
     held_equal = {
@@ -59,11 +60,9 @@ def by_position(losses: Numbers) -> list[Measurement]:
     return rows
 
 
-def by_distance(
-    losses: Numbers, right: NDArray[np.bool_], distances: NDArray[np.int64], chance: dict[str, float]
-) -> list[Measurement]:
+def by_distance(losses: Numbers, right: NDArray[np.bool_], windows: Windows) -> list[Measurement]:
     """Loss and accuracy on words that are asked for, by how many words back they were said, in the same bins."""
-    rows = []
+    rows, distances = [], windows.distances
     for first, last in bins(int(distances.max())):
         here = (first <= distances) & (distances <= last)
         if here.any():
@@ -72,7 +71,8 @@ def by_distance(
             share, error = mean(right[here].astype(float))
             rows.append(Measurement("token_accuracy", share, "share", n, "distance", last))
             rows.append(Measurement("token_accuracy_error", error, "share", n, "distance", last))
-            rows += [Measurement(f"chance: {name}", c, "share", 1, "distance", last) for name, c in chance.items()]
+            guess = float(windows.guesses[here].mean())
+            rows.append(Measurement("chance: guessing among what was said", guess, "share", n, "distance", last))
     return rows
 
 

@@ -4,6 +4,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from datamodules.language.text import Windows
 from experiments.language.experiment import bins, by_distance, by_position
 from experiments.launch.finished import finished
 from experiments.planning.grid import plan_tasks
@@ -28,13 +29,16 @@ def test_loss_by_position() -> None:
 def test_loss_and_accuracy_by_distance() -> None:
     distances = np.zeros((4, 20), dtype=int)
     distances[0, 3], distances[1, 3], distances[2, 5] = 2, 8, 11
+    guesses = np.where(distances == 8, 0.5, 0.25)
     right = np.zeros((4, 20), dtype=bool)
     right[0, 3] = True
-    rows = {(m.metric, m.x): (m.value, m.n) for m in by_distance(LOSSES, right, distances, {"guessing": 0.25})}
+    windows = Windows(np.zeros((4, 21), dtype=int), distances, guesses)
+    rows = {(m.metric, m.x): (m.value, m.n) for m in by_distance(LOSSES, right, windows)}
     assert rows["loss", 8] == (4.0, 2)
     assert rows["loss", 11] == (5.5, 1)
     assert rows["token_accuracy", 8] == (0.5, 2)
-    assert rows["chance: guessing", 11] == (0.25, 1)
+    assert rows["chance: guessing among what was said", 8] == (0.375, 2)
+    assert rows["chance: guessing among what was said", 11] == (0.25, 1)
 
 
 @pytest.mark.parametrize("model", ["lstm", "bahdanau", "transformer"])
