@@ -1,9 +1,11 @@
 """How a claim is decided: claims and rules as data, and the verdict that a rule's measurement comes to."""
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
+
+import pandas as pd
 
 from analysis.page.labels import decimal, label, listing
 from analysis.statistics.intervals import Interval
@@ -17,6 +19,7 @@ INTERVAL = "the interval"  # the quantity of a line that the effect itself must 
 LAST = 0.2  # of the steps of training: by what is gained there one sees whether a model was still learning
 LAST_PART = f"{100 * LAST:.0f} %"
 LSTM, ATTENTION, TRANSFORMER, RNN = (System(m, "base") for m in ("lstm", "bahdanau", "transformer", "rnn"))
+DOUBLED = "doubled"  # the variant that trains for twice as long as its model's base
 CENTRAL = (TRANSFORMER, ATTENTION)  # the comparison that comes first
 BAHDANAU, VASWANI = "Bahdanau et al. 2015", "Vaswani et al. 2017"
 
@@ -121,8 +124,9 @@ class Learning(NamedTuple):
 class StillLearning:
     """For each outcome the system that lacks something: the outcome counts only if the system had stopped learning.
 
-    If training continued as long again at the pace of its last part, the validated quantity would rise by what it
-    gained there, divided by that part: the outcome counts if this is less than the interval's distance from its line.
+    Training as long again would raise the validated quantity by what it raised that of a variant that trained for twice
+    as long, or, where there is none, at the pace of the last part. The outcome counts if this is less than the
+    interval's distance from its line.
     """
 
     store: Store
@@ -132,8 +136,10 @@ class StillLearning:
 
     def __str__(self) -> str:
         systems = " or the ".join(label(system) for system in self.lacking.values())
-        pace = f"training as long again at the pace of the last {LAST_PART}"
-        return f"Not decided if the {systems} could close the gap by {pace}"
+        return (
+            f"Not decided if the {systems} could close the gap by training as long again, as seen from a run of twice "
+            f"the budget or else at the pace of the last {LAST_PART}"
+        )
 
     def settled(self, verdict: "Verdict", missing: float | None = None) -> "Verdict":
         """The verdict, left open where a system may still gain what it lacks, `missing` if not seen from the lines."""
@@ -143,7 +149,7 @@ class StillLearning:
         if missing is None:
             line, interval = verdict.conditions[0]
             missing = max(interval.low - line.at, line.at - interval.high)
-        rising = self.gains(system, missing / (1 / LAST))
+        rising = self.gains(system, missing)
         if not rising:
             return verdict
         return Verdict(
@@ -155,21 +161,32 @@ class StillLearning:
         )
 
     def gains(self, system: System, most: float) -> list[str]:
-        """In words, each seed whose validated quantity gained more than `most` in the last part, or may have."""
+        """In words, each seed whose validated quantity would gain more than `most` if trained as long again, or may."""
         found = []
+        longer = [end for _, curve in self.curves(System(system.model, DOUBLED)) for end in curve["value"].tail(1)]
+        for seed, curve in self.curves(system):
+            whole = curve["step"].max()
+            earlier = curve[curve["step"] <= (1 - LAST) * whole].tail(1)
+            if not len(earlier):
+                found.append(f"seed {seed}: not validated before the last {LAST_PART} of its steps")
+                continue
+            before, after = earlier["value"].item(), curve["value"].iloc[-1]
+            part = 1 - earlier["step"].item() / whole
+            gain, when = (after - before) / part, f"in the last {100 * part:.0f} % of its steps"
+            if system.variant == "base" and longer:
+                before, after, when = after, max(longer), "when trained twice as long"
+                gain = after - before
+            if gain > most:
+                first, then = (decimal(value, self.learning.digits) for value in (before, after))
+                found.append(f"seed {seed}: {first} to {then} on validation {when}")
+        return found
+
+    def curves(self, system: System) -> Iterator[tuple[int, pd.DataFrame]]:
+        """The validated quantity of each seed over its steps."""
         for run in self.store.finished(self.learning.experiment):
             if (run.task, run.system) == (self.task, system):
                 history = self.store.history(run)
-                curve = history[history["metric"] == self.learning.metric].sort_values("step")
-                earlier = curve[curve["step"] <= (1 - LAST) * curve["step"].max()]
-                if not len(earlier):
-                    found.append(f"seed {run.seed}: not validated before the last {LAST_PART} of its steps")
-                elif curve["value"].iloc[-1] - earlier["value"].iloc[-1] > most:
-                    first, last = (decimal(p["value"].iloc[-1], self.learning.digits) for p in (earlier, curve))
-                    found.append(
-                        f"seed {run.seed}: {first} to {last} on validation in the last {LAST_PART} of its steps"
-                    )
-        return found
+                yield run.seed, history[history["metric"] == self.learning.metric].sort_values("step")
 
 
 class Finding(NamedTuple):

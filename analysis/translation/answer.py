@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
-from analysis.claims.verdict import ATTENTION, CENTRAL, LAST, TRANSFORMER, StillLearning
+from analysis.claims.verdict import ATTENTION, CENTRAL, TRANSFORMER, StillLearning
 from analysis.page.blocks import Answer
 from analysis.page.labels import counted, decimal, label, listing, ordered
 from analysis.page.look import Look
@@ -48,7 +48,7 @@ def central(store: Store, results: TestSet) -> str:
     verb = "better" if pair.better == TRANSFORMER else "worse"
     text = f"The {label(TRANSFORMER)} translates {verb} than the {label(ATTENTION)}: {against}"
     gap = abs(pair.comparison.difference.value)
-    learning = StillLearning(store, results.task, VALIDATED, {}).gains(worse, gap * LAST)
+    learning = StillLearning(store, results.task, VALIDATED, {}).gains(worse, gap)
     return f"{text}, but the {label(worse)} was still learning when training ended." if learning else f"{text}."
 
 

@@ -87,6 +87,19 @@ def test_a_model_that_was_still_rising_may_catch_up(tmp_path: Path, behind: str,
         assert verdict.needed.startswith("A longer budget: ")
 
 
+@pytest.mark.parametrize(("end", "outcome"), [(32.0, SUPPORTED), (80.0, NOT_DECIDED)])
+def test_a_run_of_twice_the_budget_says_what_a_rising_model_would_gain(
+    tmp_path: Path, end: float, outcome: str
+) -> None:
+    write_translated(tmp_path, "lstm", 0.3, rise=20.0)
+    write_translated(tmp_path, "lstm", 0.3, variant="doubled", end=end)
+    write_translated(tmp_path, "transformer", 0.7)
+    verdict = decided(tmp_path)[AHEAD]
+    assert verdict.outcome == outcome
+    if outcome == NOT_DECIDED:
+        assert "(seed 0: 30.0 to 80.0 on validation when trained twice as long)" in verdict.reason
+
+
 @pytest.mark.parametrize(("rise", "outcome"), [(1.0, SUPPORTED), (25.0, NOT_DECIDED)])
 def test_a_rising_lstm_is_not_called_unable_to_hold_long_sentences(tmp_path: Path, rise: float, outcome: str) -> None:
     write_translated(tmp_path, "lstm", 0.9, long_share=0.3, rise=rise)

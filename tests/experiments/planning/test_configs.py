@@ -87,15 +87,18 @@ def test_a_configuration_builds_and_trains_a_step(suite: str, name: str, small_c
 
 
 def test_the_models_of_full_have_equal_depth_and_parameters() -> None:
-    sizes, depths = {}, {}
+    sizes, depths, steps = {}, {}, {}
     for name in models_in(BLEU / "full"):
         config = parse("full", name)
+        steps[name] = config.trainer.max_steps
         sizes[name] = sum(p.numel() for p in build(config).network.parameters())
         network = config.model.init_args.network
         layers = ("layers", "encoder_layers", "decoder_layers")
         if "prefix" not in network:  # one stack is deeper than each of two
             depths[name] = {network[name] for name in layers if name in network}
-    assert len(sizes) == 6
+    assert {"lstm", "bahdanau", "transformer"} <= set(sizes)
+    assert steps.pop("bahdanau-doubled") == 2 * steps["bahdanau"]
+    assert len(set(steps.values())) == 1
     assert max(sizes.values()) < 1.05 * min(sizes.values())
     assert set(map(frozenset, depths.values())) == {frozenset({2})}
 

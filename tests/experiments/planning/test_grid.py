@@ -42,7 +42,11 @@ def test_every_run_of_every_suite_is_valid_and_models_differ_by_themselves_and_t
         assert run.key.model in config["model"]["class_path"].lower()
         data, first = ({**c["data"]["init_args"], "seed": 0} for c in (config, configs[0]))
         assert data == first
-        for part in ("trainer", "decoding", "validation_sentences"):
+        budget = {
+            k: configs[0]["trainer"][k] * (1 + (run.key.variant == "doubled")) for k in ("max_steps", "validate_every")
+        }
+        assert config["trainer"] == configs[0]["trainer"] | budget
+        for part in ("decoding", "validation_sentences"):
             assert config[part] == configs[0][part]
         assert optimisation(config, "learning_rate") == optimisation(configs[0], "learning_rate")
 

@@ -33,6 +33,8 @@ def write_translated(
     rise: float = 0.0,
     sentences: int = SENTENCES,
     test_set: str = "test",
+    variant: str = "base",
+    end: float = 30.0,
 ) -> Path:
     """Write one finished run; BLEU is about 100 times the share of right sentences.
 
@@ -40,8 +42,9 @@ def write_translated(
         share: Of right sentences, among those of more than 12 words `long_share`.
         phase: Which ones are right: with equal phases those of a lower share are right with a higher one too.
         rise: Validation BLEU gained in the last fifth of training.
+        end: Validation BLEU at the end of training.
     """
-    folder = folder_of(root, model, seed=seed)
+    folder = folder_of(root, model, variant=variant, seed=seed)
     rows = []
     for i, reference in enumerate(references(sentences)):
         words = len(reference.split())
@@ -49,9 +52,9 @@ def write_translated(
         hypothesis = reference if is_right(i, here, phase) else " ".join(["nichts"] * words)
         rows.append(translation(i, reference.lower(), reference, hypothesis))
     write_lines(folder / "hypotheses" / f"{test_set}.jsonl", rows)
-    write_lines(folder / "metrics.jsonl", validations(30.0, rise))
+    write_lines(folder / "metrics.jsonl", validations(end, rise))
     scores = [row("bleu", 100 * share, "BLEU", sentences, "test_set", test_set)]
-    write_json(folder / "result.json", result("quick", model, "base", seed, scores))
+    write_json(folder / "result.json", result("quick", model, variant, seed, scores))
     return folder
 
 
