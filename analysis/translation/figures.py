@@ -1,32 +1,17 @@
-"""Figures of translation: BLEU by length, words by frequency, lengths, attention maps."""
+"""Figures of translation: BLEU by length, words by frequency, attention maps."""
 
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from typing import NamedTuple
 
 import matplotlib
-import numpy as np
 from matplotlib.colors import LinearSegmentedColormap
 
-from analysis.page.canvas import (
-    CHANCE_COLOUR,
-    INK,
-    PANEL,
-    Figure,
-    add_legend,
-    beside_line,
-    finish,
-    panel,
-    plot,
-    plot_intervals,
-    plot_seeds,
-)
+from analysis.page.canvas import INK, PANEL, Figure, add_legend, beside_line, finish, panel, plot_intervals, plot_seeds
 from analysis.page.labels import decimal, label, with_span
 from analysis.page.look import Look
 from analysis.statistics.intervals import Array, Interval
 from analysis.store import System
-
-LONGEST = 2.5  # times the reference; longer ones are drawn there
 
 
 class Bin(NamedTuple):
@@ -81,27 +66,6 @@ def scores(name: str, title: str, look: Look, outcomes: Mapping[System, Bin]) ->
 def bin_names(bounds: Sequence[int]) -> list[str]:
     ends = [f"{low}–{high - 1}" if high - low > 1 else str(low) for low, high in pairwise(bounds)]
     return [*ends, f"{bounds[-1]}+"]
-
-
-def length_ratios(name: str, title: str, look: Look, ratios: Mapping[System, Sequence[Array]]) -> Figure:
-    """The share of hypotheses up to each length, in lengths of the reference; one line for each seed."""
-    grid = np.linspace(0, LONGEST, 126)
-    with panel(PANEL) as (canvas, axes):
-        for edge in (0.5, 2):
-            axes.axvline(edge, color=CHANCE_COLOUR, linewidth=0.8, linestyle=(0, (2, 2)))
-        for system, seeds in ratios.items():
-            for values in seeds:
-                drawn = np.sort(np.minimum(values, LONGEST))
-                shares = 100 * np.searchsorted(drawn, grid, side="right") / len(drawn)
-                plot(axes, look, system, grid.tolist(), shares.tolist(), marker="")
-        axes.set(
-            xlabel="length of hypothesis / reference, in words", ylabel="% of hypotheses up to this length", title=title
-        )
-        axes.set_xlim(0, LONGEST)
-        axes.set_ylim(0, 101)
-        add_legend(axes)
-        parts = [f"{label(s)}: median {np.median(np.concatenate(v)):.2f}" for s, v in ratios.items()]
-        return finish(canvas, name, title, f"Cumulative distribution of length ratios. {'; '.join(parts)}.")
 
 
 def attention_map(

@@ -32,7 +32,7 @@ def build(store: Store, look: Look, results: Sequence[TestSet]) -> list[Section]
             section.blocks.append(Heading(f"Sentence by sentence, {task}"))
             section.blocks += sentence_by_sentence(pairs)
             section.blocks.append(Heading(f"Faults, {task}"))
-            section.blocks += faults.build(look, task, test_sets, store.tokeniser(task))
+            section.blocks += faults.build(test_sets, store.tokeniser(task))
     return [section] if section.blocks else []
 
 

@@ -8,13 +8,7 @@ import pytest
 from analysis.page.look import COLOURS, Look
 from analysis.statistics.intervals import Interval
 from analysis.store import System
-from analysis.translation.figures import (
-    Bin,
-    attention_map,
-    bin_names,
-    by_bin,
-    length_ratios,
-)
+from analysis.translation.figures import Bin, attention_map, bin_names, by_bin
 
 LSTM, TRANSFORMER = System("lstm", "base"), System("transformer", "base")
 LOOK = Look([LSTM, TRANSFORMER])
@@ -34,12 +28,6 @@ def test_bins_have_their_sizes_and_missing_intervals_no_band() -> None:
     assert {"1–10", "11+", "n=40", "n=7"} <= set(texts(figure.svg))
     assert "nan" not in figure.svg.lower()
     assert bin_names([1, 11, 12]) == ["1–10", "11", "12+"]
-
-
-def test_lengths_beyond_the_axis_are_drawn_at_its_end() -> None:
-    figure = length_ratios("lengths", "Lengths", LOOK, {LSTM: [np.array([0.0, 1.0, 40.0])]})
-    assert "LSTM: median 1.00" in figure.description
-    assert "Lengths" in texts(figure.svg)
 
 
 @pytest.mark.parametrize("token", ["$x_1$", "$", "<script>alert(1)</script>", "&amp;", '"', "▁Straße", "_", "\\frac"])
