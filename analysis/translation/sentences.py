@@ -28,7 +28,7 @@ def build(store: Store, look: Look, results: Sequence[TestSet]) -> list[Section]
         pairs = [pair for result in of_task for pair in result.pairs]
         if test_sets:
             section.blocks.append(Heading(f"Word accuracy by training frequency, {task}"))
-            section.blocks += word_accuracy.build(store, look, task, test_sets, pairs)
+            section.blocks += word_accuracy.build(store, look, task, test_sets)
             section.blocks.append(Heading(f"Sentence by sentence, {task}"))
             section.blocks += sentence_by_sentence(pairs)
             section.blocks.append(Heading(f"Faults, {task}"))
