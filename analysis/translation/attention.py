@@ -100,7 +100,7 @@ def build(store: Store, look: Look) -> list[Section]:
         inspected = bool(chosen(store, heads.EXPERIMENT, task))
         blocks = [*(reservations(store, task, runs) if inspected else []), *maps(look, task, kept)]
         if inspected:
-            blocks += heads.build(store, look, task, runs)
+            blocks += heads.build(store, look, task)
         elif with_maps(kept):
             blocks.append(Paragraph(PROSE["further maps"].format(suite=store.suite)))
         section.blocks += [Heading(task), *blocks] if blocks else []
