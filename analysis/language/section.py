@@ -18,7 +18,7 @@ from analysis.language.evidence import (
     tasks_of,
 )
 from analysis.page.blocks import Block, Figures, Heading, Notice, Paragraph, Section, Table
-from analysis.page.canvas import Figure, Line, learning_curve
+from analysis.page.canvas import Figure, learning_curve, lines
 from analysis.page.curves import Curves, by_x
 from analysis.page.labels import NONE, decimal, duration, label, slug, whole, with_span
 from analysis.page.look import Look
@@ -128,13 +128,9 @@ def context(store: Store, look: Look, task: str, unit: str) -> list[Block]:
 
 
 def learning(store: Store, look: Look, task: str) -> list[Block]:
-    lines = []
-    for run in store.finished(EXPERIMENT):
-        history = store.history(run)
-        points = history[history["metric"] == "val/loss"].sort_values("step")
-        if run.task == task and run.variant == "base" and len(points):
-            lines.append(Line(run.system, points["step"].tolist(), points["value"].tolist()))
-    if not lines:
+    runs = [run for run in store.finished(EXPERIMENT) if run.task == task and run.variant == "base"]
+    found = lines(store, runs, "val/loss")
+    if not found:
         return []
-    figure = learning_curve(slug("curve", task, "loss"), "Validation loss by step", look, lines, "step", "loss (nats)")
+    figure = learning_curve(slug("curve", task, "loss"), "Validation loss by step", look, found, "step", "loss (nats)")
     return [Heading("Learning curves"), Figures("Loss on validation text, one line per run.", [figure])]

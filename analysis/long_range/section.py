@@ -24,7 +24,7 @@ from analysis.long_range.evidence import (
 )
 from analysis.long_range.wording import heading, is_kind_of, quantity, question, title
 from analysis.page.blocks import Block, Figures, Heading, Notice, Paragraph, Section
-from analysis.page.canvas import Figure, Line, learning_curve
+from analysis.page.canvas import Figure, learning_curve, lines
 from analysis.page.curves import by_x
 from analysis.page.labels import NAMES, listing, ordered, slug
 from analysis.page.look import Look, VariantLook
@@ -196,18 +196,14 @@ def belongs(model: str, group: str, system: System) -> bool:
 
 def learning_curves(store: Store, look: Look, task: str) -> list[Block]:
     runs = [run for run in store.finished(EXPERIMENT) if run.task == task and run.variant == "base"]
-    histories = [(run.system, store.history(run)) for run in sorted(runs, key=lambda run: (run.model, run.seed))]
+    runs.sort(key=lambda run: (run.model, run.seed))
     figures = []
     for metric, what in LEARNING.items():
-        lines = []
-        for system, history in histories:
-            points = history[history["metric"] == metric].sort_values("step")
-            if len(points):
-                lines.append(Line(system, points["step"].tolist(), points["value"].tolist()))
-        if lines:
+        found = lines(store, runs, metric)
+        if found:
             name = slug("curve", task, metric)
             title = f"{what[0].upper()}{what[1:]} by step"
-            figures.append(learning_curve(name, title, look, lines, "step", what))
+            figures.append(learning_curve(name, title, look, found, "step", what))
     above: list[Block] = [Heading("Learning curves")]
     if not figures:
         return [*above, Paragraph("No finished run recorded its accuracy during training.")] if runs else []

@@ -185,7 +185,7 @@ def to_quality(quality: Quality, look: Look) -> list[Block]:
         name = f"speed-quality-{quality.task}"
         title = "Validation BLEU by computed operations"
         drawn = learning_curve(name, title, look, lines, "training FLOPs", "validation BLEU")
-        blocks.append(Figures("One line per run; see Learning curves for time and tokens.", [drawn]))
+        blocks.append(Figures("One line per run; see Learning curves for time.", [drawn]))
     return [*blocks, quality_table(quality)]
 
 
