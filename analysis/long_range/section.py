@@ -5,8 +5,6 @@ import re
 from collections.abc import Sequence
 from functools import partial
 
-from analysis.claims.ledger import drawn_in, verdict_table
-from analysis.claims.verdict import Verdicts
 from analysis.long_range import networks as network_settings
 from analysis.long_range import prose as words
 from analysis.long_range import tables
@@ -46,13 +44,13 @@ GROUPS = {
 }
 
 
-def build(store: Store, look: Look, verdicts: Verdicts) -> list[Section]:
-    sections = [task_section(store, look, task, verdicts) for task in tasks_of(store)]
+def build(store: Store, look: Look) -> list[Section]:
+    sections = [task_section(store, look, task) for task in tasks_of(store)]
     nothing = Notice("No long-range run has finished yet: there is nothing to compare.")
     return sections or [Section("long-range", "Long range", [nothing])]
 
 
-def task_section(store: Store, look: Look, task: str, verdicts: Verdicts) -> Section:
+def task_section(store: Store, look: Look, task: str) -> Section:
     known, systems = controls(store, task), systems_of(store, task)
     repeated = one_answer(store, task)
     metrics = [metric for metric in METRICS if not (repeated and metric == "exact_match")]
@@ -61,17 +59,11 @@ def task_section(store: Store, look: Look, task: str, verdicts: Verdicts) -> Sec
     evidence = axis_blocks(look, main)
     evidence += [table for table in [tables.over_all_pairs(store, task, systems)] if table]
     evidence += ablations(store, measured, known)
-    drawn = drawn_in(evidence)
     texts = [question(task), *in_words(task, main, known)]
     texts += ["Exact match equals accuracy everywhere, so it is not shown."] if repeated else []
     blocks: list[Block] = [Paragraph(text) for text in texts if text]
     if not measured:
         blocks.append(Notice("The finished runs of this task recorded no accuracy."))
-    about = [row for row in verdicts if row[0].needs.task == task]
-    if about:
-        blocks.append(
-            verdict_table("Claims that rest on this task; their rules are in the section on claims.", about, drawn)
-        )
     blocks += evidence
     settings = network_settings.table(store, task, systems)
     blocks += [Heading("What was compared"), settings] if settings else []

@@ -16,7 +16,6 @@ from analysis.store import Store, System, read_store
 from tests.support.fakes import long_range as fake
 from tests.support.fakes.long_range import PAIRS, axis_rows, folder_of, write_long_range
 from tests.support.fakes.runs import row
-from tests.support.verdicts import long_range_verdicts
 
 
 def store_of(path: Path) -> Store:
@@ -24,7 +23,7 @@ def store_of(path: Path) -> Store:
 
 
 def sections_of(store: Store) -> dict[str, Section]:
-    sections = build(store, Look(run.system for run in store.runs), long_range_verdicts(store))
+    sections = build(store, Look(run.system for run in store.runs))
     return {section.identifier.removeprefix("task-"): section for section in sections}
 
 
