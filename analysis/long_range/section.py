@@ -31,7 +31,7 @@ from analysis.store import Store, System
 
 DRAWN = ("token_accuracy", "exact_match", "squared_error", "contrastive_accuracy")
 METRICS = (*DRAWN, "contrastive_accuracy_mean", "subject_flip")
-JUDGED = ("token_accuracy", "contrastive_accuracy")  # what sentences and ablations speak of
+JUDGED = ("token_accuracy", "contrastive_accuracy")  # what ablations speak of
 LEARNING = {"val/token_accuracy": "validation accuracy", "val/control_accuracy": "accuracy on the control"}
 GROUPS = {
     "position encodings": r"none|sinusoidal|learned|rotary|alibi",
@@ -87,17 +87,9 @@ def one_answer(store: Store, task: str) -> bool:
 
 
 def in_words(task: str, main: Sequence[Axis], known: dict[System, Control]) -> list[str]:
-    """A paragraph for each axis, and one on who was trained enough."""
-    texts = []
-    for axis in main:
-        if axis.metric == "squared_error":
-            texts.append(words.errors(axis))
-        elif axis.metric in JUDGED:
-            found = words.seen(axis)
-            by = f"By {heading(axis.name)}: {found[:1].lower()}{found[1:]}"
-            texts.append(words.seen_at(axis) if axis.single else by)
-        elif axis.metric == "exact_match" and words.dips(axis):
-            texts.append(f"Exact match by {heading(axis.name)}: {words.dips(axis)}")
+    """Dips between trained values, and who was not trained enough."""
+    dips = [(axis, words.dips(axis)) for axis in main if axis.metric == "exact_match"]
+    texts = [f"Exact match by {heading(axis.name)}: {said}" for axis, said in dips if said]
     if known or not task.startswith("contrastive-"):
         texts.append(words.under_trained(ordered(s for axis in main for s in axis.curves), known))
     return texts
@@ -172,7 +164,6 @@ def ablations(store: Store, measured: Sequence[Axis], known: dict[System, Contro
         blocks.append(Heading(f"Ablations: {group} ({NAMES.get(model, model)})"))
         blocks += [Paragraph(weak)] if weak else []
         for part in parts:
-            blocks.append(Paragraph(words.seen_at(part) if part.single else words.seen(part)))
             if not part.single:
                 name = slug(part.metric, part.task, part.name, model, group)
                 figure = draw(part, look, name, f"{group[0].upper()}{group[1:]} by {quantity(part.vary)}")
