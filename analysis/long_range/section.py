@@ -30,7 +30,7 @@ from analysis.page.run_sources import behind
 from analysis.store import Store, System
 
 DRAWN = ("token_accuracy", "exact_match", "squared_error", "contrastive_accuracy")
-METRICS = (*DRAWN, "contrastive_accuracy_mean", "subject_flip")
+METRICS = (*DRAWN, "subject_flip")
 JUDGED = ("token_accuracy", "contrastive_accuracy")  # what ablations speak of
 LEARNING = {"val/token_accuracy": "validation accuracy", "val/control_accuracy": "accuracy on the control"}
 GROUPS = {
