@@ -150,8 +150,8 @@ def test_ablations_are_apart_from_the_main_figure_and_name_their_base(sections: 
     assert [cells[0] for cells in hidden.rows] == ["LSTM", "LSTM, hidden64", "LSTM, hidden128", "chance: guessing"]
     assert list(table_of(section, "Settings of each model"))[-1] == "Transformer, unscaled-d64"
     captions = [block.caption for block in section.blocks if isinstance(block, Figures)]
-    assert sum("The base: width 64, 4 heads" in text and "rotary positions." in text for text in captions) == 3
-    assert sum("The base: LSTM, hidden 104" in text and "forget-gate bias 1." in text for text in captions) == 2
+    assert sum("The base: width 64, heads 4" in text and "rotary positions." in text for text in captions) == 3
+    assert sum("The base: cell lstm, " in text and "forget-gate bias 1." in text for text in captions) == 2
 
 
 def test_variants_of_one_figure_are_distinguished() -> None:
