@@ -192,8 +192,8 @@ def quality_table(quality: Quality) -> Table:
     bests = listing([f"{label(s)} {decimal(quality.best(s))}" for s in systems])
     caption = (
         "Until validation BLEU first reached a level (straight lines between validations; means over seeds; seconds "
-        "include validation). Levels are 50, 75, 90 and 100 % of the best of the weakest model, and the best of the second "
-        f"weakest. Best: {bests}."
+        "include validation). Levels are 50, 75, 90 and 100 % of the best of the weakest model, and the best of the "
+        f"second weakest. Best: {bests}."
     )
     header = ["model", "BLEU", "training time", "over fastest", "target tokens", "operations"]
     return Table(caption, header, rows)

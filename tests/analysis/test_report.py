@@ -108,7 +108,7 @@ def test_the_first_screen_answers_with_the_recorded_numbers(whole: Report) -> No
 
 def test_every_figure_is_a_file_and_every_table_whole(whole: Report) -> None:
     figures = set(re.findall(r"\]\(figures/([^)]+)\.svg\)", whole.markdown))
-    assert len(figures) > 25
+    assert len(figures) > 20
     files = {path.name for path in (whole.folder / "figures").iterdir()}
     assert files == {f"{name}.{kind}" for name in figures for kind in ("svg", "png")}
     for block in re.findall(r"(?:^\|.*\n)+", whole.markdown, flags=re.MULTILINE):

@@ -1,4 +1,4 @@
-"""What carries the memory: gradients relative to the last token, probes, attention on the answer, shuffled sources, scores."""
+"""What carries the memory: relative gradients, probes, attention on the answer, shuffled sources, scaled scores."""
 
 import math
 from pathlib import Path

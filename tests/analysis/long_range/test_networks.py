@@ -27,7 +27,11 @@ def table_of(path: Path) -> Table | None:
     ("model", "network", "settings"),
     [
         ("rnn", "cell rnn, embedding 64, layers 1, hidden 208", ("one direction", "–", "–")),
-        ("bahdanau", "cell lstm, embedding 64, layers 1, hidden 82, routing input_feeding", ("one direction", "–", "1")),
+        (
+            "bahdanau",
+            "cell lstm, embedding 64, layers 1, hidden 82, routing input_feeding",
+            ("one direction", "–", "1"),
+        ),
         (
             "transformer",
             "width 64, heads 4, feed forward 128, encoder layers 2, decoder layers 2, norm pre",

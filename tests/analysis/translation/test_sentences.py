@@ -40,7 +40,7 @@ def test_three_models_have_three_parts_and_every_pair(tmp_path: Path) -> None:
         "Faults",
     ]
     names = [figure.name for block in found.blocks if isinstance(block, Figures) for figure in block.figures]
-    assert len(names) == len(set(names)) == 2 + 1
+    assert len(names) == len(set(names)) == 2
     assert len(wins(found).rows) == 3 * 2
     assert all(len(row) == len(table.header) for table in tables(found) for row in table.rows)
     assert store.problems == []
