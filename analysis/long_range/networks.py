@@ -9,7 +9,14 @@ from analysis.page.labels import NONE, label
 from analysis.store import Run, Store, System
 
 Settings = dict[str, Any]
-ORDINARY = {"dropout": 0.0, "residual": True, "scale_scores": True, "tied": True, "feed_context": False}
+ORDINARY = {
+    "dropout": 0.0,
+    "residual": True,
+    "scale_scores": True,
+    "tied": True,
+    "feed_context": False,
+    "reversed_source": False,
+}
 OWN_COLUMN = ("bidirectional", "positions", "max_length", "forget_bias", "chrono_length")
 CHOSEN = ("learning_rate", "initialisation_scale")
 

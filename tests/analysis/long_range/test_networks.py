@@ -51,6 +51,7 @@ def test_networks_are_described_by_their_settings(model: str, network: str, sett
         ("lstm", {"dropout": 0.2}, "dropout 0.2"),
         ("lstm", {"tied": False}, "tied no"),
         ("lstm", {"feed_context": True}, "feed context yes"),
+        ("lstm", {"reversed_source": True}, "reversed source yes"),
         ("transformer", {"residual": False}, "residual no"),
         ("transformer", VARIANTS["unscaled-d64"], "heads 1, feed forward 128"),
         ("transformer", VARIANTS["unscaled-d64"], "scale scores no"),

@@ -90,9 +90,9 @@ def pair_rows(values: Curve, over_all: float, pairs: int = 1000, each: int = 100
 RECURRENT: dict[str, Any] = {"embedding": 64, "layers": 1, "bidirectional": False, "dropout": 0.0, "forget_bias": 1.0}
 RECURRENT |= {"chrono_length": None, "tied": True}
 NETWORKS: dict[str, dict[str, Any]] = {
-    "rnn": RECURRENT | {"cell": "rnn", "hidden": 208, "feed_context": False},
-    "gru": RECURRENT | {"cell": "gru", "hidden": 124, "feed_context": False},
-    "lstm": RECURRENT | {"cell": "lstm", "hidden": 104, "feed_context": False},
+    "rnn": RECURRENT | {"cell": "rnn", "hidden": 208, "feed_context": False, "reversed_source": False},
+    "gru": RECURRENT | {"cell": "gru", "hidden": 124, "feed_context": False, "reversed_source": False},
+    "lstm": RECURRENT | {"cell": "lstm", "hidden": 104, "feed_context": False, "reversed_source": False},
     "bahdanau": RECURRENT | {"hidden": 82, "routing": "input_feeding"},
     "transformer": {"width": 64, "heads": 4, "feed_forward": 128, "encoder_layers": 2, "decoder_layers": 2}
     | {"dropout": 0.0, "positions": "rotary", "max_length": 512, "norm": "pre"}
