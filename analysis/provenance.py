@@ -1,11 +1,11 @@
-"""Where the numbers come from: what was held equal, every run, machines, versions, and how to make them again."""
+"""Where the numbers come from: what was held equal, every run, machines, versions, and what the metrics mean."""
 
 import json
 from collections import Counter
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from analysis.page.blocks import Anchor, Block, Code, Heading, Legend, Listing, Notice, Paragraph, Section, Table
+from analysis.page.blocks import Anchor, Block, Code, Legend, Listing, Notice, Paragraph, Section, Table
 from analysis.page.labels import NONE, counted, label, listing
 from analysis.page.run_sources import commit, in_order
 from analysis.speed.runs import EXPERIMENT as SPEED
@@ -222,24 +222,11 @@ def shown(value: Any) -> str:
 
 
 def meaning_section(store: Store) -> Section:
-    section = Section("again", "Reading and regenerating this report")
+    section = Section("metrics", "What the metrics mean")
     measured = {metric.partition(":")[0] for metric in store.measurements["metric"]}
     rows = [[name, metric.meaning] for name, metric in metrics().items() if name in measured]
     if rows:
-        section.blocks.append(Table("What each metric means.", ["metric", "meaning"], rows, left=2))
-    experiments = dict.fromkeys(run.experiment for run in store.runs)
-    commands = [
-        [f"the {name} runs", Code(f"make {TARGETS.get(name, name)} SUITE={store.suite}")] for name in experiments
-    ]
-    if any(run.task.startswith("contrastive-") for run in store.runs):
-        commands.append(
-            ["the contrastive scoring of translation models", Code(f"make contrastive SUITE={store.suite}")]
-        )
-    if any(run.task.startswith("peers-") for run in store.runs if run.experiment == SPEED):
-        commands.append(["the comparison with other toolkits", Code(f"make speed-peers SUITE={store.suite}")])
-    commands.append(["this report", Code(f"make report SUITE={store.suite}")])
-    section.blocks.append(Heading("How to make it again"))
-    section.blocks.append(Table("Finished runs are skipped.", ["what", "command"], commands, left=2))
+        section.blocks.append(Table("Every metric of the measurements.", ["metric", "meaning"], rows, left=2))
     section.blocks.append(Paragraph("measurements.csv has every number of every run, one row each, seed by seed."))
     return section
 

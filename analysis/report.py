@@ -7,7 +7,7 @@ from pathlib import Path
 
 from analysis import provenance, scoreboard
 from analysis.claims import ledger
-from analysis.claims.verdict import Verdicts, judged
+from analysis.claims.verdict import judged
 from analysis.compare import published
 from analysis.language import claims as language_claims
 from analysis.language import evidence as language_evidence
@@ -99,15 +99,11 @@ def build(store: Store, others: Sequence[Store] = ()) -> Page:
     speeds = speed_runs.places([store, *others])
     quality = qualities(store, speed_runs.measured(store))
     results = bleu.measure(store)
-    long_range = judged(long_range_claims.all_claims(Evidence(store)))
     timed = any(each.ran(speed_runs.EXPERIMENT) for each in (store, *others))
-    language = judged(language_claims.all_claims(store))
     groups = {
         "Translation": translation(store, look, results),
-        "Long range": long_range_sections(store, look, long_range),
-        "Language models": (
-            language_section.build(store, look, language) if store.ran(language_evidence.EXPERIMENT) else []
-        ),
+        "Long range": long_range_sections(store, look),
+        "Language models": language_section.build(store, look) if store.ran(language_evidence.EXPERIMENT) else [],
         "Speed": [speed_section.build(speed, [] if n else quality) for n, speed in enumerate(speeds)] if timed else [],
     }
     answers = [translation_answer.answer(store, look, results), long_range_answer.answer(store, look)]
@@ -116,9 +112,9 @@ def build(store: Store, others: Sequence[Store] = ()) -> Page:
     questions = (bleu.EXPERIMENT, speed_runs.EXPERIMENT, evidence.EXPERIMENT, language_evidence.EXPERIMENT)
     if any(map(store.ran, questions)):
         parts = [
-            (long_range_claims.READING, long_range),
+            (long_range_claims.READING, judged(long_range_claims.all_claims(Evidence(store)))),
             (translation_claims.READING, judged(translation_claims.all_claims(store))),
-            (language_claims.READING, language),
+            (language_claims.READING, judged(language_claims.all_claims(store))),
             (speed_claims.READING, judged(speed_claims.all_claims(speeds, quality))),
         ]
         screens.append(ledger.build(store, parts, [section for group in groups.values() for section in group]))
@@ -145,10 +141,10 @@ def translation(store: Store, look: Look, results: list[bleu.TestSet]) -> list[S
     return [*found, *attention.build(store, look), *published.build(store)]
 
 
-def long_range_sections(store: Store, look: Look, verdicts: Verdicts) -> list[Section]:
+def long_range_sections(store: Store, look: Look) -> list[Section]:
     if not store.ran(evidence.EXPERIMENT):
         return []
-    return [*long_range_section.build(store, look, verdicts), *mechanisms.build(store, look)]
+    return [*long_range_section.build(store, look), *mechanisms.build(store, look)]
 
 
 def models(look: Look) -> Legend:

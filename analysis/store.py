@@ -77,6 +77,7 @@ class Store:
     problems: list[str]
     measurements: pd.DataFrame
     _translations: dict[Path, pd.DataFrame | None] = field(default_factory=dict)
+    _histories: dict[Path, pd.DataFrame] = field(default_factory=dict)
 
     def ran(self, experiment: str) -> bool:
         """Whether there is a run of an experiment, finished or not."""
@@ -118,8 +119,10 @@ class Store:
 
     def history(self, run: Run) -> pd.DataFrame:
         """Metrics as they happened: columns step, seconds since training start, target_tokens, metric, value."""
-        rows = self._attempt(run, HISTORY, read_history)
-        return pd.DataFrame(rows or [], columns=[*schema.History.__annotations__])
+        if run.folder not in self._histories:
+            rows = self._attempt(run, HISTORY, read_history)
+            self._histories[run.folder] = pd.DataFrame(rows or [], columns=[*schema.History.__annotations__])
+        return self._histories[run.folder]
 
     def blocks(self, run: Run) -> list[schema.Block]:
         """The timed blocks of a speed run; none where blocks were not kept."""

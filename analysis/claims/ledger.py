@@ -16,7 +16,7 @@ from analysis.claims.verdict import (
     Verdicts,
     plain,
 )
-from analysis.page.blocks import Block, ClaimRow, Claims, FigureLink, Figures, Paragraph, Section, Table
+from analysis.page.blocks import Block, ClaimRow, Claims, FigureLink, Figures, Paragraph, Section
 from analysis.page.labels import NONE, counted, decimal, listing, with_span
 from analysis.statistics.intervals import Interval
 from analysis.store import Store
@@ -73,17 +73,6 @@ def seeds(store: Store, claim: Claim) -> str:
     experiment, task, _ = claim.needs
     found = {run.seed for run in store.finished(experiment) if task in ("", run.task)}
     return str(len(found)) if found else NONE
-
-
-def verdict_table(caption: str, rows: Verdicts, drawn: set[str]) -> Table:
-    """Claims with their verdicts, without the rules."""
-    header = ["claim", "verdict", "effect (interval)", "why", "figure"]
-    return Table(caption, header, [cells(*row, drawn) for row in rows], left=5, wrap=True)
-
-
-def cells(claim: Claim, verdict: Verdict, drawn: set[str]) -> list[str]:
-    figure = FigureLink(claim.figure) if claim.figure in drawn else NONE
-    return [claim.text, verdict.outcome, effect_text(verdict.effect), verdict.reason, figure]
 
 
 def effect_text(effect: Interval | None) -> str:

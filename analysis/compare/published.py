@@ -8,7 +8,7 @@ from importlib.resources import files
 from itertools import groupby
 from typing import Any, NamedTuple
 
-from analysis.page.blocks import Block, Heading, Paragraph, Section, Table
+from analysis.page.blocks import Block, Paragraph, Section, Table
 from analysis.page.labels import NONE, decimal, label, listing, ordered, span
 from analysis.page.prose import PROSE
 from analysis.statistics.intervals import t_interval
@@ -70,7 +70,6 @@ def build(store: Store) -> list[Section]:
     blocks: list[Block] = [Paragraph(PROSE["published figures"])]
     for place, rows in groupby(sorted(matched, key=benchmark_of), key=benchmark_of):
         blocks.append(next_to_ours(place, list(rows), measured[place]))
-    blocks += not_comparable(store, matched, measured)
     return [Section("published", "Compared with published figures", blocks)]
 
 
@@ -106,49 +105,6 @@ def next_to_ours(place: Benchmark, rows: Sequence[Published], ours: Scores) -> T
     if unmatched:
         caption += f" No published {listing(unmatched)} result uses this metric."
     return Table(caption, header, cells, left=2, wrap=True)
-
-
-def not_comparable(store: Store, matched: Sequence[Published], measured: dict[Benchmark, Scores]) -> list[Block]:
-    """Published figures on the same data that must not share a column with ours, and why."""
-    metrics: dict[tuple[str, str], set[str]] = {}
-    columns = (store.measurements[name] for name in ("experiment", "task", "metric"))
-    for experiment, task, metric in zip(*columns, strict=True):
-        metrics.setdefault((experiment, task), set()).add(metric)
-    corpora = {corpus(*ours) for ours in metrics}
-    near = [row for row in published() if row not in matched and corpus(row.experiment, row.task) in corpora]
-    unmatched: dict[tuple[str, str], list[str]] = {}
-    for place in measured:
-        if place not in map(benchmark_of, matched):
-            unmatched.setdefault((place[2], place[1]), []).append(place[4])
-    blocks: list[Block] = [Heading("What is not comparable")] if near or unmatched else []
-    if unmatched:
-        words = [f"{short(metric)} on {task} ({listing(xs)})" for (metric, task), xs in unmatched.items()]
-        blocks.append(Paragraph(f"No published figure uses the same metric: {listing(words)}."))
-    if near:
-        header = ["model", "task", "source", "published", "its metric", "why not comparable"]
-        rows = []
-        for row in near:
-            measure = ", ".join(filter(None, (row.published_metric, f"{row.x_name.replace('_', ' ')} {row.x}".strip())))
-            why = because(row, metrics)
-            rows.append(
-                [row.system, row.task, row.cited, f"{row.value:g}", measure, "; ".join(filter(None, (why, row.note)))]
-            )
-        caption = "Figures on the same data or task by another measure: no difference or ratio to ours means anything."
-        blocks.append(Table(caption, header, rows, left=6, wrap=True))
-    return blocks
-
-
-def because(row: Published, metrics: dict[tuple[str, str], set[str]]) -> str:
-    if (row.experiment, row.task) not in metrics:
-        return "another direction of translation"
-    if row.metric not in metrics[row.experiment, row.task]:
-        return "another metric"
-    return "another test set"
-
-
-def corpus(experiment: str, task: str) -> tuple[str, str]:
-    """A translation task without its direction."""
-    return experiment, task.rsplit("-", 2)[0] if experiment == "bleu" else task
 
 
 def short(metric: str) -> str:

@@ -11,7 +11,7 @@ import pandas as pd
 import wandb_workspaces.reports.v2 as wr
 from pandas.api.types import is_number
 
-from analysis.page.look import COLOURS, FURTHER_COLOURS
+from analysis.page.look import Look
 from analysis.store import Run, Store
 from experiments.record.wandb_names import ATTENTION, TRANSLATIONS, group, is_companion, run_id, series_name, value_name
 
@@ -129,7 +129,5 @@ def arranged(panels: list[Panel]) -> list[Panel]:
 
 def colours(store: Store) -> dict[str, str]:
     """The colour of every run's model, by the run's id: the same as in the local report."""
-    models = list(dict.fromkeys(run.model for run in store.runs))
-    others = [model for model in models if model not in COLOURS]
-    known = COLOURS | {model: FURTHER_COLOURS[i % len(FURTHER_COLOURS)] for i, model in enumerate(others)}
-    return {run_id(run.key): known[run.model] for run in store.runs if run.status == "finished"}
+    look = Look(run.system for run in store.runs)
+    return {run_id(run.key): look.colour(run.system) for run in store.runs if run.status == "finished"}

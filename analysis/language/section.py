@@ -2,8 +2,6 @@
 
 from collections.abc import Callable
 
-from analysis.claims.ledger import drawn_in, verdict_table
-from analysis.claims.verdict import Verdicts
 from analysis.language import scaling
 from analysis.language.evidence import (
     CHANGED,
@@ -18,7 +16,7 @@ from analysis.language.evidence import (
     tasks_of,
 )
 from analysis.page.blocks import Block, Figures, Heading, Notice, Paragraph, Section, Table
-from analysis.page.canvas import Figure, Line, learning_curve
+from analysis.page.canvas import Figure, learning_curve, lines
 from analysis.page.curves import Curves, by_x
 from analysis.page.labels import NONE, decimal, duration, label, slug, whole, with_span
 from analysis.page.look import Look
@@ -32,13 +30,13 @@ NETWORKS = (
 CAPTION = "Lines are means over seeds, bands 95 % intervals over the test text widened to hold every seed."
 
 
-def build(store: Store, look: Look, verdicts: Verdicts) -> list[Section]:
+def build(store: Store, look: Look) -> list[Section]:
     nothing = Notice("No language model has finished yet: there is nothing to compare.")
-    sections = [section(store, look, task, verdicts) for task in tasks_of(store)]
+    sections = [section(store, look, task) for task in tasks_of(store)]
     return sections or [Section("language", "Language models", [nothing])]
 
 
-def section(store: Store, look: Look, task: str, verdicts: Verdicts) -> Section:
+def section(store: Store, look: Look, task: str) -> Section:
     unit = "words" if is_of_words(store, task) else "characters"
     evidence: list[Block] = [losses(store, task, unit)]
     evidence += along(store, look, task, POSITION, "loss", "Loss by position", f"{unit} read", "loss (nats)")
@@ -47,12 +45,7 @@ def section(store: Store, look: Look, task: str, verdicts: Verdicts) -> Section:
     evidence += along(store, look, task, DISTANCE, "loss", "Loss on answers by distance", asked, "loss (nats)")
     evidence += context(store, look, task, unit)
     evidence += scaling.blocks(store, look, task)
-    about = [row for row in verdicts if row[0].needs.task == task]
-    blocks: list[Block] = [Paragraph(NETWORKS)]
-    if about:
-        caption = "Claims that rest on this text; their rules are in the section on claims."
-        blocks.append(verdict_table(caption, about, drawn_in(evidence)))
-    blocks += [*evidence, *learning(store, look, task)]
+    blocks: list[Block] = [Paragraph(NETWORKS), *evidence, *learning(store, look, task)]
     return Section(slug("text", task), f"Language models: {task}", blocks, behind(store, EXPERIMENT, task))
 
 
@@ -128,13 +121,9 @@ def context(store: Store, look: Look, task: str, unit: str) -> list[Block]:
 
 
 def learning(store: Store, look: Look, task: str) -> list[Block]:
-    lines = []
-    for run in store.finished(EXPERIMENT):
-        history = store.history(run)
-        points = history[history["metric"] == "val/loss"].sort_values("step")
-        if run.task == task and run.variant == "base" and len(points):
-            lines.append(Line(run.system, points["step"].tolist(), points["value"].tolist()))
-    if not lines:
+    runs = [run for run in store.finished(EXPERIMENT) if run.task == task and run.variant == "base"]
+    found = lines(store, runs, "val/loss")
+    if not found:
         return []
-    figure = learning_curve(slug("curve", task, "loss"), "Validation loss by step", look, lines, "step", "loss (nats)")
+    figure = learning_curve(slug("curve", task, "loss"), "Validation loss by step", look, found, "step", "loss (nats)")
     return [Heading("Learning curves"), Figures("Loss on validation text, one line per run.", [figure])]

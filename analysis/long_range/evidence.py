@@ -22,8 +22,11 @@ from experiments.record.metrics import MASTERED
 EXPERIMENT = "long-range"
 TENFOLD, TIMES = "tenfold", 10  # the variant that is trained on ten times the budget, for models that fail a control
 HELD = 0.9  # a model holds a length, a gap or a load if its accuracy there is at least this
-SHARES = ("token_accuracy", "contrastive_accuracy", "contrastive_accuracy_mean")
-CHANCE = dict.fromkeys(SHARES, "chance: ") | {"squared_error": "chance squared error: "}
+CHANCE = {
+    "token_accuracy": "chance: ",
+    "contrastive_accuracy": "chance: ",
+    "squared_error": "chance squared error: ",
+}
 
 
 @dataclass(frozen=True)
@@ -162,12 +165,6 @@ def share_of(rows: pd.DataFrame) -> Point:
     """A share of test examples, at no particular x."""
     seeds, n = by_seed(rows), int(rows["n"].min())
     return Point(0, pooled(seeds.values(), [], n), seeds, n)
-
-
-def over_all(store: Store, task: str, metric: str = "contrastive_accuracy") -> dict[System, Point]:
-    """Contrastive accuracy over all pairs of a task, by system."""
-    rows = {system: rows_of(store, task, metric, system, x_name="all") for system in systems_of(store, task)}
-    return {system: share_of(mine) for system, mine in rows.items() if len(mine)}
 
 
 def axes(store: Store, task: str, metric: str = "token_accuracy") -> list[Axis]:

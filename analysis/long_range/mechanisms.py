@@ -1,17 +1,27 @@
 """What carries the memory: gradients, a probe of the encoder, attention on the answer, word order, scaled scores."""
 
-from collections.abc import Sequence
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from analysis.long_range.evidence import EXPERIMENT, Axis, axes, by_seed, means_by_x, rows_of, systems_of, tasks_of
-from analysis.long_range.softmax_scaling import scaling
+from analysis.long_range.evidence import (
+    EXPERIMENT,
+    Axis,
+    axes,
+    by_seed,
+    means_by_x,
+    random_scores,
+    rows_of,
+    systems_of,
+    tasks_of,
+)
 from analysis.long_range.tables import at_points
 from analysis.long_range.wording import heading, quantity, title
 from analysis.page.blocks import Block, Figures, Heading, Paragraph, Section, Table
 from analysis.page.canvas import Figure
-from analysis.page.curves import Point, by_x
-from analysis.page.labels import NONE, label
-from analysis.page.look import Look
+from analysis.page.curves import Levels, Point, by_x
+from analysis.page.labels import label
+from analysis.page.look import Look, VariantLook
 from analysis.page.run_sources import behind
 from analysis.statistics.intervals import spread
 from analysis.store import Store, System
@@ -35,7 +45,6 @@ def base_axes(store: Store, task: str, metric: str) -> list[Axis]:
 def gradients(store: Store, look: Look, task: str) -> list[Block]:
     """Gradient norm by distance, relative to the nearest token of the same run, before and after training."""
     figures: list[Figure] = []
-    cells: dict[System, dict[str, str]] = {}
     for axis in base_axes(store, task, "gradient_reach"):
         curves = {system: found for system, points in axis.curves.items() if (found := relative(points))}
         if not curves:
@@ -44,19 +53,14 @@ def gradients(store: Store, look: Look, task: str) -> list[Block]:
         x_label, y_label = "distance to the end of the source (tokens)", "gradient norm, relative"
         heading = f"Gradient reach, {when}"
         figures.append(by_x(axis.figure, heading, look, curves, {}, x_label, y_label, share=False, log_y=True))
-        for system, points in curves.items():
-            cells.setdefault(system, {})[when] = f"{points[-1].value:.2g} at {points[-1].x:g}"
     if not figures:
         return []
-    moments = list(dict.fromkeys(when for row in cells.values() for when in row))
-    table = [[label(system), *(row.get(when, NONE) for when in moments)] for system, row in cells.items()]
     text = (
         "Dependence of the loss on a source token, by its distance to the end of the source, relative to the nearest "
         "token; mean over seeds, bands from the lowest to the highest seed. Where a line falls, less of the loss "
         "reaches early tokens, which a model may still recall. A flat line is a direct connection."
     )
-    caption = "Gradient norm at the farthest distance, relative to the nearest."
-    return [Figures(text, figures), Table(caption, ["model", *moments], table)]
+    return [Figures(text, figures)]
 
 
 def relative(points: Sequence[Point]) -> list[Point]:
@@ -131,3 +135,36 @@ def shuffling(store: Store) -> list[Block]:
     )
     table = Table(caption, ["model", "task", "mean over seeds", "each seed"], rows, left=2)
     return [Heading("Shuffled sources"), table]
+
+
+def scaling(store: Store) -> list[Block]:
+    """Entropy and gradient norm of a softmax over random scores by head size, scaled against unscaled."""
+    entropy, gradient = random_scores(store, "score_entropy"), random_scores(store, "score_gradient")
+    figures = []
+    if entropy:
+        keys = next(iter(entropy.values()))[0].n
+        xs = sorted({point.x for curve in entropy.values() for point in curve})
+        even = {f"log {keys}": [(x, math.log(keys)) for x in xs]}
+        figures.append(by_head_size("score_entropy", "Entropy of random attention", entropy, even, "entropy (nats)"))
+    if gradient:
+        what = "norm of the Jacobian"
+        figures.append(by_head_size("score_gradient", "Gradient of its softmax", gradient, {}, what))
+    if not figures:
+        return []
+    text = (
+        "A softmax over the scores of random queries and keys of unit variance, by head size d, means over queries; "
+        "nothing here is learned. Without the division by √d scores have variance d, so that as d grows one key gets "
+        "all the weight. The gradient of the weights by the scores is small for even weights as well as for a single "
+        "one, so with falling entropy its norm first rises, then falls. Whether this matters for what is learned is "
+        "another question, since training can shrink queries and keys instead: see the ablations of the scaling by "
+        "head size."
+    )
+    return [Heading("What the scaling is for"), Figures(text, figures)]
+
+
+def by_head_size(
+    metric: str, title: str, curves: Mapping[str, Sequence[Point]], levels: Levels, y_label: str
+) -> Figure:
+    systems = {System("softmax", which): curves[which] for which in ("scaled", "unscaled") if which in curves}
+    look = VariantLook(systems)
+    return by_x(metric, title, look, systems, levels, "head size d", y_label, share=False, level="even attention")

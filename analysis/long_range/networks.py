@@ -1,31 +1,21 @@
-"""Settings of each network, in words and as a table: sizes, encoder direction, positions, biases, learning rate."""
+"""Settings of each network as a table and in one sentence, named as in its configuration."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from analysis.long_range.evidence import EXPERIMENT
 from analysis.page.blocks import Table
-from analysis.page.labels import NAMES, NONE, counted, label
+from analysis.page.labels import NONE, label
 from analysis.store import Run, Store, System
 
 Settings = dict[str, Any]
-ORDINARY = {"dropout": 0.0, "residual": True, "scale_scores": True, "tied": True, "feed_context": False}
-WORDS: dict[str, Callable[[Any], str]] = {
-    "cell": lambda cell: NAMES.get(cell, str(cell)),
-    "width": lambda n: f"width {n}",
-    "hidden": lambda n: f"hidden {n}",
-    "layers": lambda n: counted(n, "layer", "layers"),
-    "heads": lambda n: counted(n, "head", "heads"),
-    "feed_forward": lambda n: f"feed-forward {n}",
-    "encoder_layers": lambda n: counted(n, "encoder layer", "encoder layers"),
-    "decoder_layers": lambda n: counted(n, "decoder layer", "decoder layers"),
-    "embedding": lambda n: f"embedding {n}",
-    "norm": lambda place: f"{place}-norm",
-    "routing": lambda routing: f"attention by {str(routing).replace('_', ' ')}",
-    "residual": lambda _: "no residual connections",
-    "scale_scores": lambda _: "scores not divided by √d",
-    "tied": lambda _: "embeddings not tied",
-    "feed_context": lambda _: "source vector fed at every step",
+ORDINARY = {
+    "dropout": 0.0,
+    "residual": True,
+    "scale_scores": True,
+    "tied": True,
+    "feed_context": False,
+    "reversed_source": False,
 }
 OWN_COLUMN = ("bidirectional", "positions", "max_length", "forget_bias", "chrono_length")
 CHOSEN = ("learning_rate", "initialisation_scale")
@@ -38,15 +28,14 @@ def part(run: Run, name: str) -> Settings:
 
 
 def described(network: Settings) -> str:
-    """Sizes and unusual settings: "LSTM, hidden 104, 1 layer, embedding 64"."""
+    """Sizes and unusual settings: "cell lstm, hidden 104, layers 1, embedding 64"."""
     if "bidirectional" in network:
         network = {"cell": "lstm", **network}  # the one with attention has no other
-    found = []
-    for key in dict.fromkeys([*WORDS, *network]):
-        value = network.get(key)
-        if key not in OWN_COLUMN and value is not None and ORDINARY.get(key) != value:
-            found.append(WORDS[key](value) if key in WORDS else f"{key.replace('_', ' ')} {shown(value)}")
-    return ", ".join(found)
+    return ", ".join(
+        f"{key.replace('_', ' ')} {shown(value)}"
+        for key, value in network.items()
+        if key not in OWN_COLUMN and value is not None and ORDINARY.get(key) != value
+    )
 
 
 def direction(network: Settings) -> str:
@@ -70,6 +59,8 @@ def forget_bias(network: Settings) -> str:
 
 
 def shown(value: Any) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
     if isinstance(value, float):
         return f"{value:g}"
     if isinstance(value, list):

@@ -5,8 +5,6 @@ import re
 from collections.abc import Sequence
 from functools import partial
 
-from analysis.claims.ledger import drawn_in, verdict_table
-from analysis.claims.verdict import Verdicts
 from analysis.long_range import networks as network_settings
 from analysis.long_range import prose as words
 from analysis.long_range import tables
@@ -24,7 +22,7 @@ from analysis.long_range.evidence import (
 )
 from analysis.long_range.wording import heading, is_kind_of, quantity, question, title
 from analysis.page.blocks import Block, Figures, Heading, Notice, Paragraph, Section
-from analysis.page.canvas import Figure, Line, learning_curve
+from analysis.page.canvas import Figure, learning_curve, lines
 from analysis.page.curves import by_x
 from analysis.page.labels import NAMES, listing, ordered, slug
 from analysis.page.look import Look, VariantLook
@@ -32,8 +30,8 @@ from analysis.page.run_sources import behind
 from analysis.store import Store, System
 
 DRAWN = ("token_accuracy", "exact_match", "squared_error", "contrastive_accuracy")
-METRICS = (*DRAWN, "contrastive_accuracy_mean", "subject_flip")
-JUDGED = ("token_accuracy", "contrastive_accuracy")  # what sentences and ablations speak of
+METRICS = (*DRAWN, "subject_flip")
+JUDGED = ("token_accuracy", "contrastive_accuracy")  # what ablations speak of
 LEARNING = {"val/token_accuracy": "validation accuracy", "val/control_accuracy": "accuracy on the control"}
 GROUPS = {
     "position encodings": r"none|sinusoidal|learned|rotary|alibi",
@@ -46,13 +44,13 @@ GROUPS = {
 }
 
 
-def build(store: Store, look: Look, verdicts: Verdicts) -> list[Section]:
-    sections = [task_section(store, look, task, verdicts) for task in tasks_of(store)]
+def build(store: Store, look: Look) -> list[Section]:
+    sections = [task_section(store, look, task) for task in tasks_of(store)]
     nothing = Notice("No long-range run has finished yet: there is nothing to compare.")
     return sections or [Section("long-range", "Long range", [nothing])]
 
 
-def task_section(store: Store, look: Look, task: str, verdicts: Verdicts) -> Section:
+def task_section(store: Store, look: Look, task: str) -> Section:
     known, systems = controls(store, task), systems_of(store, task)
     repeated = one_answer(store, task)
     metrics = [metric for metric in METRICS if not (repeated and metric == "exact_match")]
@@ -61,17 +59,11 @@ def task_section(store: Store, look: Look, task: str, verdicts: Verdicts) -> Sec
     evidence = axis_blocks(look, main)
     evidence += [table for table in [tables.over_all_pairs(store, task, systems)] if table]
     evidence += ablations(store, measured, known)
-    drawn = drawn_in(evidence)
     texts = [question(task), *in_words(task, main, known)]
     texts += ["Exact match equals accuracy everywhere, so it is not shown."] if repeated else []
     blocks: list[Block] = [Paragraph(text) for text in texts if text]
     if not measured:
         blocks.append(Notice("The finished runs of this task recorded no accuracy."))
-    about = [row for row in verdicts if row[0].needs.task == task]
-    if about:
-        blocks.append(
-            verdict_table("Claims that rest on this task; their rules are in the section on claims.", about, drawn)
-        )
     blocks += evidence
     settings = network_settings.table(store, task, systems)
     blocks += [Heading("What was compared"), settings] if settings else []
@@ -95,17 +87,9 @@ def one_answer(store: Store, task: str) -> bool:
 
 
 def in_words(task: str, main: Sequence[Axis], known: dict[System, Control]) -> list[str]:
-    """A paragraph for each axis, and one on who was trained enough."""
-    texts = []
-    for axis in main:
-        if axis.metric == "squared_error":
-            texts.append(words.errors(axis))
-        elif axis.metric in JUDGED:
-            found = words.seen(axis)
-            by = f"By {heading(axis.name)}: {found[:1].lower()}{found[1:]}"
-            texts.append(words.seen_at(axis) if axis.single else by)
-        elif axis.metric == "exact_match" and words.dips(axis):
-            texts.append(f"Exact match by {heading(axis.name)}: {words.dips(axis)}")
+    """Dips between trained values, and who was not trained enough."""
+    dips = [(axis, words.dips(axis)) for axis in main if axis.metric == "exact_match"]
+    texts = [f"Exact match by {heading(axis.name)}: {said}" for axis, said in dips if said]
     if known or not task.startswith("contrastive-"):
         texts.append(words.under_trained(ordered(s for axis in main for s in axis.curves), known))
     return texts
@@ -180,7 +164,6 @@ def ablations(store: Store, measured: Sequence[Axis], known: dict[System, Contro
         blocks.append(Heading(f"Ablations: {group} ({NAMES.get(model, model)})"))
         blocks += [Paragraph(weak)] if weak else []
         for part in parts:
-            blocks.append(Paragraph(words.seen_at(part) if part.single else words.seen(part)))
             if not part.single:
                 name = slug(part.metric, part.task, part.name, model, group)
                 figure = draw(part, look, name, f"{group[0].upper()}{group[1:]} by {quantity(part.vary)}")
@@ -196,18 +179,14 @@ def belongs(model: str, group: str, system: System) -> bool:
 
 def learning_curves(store: Store, look: Look, task: str) -> list[Block]:
     runs = [run for run in store.finished(EXPERIMENT) if run.task == task and run.variant == "base"]
-    histories = [(run.system, store.history(run)) for run in sorted(runs, key=lambda run: (run.model, run.seed))]
+    runs.sort(key=lambda run: (run.model, run.seed))
     figures = []
     for metric, what in LEARNING.items():
-        lines = []
-        for system, history in histories:
-            points = history[history["metric"] == metric].sort_values("step")
-            if len(points):
-                lines.append(Line(system, points["step"].tolist(), points["value"].tolist()))
-        if lines:
+        found = lines(store, runs, metric)
+        if found:
             name = slug("curve", task, metric)
             title = f"{what[0].upper()}{what[1:]} by step"
-            figures.append(learning_curve(name, title, look, lines, "step", what))
+            figures.append(learning_curve(name, title, look, found, "step", what))
     above: list[Block] = [Heading("Learning curves")]
     if not figures:
         return [*above, Paragraph("No finished run recorded its accuracy during training.")] if runs else []

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Callable, Mapping, Sequence
 
-from analysis.long_range.evidence import Axis, Control, over_all, reach, rows_of
+from analysis.long_range.evidence import Axis, Control, reach, rows_of, share_of
 from analysis.long_range.wording import heading, is_kind_of, most, one_value, settings
 from analysis.page.blocks import Table
 from analysis.page.curves import Point
@@ -17,7 +17,6 @@ NAMES = {
     "exact_match": "exact match",
     "squared_error": "squared error",
     "contrastive_accuracy": "accuracy, judged by total probability",
-    "contrastive_accuracy_mean": "accuracy, judged by probability per token",
     "subject_flip": "right with the subject in either number, all other words the same",
     "attention_on_answer": "attention on the answer",
 }
@@ -153,18 +152,16 @@ def mean_of(store: Store, task: str, system: System | None, metric: str, **where
 
 
 def over_all_pairs(store: Store, task: str, systems: Sequence[System]) -> Table | None:
-    """Contrastive accuracy over all pairs, by both ways of judging; None for a task that has no pairs."""
-    metrics = {name: over_all(store, task, name) for name in ("contrastive_accuracy", "contrastive_accuracy_mean")}
-    pairs = max((point.n for found in metrics.values() for point in found.values()), default=0)
-    if not pairs:
+    """Contrastive accuracy over all pairs; None for a task that has no pairs."""
+    recorded = {s: rows_of(store, task, "contrastive_accuracy", s, x_name="all") for s in systems}
+    found = {s: share_of(rows) for s, rows in recorded.items() if len(rows)}
+    if not found:
         return None
-    rows = [
-        [label(s), *(with_span(found[s].interval, 3) if s in found else NONE for found in metrics.values())]
-        for s in systems
-    ]
+    pairs = max(point.n for point in found.values())
+    table = [[label(s), with_span(point.interval, 3)] for s, point in found.items()]
     chance = mean_of(store, task, None, "chance: the more frequent number", x_name="all")
     caption = (
         f"Share of {whole(pairs)} pairs in which the right translation is the more probable; always choosing the "
         f"verb's more frequent number gives {decimal(chance, 3)}."
     )
-    return Table(caption, ["model", *(NAMES[metric] for metric in metrics)], rows)
+    return Table(caption, ["model", NAMES["contrastive_accuracy"]], table)

@@ -1,7 +1,5 @@
 """Names of tasks and words for their axes: "longest gap" but "most pairs", "at length 32" but "with 4 pairs"."""
 
-import math
-
 from analysis.page.labels import counted
 
 TITLES = {
@@ -85,20 +83,10 @@ def at(vary: str, x: float) -> str:
     return f"{'with' if vary in COUNTS else 'at'} {amount(vary, x)}"
 
 
-def starting_at(vary: str, x: float) -> str:
-    """gap 12.5, 1 pair: a count is rounded up to a whole one"""
-    return amount(vary, math.ceil(x)) if vary in COUNTS else f"{vary} {x:.3g}"
-
-
 def most(vary: str) -> str:
     """longest gap, most pairs"""
     measure = f"{'longest' if vary in LENGTHS else 'largest'} {vary}"
     return f"most {COUNTS[vary]}" if vary in COUNTS else measure
-
-
-def at_most(vary: str) -> str:
-    """at the longest gap, with the most pairs"""
-    return f"{'with' if vary in COUNTS else 'at'} the {most(vary)}"
 
 
 def heading(name: str) -> str:

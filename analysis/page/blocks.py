@@ -90,15 +90,11 @@ class Table:
 
 @dataclass(frozen=True)
 class Figures:
-    """Figures that share one caption, side by side where there is room; a chart may grow and shrink, a map may not.
-
-    What repeats other figures is folded behind them (`fold`).
-    """
+    """Figures that share one caption, side by side where there is room; a chart may grow and shrink, a map may not."""
 
     caption: str
     figures: Sequence[Figure]
     chart: bool = True
-    fold: bool = False
     kind: str = "figures"
 
 

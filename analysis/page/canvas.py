@@ -3,7 +3,7 @@
 import io
 import re
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -23,7 +23,7 @@ from matplotlib.ticker import EngFormatter, MaxNLocator
 from analysis.page.labels import label, slug
 from analysis.page.look import Look
 from analysis.statistics.intervals import Interval
-from analysis.store import System
+from analysis.store import Run, Store, System
 
 INK = "#010203"  # of figures.mplstyle; replaced by the page's text colour in the SVG
 WHOLE = matplotlib.rc_params_from_file(Path(__file__).with_name("figures.mplstyle"))  # and the defaults
@@ -92,6 +92,17 @@ class Line:
     system: System
     x: Sequence[float]
     y: Sequence[float]
+
+
+def lines(store: Store, runs: Iterable[Run], metric: str, axis: str = "step") -> list[Line]:
+    """The course of a metric in each run that recorded it, by step or by seconds."""
+    found = []
+    for run in runs:
+        history = store.history(run)
+        points = history[history["metric"] == metric].sort_values(axis)
+        if len(points):
+            found.append(Line(run.system, points[axis].tolist(), points["value"].tolist()))
+    return found
 
 
 def learning_curve(name: str, title: str, look: Look, lines: Sequence[Line], x_label: str, y_label: str) -> Figure:

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Sequence
 
-from analysis.page.blocks import Best, Claims, FigureLink, Section, Table
+from analysis.page.blocks import Best, Claims, Section, Table
 from experiments.record.text import visible
 
 ESCAPES = {
@@ -43,12 +43,9 @@ def latex(title: str, sections: Sequence[Section]) -> str:
 
 
 def one_table(table: Table, name: str) -> str:
-    """A longtable; links to figures have no place on paper and are left out."""
-    links = {i for row in table.rows for i, cell in enumerate(row) if isinstance(cell, FigureLink)}
-    kept = [i for i in range(len(table.header)) if i not in links]
-    width = f"p{{{22 / max(1, sum(i < table.left for i in kept)):.1f}cm}}" if table.wrap else "l"
-    columns = "".join(width if i < table.left else "r" for i in kept)
-    header, *rows = (" & ".join(escaped(row[i]) for i in kept) + r" \\" for row in (table.header, *table.rows))
+    width = f"p{{{22 / table.left:.1f}cm}}" if table.wrap else "l"
+    columns = width * table.left + "r" * (len(table.header) - table.left)
+    header, *rows = (" & ".join(map(escaped, row)) + r" \\" for row in (table.header, *table.rows))
     return "\n".join(
         [
             rf"\begin{{longtable}}{{{columns}}}",

@@ -12,7 +12,6 @@ from markupsafe import Markup
 from analysis.page.blocks import Anchor, Best, Claims, Code, FigureLink, Group, Page, SectionLink, Weak, figures_of
 from analysis.page.labels import slug
 from analysis.page.look import MARKER_PATHS, ROUND
-from analysis.page.run_sources import of_cell
 from experiments.record.text import visible
 from experiments.record.write import write_atomically
 
@@ -63,7 +62,7 @@ def environment() -> Environment:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    made.filters |= {"markdown": markdown, "inline": Markup, "runs_of": of_cell, "slug": slug, "opening": opening}
+    made.filters |= {"markdown": markdown, "inline": Markup, "slug": slug, "opening": opening}
     made.globals["markers"] = defaultdict(lambda: ROUND, MARKER_PATHS)
     for name, kind in TESTS.items():
         made.tests[name] = lambda text, kind=kind: isinstance(text, kind)
@@ -71,7 +70,7 @@ def environment() -> Environment:
 
 
 def harmless(value: Any) -> Any:
-    """What a template prints, with control characters escaped; line ends stay, they separate the runs in a title."""
+    """What a template prints, with control characters escaped; line ends stay, a macro of the Markdown has them."""
     if isinstance(value, Markup) or not isinstance(value, str):
         return value
     return "\n".join(map(visible, value.split("\n")))

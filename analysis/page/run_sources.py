@@ -1,7 +1,5 @@
 """Which runs a number comes from: every run has a number in the list of runs, every section names those behind it."""
 
-from collections.abc import Sequence
-
 from analysis.page.blocks import Source
 from analysis.page.labels import label, ordered
 from analysis.store import Run, Store
@@ -32,8 +30,3 @@ def commit(run: Run) -> str:
     git = run.record["git"]
     name = (git.get("commit") or "no commit")[:8]
     return f"{name} with uncommitted changes" if git.get("dirty") else name
-
-
-def of_cell(cell: str, sources: Sequence[Source]) -> str:
-    """What hovering over a model's name tells: the runs behind its row or column; empty for any other text."""
-    return "\n".join(f"{source.number}: {source.origin}" for source in sources if source.system == cell)

@@ -9,7 +9,7 @@ from analysis.page.look import Look
 from analysis.speed.figures import MEMORY, OPERATIONS, STEP_TIME, drawn
 from analysis.speed.runs import Speed
 from analysis.speed.scaling_laws import Crossing, crossings, power_law, upper_half
-from analysis.speed.units import RATE, memory, milliseconds, operations, percent, rounded, times, with_quartiles
+from analysis.speed.units import RATE, memory, operations, percent, times, with_quartiles
 from analysis.store import System
 
 COSTS = {"step_seconds": "step time", "peak_memory": "memory", "flops_per_step": "FLOPs"}
@@ -41,7 +41,7 @@ def blocks(speed: Speed, look: Look) -> list[Block]:
     )
     found: list[Block] = [Heading("By length"), Paragraph(reading)]
     found += [Figures(caption, figures)] if figures else []
-    found += [*crossings_in_words(met, systems), *out_of_memory(speed, speed.systems("length")), *crossing_table(met)]
+    found += [*crossings_in_words(met, systems), *out_of_memory(speed, speed.systems("length"))]
     return [*found, *exponents(speed, systems), *tables(speed, systems), *sequential_steps(speed, systems)]
 
 
@@ -51,7 +51,7 @@ def crossings_in_words(found: Sequence[Crossing], shared: Sequence[System]) -> l
         return []
     parts = []
     for crossing in found:
-        interval = span(crossing.x, 0) if not math.isnan(crossing.x.low) else "no interval"
+        interval = "no interval" if math.isnan(crossing.x.low) else f"95 % interval {span(crossing.x, 0)}"
         parts.append(
             f"up to length {crossing.x.value:.0f} ({interval}) the {label(crossing.before)} is faster than the "
             f"{label(crossing.after)}, beyond it slower"
@@ -59,20 +59,6 @@ def crossings_in_words(found: Sequence[Crossing], shared: Sequence[System]) -> l
     none = "The curves of the base models do not cross within the lengths measured."
     text = "; ".join(parts)
     return [Paragraph(f"{text[0].upper()}{text[1:]}." if parts else none)]
-
-
-def crossing_table(found: Sequence[Crossing]) -> list[Block]:
-    if not found:
-        return []
-    rows = []
-    for crossing in found:
-        pair = f"{label(crossing.before)} below, {label(crossing.after)} above"
-        rows.append([pair, rounded(crossing.x.value), span(crossing.x, 0), milliseconds(crossing.y)])
-    caption = (
-        "Lengths at which step times cross, on straight lines between logarithms; 95 % intervals from 1,000 draws of "
-        "the timed rounds, none where fewer than 95 % of the draws cross or no blocks were recorded."
-    )
-    return [Table(caption, ["faster model", "length", "95 % interval", "step (ms)"], rows)]
 
 
 def out_of_memory(speed: Speed, systems: Sequence[System]) -> list[Block]:

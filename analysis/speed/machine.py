@@ -13,7 +13,7 @@ NOISY = 0.2  # of the median, between the quartiles
 
 
 def blocks(speed: Speed) -> list[Block]:
-    return [*left_out(speed), *commits(speed), *noise(speed), machine_table(speed), *backends(speed)]
+    return [*left_out(speed), *noise(speed), machine_table(speed), *backends(speed)]
 
 
 def left_out(speed: Speed) -> list[Block]:
@@ -35,19 +35,6 @@ def where(run: Run) -> str:
     machine = run.record["machine"]
     gpus = machine.get("gpus") or ["no GPU"]
     return f"{machine.get('cpu')}, {machine.get('cores')} cores, {machine.get('threads')} threads, {listing(gpus)}"
-
-
-def commits(speed: Speed) -> list[Block]:
-    """The runs of each commit, where there are several."""
-    by_commit: dict[str, list[str]] = {}
-    for (task, _), run in speed.runs.items():
-        git = run.record["git"]
-        commit = (git.get("commit") or "no commit")[:8] + (" with uncommitted changes" if git.get("dirty") else "")
-        by_commit.setdefault(commit, []).append(task)
-    if len(by_commit) < 2:
-        return []
-    each = [f"{commit} ({listing(list(dict.fromkeys(tasks)))})" for commit, tasks in by_commit.items()]
-    return [Notice(f"The speed runs are of different commits, compare with care: {'; '.join(each)}.")]
 
 
 def noise(speed: Speed) -> list[Block]:

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from analysis.page.blocks import Block, Figures, Heading, Notice, Paragraph, Table
+from analysis.page.blocks import Block, Figures, Heading, Notice, Table
 from analysis.page.canvas import Line, learning_curve
 from analysis.page.labels import NONE, decimal, duration, label, listing, ordered, whole
 from analysis.page.look import Look
@@ -19,9 +19,8 @@ from analysis.statistics.intervals import Interval
 from analysis.store import Run, Store, System, number
 
 TRANSLATION = "bleu"
-SHARES = (1.0, 0.9, 0.75, 0.5)  # of the best validation BLEU of a model
+SHARES = (0.5, 0.75, 0.9, 1.0)  # of the best validation BLEU of the weakest model
 NEAR_THE_TOP = (0.9, 0.95, 1.0)  # of the highest BLEU that two models both reach
-APART = 0.08  # levels closer than this share of another say the same
 
 
 class Spent(NamedTuple):
@@ -46,7 +45,6 @@ class Quality:
     curves: Mapping[System, Mapping[int, Sequence[Validation]]]
     flops: Mapping[System, float]
     flaws: Sequence[str]
-    remarks: Sequence[str]
     parameters: Mapping[System, float]
 
     def best(self, system: System) -> float:
@@ -59,19 +57,10 @@ class Quality:
         return Spent(*found, found[1] * self.flops.get(system, math.nan)) if found else None
 
     def levels(self) -> list[float]:
-        """Shares of the best BLEU of the weakest system and of the second weakest, rounded down to tenths.
-
-        The two best themselves always; of what lies close to another level the larger share of the two.
-        """
-        bests = sorted(self.best(system) for system in self.curves)[:2]
-        found: list[float] = []
-        for share in SHARES:
-            for best in bests:
-                level = math.floor(share * best * 10 + 1e-9) / 10
-                near = any(abs(level - other) < APART * other for other in found)
-                if level > 0 and level not in found and (share == 1 or not near):
-                    found.append(level)
-        return sorted(found)
+        """Shares of the best BLEU of the weakest system, and the best of the second weakest, rounded down to tenths."""
+        weakest, *others = sorted(self.best(system) for system in self.curves)
+        wanted = [*(share * weakest for share in SHARES), *others[:1]]
+        return sorted({math.floor(level * 10 + 1e-9) / 10 for level in wanted} - {0.0})
 
     def ratio(self, slow: System, fast: System, what: str) -> Interval | None:
         """Cost of `slow` over cost of `fast` of the highest BLEU that both reach with the same seed.
@@ -125,7 +114,7 @@ def qualities(store: Store, speed: Speed) -> list[Quality]:
             metric = "flops_per_target_token"
             flops = {system: speed.value(f"cost-{task}", system, metric) for system in curves}
             sizes = {run.system: number(run, "parameters") for run in used}
-            found.append(Quality(task, curves, flops, flaws(store, used), remarks(used), sizes))
+            found.append(Quality(task, curves, flops, flaws(store, used), sizes))
     return found
 
 
@@ -164,17 +153,11 @@ def overlap(first: Run, second: Run) -> bool:
     return max(begun) < min(ended)
 
 
-def remarks(runs: Sequence[Run]) -> list[str]:
-    commits = {run.record["git"].get("commit") for run in runs}
-    return ["The translation runs come from different commits."] if len(commits) > 1 else []
-
-
 def to_quality(quality: Quality, look: Look) -> list[Block]:
     """Time, tokens and operations of each model until its validation BLEU first reached each level."""
     blocks: list[Block] = [Heading(f"Time and operations to quality: {quality.task}")]
     text = f"The seconds below are not comparable: {'; '.join(quality.flaws)}. Tokens and operations are."
     blocks += [Notice(text)] if quality.flaws else []
-    blocks += [Paragraph(text) for text in quality.remarks]
     counted = {system: flops for system, flops in quality.flops.items() if not math.isnan(flops)}
     lines = [
         Line(system, [p.target_tokens * flops for p in curve], [p.bleu for p in curve])
@@ -185,7 +168,7 @@ def to_quality(quality: Quality, look: Look) -> list[Block]:
         name = f"speed-quality-{quality.task}"
         title = "Validation BLEU by computed operations"
         drawn = learning_curve(name, title, look, lines, "training FLOPs", "validation BLEU")
-        blocks.append(Figures("One line per run; see Learning curves for time and tokens.", [drawn]))
+        blocks.append(Figures("One line per run; see Learning curves for time.", [drawn]))
     return [*blocks, quality_table(quality)]
 
 
@@ -209,7 +192,8 @@ def quality_table(quality: Quality) -> Table:
     bests = listing([f"{label(s)} {decimal(quality.best(s))}" for s in systems])
     caption = (
         "Until validation BLEU first reached a level (straight lines between validations; means over seeds; seconds "
-        f"include validation). Levels are 50, 75, 90 and 100 % of the best of the two weakest models. Best: {bests}."
+        "include validation). Levels are 50, 75, 90 and 100 % of the best of the weakest model, and the best of the "
+        f"second weakest. Best: {bests}."
     )
     header = ["model", "BLEU", "training time", "over fastest", "target tokens", "operations"]
     return Table(caption, header, rows)

@@ -94,11 +94,6 @@ def randomisation_p(base: Array, system: Array) -> float:
     return (as_large + 1) / (TRIALS + 1)
 
 
-def sentence_chrf(hypothesis: str, reference: str) -> float:
-    """chrF (0 to 100) of one sentence (Popović 2015)."""
-    return float(CHRF().sentence_score(hypothesis, [reference]).score)
-
-
 @lru_cache(maxsize=256)  # each system is one side of several pairs
 def sentence_chrfs(hypotheses: tuple[str, ...], references: tuple[str, ...]) -> Array:
     """(N,): chrF of each sentence."""

@@ -1,7 +1,6 @@
-"""Attention: the screen with two maps and every head to choose from, further maps, and the roles of heads."""
+"""Attention: the screen with two maps and every head to choose from, and the roles of heads."""
 
 import base64
-import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -16,12 +15,10 @@ from analysis.page.run_sources import behind
 from analysis.statistics.intervals import Array
 from analysis.store import Run, Store, System, by_system, first_common_seed
 from analysis.translation import heads
-from analysis.translation.examples import evenly_spaced
 from analysis.translation.figures import attention_map
 from analysis.translation.words import joined
 
 TRANSLATION = "bleu"
-MAPS = 4
 SHOWN = 9  # words; the sentence shown first is the one nearest to this length
 CROSS = ("cross", "additive")  # kinds of attention that look at the source
 SEEING = (
@@ -93,15 +90,19 @@ def example(sentences: Mapping[System, Mapping[str, Any]], shown: Mapping[System
 
 
 def build(store: Store, look: Look) -> list[Section]:
-    """Maps of more sentences, and what heads specialise in."""
+    """Who has no attention, and what heads specialise in."""
     section = Section("attention", "Attention", sources=behind(store, heads.EXPERIMENT) or behind(store, TRANSLATION))
     for task, runs in examined(store).items():
         kept = {system: by_key(store.attention(run)) for system, run in runs.items()}
         inspected = bool(chosen(store, heads.EXPERIMENT, task))
-        blocks = [*(reservations(store, task, runs) if inspected else []), *maps(look, task, kept)]
+        blocks: list[Block] = reservations(store, task, runs) if inspected else []
+        attentive = with_maps(kept)
+        without = [label(system) for system, sentences in kept.items() if sentences and system not in attentive]
+        if without:
+            blocks.append(Paragraph(f"{listing(without)}: no attention, one vector holds the whole source."))
         if inspected:
-            blocks += heads.build(store, look, task, runs)
-        elif with_maps(kept):
+            blocks += heads.build(store, look, task)
+        elif attentive:
             blocks.append(Paragraph(PROSE["further maps"].format(suite=store.suite)))
         section.blocks += [Heading(task), *blocks] if blocks else []
     return [section] if section.blocks else []
@@ -152,53 +153,18 @@ def with_all_maps(sentences: Sentences) -> Sentences:
     return {key: s for key, s in sentences.items() if list(s["maps"]) == names}
 
 
-def maps(look: Look, task: str, kept: Mapping[System, Sentences]) -> list[Block]:
-    """For a few sentences the last layer's view of the source, mean over its heads, as figures."""
-    attentive = with_maps(kept)
-    without = [label(system) for system, s in kept.items() if s and system not in attentive]
-    blocks: list[Block] = []
-    if without:
-        blocks.append(Paragraph(f"{listing(without)}: no attention, one vector holds the whole source."))
-    if not attentive:
-        return blocks
-    blocks.append(Paragraph(reading(attentive)))
-    found = shared(attentive)
-    order = list(next(iter(found.values())))
-    for position in evenly_spaced(len(order), MAPS):
-        test_set, i = order[position]
-        figures = [one_map(look, task, system, sentences[test_set, i]) for system, sentences in found.items()]
-        caption = f"Sentence {i} of {test_set}: attention of each model while writing its hypothesis."
-        blocks.append(Figures(caption, figures, chart=False))
-    return blocks
-
-
-def reading(attentive: Mapping[System, Sentences]) -> str:
-    names = {
-        label(system): map_name(next(entry["maps"] for entry in s.values() if entry["maps"]))
-        for system, s in attentive.items()
-    }
-    which = "; ".join(f"{model}: {name}, mean over its heads" for model, name in names.items())
-    return PROSE["attention maps"].format(which=which)
-
-
-def map_name(kept: dict[str, Any]) -> str:
-    """The decoder's view of the source in the last layer: the cross-attention map with the highest number."""
-    cross = [name for name in kept if name.startswith("cross")] or list(kept)
-    return max(cross, key=lambda name: [int(digits) for digits in re.findall(r"\d+", name)])
-
-
-def one_map(
-    look: Look, task: str, system: System, sentence: dict[str, Any], shown: tuple[str, int] | None = None
-) -> Figure:
-    """One head, or the mean of all of the last layer's view of the source."""
-    name, which = f"attention-{task}-{sentence['test_set']}-{sentence['id']}-{system.model}-{system.variant}", ""
-    if shown:
-        weights = sentence["maps"][shown[0]][shown[1]]
-        name, which = f"{name}-one-head", f", {shown[0]}, head {shown[1] + 1}" if len(sentence["maps"]) > 1 else ""
-    else:
-        weights = sentence["maps"][map_name(sentence["maps"])].mean(axis=0)
-    title = f"{label(system)}{which}"
-    return attention_map(name, title, look.colour(system), weights, sentence["source"], sentence["target"])
+def one_map(look: Look, task: str, system: System, sentence: Mapping[str, Any], shown: tuple[str, int]) -> Figure:
+    """One head of one map."""
+    name, head = shown
+    which = f", {name}, head {head + 1}" if len(sentence["maps"]) > 1 else ""
+    return attention_map(
+        f"attention-{task}-{sentence['test_set']}-{sentence['id']}-{system.model}-{system.variant}",
+        f"{label(system)}{which}",
+        look.colour(system),
+        sentence["maps"][name][head],
+        sentence["source"],
+        sentence["target"],
+    )
 
 
 def explorer(

@@ -6,7 +6,7 @@ from analysis.page.blocks import Paragraph, Section, Table
 from analysis.page.labels import decimal, label, listing
 from analysis.page.prose import PROSE
 from analysis.page.run_sources import behind
-from analysis.statistics.bleu import sentence_chrf
+from analysis.statistics.bleu import sentence_chrfs
 from analysis.store import Run, Store, System, first_common_seed
 from analysis.translation.bleu import EXPERIMENT, length_unit, lengths_in, systems_of
 from experiments.record.text import passage
@@ -46,13 +46,13 @@ def side_by_side(store: Store, runs: dict[System, Run]) -> list[Paragraph | Tabl
     blocks: list[Paragraph | Table] = [
         Paragraph(PROSE["sentences picked"].format(number=len(picked), test_set=test_set, seeds=seeds))
     ]
-    for i in picked:
-        reference = next(iter(tables.values())).loc[i, "reference"]
+    chosen = {system: table.loc[picked] for system, table in tables.items()}
+    chrf = {s: sentence_chrfs(tuple(rows["hypothesis"]), tuple(rows["reference"])) for s, rows in chosen.items()}
+    for place, i in enumerate(picked):
+        reference = first.loc[i, "reference"]
         lines = [["source", passage(sources[i]), ""], ["reference", passage(reference), ""]]
         for system, table in tables.items():
-            hypothesis = table.loc[i, "hypothesis"]
-            chrf = sentence_chrf(hypothesis, table.loc[i, "reference"])
-            lines.append([label(system), passage(hypothesis), decimal(chrf)])
+            lines.append([label(system), passage(table.loc[i, "hypothesis"]), decimal(chrf[system][place])])
         caption = f"Sentence {i}, {lengths[i]:g} {unit}."
         blocks.append(Table(caption, ["", "text", "chrF"], lines, left=2))
     return blocks

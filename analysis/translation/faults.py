@@ -1,26 +1,21 @@
-"""Faults that can be counted: repetition, odd lengths, empty or truncated hypotheses, copies of the source."""
+"""Faults that can be counted: repetition, odd lengths, truncated hypotheses, copies of the source."""
 
-import re
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-import numpy as np
 import pandas as pd
 
-from analysis.page.blocks import Block, Figures, Listing, Paragraph, Table
-from analysis.page.labels import counted, decimal, label, slug, whole, with_span
-from analysis.page.look import Look
+from analysis.page.blocks import Block, Listing, Paragraph, Table
+from analysis.page.labels import counted, label, whole, with_span
 from analysis.page.prose import PROSE
-from analysis.statistics.intervals import Array, Interval, wilson
+from analysis.statistics.intervals import Interval, wilson
 from analysis.store import System
-from analysis.translation.figures import length_ratios
 from analysis.translation.pairs import Frames
 from experiments.record.languages import USUAL, words
 from experiments.record.text import passage
 
 LONGEST_REPEATED = 4  # words in a phrase that may repeat
 LOOP = 3  # times in a row
-STUTTER = re.compile(r"([^\W\d_]{1,4}?)\1{4,}")
 SHORT, LONG = 0.5, 2  # hypothesis in lengths of the reference
 EXAMPLES = 5
 FAULTS = {
@@ -28,8 +23,6 @@ FAULTS = {
     "loops": f"such a phrase occurs at least {LOOP} times in a row",
     "too short": "shorter than half the reference",
     "too long": "longer than twice the reference",
-    "empty": "no word at all, which is too short as well",
-    "stutters": "1 to 4 letters repeat five times within a word, but not in reference or source",
     "truncated": "stopped by the limit on its length",
     "copied": "equal to the source but for case, where the reference is not",
 }
@@ -88,17 +81,12 @@ def faults_of(
         found["repeats"] = Finding(f"“{phrase}” {times} times", times)
         if times >= LOOP:
             found["loops"] = found["repeats"]
-    ratio = length_ratio(len(written), len(wanted))
+    ratio = len(written) / max(len(wanted), 1)
     lengths = f"{counted(len(written), 'word', 'words')} for {len(wanted)}"
     if ratio < SHORT:
         found["too short"] = Finding(lengths, -ratio)
     if ratio > LONG:
         found["too long"] = Finding(lengths, ratio)
-    if not written:
-        found["empty"] = Finding("no word")
-    stutter = STUTTER.search(hypothesis)
-    if stutter and not STUTTER.search(f"{source} {reference}"):
-        found["stutters"] = Finding(f"“{stutter[1]}”, {len(stutter[0])} letters in all", len(stutter[0]))
     if truncated:
         found["truncated"] = Finding(f"after {counted(len(written), 'word', 'words')}")
     if written and written == asked != wanted:
@@ -106,31 +94,24 @@ def faults_of(
     return found
 
 
-def length_ratio(hypothesis: int, reference: int) -> float:
-    return hypothesis / max(reference, 1)
-
-
 class Checked(NamedTuple):
-    """The hypotheses of one run on one test set: length ratios (N,) and faults sentence by sentence."""
+    """The hypotheses of one run on one test set, and their faults sentence by sentence."""
 
     test_set: str
     system: System
     seed: int
     sentences: pd.DataFrame
-    ratios: Array
     faults: Sequence[Mapping[str, Finding]]
 
 
 def check(test_set: str, system: System, seed: int, sentences: pd.DataFrame, tokeniser: str = USUAL) -> Checked:
-    pairs = zip(sentences["hypothesis"], sentences["reference"], strict=True)
-    ratios = np.array([length_ratio(len(words(h, tokeniser)), len(words(r, tokeniser))) for h, r in pairs])
     columns = (sentences[name] for name in ("source", "reference", "hypothesis", "truncated"))
     found = [faults_of(s, r, h, t, tokeniser) for s, r, h, t in zip(*columns, strict=True)]
-    return Checked(test_set, system, seed, sentences, ratios, found)
+    return Checked(test_set, system, seed, sentences, found)
 
 
-def build(look: Look, task: str, test_sets: Mapping[str, Frames], tokeniser: str = USUAL) -> list[Block]:
-    """What counts as a fault, shares by model and test set, lengths, and examples of each fault."""
+def build(test_sets: Mapping[str, Frames], tokeniser: str = USUAL) -> list[Block]:
+    """What counts as a fault, shares by model and test set, and examples of each fault."""
     checked = [
         check(name, system, seed, sentences, tokeniser)
         for name, frames in test_sets.items()
@@ -141,8 +122,6 @@ def build(look: Look, task: str, test_sets: Mapping[str, Frames], tokeniser: str
         Listing([f"{name}: {meaning}" for name, meaning in FAULTS.items()]),
         Paragraph(PROSE["words of faults"].format(tokeniser=tokeniser)),
         share_table(checked),
-        length_figure(look, task, checked),
-        length_table(checked),
         *(table for fault in FAULTS if fault != SHOWN_ELSEWHERE for table in examples(fault, checked)),
     ]
 
@@ -160,25 +139,6 @@ def share_table(checked: Sequence[Checked]) -> Table:
         rows.append([*row, *(with_span(share(count, len(one.faults)), 1) for count in counts)])
     header = ["model", "test set", *(["seed"] if several else []), "sentences", *FAULTS]
     return Table(PROSE["shares of faults"], header, rows, left=2)
-
-
-def length_figure(look: Look, task: str, checked: Sequence[Checked]) -> Figures:
-    """All test sets together, a curve for each run."""
-    runs: dict[System, dict[int, list[Array]]] = {}
-    for one in checked:
-        runs.setdefault(one.system, {}).setdefault(one.seed, []).append(one.ratios)
-    pooled = {system: [np.concatenate(parts) for parts in seeds.values()] for system, seeds in runs.items()}
-    return Figures(PROSE["lengths"], [length_ratios(slug("lengths", task), "Length of the hypotheses", look, pooled)])
-
-
-def length_table(checked: Sequence[Checked]) -> Table:
-    several = with_seed(checked)
-    rows = []
-    for one in checked:
-        quantiles = [decimal(float(value), 2) for value in np.percentile(one.ratios, [5, 50, 95])]
-        rows.append([label(one.system), one.test_set, *([str(one.seed)] if several else []), *quantiles])
-    header = ["model", "test set", *(["seed"] if several else []), "5 % are below", "median", "5 % are above"]
-    return Table("Length of hypothesis by length of reference, in words.", header, rows, left=2)
 
 
 def examples(fault: str, checked: Sequence[Checked]) -> list[Table]:

@@ -1,4 +1,4 @@
-"""What attention heads specialise in: their measures by head, roles by fixed rules, and how many play each role."""
+"""What attention heads specialise in: roles by fixed rules, how many play each role, and every head drawn."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -7,10 +7,10 @@ import pandas as pd
 
 from analysis.page.blocks import Block, Figures, Heading, Paragraph, Table
 from analysis.page.canvas import TALL_PANEL, Figure, add_legend, finish, panel
-from analysis.page.labels import NONE, counted, decimal, label, listing, ordered
+from analysis.page.labels import NONE, counted, decimal, label, ordered
 from analysis.page.look import FURTHER_COLOURS, FURTHER_MARKERS, Look
 from analysis.page.prose import PROSE
-from analysis.store import Run, Store, System
+from analysis.store import Store, System
 
 EXPERIMENT = "inspection"
 STRONG, EVEN = 0.5, 0.9  # mean weight or share of queries that makes a role; share of the largest entropy
@@ -23,36 +23,30 @@ ROLES: dict[str, dict[str, float]] = {
     "even": {"head_entropy_share": EVEN},
 }
 HEAD = ["model", "variant", "seed", "map", "head"]
-COLUMNS = {
-    "head_entropy": "entropy (nats)",
-    "head_entropy_share": "of the largest",
-    "head_distance": "distance (tokens)",
-    "head_strongest": "strongest",
-    "head_previous": "previous",
-    "head_same": "same",
-    "head_next": "next",
-    "head_edge": "edge",
-    "head_alignment": "diagonal",
-}
+COLUMNS = (
+    "head_entropy",
+    "head_entropy_share",
+    "head_distance",
+    "head_strongest",
+    "head_previous",
+    "head_same",
+    "head_next",
+    "head_edge",
+    "head_alignment",
+)
 
 
-def build(store: Store, look: Look, task: str, shown: Mapping[System, Run]) -> list[Block]:
-    """Roles counted over all seeds, every head drawn, and the heads of the runs shown in a table for each model."""
+def build(store: Store, look: Look, task: str) -> list[Block]:
+    """Roles counted over all seeds, and every head drawn."""
     table = heads_of(store, task)
     if table.empty:
         return []
-    blocks: list[Block] = [
+    return [
         Heading("What heads specialise in"),
         Paragraph(rules(store, task)),
-        Paragraph(in_words(table)),
         roles_table(table),
         Figures(PROSE["every head"], [scatter(look, task, table)]),
     ]
-    for system, run in shown.items():
-        heads = of_system(table, system)
-        heads = heads[heads["seed"] == run.seed]
-        blocks += [] if heads.empty else [one_table(system, run.seed, heads)]
-    return blocks
 
 
 def heads_of(store: Store, task: str) -> pd.DataFrame:
@@ -93,18 +87,6 @@ def rules(store: Store, task: str) -> str:
     return PROSE["roles"].format(strong=STRONG, even=EVEN, chance=chance)
 
 
-def in_words(table: pd.DataFrame) -> str:
-    sentences = []
-    for system in dict.fromkeys(system for system, _ in kinds(table)):
-        mine = of_system(table, system)
-        counts = counted_roles(mine)
-        played = [f"{n} {role}" for role, n in counts.items() if n]
-        seeds = counted(mine["seed"].nunique(), "seed", "seeds")
-        roles = listing(played) if played else "none with any of these roles"
-        sentences.append(f"{label(system)}, {counted(len(mine), 'head', 'heads')} ({seeds}): {roles}.")
-    return " ".join(sentences)
-
-
 def counted_roles(table: pd.DataFrame) -> dict[str, int]:
     """How many heads play each role; a head may play two."""
     found = [roles_of(head) for head in table.to_dict("records")]
@@ -124,15 +106,6 @@ def roles_table(table: pd.DataFrame) -> Table:
 
 def applies(heads: pd.DataFrame, role: str) -> bool:
     return bool(heads[list(ROLES[role])].notna().any().all())
-
-
-def one_table(system: System, seed: int, heads: pd.DataFrame) -> Table:
-    rows = []
-    for head in heads.to_dict("records"):
-        values = [decimal(head[metric], 2) for metric in COLUMNS]
-        rows.append([f"{head['map']}, head {head['head']:g}", *values, listing(roles_of(head) or [NONE])])
-    caption = PROSE["heads of a model"].format(model=label(system), seed=seed)
-    return Table(caption, ["head", *COLUMNS.values(), "role"], rows)
 
 
 def scatter(look: Look, task: str, table: pd.DataFrame) -> Figure:

@@ -1,23 +1,22 @@
-"""Word accuracy by how often a word occurs in training: precision, recall and F1 of words, with intervals."""
+"""Word accuracy by how often a word occurs in training: F1 of words, with intervals."""
 
 import math
 from bisect import bisect_right
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 
 from analysis.page.blocks import Block, Figures, Paragraph, Table
 from analysis.page.canvas import Figure
-from analysis.page.labels import NONE, decimal, label, listing, signed, slug, span, whole, with_span
+from analysis.page.labels import label, listing, slug, whole, with_span
 from analysis.page.look import Look
 from analysis.page.prose import PROSE
 from analysis.statistics.intervals import Array, Interval, percentile_interval, resampled_counts
 from analysis.store import Store, System
 from analysis.translation.figures import Bin, bin_names, by_bin
-from analysis.translation.pairs import Frames, Pair
+from analysis.translation.pairs import Frames
 from experiments.record.keys import WORD_COUNTS
 from experiments.record.languages import USUAL, words
 from experiments.record.read import WHOLE_RUN
@@ -27,15 +26,6 @@ BOUNDS = (0, 1, 2, 5, 10, 100, 1000)  # lower bounds of the bins, times in the t
 BINS = bin_names(BOUNDS)
 MATCHED, WRITTEN, WANTED = range(3)
 FEW = 10  # sentences; resampling fewer would show too narrow an interval, or none at all
-
-
-class Accuracy(NamedTuple):
-    """The words of one bin, in percent, means over seeds; `f1` with an interval over sentences, `seeds` F1 of each."""
-
-    f1: Interval
-    precision: float
-    recall: float
-    seeds: Sequence[float]
 
 
 def training_counts(store: Store, task: str) -> dict[str, int]:
@@ -73,16 +63,16 @@ def word_statistics(frame: pd.DataFrame, counts: Mapping[str, int], tokeniser: s
     return found
 
 
-def percentages(sums: Array) -> Array:
-    """(..., 3) precision, recall and F1 of (..., 3) words matched, written and wanted; NaN where there are none."""
-    matched, written, wanted = sums[..., MATCHED], sums[..., WRITTEN], sums[..., WANTED]
+def f1_of(sums: Array) -> Array:
+    """(...,) F1 in percent of (..., 3) words matched, written and wanted; NaN where there are none."""
     with np.errstate(invalid="ignore"):
-        return 100 * np.stack([matched / written, matched / wanted, 2 * matched / (written + wanted)], axis=-1)
+        found: Array = 200 * sums[..., MATCHED] / (sums[..., WRITTEN] + sums[..., WANTED])
+    return found
 
 
 def f1_samples(statistics: Array) -> Array:
     """(samples, 7): F1 of every bin in each bootstrap sample; NaN where a sample drew no word of a bin."""
-    return percentages(np.tensordot(resampled_counts(len(statistics)), statistics, axes=1))[..., 2]
+    return f1_of(np.tensordot(resampled_counts(len(statistics)), statistics, axes=1))
 
 
 def interval(value: float, samples: Array, statistics: Array) -> Interval:
@@ -97,27 +87,18 @@ def interval(value: float, samples: Array, statistics: Array) -> Interval:
     return percentile_interval(value, drawn) if np.ptp(drawn) else Interval(value, math.nan, math.nan)
 
 
-def accuracies(seeds: Sequence[Array]) -> list[Accuracy]:
-    """The accuracy of every bin, from the statistics of each seed on the same sentences."""
-    each = np.stack([percentages(statistics.sum(axis=0)) for statistics in seeds])
+def accuracies(seeds: Sequence[Array]) -> list[Bin]:
+    """F1 in percent of every bin, from the statistics of each seed on the same sentences."""
+    each = np.stack([f1_of(statistics.sum(axis=0)) for statistics in seeds])
     samples = np.mean([f1_samples(statistics) for statistics in seeds], axis=0)
     return [
-        Accuracy(
-            interval(float(f1), samples[:, b], seeds[0][:, b]), float(precision), float(recall), tuple(each[:, b, 2])
-        )
-        for b, (precision, recall, f1) in enumerate(each.mean(axis=0))
+        Bin(interval(float(f1), samples[:, b], seeds[0][:, b]), tuple(each[:, b]))
+        for b, f1 in enumerate(each.mean(axis=0))
     ]
 
 
-def f1_differences(first: Array, second: Array) -> list[Interval]:
-    """F1 of the second minus that of the first in every bin, on the same bootstrap samples."""
-    values = percentages(second.sum(axis=0))[:, 2] - percentages(first.sum(axis=0))[:, 2]
-    samples = f1_samples(second) - f1_samples(first)
-    return [interval(float(value), samples[:, b], first[:, b]) for b, value in enumerate(values)]
-
-
-def build(store: Store, look: Look, task: str, test_sets: Mapping[str, Frames], pairs: Sequence[Pair]) -> list[Block]:
-    """A figure and three tables for each test set, or what to run to get them."""
+def build(store: Store, look: Look, task: str, test_sets: Mapping[str, Frames]) -> list[Block]:
+    """A figure and a table for each test set, or what to run to get them."""
     counts = training_counts(store, task)
     remedy = f"make inspect SUITE={store.suite}"
     if not counts:
@@ -126,32 +107,30 @@ def build(store: Store, look: Look, task: str, test_sets: Mapping[str, Frames], 
     tables: list[Block] = []
     uncounted: list[str] = []
     for name, frames in test_sets.items():
-        found: dict[System, dict[int, Array]] = {}
+        found: dict[System, list[Array]] = {}
         for system, seeds in frames.items():
             for seed, frame in seeds.items():
                 statistics = word_statistics(frame, counts, store.tokeniser(task))
                 if statistics is None:
                     uncounted.append(f"{label(system)} seed {seed}")
                 else:
-                    found.setdefault(system, {})[seed] = statistics
+                    found.setdefault(system, []).append(statistics)
         if found:
-            curves = {system: accuracies(list(seeds.values())) for system, seeds in found.items()}
-            sizes = [int(n) for n in next(iter(next(iter(found.values())).values())).sum(axis=0)[:, WANTED]]
-            f1 = {system: {b: Bin(a.f1, a.seeds) for b, a in enumerate(bins)} for system, bins in curves.items()}
+            curves = {system: accuracies(seeds) for system, seeds in found.items()}
+            sizes = [int(n) for n in next(iter(found.values()))[0].sum(axis=0)[:, WANTED]]
             figures.append(
                 by_bin(
                     slug("frequency", task, name),
                     f"Word accuracy on {name}",
                     look,
-                    f1,
+                    {system: dict(enumerate(bins)) for system, bins in curves.items()},
                     dict(zip(BINS, sizes, strict=True)),
                     "times in training",
                     "F1 of words (%)",
                     top=100,
                 )
             )
-            tables += [f1_table(name, curves, sizes), precision_table(name, curves)]
-            tables += difference_table(name, found, [pair for pair in pairs if pair.test_set == name])
+            tables.append(f1_table(name, curves, sizes))
     blocks: list[Block] = [Paragraph(PROSE["word accuracy"].format(tokeniser=store.tokeniser(task)))]
     if uncounted:
         runs = listing(list(dict.fromkeys(uncounted)))
@@ -161,32 +140,10 @@ def build(store: Store, look: Look, task: str, test_sets: Mapping[str, Frames], 
     return [*blocks, Figures(PROSE["F1 by frequency"], figures), *tables] if figures else blocks
 
 
-def f1_table(name: str, curves: Mapping[System, Sequence[Accuracy]], sizes: Sequence[int]) -> Table:
+def f1_table(name: str, curves: Mapping[System, Sequence[Bin]], sizes: Sequence[int]) -> Table:
     rows = [
-        [times, whole(sizes[b]), *(with_span(curve[b].f1, 1) for curve in curves.values())]
+        [times, whole(sizes[b]), *(with_span(curve[b].interval, 1) for curve in curves.values())]
         for b, times in enumerate(BINS)
     ]
     caption = f"F1 of words on {name} in percent, with 95 % intervals, by the times a word occurs in training."
     return Table(caption, ["times in training", "reference words", *map(label, curves)], rows)
-
-
-def precision_table(name: str, curves: Mapping[System, Sequence[Accuracy]]) -> Table:
-    rows = [
-        [times, *(f"{decimal(curve[b].precision)} / {decimal(curve[b].recall)}" for curve in curves.values())]
-        for b, times in enumerate(BINS)
-    ]
-    caption = PROSE["precision"].format(test_set=name)
-    return Table(caption, ["times in training", *map(label, curves)], rows)
-
-
-def difference_table(name: str, found: Mapping[System, Mapping[int, Array]], pairs: Sequence[Pair]) -> list[Table]:
-    """F1 differences of the pairs whose words are counted; no table without such a pair."""
-    rows = []
-    for pair in pairs:
-        if all(pair.seed in found.get(system, {}) for system in (pair.first, pair.second)):
-            changes = f1_differences(found[pair.first][pair.seed], found[pair.second][pair.seed])
-            cells = [signed(c.value) + (f" ({span(c)})" if span(c) != NONE else "") for c in changes]
-            rows.append([pair.name, *cells])
-    seeds = " or ".join(str(seed) for seed in sorted({pair.seed for pair in pairs}))
-    caption = PROSE["F1 differences"].format(test_set=name, seeds=seeds)
-    return [Table(caption, ["pair", *BINS], rows)] if rows else []

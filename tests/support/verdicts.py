@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from analysis.claims.verdict import Claim, Verdict, Verdicts, judged
+from analysis.claims.verdict import Claim, Verdict, judged
 from analysis.long_range import claims as long_range
 from analysis.long_range.comparable import Evidence
 from analysis.speed import claims as speed
@@ -20,10 +20,6 @@ def claims_of(store: Store) -> dict[str, list[Claim]]:
         "translation": translation.all_claims(store),
         "speed": speed.all_claims([times], qualities(store, times)),
     }
-
-
-def long_range_verdicts(store: Store) -> Verdicts:
-    return judged(claims_of(store)["long range"])
 
 
 def decided(path: Path, question: str) -> dict[str, Verdict]:

@@ -7,10 +7,9 @@ import pytest
 
 from analysis.compare.published import build, published
 from analysis.compare.sides import read_side
-from analysis.page.blocks import Heading, Paragraph, Section, Table
+from analysis.page.blocks import Section, Table
 from analysis.page.labels import NAMES
 from analysis.store import Store, read_store
-from tests.support.fakes.long_range import FLAT, axis_rows, write_long_range
 from tests.support.fakes.runs import result, row, write_json
 
 PATH = Path(__file__).parents[3] / "analysis" / "compare" / "published.csv"
@@ -71,35 +70,9 @@ def test_ours_come_first_with_an_interval_then_published_ones(tmp_path: Path) ->
     assert all("Wu et al. 2021" in r[1] for r in ours.rows[2:])
 
 
-def test_what_is_not_comparable_is_listed_with_the_reason(tmp_path: Path) -> None:
-    store_with(tmp_path, "multi30k-en-de", {"lstm": [20.0]}, "bleu_tokenised")
-    store_with(tmp_path, "multi30k-en-de", {"gru": [19.0]}, "bleu", "mscoco")
-    store_with(tmp_path, "wmt14-en-de", {"lstm": [20.0]}, "bleu", "newstest2013")
-    write_long_range(tmp_path, "parity", "lstm", axis_rows(FLAT, "length"), suite="full")
-    (section,) = build(read_store(tmp_path, "full"))
-    assert [b.text for b in section.blocks if isinstance(b, Heading)] == ["What is not comparable"]
-    assert [b.text for b in section.blocks if isinstance(b, Paragraph)][-1] == (
-        "No published figure uses the same metric: sacreBLEU on multi30k-en-de (mscoco) and sacreBLEU on wmt14-en-de "
-        "(newstest2013)."
-    )
-    rows = tables(section)[-1].rows
-    by_model = {r[0]: r for r in rows}
-    assert by_model["Multimodal Transformer"][3:5] == ["38.7", "BLEU, tokenised, test set test2016"]
-    assert by_model["Multimodal Transformer"][5] == "another metric; it also sees the images"
-    assert by_model["LSTM, 2 layers, no attention"][1] == "multi30k-de-en"
-    assert by_model["LSTM, 2 layers, no attention"][5] == "another direction of translation"
-    assert {r[5].partition(";")[0] for r in rows if r[1] == "wmt14-en-de" and r[2].startswith("JoeyNMT")} == {
-        "another test set"
-    }
-    assert {r[5] for r in rows if r[2].startswith("Delétang")} == {"another metric"}
-
-
 def test_sacrebleu_is_next_to_sacrebleu(tmp_path: Path) -> None:
     (section,) = build(store_with(tmp_path, "wmt14-en-de", {"transformer": [25.0]}, "bleu", "newstest2014"))
     assert [r[2] for r in tables(section)[0].rows] == ["25.00", "24.38"]
-    vaswani = [r for r in tables(section)[-1].rows if r[2].startswith("Vaswani")]
-    assert [r[0] for r in vaswani][-2:] == ["Transformer base", "Transformer big"]
-    assert all(r[5].startswith("another metric") for r in vaswani)
 
 
 @pytest.mark.parametrize(

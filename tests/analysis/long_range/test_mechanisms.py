@@ -1,10 +1,12 @@
-"""What carries the memory: gradients relative to the last token, probes, attention on the answer, shuffled sources."""
+"""What carries the memory: relative gradients, probes, attention on the answer, shuffled sources, scaled scores."""
 
+import math
 from pathlib import Path
 
 import pytest
 
-from analysis.long_range.mechanisms import build, relative
+from analysis.long_range.evidence import random_scores
+from analysis.long_range.mechanisms import build, relative, scaling
 from analysis.page.blocks import Figures, Heading, Section, Table
 from analysis.page.canvas import Figure
 from analysis.page.curves import Point
@@ -18,6 +20,7 @@ from tests.support.fakes.long_range import (
     axis_rows,
     gradient_rows,
     probe_rows,
+    score_rows,
     write_ablations,
     write_long_range,
     write_published,
@@ -41,8 +44,6 @@ def test_gradients_are_relative_to_the_last_token_of_the_same_run(tmp_path: Path
     figures = figures_of(section)
     assert [figure.title for figure in figures] == ["Gradient reach, at initialisation", "Gradient reach, trained"]
     assert "LSTM: 1 at 1, 0.375 at 2, 0.156 at 4" in figures[0].description  # means of 0.5 and 0.25, 0.25 and 0.0625
-    table = next(block for block in section.blocks if isinstance(block, Table))
-    assert table.rows == [["LSTM", "0.016 at 32", "0.016 at 32"]]
 
 
 def test_a_gradient_of_zero_is_left_out() -> None:
@@ -102,3 +103,32 @@ def test_attention_at_single_values_is_a_table(tmp_path: Path) -> None:
     assert table.caption.startswith("Attention on the answer at single settings, mean over seeds (lowest to highest")
     assert table.header[1:] == ["4 pairs, gap 52, 512 keys", "8 pairs, gap 104, 512 keys"]
     assert table.rows[0] == ["LSTM + attention", "0.800 (0.800 to 0.800)", "0.800 (0.800 to 0.800)"]
+
+
+def test_random_scores_are_drawn_by_head_size_however_many_runs_recorded_them(tmp_path: Path) -> None:
+    for task, seed in (("copy", 0), ("copy", 1), ("recall", 0)):
+        write_long_range(tmp_path, task, "transformer", score_rows(), seed=seed)
+    store = read_store(tmp_path, "quick")
+    heading, figures = scaling(store)
+    assert heading == Heading("What the scaling is for")
+    assert isinstance(figures, Figures)
+    entropy, gradient = figures.figures
+    assert (entropy.name, gradient.name) == ("score_entropy", "score_gradient")
+    assert "softmax, unscaled: 3.5 at 4, 2.5 at 16, 1 at 64, 0.5 at 256" in entropy.description
+    assert f"even attention, log 64: {math.log(64):.3g} at 4" in entropy.description
+    assert ">even attention: log 64<" in entropy.svg
+    assert "softmax, scaled: 0.2 at 4" in gradient.description
+    assert "even" not in gradient.description
+    assert "chance" not in entropy.description
+    curve = random_scores(store, "score_entropy")["unscaled"]
+    assert [(point.x, point.value, point.n) for point in curve][:2] == [(4, 3.5, 64), (16, 2.5, 64)]
+
+
+@pytest.mark.parametrize("lost", ["score_entropy", "score_gradient", "head size, scaled", "head size, unscaled"])
+def test_half_of_the_random_scores_is_drawn_alone(tmp_path: Path, lost: str) -> None:
+    rows = [r for r in score_rows() if lost not in (r["metric"], r["x_name"])]
+    write_long_range(tmp_path, "copy", "transformer", rows)
+    figures = figures_of(sections_of(tmp_path)[0])
+    assert [figure.name for figure in figures] == [name for name in ("score_entropy", "score_gradient") if name != lost]
+    for half in ("scaled", "unscaled"):
+        assert all((f"softmax, {half}: " in figure.description) == (lost != f"head size, {half}") for figure in figures)

@@ -1,4 +1,4 @@
-"""Settings in words: everything that a fair comparison depends on, and no failure without it."""
+"""Settings as recorded: everything that a fair comparison depends on, and no failure without it."""
 
 from pathlib import Path
 from typing import Any
@@ -26,11 +26,15 @@ def table_of(path: Path) -> Table | None:
 @pytest.mark.parametrize(
     ("model", "network", "settings"),
     [
-        ("rnn", "plain RNN, hidden 208, 1 layer, embedding 64", ("one direction", "–", "–")),
-        ("bahdanau", "LSTM, hidden 82, 1 layer, embedding 64, attention by input feeding", ("one direction", "–", "1")),
+        ("rnn", "cell rnn, embedding 64, layers 1, hidden 208", ("one direction", "–", "–")),
+        (
+            "bahdanau",
+            "cell lstm, embedding 64, layers 1, hidden 82, routing input_feeding",
+            ("one direction", "–", "1"),
+        ),
         (
             "transformer",
-            "width 64, 4 heads, feed-forward 128, 2 encoder layers, 2 decoder layers, pre-norm",
+            "width 64, heads 4, feed forward 128, encoder layers 2, decoder layers 2, norm pre",
             ("both directions", "rotary", "–"),
         ),
     ],
@@ -45,11 +49,12 @@ def test_networks_are_described_by_their_settings(model: str, network: str, sett
     ("model", "change", "said"),
     [
         ("lstm", {"dropout": 0.2}, "dropout 0.2"),
-        ("lstm", {"tied": False}, "embeddings not tied"),
-        ("lstm", {"feed_context": True}, "source vector fed at every step"),
-        ("transformer", {"residual": False}, "no residual connections"),
-        ("transformer", VARIANTS["unscaled-d64"], "1 head, feed-forward 128"),
-        ("transformer", VARIANTS["unscaled-d64"], "scores not divided by √d"),
+        ("lstm", {"tied": False}, "tied no"),
+        ("lstm", {"feed_context": True}, "feed context yes"),
+        ("lstm", {"reversed_source": True}, "reversed source yes"),
+        ("transformer", {"residual": False}, "residual no"),
+        ("transformer", VARIANTS["unscaled-d64"], "heads 1, feed forward 128"),
+        ("transformer", VARIANTS["unscaled-d64"], "scale scores no"),
         ("transformer", {"state_size": 16.0, "gates": [1, 2]}, "state size 16, gates 1, 2"),
     ],
 )
@@ -75,7 +80,7 @@ def test_the_table_has_a_row_for_each_system_and_a_column_for_what_else_differs(
         ["LSTM", "1.5", "0.001 or 0.002", "50"],
         ["Transformer", "1.5", "0.004", "200"],
     ]
-    assert found.rows[1][1] == "LSTM, hidden 104, 1 layer, embedding 64"
+    assert found.rows[1][1] == "cell lstm, embedding 64, layers 1, hidden 104"
     assert ["except for the last columns" in table.caption for table in (before, found)] == [False, True]
 
 
@@ -89,6 +94,6 @@ def test_without_settings_there_is_no_table(tmp_path: Path, settings: dict[str, 
 
 def test_the_base_is_named_with_its_positions(tmp_path: Path) -> None:
     write_long_range(tmp_path, "copy", "transformer", ROWS, settings=settings_of("transformer"))
-    assert base_in_words(stored(tmp_path), "copy", "transformer").endswith("pre-norm, rotary positions.")
+    assert base_in_words(stored(tmp_path), "copy", "transformer").endswith("norm pre, rotary positions.")
     write_long_range(tmp_path, "copy", "transformer", ROWS, settings=settings_of("transformer", "none"))
     assert base_in_words(stored(tmp_path), "copy", "transformer").endswith("no position encoding.")

@@ -5,7 +5,7 @@ import re
 from hypothesis import given
 from hypothesis import strategies as st
 
-from analysis.page.blocks import Best, FigureLink, Paragraph, Section, Table
+from analysis.page.blocks import Best, Paragraph, Section, Table
 from analysis.page.latex import escaped, latex
 
 SPECIAL = r"\{}&%$#_~^"
@@ -18,11 +18,11 @@ def test_nothing_special_is_left_unescaped(text: str) -> None:
     assert not set(re.sub(commands, "", written)) & set(SPECIAL)
 
 
-def test_a_table_keeps_its_cells_without_links_and_with_its_best_value() -> None:
-    table = Table("50 % of_it.", ["model", "BLEU", "figure"], [["A & B", Best("38.6"), FigureLink("x")]])
+def test_a_table_keeps_its_cells_and_its_best_value() -> None:
+    table = Table("50 % of_it.", ["model", "BLEU"], [["A & B", Best("38.6")]])
     text = latex("T", [Section("results", "Results", [Paragraph("no table"), table])])
     assert r"A \& B & \textbf{38.6} \\" in text
     assert r"\caption{50 \% of\_it.} \label{tab:results-1}" in text
-    assert "figure" not in text
+    assert r"\begin{longtable}{lr}" in text
     assert text.count(r"\begin{longtable}") == text.count(r"\end{longtable}") == 1
     assert text.rstrip().endswith(r"\end{document}")

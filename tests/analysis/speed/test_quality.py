@@ -52,16 +52,12 @@ def test_flops_are_tokens_times_flops_a_token(tmp_path: Path) -> None:
     assert str(other.flops) == "nan"
 
 
-def test_levels_are_those_that_several_models_reach(tmp_path: Path) -> None:
+def test_levels_are_shares_of_the_weakest_and_the_best_of_the_next(tmp_path: Path) -> None:
     write_three(tmp_path)
-    # of 20: 20, 18, 15, 10; of 40: 40, 36, 30; its half is the first's best again
-    assert read(tmp_path).levels() == [10, 15, 18, 20, 30, 36, 40]
-    # of bests that lie close both are levels
-    for model, best in (("lstm", 20.0), ("bahdanau", 20.5), ("transformer", 30.0)):
+    assert read(tmp_path).levels() == [10, 15, 18, 20, 40]
+    for model, best in (("lstm", 30.0), ("bahdanau", 9.99), ("transformer", 9.99)):
         write_curve(tmp_path, model, [(1.0, 1.0, best)])
-    levels = read(tmp_path).levels()
-    assert {20, 20.5} <= set(levels)
-    assert len(levels) == 5
+    assert read(tmp_path).levels() == [4.9, 7.4, 8.9, 9.9]  # rounded down
 
 
 def test_ratios_hold_for_the_highest_bleu_that_both_reach(tmp_path: Path) -> None:
@@ -94,13 +90,6 @@ def test_any_other_run_of_the_machine_counts_as_side_by_side(tmp_path: Path) -> 
     assert read(tmp_path).flaws == []
     write_translation(tmp_path, "lstm", started="2026-01-02T03:24:00+00:00", finished="2026-01-02T03:25:00+00:00")
     assert "at the same time: LSTM seed 0" in read(tmp_path).flaws[0]
-
-
-def test_different_commits_are_marked(tmp_path: Path) -> None:
-    write_three(tmp_path)
-    assert read(tmp_path).remarks == []
-    write_curve(tmp_path, "lstm", POINTS["lstm"], git={"commit": "another", "dirty": False})
-    assert "different commits" in read(tmp_path).remarks[0]
 
 
 def test_without_validation_bleu_there_is_nothing(tmp_path: Path) -> None:

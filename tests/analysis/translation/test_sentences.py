@@ -1,7 +1,6 @@
-"""The section on what differs: every pair, the right extremes, nothing hidden and nothing for nothing."""
+"""The section on what differs: every pair, nothing hidden and nothing for nothing."""
 
 import json
-from itertools import pairwise
 from pathlib import Path
 
 from analysis.page.blocks import Figures, Heading, Paragraph, Section, Table
@@ -11,8 +10,6 @@ from analysis.translation.bleu import measure
 from analysis.translation.sentences import build
 from tests.support.fakes.counts import write_counts
 from tests.support.fakes.runs import folder_of, write_lines, write_run, write_suite
-
-SCRIPT = '<script>alert("x")</script>'
 
 
 def section(root: Path) -> tuple[Store, Section]:
@@ -29,10 +26,6 @@ def wins(found: Section) -> Table:
     return next(table for table in tables(found) if "better" in table.header)
 
 
-def extremes(found: Section) -> list[Table]:
-    return [table for table in tables(found) if list(table.header) == ["", "text", "chrF"]]
-
-
 def rows_of(path: Path) -> list[dict[str, object]]:
     return [json.loads(line) for line in path.read_text().splitlines()]
 
@@ -47,37 +40,10 @@ def test_three_models_have_three_parts_and_every_pair(tmp_path: Path) -> None:
         "Faults",
     ]
     names = [figure.name for block in found.blocks if isinstance(block, Figures) for figure in block.figures]
-    assert len(names) == len(set(names)) == 2 + 3 + 1
+    assert len(names) == len(set(names)) == 2
     assert len(wins(found).rows) == 3 * 2
-    assert len(extremes(found)) == 3 * 2
     assert all(len(row) == len(table.header) for table in tables(found) for row in table.rows)
     assert store.problems == []
-
-
-def test_extremes_are_the_greatest_differences_with_their_text(tmp_path: Path) -> None:
-    for model in ("lstm", "transformer"):
-        write_run(tmp_path, model, sentences=12, test_sets=("test",), error=0.5)
-    paths = [folder_of(tmp_path, model) / "hypotheses" / "test.jsonl" for model in ("lstm", "transformer")]
-    rows = rows_of(paths[1])
-    rows[4]["hypothesis"], rows[7]["hypothesis"] = rows[4]["reference"], SCRIPT
-    write_lines(paths[1], rows)
-    base = rows_of(paths[0])
-    base[4]["hypothesis"] = ""
-    write_lines(paths[0], base)
-    _, found = section(tmp_path)
-    ahead, behind = extremes(found)
-    assert "Transformer is furthest ahead of the LSTM" in ahead.caption
-    assert [row[0] for row in ahead.rows[:4]] == ["test 4, source", "reference", "LSTM", "Transformer"]
-    assert [row[2] for row in ahead.rows[:4]] == ["", "", "0.0", "100.0"]
-    assert SCRIPT in [row[1] for row in behind.rows]
-    gaps = [float(table_rows[3][2]) - float(table_rows[2][2]) for table_rows in fours(ahead)]
-    assert all(a > b - 0.15 for a, b in pairwise(gaps))  # they are rounded
-    assert all(gap >= 0 for gap in gaps)
-    assert len(gaps) <= 5
-
-
-def fours(table: Table) -> list[list[list[str]]]:
-    return [[list(row) for row in table.rows[i : i + 4]] for i in range(0, len(table.rows), 4)]
 
 
 def test_better_equal_and_worse_are_counted_from_the_first_named(tmp_path: Path) -> None:
@@ -95,14 +61,12 @@ def test_better_equal_and_worse_are_counted_from_the_first_named(tmp_path: Path)
     shares = [cells[name].split(" ")[0] for name in ("better", "equal", "worse", "same text")]
     assert shares == ["30.0", "70.0", "0.0", "70.0"]
     assert cells["mean difference"].startswith("+30.0 (")
-    assert len(extremes(found)) == 1  # nothing speaks for the LSTM
 
 
 def test_one_model_is_shown_without_pairs(tmp_path: Path) -> None:
     write_run(tmp_path, "lstm", sentences=10, test_sets=("test",))
     _, found = section(tmp_path)
     assert any("Nothing to compare" in block.text for block in found.blocks if isinstance(block, Paragraph))
-    assert extremes(found) == []
 
 
 def test_runs_on_other_sentences_are_left_out_and_named(tmp_path: Path) -> None:

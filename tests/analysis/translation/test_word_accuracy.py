@@ -25,9 +25,8 @@ from analysis.translation.word_accuracy import (
     WRITTEN,
     accuracies,
     build,
-    f1_differences,
+    f1_of,
     f1_samples,
-    percentages,
     training_counts,
     word_statistics,
 )
@@ -64,8 +63,7 @@ def test_matches_are_clipped_and_case_and_punctuation_count() -> None:
     assert sentence[6].tolist() == [2, 4, 2]  # der and the full stop; three der written, one wanted
     assert sentence[4].tolist() == [0, 0, 1]  # Der
     assert sentence[2].tolist() == [1, 1, 1]  # Hund
-    precision, recall, f1 = percentages(sentence[6])
-    assert (precision, recall, f1) == pytest.approx((50, 100, 200 / 3))
+    assert f1_of(sentence[6]) == pytest.approx(200 / 3)
 
 
 @settings(max_examples=60)
@@ -90,15 +88,15 @@ def noisy(rate: float, seed: int, sentences: int = 60) -> np.ndarray:
 def test_a_sample_is_a_corpus_of_the_drawn_sentences() -> None:
     statistics = noisy(0.3, 1)
     drawn = np.repeat(np.arange(60), resampled_counts(60)[7].astype(int))
-    assert f1_samples(statistics)[7] == pytest.approx(percentages(statistics[drawn].sum(axis=0))[:, 2])
+    assert f1_samples(statistics)[7] == pytest.approx(f1_of(statistics[drawn].sum(axis=0)))
 
 
 @pytest.mark.parametrize("right", [True, False])
 def test_all_right_or_all_wrong_is_not_told_as_certain(right: bool) -> None:
     pairs = [("Hund", "Hund" if right else "Mann")] * 30
     found = accuracies([counted(*pairs, counts={"Hund": 3, "Mann": 3})])[2]
-    assert found.f1.value == 100 * right
-    assert math.isnan(found.f1.low)
+    assert found.interval.value == 100 * right
+    assert math.isnan(found.interval.low)
 
 
 def test_seeds_are_averaged_and_kept() -> None:
@@ -106,43 +104,27 @@ def test_seeds_are_averaged_and_kept() -> None:
     both = accuracies(each)
     alone = [accuracies([statistics]) for statistics in each]
     for b, found in enumerate(both):
-        assert list(found.seeds) == [one[b].f1.value for one in alone]
-        assert found.f1.value == pytest.approx(np.mean(found.seeds))
-
-
-def test_differences_are_paired() -> None:
-    first, second = noisy(0.5, 1), noisy(0.1, 2)
-    there, back = f1_differences(first, second), f1_differences(second, first)
-    for a, b in zip(there, back, strict=True):
-        assert (a.value, a.low, a.high) == pytest.approx((-b.value, -b.high, -b.low))
-    same = f1_differences(first, first)
-    assert all(change.value == 0 and math.isnan(change.low) for change in same)
+        assert list(found.seeds) == [one[b].interval.value for one in alone]
+        assert found.interval.value == pytest.approx(np.mean(found.seeds))
 
 
 def test_few_sentences_give_no_interval_and_no_words_no_value() -> None:
     counts = {"oft": 5000, "selten": 1}
     pairs = [("oft", "oft")] * 30 + [("oft", "selten")] * 8 + [("selten", "selten")]
     rare, often = (accuracies([counted(*pairs, counts=counts)])[b] for b in (1, 6))
-    assert rare.f1.value == pytest.approx(100 * 2 / 10)
-    assert math.isnan(rare.f1.low)
-    assert often.f1.low < often.f1.value == pytest.approx(100 * 60 / 68)
+    assert rare.interval.value == pytest.approx(100 * 2 / 10)
+    assert math.isnan(rare.interval.low)
+    assert often.interval.low < often.interval.value == pytest.approx(100 * 60 / 68)
     enough = accuracies([counted(*pairs, ("oft", "selten"), counts=counts)])[1]
-    assert not math.isnan(enough.f1.low)
-    assert math.isnan(accuracies([counted(*pairs, counts=counts)])[0].f1.value)
+    assert not math.isnan(enough.interval.low)
+    assert math.isnan(accuracies([counted(*pairs, counts=counts)])[0].interval.value)
 
 
 def blocks(root: Path) -> tuple[Store, list[Block]]:
     store = read_store(root, "quick")
     results = measure(store)
     kept = {result.name: translations(store, result) for result in results}
-    pairs = [pair for result in results for pair in result.pairs]
-    return store, build(store, Look(run.system for run in store.runs), "multi30k", kept, pairs)
-
-
-def test_one_model_needs_no_table_of_differences(tmp_path: Path) -> None:
-    write_run(tmp_path, "transformer", sentences=12, test_sets=("test",))
-    write_counts(tmp_path, "transformer")
-    assert len([block for block in blocks(tmp_path)[1] if isinstance(block, Table)]) == 2
+    return store, build(store, Look(run.system for run in store.runs), "multi30k", kept)
 
 
 def test_without_counts_the_command_that_makes_them_is_named(tmp_path: Path) -> None:
@@ -164,10 +146,9 @@ def test_a_run_with_uncounted_words_is_left_out_by_name(tmp_path: Path) -> None:
     told = next(block.text for block in found if isinstance(block, Paragraph) and "Left out" in block.text)
     assert "LSTM + attention seed 0" in told
     assert "make inspect SUITE=quick" in told
-    f1, precision, differences = (block for block in found if isinstance(block, Table))
-    assert [row[0] for row in f1.rows] == [row[0] for row in precision.rows] == list(differences.header[1:]) == BINS
-    assert list(f1.header[2:]) == list(precision.header[1:]) == ["LSTM", "Transformer"]
-    assert [row[0] for row in differences.rows] == ["Transformer against LSTM"]
+    (f1,) = (block for block in found if isinstance(block, Table))
+    assert [row[0] for row in f1.rows] == BINS
+    assert list(f1.header[2:]) == ["LSTM", "Transformer"]
 
 
 def test_if_no_run_is_counted_there_is_no_empty_figure(tmp_path: Path) -> None:
