@@ -237,7 +237,7 @@ def assert_complete(undisturbed: Path, capsys: pytest.CaptureFixture[str]) -> Ch
 def test_a_server_that_does_not_take_the_run_costs_no_number(
     outage: str, tmp_path: Path, assert_complete: Check, server: WandbServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(tracking, "ANSWER", 2.0)
+    monkeypatch.setattr(tracking, "ANSWER", 1.0)
     server.failing = 403 if outage == "refusing" else 0
     if outage == "late":
         server.late.clear()
@@ -251,11 +251,11 @@ def test_a_server_that_does_not_take_the_run_costs_no_number(
     assert not (outage == "unreachable" and server.requests)
 
 
-@pytest.mark.parametrize("outage", ["gone", "late", 403, 503])
+@pytest.mark.parametrize("outage", ["gone", "late", 403])
 def test_a_server_that_is_lost_in_the_middle_of_training_costs_seconds_and_no_number(
     outage: str | int, tmp_path: Path, assert_complete: Check, server: WandbServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(tracking, "UPLOAD", 2.0)
+    monkeypatch.setattr(tracking, "UPLOAD", 1.0)
     monkeypatch.setattr(wandb.Api, "_HTTP_TIMEOUT", 1)  # 19 s in earnest
     step_ended = Clock.on_train_batch_end
 
