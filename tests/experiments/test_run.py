@@ -1,4 +1,5 @@
 import re
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -12,7 +13,7 @@ import torch
 from datamodules import TranslationData
 from experiments.launch import finished as launch
 from experiments.launch.exit_codes import BUSY
-from experiments.launch.receipts import AT_START, of_arguments, of_run
+from experiments.launch.receipts import AT_START, Receipt, of_arguments, of_run
 from experiments.planning.grid import Planned
 from experiments.planning.parser import build_parser, identity
 from experiments.record.keys import config_hash
@@ -51,9 +52,11 @@ PER_RUN = {
 
 
 @pytest.fixture(scope="module", params=MODELS)
-def finished(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def finished(request: pytest.FixtureRequest, trained: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of a finished run."""
-    return tiny_run(tmp_path_factory.mktemp("finished"), model=request.param)
+    if request.param == "bahdanau":
+        return tiny_run(tmp_path_factory.mktemp("finished"), model=request.param)
+    return tiny_key(trained, request.param).folder
 
 
 def root_of(folder: Path) -> Path:
@@ -148,19 +151,27 @@ def test_a_finished_run_is_not_trained_again(
     assert (finished / "result.json").stat().st_mtime_ns == written
 
 
-def test_a_failure_that_a_finished_run_left_behind_goes_and_its_receipt_is_renewed(finished: Path) -> None:
+def test_a_failure_that_a_finished_run_left_behind_goes_and_its_receipt_is_renewed(
+    finished: Path, tmp_path: Path
+) -> None:
     """A kill came between its result and the end of an earlier failure's record, or the receipt."""
-    planned = Planned(tiny_key(root_of(finished), finished.parts[-3]), (), arguments_of(finished))
-    receipt = of_run(finished, of_arguments(planned.arguments, AT_START))
-    assert receipt.holds()
-    (finished / "failure.json").write_text("{}")
-    receipt.path.unlink()
-    if planned.key.model == "lstm":  # in a process of its own
-        assert launch.finished([planned]) == [True]
+    model = finished.parts[-3]
+    roots = (root_of(finished), tmp_path)
+    original, copy = (Planned(tiny_key(root, model), (), arguments_of(finished)) for root in roots)
+    shutil.copytree(finished, copy.key.folder)
+    assert receipt_of(original).holds()
+    (copy.key.folder / "failure.json").write_text("{}")
+    receipt_of(copy).path.unlink()
+    if model == "lstm":  # in a process of its own
+        assert launch.finished([copy]) == [True]
     else:
-        main(planned.arguments)
-    assert not (finished / "failure.json").exists()
-    assert receipt.holds()
+        main(copy.arguments)
+    assert not (copy.key.folder / "failure.json").exists()
+    assert receipt_of(copy).holds()
+
+
+def receipt_of(planned: Planned) -> Receipt:
+    return of_run(planned.key.folder, of_arguments(planned.arguments, AT_START))
 
 
 def arguments_of(folder: Path) -> tuple[str, ...]:
@@ -357,9 +368,9 @@ def test_ctrl_c_is_exit_code_130_and_the_message_is_how_to_resume(
 
 
 @pytest.fixture(scope="module")
-def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def whole(trained: Path) -> Path:
     """The folder of a run that nothing happened to."""
-    return tiny_run(tmp_path_factory.mktemp("whole"))
+    return tiny_key(trained).folder
 
 
 def test_an_interruption_in_validation_changes_nothing(whole: Path, tmp_path: Path) -> None:

@@ -211,15 +211,10 @@ def numbers_of(folder: Path) -> dict[tuple[Any, ...], float]:
     return {(row["metric"], row["x_name"], row["x"]): row["value"] for row in rows if "second" not in row["metric"]}
 
 
-@pytest.fixture(scope="module")
-def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder of a run with W&B off."""
-    return tiny_run(tmp_path_factory.mktemp("undisturbed"))
-
-
 @pytest.fixture
-def assert_complete(undisturbed: Path, capsys: pytest.CaptureFixture[str]) -> Check:
+def assert_complete(trained: Path, capsys: pytest.CaptureFixture[str]) -> Check:
     """The local record is that of a run without W&B, and a line says how W&B gets it later."""
+    undisturbed = tiny_key(trained).folder
 
     def check(folder: Path) -> None:
         assert numbers_of(folder) == numbers_of(undisturbed)

@@ -55,10 +55,9 @@ def ended(root: Path, *more: str) -> tuple[str, Path]:
 
 
 def test_a_bad_loss_ends_the_run_at_its_step_and_the_next_goes_on_from_the_saved(
-    tmp_path: Path, poisoned: SimpleNamespace
+    trained: Path, tmp_path: Path, poisoned: SimpleNamespace
 ) -> None:
-    whole = saved(tiny_run(tmp_path / "whole"))
-    poisoned.met.clear()
+    whole = saved(tiny_key(trained).folder)
     poisoned.factors[POISONED, 0] = math.nan
     said, folder = ended(tmp_path / "cut", SELDOM)
     [ids] = poisoned.met[POISONED]
