@@ -62,9 +62,9 @@ def test_a_mode_that_there_is_not_is_one_sentence(tmp_path: Path, monkeypatch: p
         main(tiny_arguments(tmp_path))
 
 
-def test_disabled_writes_nothing(undisturbed: Path) -> None:
-    assert not list(undisturbed.parents[5].glob("**/wandb*"))
-    assert (undisturbed / "result.json").exists()
+def test_disabled_writes_nothing(trained: Path) -> None:
+    assert not list(trained.glob("runs/**/wandb*"))
+    assert (tiny_key(trained).folder / "result.json").exists()
 
 
 def test_the_id_follows_from_the_key_and_nothing_else(tmp_path: Path) -> None:
