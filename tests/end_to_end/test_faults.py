@@ -79,7 +79,7 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
     subprocess.run(["umount", str(folder)], check=True)
 
 
-def test_a_full_disk_loses_nothing_and_the_run_continues_when_there_is_space(small_disk: Path, tmp_path: Path) -> None:
+def test_a_full_disk_loses_nothing_and_the_run_continues_when_there_is_space(small_disk: Path, trained: Path) -> None:
     arguments, filler = tiny_arguments(small_disk), small_disk / "filler"
     with pytest.raises(OSError, match="No space left"):
         filler.write_bytes(bytes(4_000_000))
@@ -87,7 +87,7 @@ def test_a_full_disk_loses_nothing_and_the_run_continues_when_there_is_space(sma
     assert "No space left on device" in said
     assert "free some space" in said
     filler.unlink()
-    parts, whole = tiny_run(small_disk), tiny_run(tmp_path / "whole")
+    parts, whole = tiny_run(small_disk), tiny_key(trained).folder
     assert trained_steps(parts) == trained_steps(whole)
     one, other = (read_lines(folder / "hypotheses" / "unseen.jsonl") for folder in (parts, whole))
     assert [row["hypothesis"] for row in one] == [row["hypothesis"] for row in other]
