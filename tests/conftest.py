@@ -7,6 +7,7 @@ import torch
 import wandb
 
 from experiments.tracking.logger import decide_mode
+from tests.support.tiny_runs import tiny_run
 from tests.support.wandb_server import WandbServer, connected, without_login
 
 pytest_plugins = ["tests.support.processes"]
@@ -23,6 +24,15 @@ def quiet_machine() -> Iterator[None]:
         patch.setenv("WANDB_MODE", "disabled")
         decide_mode.cache_clear()
         yield
+
+
+@pytest.fixture(scope="session")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The root of finished translation runs of two models, with folders `runs` and `corpus`: to be read alone."""
+    root = tmp_path_factory.mktemp("trained")
+    for model in ("lstm", "transformer"):
+        tiny_run(root, model=model)
+    return root
 
 
 @pytest.fixture

@@ -11,11 +11,13 @@ import pytest
 from analysis.report import main
 from experiments.record.keys import digest
 from tests.support.fakes.runs import folder_of, write_json, write_run
+from tests.support.fuzz.analysis import empty_pictures
 
 
 def report(root: Path) -> tuple[str, dict[tuple[str, ...], float]]:
     """The report in words, and every number it rests on by its key."""
-    main(["--suite", "quick", "--runs", str(root / "runs"), "--results", str(root / "results")])
+    with empty_pictures():
+        main(["--suite", "quick", "--runs", str(root / "runs"), "--results", str(root / "results")])
     folder = root / "results" / "quick"
     with open(folder / "measurements.csv", newline="", encoding="utf-8") as file:
         rows = {tuple(v for k, v in row.items() if k != "value"): float(row["value"]) for row in csv.DictReader(file)}

@@ -148,7 +148,8 @@ def test_unfinished_runs_are_named_and_in_no_number(tmp_path: Path) -> None:
     (broken / "result.json").unlink()
     write_json(broken / "failure.json", failure("quick", "transformer", "base", 1, "loss is <NaN>"))
     write_run(runs, "mamba", sentences=10, test_sets=("test",))
-    found = report(tmp_path)
+    with empty_pictures():
+        found = report(tmp_path)
     shown = Page(found.html).text
     assert "Of 8 runs 1 unreadable, 1 interrupted, 1 failed and 1 not run" in shown
     assert "transformer/base/seed1: failed with 'loss is <NaN>' (log: runs/log.txt)" in shown

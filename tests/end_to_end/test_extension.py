@@ -19,6 +19,7 @@ from experiments import run
 from experiments.planning import grid as plan
 from experiments.training.trained_run import load_module
 from models.network import select_rows
+from tests.support.fuzz.analysis import empty_pictures
 from tests.support.readme import ROOT, files_to_write
 
 SMOKE = ROOT / "experiments" / "configs" / "bleu" / "smoke" / "common.yaml"
@@ -37,6 +38,13 @@ def written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     for package, name in ((models, "bag"), (datamodules, "sorting")):
         sys.modules.pop(f"{package.__name__}.{name}", None)
         vars(package).pop(name, None)
+
+
+def reported(suite: str) -> str:
+    """The Markdown report of the runs in the present folder."""
+    with empty_pictures():
+        report.main(["--suite", suite])
+    return Path("results", suite, "report.md").read_text()
 
 
 def bag(written: Path, **sizes: Any) -> models.Seq2SeqModule:
@@ -76,8 +84,7 @@ def test_the_new_model_goes_from_its_yaml_to_the_report(
     module, data, _ = load_module(folder)
     assert type(module).__name__ == "BagSeq2Seq"
     assert len(data.target_tokenizer) == 300
-    report.main(["--suite", "smoke"])
-    assert "| bag |" in (written / "results/smoke/report.md").read_text()
+    assert "| bag |" in reported("smoke")
     run.main(["-c", str(SMOKE), "-c", yaml_file, *tiny, *named])
     assert "finished already" in capsys.readouterr().out
 
@@ -104,8 +111,7 @@ def test_the_new_task_goes_from_its_yaml_to_the_report(written: Path, monkeypatc
     planned = list(plan.plan_tasks("long-range", "quick", ["sorting"], [], [], "runs", tiny))
     assert [one.key.model for one in planned] == ["rnn", "gru", "lstm", "bahdanau", "transformer"]
     run.main(planned[2].arguments)
-    report.main(["--suite", "quick"])
-    assert "sorting" in (written / "results/quick/report.md").read_text().lower()
+    assert "sorting" in reported("quick").lower()
 
 
 def test_the_new_text_goes_from_its_yaml_to_the_report(written: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -120,5 +126,4 @@ def test_the_new_text_goes_from_its_yaml_to_the_report(written: Path, monkeypatc
     tiny += ["--data.init_args.rows=2", "--data.init_args.validation_rows=2", "--data.init_args.test_rows=2"]
     planned = list(plan.plan_tasks("language", "full", ["mine"], ["lstm"], [0], "runs", tiny))
     run.main(planned[0].arguments)
-    report.main(["--suite", "full"])
-    assert "mine" in (written / "results/full/report.md").read_text()
+    assert "mine" in reported("full")

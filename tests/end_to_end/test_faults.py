@@ -1,16 +1,15 @@
 """What the machine may do to a run: a full disk, a folder that cannot be written, data that vanish, no memory."""
 
+import multiprocessing
 import re
 import resource
 import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from experiments.run import main
-from tests.support.readme import ROOT
 from tests.support.tiny_runs import STEPS, read_json, read_lines, tiny_arguments, tiny_key, tiny_run
 
 
@@ -28,19 +27,22 @@ def sentence_of(arguments: list[str]) -> str:
     return said
 
 
-def test_a_file_that_the_system_refuses_is_one_sentence_with_the_remedy_and_nothing_is_lost(tmp_path: Path) -> None:
+@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
+def test_a_file_that_the_system_refuses_is_one_sentence_with_the_remedy_and_nothing_is_lost(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
     folder, limit = tiny_key(tmp_path).folder, 100_000  # bytes: enough for all but a checkpoint
-    ended = subprocess.run(
-        [sys.executable, "-m", "experiments.run", *tiny_arguments(tmp_path)],
-        cwd=ROOT,
-        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit)),
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert ended.returncode == 1
+
+    def run_with_a_limit() -> None:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
+        main(tiny_arguments(tmp_path))
+
+    process = multiprocessing.get_context("fork").Process(target=run_with_a_limit)
+    process.start()
+    process.join()
+    assert process.exitcode == 1
     sentence = r"error: File too large: \S+\.ckpt: raise the limit of file sizes \(ulimit -f\); the same command .*"
-    assert re.fullmatch(sentence, ended.stderr.splitlines()[-1])
+    assert re.fullmatch(sentence, capfd.readouterr().err.splitlines()[-1])
     assert "File too large" in read_json(folder / "failure.json")["error"]
     assert list(folder.glob("checkpoints/*.ckpt")) == []
     tiny_run(tmp_path)
@@ -77,7 +79,7 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
     subprocess.run(["umount", str(folder)], check=True)
 
 
-def test_a_full_disk_loses_nothing_and_the_run_continues_when_there_is_space(small_disk: Path, tmp_path: Path) -> None:
+def test_a_full_disk_loses_nothing_and_the_run_continues_when_there_is_space(small_disk: Path, trained: Path) -> None:
     arguments, filler = tiny_arguments(small_disk), small_disk / "filler"
     with pytest.raises(OSError, match="No space left"):
         filler.write_bytes(bytes(4_000_000))
@@ -85,7 +87,7 @@ def test_a_full_disk_loses_nothing_and_the_run_continues_when_there_is_space(sma
     assert "No space left on device" in said
     assert "free some space" in said
     filler.unlink()
-    parts, whole = tiny_run(small_disk), tiny_run(tmp_path / "whole")
+    parts, whole = tiny_run(small_disk), tiny_key(trained).folder
     assert trained_steps(parts) == trained_steps(whole)
     one, other = (read_lines(folder / "hypotheses" / "unseen.jsonl") for folder in (parts, whole))
     assert [row["hypothesis"] for row in one] == [row["hypothesis"] for row in other]

@@ -23,6 +23,7 @@ from datamodules.subword_tokenizer import SentencePieceTokenizer, train_sentence
 from datamodules.tokenizer import Tokenizer, TokenizerSettings
 from datamodules.word_tokenizer import build_word_tokenizers
 from experiments.record.text import LONGEST, visible
+from experiments.tracking.logger import decide_mode
 from experiments.translation import attention_heads as inspection
 from experiments.translation import translate
 from tests.support import tiny_runs
@@ -30,7 +31,7 @@ from tests.support.fakes.watched import NOW, begin, fail, finish, folder_of, met
 from tests.support.fuzz.hostile_text import PROBES, write_hostile_corpus
 from tests.support.html_page import Page
 from tests.support.tiny_runs import read_json, read_lines, tiny_key, tiny_run
-from tests.support.wandb_server import WandbServer
+from tests.support.wandb_server import connected
 
 MODELS = ("lstm", "bahdanau", "transformer")
 LINES = [*PROBES.values()]
@@ -96,18 +97,26 @@ def test_without_bytes_all_but_nul_comes_back(every_tokenizer: dict[str, Tokeniz
 
 
 @pytest.fixture(scope="module")
-def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Three models trained on hostile sentences, inspected and reported with every test sentence."""
+def hostile(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, bytes]]:
+    """Three models trained on hostile sentences, each of them reported; and the files that W&B got of one."""
     folder, said = tmp_path_factory.mktemp("hostile"), io.StringIO()
     with pytest.MonkeyPatch.context() as patch, redirect_stdout(said), redirect_stderr(said):
         patch.setattr(tiny_runs, "write_corpus", write_hostile_corpus)
         patch.setattr(examples, "TRANSLATIONS", len(PROBES) + 1)
-        for model in MODELS:
+        for model in ("lstm", "transformer"):
             tiny_run(folder, VOCABULARY, model=model)
+        with pytest.MonkeyPatch.context() as login, connected(tmp_path_factory.mktemp("login"), login) as server:
+            tiny_run(folder, VOCABULARY, model="bahdanau")
+        decide_mode.cache_clear()
         inspection.main("tiny", str(folder / "runs"))
         report.main(["--suite", "tiny", "--runs", str(folder / "runs"), "--results", str(folder / "results")])
     (folder / "said.txt").write_text(said.getvalue(), encoding="utf-8")
-    return folder
+    return folder, server.files
+
+
+@pytest.fixture(scope="module")
+def root(hostile: tuple[Path, dict[str, bytes]]) -> Path:
+    return hostile[0]
 
 
 def page_of(root: Path, name: str) -> str:
@@ -212,16 +221,13 @@ def test_a_comparison_with_a_hostile_table_obeys_nothing(root: Path, tmp_path: P
 # --- terminal
 
 
-@pytest.mark.parametrize(
-    "name", ["escape sequences", "eight-bit controls", "line separators", "carriage return", "right to left", "script"]
-)
-def test_a_translation_on_the_terminal_is_lines_of_text(
-    name: str, root: Path, capfd: pytest.CaptureFixture[str]
-) -> None:
-    translate.main(PROBES[name], suite="tiny", root=str(root / "runs"))
+def test_a_translation_on_the_terminal_is_lines_of_text(root: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    names = ("escape sequences", "eight-bit controls", "line separators", "carriage return", "right to left", "script")
+    text = " ".join(PROBES[name] for name in names)
+    translate.main(text, suite="tiny", root=str(root / "runs"))
     said = capfd.readouterr()
     assert not OBEYED.search(said.out)
-    assert said.out.split("\n")[0] == f"source  {visible(PROBES[name])}"
+    assert said.out.split("\n")[0] == f"source  {visible(text)}"
     assert len(said.out.splitlines()) == 1 + len(MODELS)
     assert said.err == ""
 
@@ -260,15 +266,12 @@ def test_what_watches_a_suite_obeys_no_folder_record_or_plan(tmp_path: Path) -> 
 # --- Weights & Biases
 
 
-def test_tables_and_pictures_on_the_server_are_those_of_the_record(
-    tmp_path: Path, server: WandbServer, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(tiny_runs, "write_corpus", write_hostile_corpus)
-    folder = tiny_run(tmp_path, VOCABULARY, model="bahdanau")
-    table = next(content for path, content in server.files.items() if "test/translations" in path)
-    kept = read_lines(folder / "hypotheses" / "seen.jsonl")
+def test_tables_and_pictures_on_the_server_are_those_of_the_record(hostile: tuple[Path, dict[str, bytes]]) -> None:
+    root, files = hostile
+    table = next(content for path, content in files.items() if "test/translations" in path)
+    kept = read_lines(tiny_key(root, "bahdanau").folder / "hypotheses" / "seen.jsonl")
     expected = [[row[name] for name in ("source", "reference", "hypothesis")] for row in kept]
     assert [row[2:5] for row in json.loads(table)["data"]] == expected
-    pictures = [content for path, content in server.files.items() if "test/attention" in path]
+    pictures = [content for path, content in files.items() if "test/attention" in path]
     assert pictures
     assert all(content.startswith(b"\x89PNG") for content in pictures)

@@ -67,8 +67,9 @@ def violations(root: Path) -> list[str]:
     """What is wrong with the imports of a tree, a sentence each."""
     known, found, graph = modules(root), [], {}
     for importer, path in known.items():
-        graph[importer] = {name for _, name in imported(path, known) if name in known and name != importer}
-        for line, name in imported(path, known):
+        names = [*imported(path, known)]
+        graph[importer] = {name for _, name in names if name in known and name != importer}
+        for line, name in names:
             if why := forbidden(importer, name):
                 found.append(f"{path.relative_to(root)}:{line} imports {name}: {why}")
     try:

@@ -1,6 +1,7 @@
 """What `make setup` installs and says, with a shell script in place of pip."""
 
 import threading
+import time
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
@@ -116,13 +117,14 @@ def test_a_server_that_never_answers_is_not_waited_for(monkeypatch: pytest.Monke
 
 
 def test_progress_is_a_line_for_every_few_packages_and_every_large_file(
-    place: Path, capsys: pytest.CaptureFixture[str]
+    place: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    monkeypatch.setattr(install, "sleep", lambda _: time.sleep(0.01))
     said = [f"Collecting other{n}==1.{n} (from -r requirements.lock)\n  Downloading o.whl (9 kB)" for n in range(38)]
     said[30:30] = ["Collecting torch==2.13.0", "  Downloading torch-2.13.0-cp311-linux_x86_64.whl (888.1 MB)"]
     said += ["Requirement already satisfied: numpy==2.4.6", "Installing collected packages: numpy, torch"]
     packages = place / ".venv/lib/python3.11/site-packages"
-    unpack = f"for n in $(seq 25); do mkdir -p {packages}/o$n.dist-info; done; sleep 2"
+    unpack = f"for n in $(seq 25); do mkdir -p {packages}/o$n.dist-info; done; sleep 1"
     stub(place, "cat <<'END'\n" + "\n".join(said) + f"\nEND\n{unpack}")
     assert install.main() == 0
     lines = [line.strip() for line in capsys.readouterr().out.splitlines() if line.startswith("  ")]

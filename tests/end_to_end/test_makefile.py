@@ -189,9 +189,8 @@ def test_a_run_that_fails_makes_make_fail_and_leaves_its_log(checkout: Path) -> 
     assert "TIMEOUT" in (checkout / "results" / "smoke" / "appendix.md").read_text()
 
 
-def test_a_report_or_a_translation_without_runs_says_what_to_do(checkout: Path) -> None:
+def test_a_report_without_runs_says_what_to_do(checkout: Path) -> None:
     assert "runs" in one_sentence(make(checkout, "report", "SUITE=smoke"))
-    assert "make bleu SUITE=quick" in one_sentence(make(checkout, "translate", "TEXT=a man"))
 
 
 # --- the one question, and text that is no program

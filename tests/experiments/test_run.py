@@ -1,4 +1,5 @@
 import re
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -12,7 +13,7 @@ import torch
 from datamodules import TranslationData
 from experiments.launch import finished as launch
 from experiments.launch.exit_codes import BUSY
-from experiments.launch.receipts import AT_START, of_arguments, of_run
+from experiments.launch.receipts import AT_START, Receipt, of_arguments, of_run
 from experiments.planning.grid import Planned
 from experiments.planning.parser import build_parser, identity
 from experiments.record.keys import config_hash
@@ -51,9 +52,11 @@ PER_RUN = {
 
 
 @pytest.fixture(scope="module", params=MODELS)
-def finished(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def finished(request: pytest.FixtureRequest, trained: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of a finished run."""
-    return tiny_run(tmp_path_factory.mktemp("finished"), model=request.param)
+    if request.param == "bahdanau":
+        return tiny_run(tmp_path_factory.mktemp("finished"), model=request.param)
+    return tiny_key(trained, request.param).folder
 
 
 def root_of(folder: Path) -> Path:
@@ -148,19 +151,27 @@ def test_a_finished_run_is_not_trained_again(
     assert (finished / "result.json").stat().st_mtime_ns == written
 
 
-def test_a_failure_that_a_finished_run_left_behind_goes_and_its_receipt_is_renewed(finished: Path) -> None:
+def test_a_failure_that_a_finished_run_left_behind_goes_and_its_receipt_is_renewed(
+    finished: Path, tmp_path: Path
+) -> None:
     """A kill came between its result and the end of an earlier failure's record, or the receipt."""
-    planned = Planned(tiny_key(root_of(finished), finished.parts[-3]), (), arguments_of(finished))
-    receipt = of_run(finished, of_arguments(planned.arguments, AT_START))
-    assert receipt.holds()
-    (finished / "failure.json").write_text("{}")
-    receipt.path.unlink()
-    if planned.key.model == "lstm":  # in a process of its own
-        assert launch.finished([planned]) == [True]
+    model = finished.parts[-3]
+    roots = (root_of(finished), tmp_path)
+    original, copy = (Planned(tiny_key(root, model), (), arguments_of(finished)) for root in roots)
+    shutil.copytree(finished, copy.key.folder)
+    assert receipt_of(original).holds()
+    (copy.key.folder / "failure.json").write_text("{}")
+    receipt_of(copy).path.unlink()
+    if model == "lstm":  # in a process of its own
+        assert launch.finished([copy]) == [True]
     else:
-        main(planned.arguments)
-    assert not (finished / "failure.json").exists()
-    assert receipt.holds()
+        main(copy.arguments)
+    assert not (copy.key.folder / "failure.json").exists()
+    assert receipt_of(copy).holds()
+
+
+def receipt_of(planned: Planned) -> Receipt:
+    return of_run(planned.key.folder, of_arguments(planned.arguments, AT_START))
 
 
 def arguments_of(folder: Path) -> tuple[str, ...]:
@@ -202,16 +213,13 @@ IN_THE_HASH = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(
-    ("change", "same"), [*((c, True) for c in NOT_IN_THE_HASH), *((c, False) for c in IN_THE_HASH)]
-)
-def test_what_decides_the_numbers_is_in_the_hash(
-    change: str, same: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_what_decides_the_numbers_is_in_the_hash(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     parser, arguments = build_parser(), tiny_arguments(tmp_path)
-    hashes = [config_hash(identity(parser.parse_args(words))) for words in (arguments, [*arguments, f"--{change}"])]
-    assert (hashes[0] == hashes[1]) == same
+    base = config_hash(identity(parser.parse_args(arguments)))
+    for change in (*NOT_IN_THE_HASH, *IN_THE_HASH):
+        found = config_hash(identity(parser.parse_args([*arguments, f"--{change}"])))
+        assert (found == base) == (change in NOT_IN_THE_HASH), change
 
 
 def exit_of(*arguments: str) -> SystemExit:
@@ -300,16 +308,13 @@ def test_no_test_sentence_is_read_before_training_has_ended(tmp_path: Path, monk
     assert read_json(folder / "result.json")["held_equal"]["checkpoint chosen by"] == "val/bleu"
 
 
-@pytest.mark.parametrize(("scores", "best"), [([7.0, 5.0], VALIDATE_EVERY), ([5.0, 7.0], STEPS)])
-def test_the_best_checkpoint_is_that_of_the_best_validation(
-    scores: list[float], best: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    left = list(scores)
-    monkeypatch.setattr("experiments.training.validation.bleu", lambda *_: left.pop(0))
+def test_the_best_checkpoint_is_that_of_the_best_validation(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    scores = iter([7.0, 5.0])
+    monkeypatch.setattr("experiments.training.validation.bleu", lambda *_: next(scores))
     folder = tiny_run(tmp_path)
-    assert [saved(folder, name)["global_step"] for name in ("best", "last")] == [best, STEPS]
+    assert [saved(folder, name)["global_step"] for name in ("best", "last")] == [VALIDATE_EVERY, STEPS]
     rows = read_json(folder / "result.json")["measurements"]
-    assert [row["value"] for row in rows if row["metric"] == "best_step"] == [best]
+    assert [row["value"] for row in rows if row["metric"] == "best_step"] == [VALIDATE_EVERY]
 
 
 def interrupt(root: Path, hook: str, action: Callable[[L.Trainer], None], callback: type = Clock) -> SystemExit:
@@ -325,8 +330,13 @@ def wholes(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     return {model: tiny_run(root / model, DROPOUT, model=model) for model in ("lstm", "transformer")}
 
 
-@pytest.mark.parametrize("model", ["lstm", "transformer"])
-@pytest.mark.parametrize("step", [1, VALIDATE_EVERY, VALIDATE_EVERY + 1, STEPS])
+BETWEEN = VALIDATE_EVERY + 1
+
+
+@pytest.mark.parametrize(
+    ("model", "step"),
+    [("lstm", 1), ("lstm", VALIDATE_EVERY), ("lstm", BETWEEN), ("transformer", BETWEEN), ("transformer", STEPS)],
+)
 def test_a_terminated_run_resumes_as_if_nothing_had_happened(
     model: str, step: int, wholes: dict[str, Path], tmp_path: Path
 ) -> None:
@@ -337,7 +347,7 @@ def test_a_terminated_run_resumes_as_if_nothing_had_happened(
     assert not (folder / "result.json").exists()
     assert not (folder / "failure.json").exists()
     assert saved(folder)["global_step"] == step
-    if step == VALIDATE_EVERY + 1:
+    if step == BETWEEN:
         assert saved(folder, "best")["global_step"] == VALIDATE_EVERY
     torch.rand(7)  # whatever else draws in between
     assert_same(tiny_run(tmp_path, DROPOUT, model=model), wholes[model])
@@ -358,9 +368,9 @@ def test_ctrl_c_is_exit_code_130_and_the_message_is_how_to_resume(
 
 
 @pytest.fixture(scope="module")
-def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def whole(trained: Path) -> Path:
     """The folder of a run that nothing happened to."""
-    return tiny_run(tmp_path_factory.mktemp("whole"))
+    return tiny_key(trained).folder
 
 
 def test_an_interruption_in_validation_changes_nothing(whole: Path, tmp_path: Path) -> None:

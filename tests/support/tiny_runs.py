@@ -1,10 +1,15 @@
 """Runs small enough for a test: the smoke configurations on a few generated sentences, nothing sent anywhere."""
 
+import io
 import json
 import os
 import signal
-from collections.abc import Callable
+import subprocess
+import sys
+from collections.abc import Callable, Sequence
+from contextlib import redirect_stdout
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import lightning as L
@@ -13,6 +18,8 @@ import torch
 import yaml
 
 from datamodules.embedded.corpus import embedded_corpus
+from experiments.launch import finished
+from experiments.planning.grid import Planned
 from experiments.record.keys import RunKey
 from experiments.run import main
 from experiments.training.callbacks import Clock
@@ -95,6 +102,20 @@ def assert_same(one: Path, other: Path) -> None:
         first, second = saved(one, name), saved(other, name)
         for part in ("state_dict", "current_model_state", "optimizer_states", "lr_schedulers", "global_step"):
             torch.testing.assert_close(first[part], second[part], rtol=0, atol=0)
+
+
+def finished_here(runs: Sequence[Planned]) -> list[bool]:
+    """Which runs have their result; what another process would be asked is answered here, without its imports."""
+    with pytest.MonkeyPatch.context() as patch:
+
+        def answer(command: list[str], *, input: str, **_: Any) -> subprocess.CompletedProcess[str]:
+            patch.setattr(sys, "stdin", io.StringIO(input))
+            with redirect_stdout(io.StringIO()) as said:
+                finished.main()
+            return subprocess.CompletedProcess(command, 0, said.getvalue())
+
+        patch.setattr(finished, "subprocess", SimpleNamespace(run=answer, PIPE=subprocess.PIPE))
+        return finished.finished(runs)
 
 
 def before(patch: pytest.MonkeyPatch, hook: str, action: Callable[[L.Trainer], None], callback: type = Clock) -> None:

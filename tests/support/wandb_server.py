@@ -30,7 +30,7 @@ class WandbServer(Kept):
 
     Attributes:
         requests, unknown: Names of operations in order; those without an answer.
-        failing: While it is not 0, the status of every response: 403 refuses, 503 is a server in trouble.
+        failing: While it is not 0, the status of every response: 403 refuses.
         gone: While it is set, every connection ends without a response.
         late: No response leaves before it is set.
     """

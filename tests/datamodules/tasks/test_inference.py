@@ -26,7 +26,8 @@ def in_words(drawn: Drawn) -> list[tuple[str, str, str]]:
 
 def truths(formula: str) -> list[bool]:
     """By Python, whose words for the operators are the same."""
-    return [eval(formula, dict(zip(VARIABLES, row, strict=True))) for row in product((False, True), repeat=6)]
+    compiled = compile(formula, "formula", "eval")
+    return [eval(compiled, dict(zip(VARIABLES, row, strict=True))) for row in product((False, True), repeat=6)]
 
 
 def relation(p: list[bool], q: list[bool]) -> str:

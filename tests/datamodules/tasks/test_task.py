@@ -161,9 +161,11 @@ def guesses(task: Task, drawn: Drawn, rng: np.random.Generator) -> dict[str, np.
 
 @pytest.mark.parametrize(("task", "point"), [case for case in POINTS if not isinstance(case[0], Agreement)])
 def test_chance_is_what_its_strategies_score(task: Task, point: dict[str, int]) -> None:
-    drawn = draw(task, point, rows=30_000)
+    few = isinstance(task, Inference | MaskedWord)  # whose examples take long to draw
+    drawn = draw(task, point, rows=3_000 if few else 30_000)
     found = guesses(task, drawn, np.random.default_rng(9))
-    scores = {name: pytest.approx((guess == drawn.labels).mean(), abs=0.009) for name, guess in found.items()}
+    near = 0.02 if few else 0.009
+    scores = {name: pytest.approx((guess == drawn.labels).mean(), abs=near) for name, guess in found.items()}
     assert task.chance(point) == scores
 
 

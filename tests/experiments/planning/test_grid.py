@@ -5,13 +5,18 @@ from typing import Any
 
 import pytest
 
+from datamodules.batch import Batch
+from datamodules.synthetic import SyntheticData
+from experiments.long_range.experiment import right_share
 from experiments.planning import grid as plan
 from experiments.planning.grid import EXPERIMENTS, Planned, plan_bleu, plan_tasks, read_suite
 from experiments.planning.parser import build_parser
 from models import Seq2SeqModule
+from models.network import Network
 
 SUITES = sorted(path.stem for path in (EXPERIMENTS / "suites").glob("*.yaml"))
-LONG_RANGE = [name for name in SUITES if "long-range" in read_suite(name)]
+LONG_RANGE = {name: grid["long-range"] for name in SUITES if "long-range" in (grid := read_suite(name))}
+TASKS = [(name, task) for name, grid in LONG_RANGE.items() for task in grid["tasks"]]
 
 
 def planned(name: str = "smoke", **changes: Any) -> list[Planned]:
@@ -113,40 +118,51 @@ def test_a_corpus_without_the_direction_is_refused(
 
 
 @pytest.mark.parametrize("name", LONG_RANGE)
-def test_every_long_range_run_is_valid_and_models_differ_by_themselves_and_what_was_tuned(name: str) -> None:
-    grid, runs = read_suite(name)["long-range"], planned_long_range(name)
+def test_every_long_range_run_has_a_folder_of_its_own(name: str) -> None:
+    grid, runs = LONG_RANGE[name], planned_long_range(name)
     number = sum(len(models) for models in grid["tasks"].values()) * len(grid["seeds"])
     assert len({run.key.folder for run in runs}) == len(runs) == number
+
+
+def longest_of(data: SyntheticData) -> list[Batch]:
+    """Two examples of the last point of each axis, every other point having been drawn as well."""
+    for point in [*data.points, data.control]:
+        assert data.in_distribution(point)
+    assert all(data.task.chance(point) for axis in data.test for point in axis.points().values())
+    return [[data.examples("test", point, 2) for point in axis.points().values()][-1] for axis in data.test]
+
+
+@pytest.mark.parametrize(("name", "task"), TASKS)
+def test_every_long_range_run_is_valid_and_models_differ_by_themselves_and_what_was_tuned(name: str, task: str) -> None:
+    """Without training: every network takes what is drawn, and those compared are of one size."""
     parser, tuned = build_parser(), ("learning_rate", "initialisation_scale")
-    by_task: dict[str, dict[tuple[str, str], dict[str, Any]]] = {}
-    for run in planned_long_range(name, seeds=grid["seeds"][:1]):
-        config = parser.parse_args(run.arguments).as_dict()
-        cell = config["model"]["init_args"]["network"].get("cell")
-        named = run.key.model.replace("bahdanau", "attention") if "decoder-only" in run.key.variant else run.key.model
-        assert run.key.model == cell or named in config["model"]["class_path"].lower()
-        assert config["data"]["init_args"]["seed"] == run.key.seed
-        by_task.setdefault(run.key.task, {})[run.key.model, run.key.variant] = config
-    for configs in by_task.values():
+    configs: dict[tuple[str, str], dict[str, Any]] = {}
+    sizes: dict[str, int] = {}
+    for run in planned_long_range(name, tasks=[task], seeds=LONG_RANGE[name]["seeds"][:1]):
+        parsed, model, variant = parser.parse_args(run.arguments), run.key.model, run.key.variant
+        config = configs[model, variant] = parsed.as_dict()
         first = next(iter(configs.values()))
-        for (model, variant), config in configs.items():
-            if variant == "tenfold":
-                assert config["trainer"]["max_steps"] == 10 * first["trainer"]["max_steps"]
-                assert config["model"] == configs[model, "base"]["model"]
-                continue
+        cell = config["model"]["init_args"]["network"].get("cell")
+        named = model.replace("bahdanau", "attention") if "decoder-only" in variant else model
+        assert model == cell or named in config["model"]["class_path"].lower()
+        assert config["data"]["init_args"]["seed"] == run.key.seed
+        if variant == "tenfold":
+            assert config["trainer"]["max_steps"] == 10 * first["trainer"]["max_steps"]
+            assert config["model"] == configs[model, "base"]["model"]
+        else:
             for part in ("data", "trainer", "decoding"):
                 assert config[part] == first[part]
             assert optimisation(config, *tuned) == optimisation(first, *tuned)
-
-
-@pytest.mark.parametrize("name", ["quick", "full"])
-def test_long_range_models_are_of_one_size(name: str) -> None:
-    parser = build_parser()
-    for task in read_suite(name)["long-range"]["tasks"]:
-        sizes = {}
-        for run in planned_long_range(name, tasks=[task], seeds=[0]):
-            if run.key.variant == "base" or run.key.variant.endswith("-only"):
-                built: Seq2SeqModule = parser.instantiate(parser.parse_args(run.arguments)).model
-                sizes[run.label] = sum(p.numel() for p in built.parameters())
+        built = parser.instantiate(parsed)
+        network: Network = built.model.network.eval()
+        if len(configs) == 1 or variant == "tenfold":
+            longest = longest_of(built.data)
+        for examples in longest:
+            share = right_share(network, examples, built.data.task)
+            assert ((share >= 0) & (share <= 1)).all()
+        if variant == "base" or variant.endswith("-only"):
+            sizes[run.label] = sum(p.numel() for p in network.parameters())
+    if name in ("quick", "full"):
         assert max(sizes.values()) < 1.05 * min(sizes.values()), sizes
 
 

@@ -122,7 +122,7 @@ def test_rows_come_back_and_a_half_line_only_where_the_file_grows(tmp_path: Path
 def test_lines_are_those_that_were_written_whatever_their_text(
     tmp_path_factory: pytest.TempPathFactory, texts: list[str]
 ) -> None:
-    path = tmp_path_factory.mktemp("rows") / "rows.jsonl"
+    path = tmp_path_factory.getbasetemp() / "rows.jsonl"
     rows = [{"a": number, "text": text} for number, text in enumerate(texts)]
     write_rows(path, rows)
     assert list(read_rows(path, Row)) == rows

@@ -10,12 +10,19 @@ from analysis.compare import __main__ as compare
 from experiments.record import archives, write
 from experiments.record.system_errors import ending_in_a_sentence
 from tests.support.fakes.runs import write_suite
+from tests.support.fuzz.analysis import empty_pictures
 
 
 @pytest.mark.parametrize(
-    ("code", "remedy"), [(errno.ENOSPC, "free some space"), (errno.EROFS, "make the folder writable"), (errno.EIO, "")]
+    ("program", "code", "remedy"),
+    [
+        ("records", errno.ENOSPC, "free some space"),
+        ("records", errno.EROFS, "make the folder writable"),
+        ("records", errno.EIO, ""),
+        ("report", errno.ENOSPC, "free some space"),
+        ("compare", errno.EROFS, "make the folder writable"),
+    ],
 )
-@pytest.mark.parametrize("program", ["report", "compare", "records"])
 def test_a_program_that_cannot_write_ends_with_one_sentence(
     program: str, code: int, remedy: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -32,7 +39,7 @@ def test_a_program_that_cannot_write_ends_with_one_sentence(
         "compare": lambda: compare.main(["--a", f"{runs}/quick", "--b", other, "--to", results]),
         "records": lambda: archives.main(["--suite", "quick", "--runs", runs, "--results", results]),
     }
-    with pytest.raises(SystemExit) as stopped:
+    with pytest.raises(SystemExit) as stopped, empty_pictures():
         programs[program]()
     said = str(stopped.value.code)
     assert said.startswith("error: ")

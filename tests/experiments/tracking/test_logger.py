@@ -62,9 +62,9 @@ def test_a_mode_that_there_is_not_is_one_sentence(tmp_path: Path, monkeypatch: p
         main(tiny_arguments(tmp_path))
 
 
-def test_disabled_writes_nothing(undisturbed: Path) -> None:
-    assert not list(undisturbed.parents[5].glob("**/wandb*"))
-    assert (undisturbed / "result.json").exists()
+def test_disabled_writes_nothing(trained: Path) -> None:
+    assert not list(trained.glob("runs/**/wandb*"))
+    assert (tiny_key(trained).folder / "result.json").exists()
 
 
 def test_the_id_follows_from_the_key_and_nothing_else(tmp_path: Path) -> None:
@@ -211,15 +211,10 @@ def numbers_of(folder: Path) -> dict[tuple[Any, ...], float]:
     return {(row["metric"], row["x_name"], row["x"]): row["value"] for row in rows if "second" not in row["metric"]}
 
 
-@pytest.fixture(scope="module")
-def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder of a run with W&B off."""
-    return tiny_run(tmp_path_factory.mktemp("undisturbed"))
-
-
 @pytest.fixture
-def assert_complete(undisturbed: Path, capsys: pytest.CaptureFixture[str]) -> Check:
+def assert_complete(trained: Path, capsys: pytest.CaptureFixture[str]) -> Check:
     """The local record is that of a run without W&B, and a line says how W&B gets it later."""
+    undisturbed = tiny_key(trained).folder
 
     def check(folder: Path) -> None:
         assert numbers_of(folder) == numbers_of(undisturbed)
@@ -237,7 +232,7 @@ def assert_complete(undisturbed: Path, capsys: pytest.CaptureFixture[str]) -> Ch
 def test_a_server_that_does_not_take_the_run_costs_no_number(
     outage: str, tmp_path: Path, assert_complete: Check, server: WandbServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(tracking, "ANSWER", 2.0)
+    monkeypatch.setattr(tracking, "ANSWER", 1.0)
     server.failing = 403 if outage == "refusing" else 0
     if outage == "late":
         server.late.clear()
@@ -251,11 +246,11 @@ def test_a_server_that_does_not_take_the_run_costs_no_number(
     assert not (outage == "unreachable" and server.requests)
 
 
-@pytest.mark.parametrize("outage", ["gone", "late", 403, 503])
+@pytest.mark.parametrize("outage", ["gone", "late", 403])
 def test_a_server_that_is_lost_in_the_middle_of_training_costs_seconds_and_no_number(
     outage: str | int, tmp_path: Path, assert_complete: Check, server: WandbServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(tracking, "UPLOAD", 2.0)
+    monkeypatch.setattr(tracking, "UPLOAD", 1.0)
     monkeypatch.setattr(wandb.Api, "_HTTP_TIMEOUT", 1)  # 19 s in earnest
     step_ended = Clock.on_train_batch_end
 

@@ -2,9 +2,8 @@
 
 import math
 import os
+import shutil
 import signal
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -30,6 +29,7 @@ from tests.support.tiny_runs import (
     saved,
     terminate_at,
     tiny_arguments,
+    tiny_key,
     tiny_run,
 )
 
@@ -41,26 +41,30 @@ def half(path: Path) -> None:
     path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
 
 
-def empty(path: Path) -> None:
-    path.write_bytes(b"")
+@pytest.fixture(scope="module")
+def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where a run is that is harmed and resumed."""
+    return tmp_path_factory.mktemp("run")
 
 
 @pytest.fixture(scope="module")
-def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder of a run that nothing happened to."""
-    return tiny_run(tmp_path_factory.mktemp("whole"), *FIRST_IS_BEST)
+def whole(root: Path) -> Path:
+    """A copy of its folder from before anything happened to it."""
+    return shutil.copytree(tiny_run(root, *FIRST_IS_BEST), root / "whole")
 
 
-@pytest.mark.parametrize("harm", [half, empty, os.remove])
+@pytest.mark.parametrize("harm", [half, os.remove])
 @pytest.mark.parametrize("harmed", [["last"], ["best"], ["last", "best"]])
 def test_what_is_left_of_the_checkpoints_is_resumed_from(
-    harmed: list[str], harm: Callable[[Path], None], whole: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    harmed: list[str], harm: Callable[[Path], None], root: Path, whole: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    folder = tiny_run(tmp_path, *FIRST_IS_BEST)
+    folder = tiny_key(root).folder
+    shutil.rmtree(folder)
+    shutil.copytree(whole, folder)  # which a checkpoint names: elsewhere it would be resumed without the best score
     (folder / "result.json").unlink()
     for name in harmed:
         harm(folder / "checkpoints" / f"{name}.ckpt")
-    tiny_run(tmp_path, *FIRST_IS_BEST)
+    tiny_run(root, *FIRST_IS_BEST)
     assert_same(folder, whole)
     assert measured(folder) == measured(whole)
     said = capsys.readouterr().err
@@ -70,19 +74,20 @@ def test_what_is_left_of_the_checkpoints_is_resumed_from(
     assert ("starts again" in said) == (harmed == ["best"])
 
 
-def test_a_checkpoint_is_written_next_to_the_one_it_replaces_and_a_kill_leaves_that(tmp_path: Path) -> None:
+@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
+@pytest.mark.parametrize("call", ["fsync", "replace"])
+def test_a_checkpoint_is_written_next_to_the_one_it_replaces_and_a_kill_leaves_that(call: str, tmp_path: Path) -> None:
     path = tmp_path / "last.ckpt"
     AtomicCheckpoints().save_checkpoint({"model_class": "Net", "weights": torch.ones(3)}, path)
-    for call in ("fsync", "replace"):
-        program = (
-            "import os, signal, sys, torch; from experiments.record import write\n"
-            "from experiments.training import checkpoints\n"
-            f"write.os.{call} = lambda *_: os.kill(os.getpid(), signal.SIGKILL)\n"
-            "checkpoints.AtomicCheckpoints().save_checkpoint({'weights': torch.zeros(9999)}, sys.argv[1])"
-        )
-        killed = subprocess.run([sys.executable, "-c", program, str(path)], check=False)
-        assert killed.returncode == -signal.SIGKILL
-        assert read_checkpoint(path, "Net")["weights"].tolist() == [1, 1, 1]
+    child = os.fork()
+    if not child:
+        try:
+            setattr(os, call, lambda *_: os.kill(os.getpid(), signal.SIGKILL))
+            AtomicCheckpoints().save_checkpoint({"weights": torch.zeros(9999)}, path)
+        finally:
+            os._exit(1)
+    assert os.waitpid(child, 0)[1] == signal.SIGKILL
+    assert read_checkpoint(path, "Net")["weights"].tolist() == [1, 1, 1]
 
 
 def test_a_damaged_checkpoint_is_recognised_wherever_it_was_cut(whole: Path, tmp_path: Path) -> None:
@@ -133,16 +138,15 @@ def test_of_equal_scores_the_least_loss_is_best(
     assert ended[:1] == ([stops] if stops else [])
 
 
-@pytest.mark.parametrize("step", [VALIDATE_EVERY + 1, 3 * VALIDATE_EVERY - 1])
 def test_patience_is_counted_on_after_an_interruption_and_after_it_nothing_is_trained(
-    step: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     scores = iter([5.0, 4.0, 3.0, 9.0])  # the second without a better one ends it, at step 9 of 30
     monkeypatch.setattr("experiments.training.validation.bleu", lambda *_: next(scores))
     whole = tiny_run(tmp_path / "whole", *PATIENT)
     scores = iter([5.0, 4.0, 3.0, 9.0])
     with monkeypatch.context() as patch:
-        terminate_at(patch, step)
+        terminate_at(patch, 3 * VALIDATE_EVERY - 1)
         with pytest.raises(SystemExit):
             main([*tiny_arguments(tmp_path / "parts"), *PATIENT])
     for _ in range(2):  # the second time as if it had been killed while it was evaluated

@@ -9,7 +9,6 @@ from pathlib import Path
 
 import pytest
 
-from experiments.launch.finished import finished
 from experiments.launch.receipts import of_arguments
 from experiments.planning.grid import Planned
 from experiments.planning.parser import build_parser, identity
@@ -17,7 +16,17 @@ from experiments.record.keys import config_hash
 from experiments.run import main
 from experiments.training.run_folder import changes
 from tests.datamodules.test_corpora import write_multi30k
-from tests.support.tiny_runs import STEPS, read_json, recorded, saved, terminate_at, tiny_arguments, tiny_key, tiny_run
+from tests.support.tiny_runs import (
+    STEPS,
+    finished_here,
+    read_json,
+    recorded,
+    saved,
+    terminate_at,
+    tiny_arguments,
+    tiny_key,
+    tiny_run,
+)
 
 
 def edit(path: Path) -> None:
@@ -74,12 +83,12 @@ def test_an_edited_corpus_is_no_finished_run_and_one_that_is_gone_is(
     folder, words = tiny_run(tmp_path), tiny_arguments(tmp_path)
     planned = Planned(tiny_key(tmp_path), (), tuple(word for word in words if not word.startswith("--run.")))
     (tmp_path / "corpus").rename(tmp_path / "away")
-    assert finished([planned]) == [True]
+    assert finished_here([planned]) == [True]
     main(words)
     assert capsys.readouterr().out.endswith(f"finished already: {folder}\n")
     (tmp_path / "away").rename(tmp_path / "corpus")
     edit(tmp_path / "corpus" / "seen.de")
-    assert finished([planned]) == [False]
+    assert finished_here([planned]) == [False]
     main(words)
     (earlier,) = folder.parent.glob("until-*")
     said = f"the content of {tmp_path}/corpus/seen.de changed; the earlier run is now {earlier}\n"

@@ -1,26 +1,15 @@
-"""One run store with a finished translation run of two models, for all that reads such runs."""
+"""What reads finished translation runs of two models, and a copy of them to change."""
 
 import shutil
 from pathlib import Path
 
 import pytest
 
-from tests.support.tiny_runs import tiny_run
-
 MODELS = ("lstm", "transformer")
 
 
 def run_folder(root: Path, model: str) -> Path:
     return root / "runs" / "tiny" / "bleu" / "files-en-de" / model / "base" / "seed0"
-
-
-@pytest.fixture(scope="session")
-def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Its root, with folders `runs` and `corpus`: to be read alone."""
-    root = tmp_path_factory.mktemp("trained")
-    for model in MODELS:
-        tiny_run(root, model=model)
-    return root
 
 
 @pytest.fixture

@@ -55,6 +55,10 @@ def test_an_empty_text_is_one_sentence(text: str, root: Path) -> None:
     assert "TEXT is empty" in refused(text, root, suite="tiny")
 
 
+def test_without_a_finished_run_the_sentence_says_how_to_get_one(tmp_path: Path) -> None:
+    assert "make bleu SUITE=quick" in refused(TEXT, tmp_path)
+
+
 def test_more_hypotheses_than_beams_are_one_sentence(root: Path) -> None:
     assert "beam_size" in refused(TEXT, root, suite="tiny", n_best=9)
 

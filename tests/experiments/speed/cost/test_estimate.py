@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
+from experiments.planning.grid import EXPERIMENTS, models_in
 from experiments.speed.cost import estimate as cost
-from experiments.speed.cost.estimate import Cluster, Estimate
+from experiments.speed.cost.estimate import PUBLISHED, Cluster, Estimate
 from experiments.speed.cost.throughput import Interval, Rate
 from tests.experiments.speed.cost.test_recipe import RECIPE
 from tests.experiments.speed.cost.test_throughput import GPU, record
@@ -54,18 +55,30 @@ def test_a_plan_from_measured_speed_lists_its_assumptions(tmp_path: Path, capsys
     assert hours == pytest.approx(work / 1e6 / 3600, rel=0.1)
 
 
+def test_a_device_that_was_not_measured_reaches_the_published_share_of_its_peak(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Small networks stand for those of the publication, which the suite paper has."""
+    assert {*PUBLISHED} <= {*models_in(EXPERIMENTS / "configs" / "bleu" / "paper")}
+    planned = cost.planned
+    monkeypatch.setattr(cost, "planned", lambda _, name: planned("smoke", name.partition("-")[0]))
+    plan = re.sub(r"\s+", " ", printed(capsys, peak=100, devices=1))
+    assert "of the data sheet's peak, as transformer on a V100" in plan
+    assert "Devices faster than a V100 reach a smaller share" in plan
+
+
 @pytest.mark.parametrize(
     ("given", "complaint"),
     [
         ({}, "no speed was measured yet in .*make speed SUITE=full"),
         ({"suite": "huge"}, "SUITE is 'huge'"),
         ({"models": "gpt", "peak": 100}, "MODELS names 'gpt'"),
-        ({"price": math.inf, "peak": 100, "devices": 1}, "cannot convert float infinity"),
+        ({"price": math.inf, "devices": 1}, "cannot convert float infinity"),
         ({"devices": 9999, "peak": 100}, "9999 devices are too many"),
     ],
 )
 def test_a_mistake_is_one_line(given: dict[str, Any], complaint: str, tmp_path: Path) -> None:
-    if "suite" in given:
+    if given.keys() & {"suite", "price"}:
         record(tmp_path, "length", "lstm", "base", {32: 1e9})
     with pytest.raises(SystemExit) as stopped:
         cost.main(**{"suite": "smoke", "models": "lstm", "root": str(tmp_path), **given})

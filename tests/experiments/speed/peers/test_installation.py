@@ -27,13 +27,15 @@ def test_the_environment_has_its_own_packages_and_our_torch_and_is_made_once(
     requirements = tmp_path / "requirements.txt"
     requirements.write_text("# nothing\n")
     monkeypatch.setattr(installation, "REQUIREMENTS", requirements)
-    monkeypatch.setattr(installation, "CHECK", "import torch")
+    seen = tmp_path / "seen"
+    check = f"print(torch.__file__, sys.prefix, sep='\\n', file=open({str(seen)!r}, 'w'))"
+    monkeypatch.setattr(installation, "CHECK", f"import sys, torch; {check}")
     called = commands_of(monkeypatch)
     python = build_environment(tmp_path / "peers")
-    where = "import sys, torch; print(torch.__file__); print(sys.prefix)"
-    seen = subprocess.check_output([python, "-c", where], text=True).split("\n")
-    assert seen[0] == torch.__file__
-    assert Path(seen[1]).resolve() == (tmp_path / "peers").resolve()
+    assert called[-1][0] == str(python)
+    file, prefix = seen.read_text().splitlines()
+    assert file == torch.__file__
+    assert Path(prefix).resolve() == (tmp_path / "peers").resolve()
     first = len(called)
     assert build_environment(tmp_path / "peers") == python
     assert len(called) == first
