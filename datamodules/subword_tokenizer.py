@@ -17,21 +17,6 @@ from datamodules.tokenizer import UNKNOWN, TokenizerSettings, until_eos
 BYTE_FALLBACK_FROM = 4000
 
 
-class UnfitSize(ValueError):
-    """A size of vocabulary that sentences cannot have, with the nearest that they can have.
-
-    Args:
-        asked: The size.
-        least, most: Bound of what can be asked for; the other one is 0.
-    """
-
-    def __init__(self, asked: int, least: int = 0, most: int = 0) -> None:
-        self.least, self.most = least, most
-        reason = f"the training text yields at most {most} pieces" if most else f"the characters alone need {least}"
-        remedy = f"{most} or less" if most else f"{least} or more"
-        super().__init__(f"data.tokenizer.vocab_size is {asked} but {reason}: set it to {remedy}.")
-
-
 class SentencePieceTokenizer:
     """Subwords of a serialised SentencePiece model."""
 
@@ -75,30 +60,6 @@ def cached_sentencepiece(sentences: Sequence[str], settings: TokenizerSettings, 
     return model
 
 
-def separate_sentencepiece(
-    texts: Sequence[Sequence[str]], settings: TokenizerSettings, cache_dir: Path
-) -> list[SentencePieceTokenizer]:
-    """A tokeniser for each text, all of one size; raises as `cached_sentencepiece` does, with a size that fits all."""
-    found, unfit = [], []
-    for text in texts:
-        try:
-            found.append(SentencePieceTokenizer(cached_sentencepiece(text, settings, cache_dir)))
-        except UnfitSize as error:
-            unfit.append(error)
-    if not unfit:
-        return found
-    strictest = min(unfit, key=lambda error: error.most - error.least)
-    try:
-        for text in texts:
-            train_sentencepiece(text, settings.kind, strictest.most or strictest.least)
-    except UnfitSize as error:
-        raise ValueError(
-            f"data.tokenizer.vocab_size is {settings.vocab_size}, but no size fits both languages: set "
-            "data.tokenizer.joint to true."
-        ) from error
-    raise strictest
-
-
 def fits(model: bytes, vocab_size: int) -> bool:
     """Whether a model has our special ids and `vocab_size` pieces."""
     try:
@@ -113,8 +74,8 @@ def train_sentencepiece(sentences: Sequence[str], kind: str, vocab_size: int) ->
     """Train a subword model that preserves the text, except runs of spaces.
 
     Raises:
-        UnfitSize: `vocab_size` is too large for the sentences, or too small for their characters.
-        ValueError: SentencePiece finds another fault.
+        ValueError: SentencePiece cannot; where `vocab_size` is too large for the sentences, or too small for their
+            characters, its words name the bound.
     """
     model = io.BytesIO()
     try:
@@ -122,15 +83,8 @@ def train_sentencepiece(sentences: Sequence[str], kind: str, vocab_size: int) ->
             sentence_iterator=iter(sentences), model_writer=model, **sentencepiece_options(kind, vocab_size)
         )
     except RuntimeError as error:
-        if not (bound := re.search(r"too high .* <= (\d+)|required_chars\. \d+ vs (\d+)", str(error))):
-            asked = f"data.tokenizer.vocab_size is {vocab_size}"
-            raise ValueError(f"{asked} but SentencePiece could not train with it: {error}") from error
-        most, least = (int(size or 0) for size in bound.groups())
-        try:  # the size it names is for the options of the size asked for, byte pieces for example
-            train_sentencepiece(sentences, kind, most or least)
-        except UnfitSize as nearer:
-            most, least = nearer.most, nearer.least
-        raise UnfitSize(vocab_size, least, most) from error
+        words = re.search(r"Vocabulary size .*(<=|vs) \d+", str(error))  # after a place in its source
+        raise ValueError(f"data.tokenizer.vocab_size is {vocab_size}: {words[0] if words else error}") from error
     return model.getvalue()
 
 

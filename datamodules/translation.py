@@ -15,7 +15,7 @@ from torch.utils.data import DataLoader, Dataset
 from datamodules.batch import BOS, EOS, Batch, Example, collate, unscored
 from datamodules.corpora import Corpus, ParallelText, find_data_dir, load_corpus, test_sets, tidied_corpus
 from datamodules.sampler import TokenBucketBatchSampler, rank_and_world
-from datamodules.subword_tokenizer import SentencePieceTokenizer, cached_sentencepiece, fits, separate_sentencepiece
+from datamodules.subword_tokenizer import SentencePieceTokenizer, cached_sentencepiece, fits
 from datamodules.tokenizer import Tokenizer, TokenizerSettings
 
 
@@ -85,7 +85,7 @@ def build_tokenizers(
     if settings.joint:
         joint = SentencePieceTokenizer(cached_sentencepiece([s for text in texts for s in text], settings, cache_dir))
         return [joint for _ in languages]
-    return [*separate_sentencepiece(texts, settings, cache_dir)]
+    return [SentencePieceTokenizer(cached_sentencepiece(text, settings, cache_dir)) for text in texts]
 
 
 def load_tokenizers(folder: Path, languages: Sequence[str], settings: TokenizerSettings) -> list[Tokenizer]:

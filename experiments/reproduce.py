@@ -12,7 +12,7 @@ import os
 import platform
 import shutil
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -22,11 +22,13 @@ from filelock import FileLock, Timeout
 from jsonargparse import auto_cli
 
 from experiments.launch.local import Limits, run_all
-from experiments.launch.provenance import machine, versions
+from experiments.launch.provenance import cpu_facts, machine, versions
 from experiments.planning.grid import Planned, plan_bleu, plan_tasks
 from experiments.planning.parser import build_parser, identity
-from experiments.record.read import read_json
+from experiments.record.keys import HISTORY
+from experiments.record.read import read_history, read_json, read_result, read_translations
 from experiments.record.write import write_atomically
+from experiments.training.run_folder import settings_of
 
 SUITE = "reproduce"
 REFERENCE = Path("results/reproduce/reference.json")
@@ -118,16 +120,8 @@ def planned(root: Path) -> list[Planned]:
 
 def settings(run: Planned) -> dict[str, Any]:
     """The settings that decide a run's numbers by dotted name."""
-
-    def dotted(config: Mapping[str, Any], before: str) -> Iterator[tuple[str, Any]]:
-        for name, value in config.items():
-            if isinstance(value, dict) and value:
-                yield from dotted(value, f"{before}{name}.")
-            else:
-                yield f"{before}{name}", value
-
     config = identity(build_parser().parse_args(run.arguments))
-    return dict(dotted(json.loads(json.dumps(config, default=str)), ""))
+    return {".".join(names): value for names, value in settings_of(json.loads(json.dumps(config, default=str)))}
 
 
 def changed_settings(
@@ -160,30 +154,24 @@ def carry_out(runs: list[Planned]) -> None:
 
 def read_outcome(folder: Path, config: Mapping[str, Any]) -> Outcome:
     """The results of a finished run, without times and speeds."""
-    curves = [
+    curves: list[list[Any]] = [
         [row["metric"], CURVES.get(row["metric"], ""), "step", row["step"], row["target_tokens"], row["value"]]
-        for row in json_lines(folder / "metrics.jsonl")
+        for row in read_history(folder / HISTORY)
     ]
-    result = json.loads((folder / "result.json").read_text(encoding="utf-8"))
-    measured = [
-        [row[column] for column in ("metric", "unit", "x_name", "x", "n", "value")] for row in result["measurements"]
+    measured: list[list[Any]] = [
+        [row["metric"], row["unit"], row["x_name"], row["x"], row["n"], row["value"]]
+        for row in read_result(folder)["measurements"]
     ]
-    parts = ("id", "hypothesis", "source_tokens", "truncated", "score", "log_prob")
     hypotheses = [
-        [path.stem, *(row[part] for part in parts)]
+        [path.stem, t["id"], t["hypothesis"], t["source_tokens"], t["truncated"], t["score"], t["log_prob"]]
         for path in sorted(folder.glob("hypotheses/*.jsonl"))
-        for row in json_lines(path)
+        for t in read_translations(path)
     ]
     checksums = {"weights": checksum_of_weights(folder / "checkpoints" / "best.ckpt")}
     if (attention := folder / "attention.json").exists():
         checksums["attention maps"] = hashlib.sha256(attention.read_bytes()).hexdigest()
     numbers = [row for row in (*curves, *measured) if row[1] not in TIMED]  # a difference begins in the curves
     return {"config": dict(config), "checksums": checksums, "numbers": numbers, "hypotheses": hypotheses}
-
-
-def json_lines(path: Path) -> list[Any]:
-    # Not splitlines: a hypothesis may hold a character that Python takes for the end of a line.
-    return [json.loads(line) for line in path.read_text(encoding="utf-8").split("\n") if line]
 
 
 def checksum_of_weights(checkpoint: Path) -> str:
@@ -296,11 +284,8 @@ def machine_type() -> dict[str, str]:
 
 def model_numbers() -> str:
     """Family and model of a CPU: a virtual one is often named after its maker alone."""
-    cpuinfo = Path("/proc/cpuinfo")
-    lines = cpuinfo.read_text().split("\n") if cpuinfo.exists() else []
-    fields = dict(line.split(":", 1) for line in reversed(lines) if ":" in line)
-    found = {name.strip(): value.strip() for name, value in fields.items()}
-    numbers = [f"{name.removeprefix('cpu ')} {found[name]}" for name in ("cpu family", "model") if name in found]
+    facts = cpu_facts()
+    numbers = [f"{name.removeprefix('cpu ')} {facts[name]}" for name in ("cpu family", "model") if name in facts]
     return f" ({', '.join(numbers)})" if numbers else ""
 
 

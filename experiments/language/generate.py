@@ -16,7 +16,7 @@ from datamodules.language.data import LanguageData
 from datamodules.language.text import Text
 from experiments.record.text import visible
 from experiments.training.environment import quiet
-from experiments.training.trained_run import load_module
+from experiments.training.trained_run import find_runs, load_module
 from models.network import Network
 
 
@@ -46,8 +46,8 @@ def main(
             raise ValueError("length must be at least 1, temperature above 0, and top_p above 0 and at most 1.")
         if not prompt.strip():
             raise ValueError('PROMPT is empty; write make generate PROMPT="anna has three red".')
-        refusals = []
-        for folder in find_runs(Path(root), suite):
+        refusals, runs = [], find_runs(Path(root), [suite], "language")
+        for folder in runs:
             module, loaded, _ = load_module(folder)
             data = cast(LanguageData, loaded)
             task, model, variant, number = folder.parts[-4:]
@@ -61,26 +61,12 @@ def main(
             text = f"{prompt}{data.text.between}{data.text.decode(added)}"
             print("\n".join(f"  {visible(line)}" for line in text.split("\n")), flush=True)
         said = "; ".join(dict.fromkeys(refusals))
-        if len(refusals) == len(find_runs(Path(root), suite)):
+        if len(refusals) == len(runs):
             raise ValueError(f"no trained text knows PROMPT: {said}.")
         if said:
             print(visible(f"left out: {said}"), file=sys.stderr)
     except (FileNotFoundError, ValueError) as error:
         raise SystemExit(f"error: {visible(str(error))}") from None
-
-
-def find_runs(root: Path, suite: str) -> list[Path]:
-    """Folders of the suite's finished language models.
-
-    Raises:
-        FileNotFoundError: If there are none.
-    """
-    found = sorted(result.parent for result in (root / suite / "language").glob("*/*/*/seed*/result.json"))
-    if not found:
-        raise FileNotFoundError(
-            f"no finished language model under {root / suite}: run `make language SUITE={suite}` first."
-        )
-    return found
 
 
 def unknown_in(prompt: str, text: Text) -> list[str]:

@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 
-from experiments.launch.receipts import CODE
+from experiments.launch.receipts import CODE, of_proc
 
 ROOT = Path(__file__).parents[2]
 THIS = str(Path(__file__).relative_to(ROOT))
@@ -59,7 +59,7 @@ def machine() -> dict[str, Any]:
     gpus = [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())]
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
     return {
-        "cpu": _cpu_name(),
+        "cpu": cpu_facts().get("model name") or platform.processor() or platform.machine(),
         "cores": os.cpu_count(),
         "threads": torch.get_num_threads(),
         "memory_gib": round(memory, 1),
@@ -68,10 +68,7 @@ def machine() -> dict[str, Any]:
     }
 
 
-def _cpu_name() -> str:
-    cpuinfo = Path("/proc/cpuinfo")
-    if cpuinfo.exists():
-        for line in cpuinfo.read_text().split("\n"):
-            if line.startswith("model name"):
-                return line.split(":", 1)[1].strip()
-    return platform.processor() or platform.machine()
+def cpu_facts() -> dict[str, str]:
+    """What Linux says of the first processor, by name."""
+    fields = (line.split(":", 1) for line in reversed(of_proc("cpuinfo")) if ":" in line)
+    return {name.strip(): value.strip() for name, value in fields}

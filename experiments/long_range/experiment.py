@@ -188,11 +188,10 @@ def subject_probe(network: Network, task: Agreement, batch: Batch, when: str) ->
     """How much of the subject is linearly decodable from the encoder's state after it and after each further word."""
     source = on_device(network, batch).source
     subjects = torch.from_numpy(task.head_noun(batch.source.numpy())).to(source.device)
-    positions = torch.arange(1, source.shape[1], device=source.device).expand(len(source), -1)  # it is the second word
     name = f"words read, {when}"
     return [
         Measurement(metric, value, "share", p.n, name, p.words_read)
-        for p in probe(network, source, subjects, positions)
+        for p in probe(network, source, subjects)
         for metric, value in (("probe_accuracy", p.accuracy), ("probe_chance", p.chance))
     ]
 
@@ -206,16 +205,6 @@ def order_sensitivity(run: Trained[SyntheticData]) -> list[Measurement]:
     batch = on_device(network, run.data.examples("test", point, ROWS))
     change = permutation_difference(network, batch, torch.Generator().manual_seed(0))
     return [Measurement("permutation_difference", change, "probability", ROWS)]
-
-
-def on_answer(network: Network, batch: Batch) -> float | None:
-    """Attention of the best head to the source token that is the answer, where it occurs exactly once."""
-    first = on_device(network, batch.of(lambda field: field[:ROWS]))
-    same = first.source.unsqueeze(1) == first.labels.unsqueeze(2)  # (B, T, S)
-    positions = same.int().argmax(2).masked_fill(same.sum(2) != 1, -1)  # (B, T)
-    if not (positions >= 0).any():
-        return None
-    return attention_on_answer(network, first.source, first.decoder_input, first.labels, positions)
 
 
 def at_point(run: Trained[SyntheticData], axis: Axis, value: int, point: Point) -> list[Measurement]:
@@ -238,7 +227,8 @@ def at_point(run: Trained[SyntheticData], axis: Axis, value: int, point: Point) 
     if isinstance(data.task, Agreement):
         measured["chance: never sees the subject"] = (data.task.without_subject(point, data.points), "share", 1)
         measured["subject_flip"] = (subject_flip(network, data.task, batch), "share", n)
-    found = on_answer(network, batch) if data.shared_vocabulary else None
+    first = on_device(network, batch.of(lambda field: field[:ROWS]))
+    found = attention_on_answer(network, first) if data.shared_vocabulary else None
     if found is not None:
         measured["attention_on_answer"] = (found, "share", n)
     return [Measurement(metric, *content, axis.name, value) for metric, content in measured.items()]

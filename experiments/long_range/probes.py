@@ -79,34 +79,24 @@ def gradient_reach(network: Network, batch: Batch) -> dict[int, float]:
 
 
 @torch.no_grad()
-def attention_on_answer(
-    network: Network, source: Tensor, decoder_input: Tensor, labels: Tensor, positions: Tensor
-) -> float | None:
-    """Mean attention of the best head to the source position that holds the answer; None without attention.
+def attention_on_answer(network: Network, batch: Batch) -> float | None:
+    """Mean attention of the best head to the source token that is the answer, where it occurs exactly once.
 
-    A head is judged by its mean weight over all scored positions, and the best is taken over all heads and layers: one
-    head that finds the answer is enough, and which one it is differs from seed to seed.
-
-    Args:
-        network: Any.
-        source: (B, S) token ids.
-        decoder_input: (B, T) token ids.
-        labels: (B, T).
-        positions: (B, T), where in the source the answer to each label is, -1 where it has no single place.
-
-    Raises:
-        ValueError: no scored position has a place in the source.
+    A head is judged by its mean weight over all such positions, and the best is taken over all heads and layers: one
+    head that finds the answer is enough, and which one it is differs from seed to seed. None without attention, or
+    where no answer occurs exactly once.
     """
-    asked = (labels != IGNORE) & (positions >= 0)
-    if not asked.any():
-        raise ValueError("positions has no place of an answer at any scored position; at least one is needed.")
+    same = batch.source.unsqueeze(1) == batch.labels.unsqueeze(2)  # (B, T, S)
+    once = same.sum(2) == 1  # (B, T)
+    if not once.any():
+        return None
     with evaluating(network):
-        maps = network.attention(network.encode(source), decoder_input)  # (B, h, T, S) each
-    place = positions.clamp_min(0)[:, None, :, None]  # (B, 1, T, 1)
+        maps = network.attention(network.encode(batch.source), batch.decoder_input)  # (B, h, T, S) each
+    place = same.int().argmax(2)[:, None, :, None]  # (B, 1, T, 1)
     means = []
     for weights in maps.values():
         mass = weights.gather(-1, place.expand(-1, weights.shape[1], -1, -1)).squeeze(-1)  # (B, h, T)
-        means.append(mass.transpose(1, 2)[asked].double().mean(0))  # (h,)
+        means.append(mass.transpose(1, 2)[once].double().mean(0))  # (h,)
     return float(torch.cat(means).max()) if means else None
 
 
@@ -174,29 +164,22 @@ class Probe(NamedTuple):
     n: int
 
 
-def probe(network: Network, source: Tensor, classes: Tensor, positions: Tensor) -> list[Probe]:
-    """How much of a word is linearly decodable from the encoder's state after it and after each further word.
+def probe(network: Network, source: Tensor, classes: Tensor) -> list[Probe]:
+    """How much of the second word is linearly decodable from the encoder's state after it and after each further word.
 
     The encoder is run again on each prefix, so that no encoder, not even a bidirectional one, has seen more of the
-    sentence than the words read. At every prefix a probe is fitted on the first half of the sentences that are that
-    long and judged on the second.
+    sentence than the words read. At every prefix a probe is fitted on the first half of the sentences and judged on
+    the second.
 
     Args:
         network: Any.
-        source: (N, S) token ids in an order independent of the class.
-        classes: (N,) class of the word, 0 and above.
-        positions: (N, K), in column k the last token of the k-th word after it, 0 being the word itself; -1 where
-            the sentence has none; at least two sentences have one.
+        source: (N, S) token ids without padding, in an order independent of the class.
+        classes: (N,) class of the second word, 0 and above.
     """
-    probes = []
-    for words_read, last in enumerate(positions.unbind(1)):
-        long_enough = last >= 0
-        ends = last[long_enough]
-        assert len(ends) > 1, "a probe is fitted on one half and judged on the other"
-        after = torch.arange(source.shape[1], device=source.device) > ends.unsqueeze(1)  # (n, S)
-        prefixes = source[long_enough].masked_fill(after, network.pad_id)[:, : int(ends.max()) + 1]
-        probes.append(_probe_states(encoder_states(network, prefixes), classes[long_enough], words_read))
-    return probes
+    return [
+        _probe_states(encoder_states(network, source[:, : words_read + 2]), classes, words_read)
+        for words_read in range(source.shape[1] - 1)
+    ]
 
 
 def _probe_states(states: Tensor, classes: Tensor, words_read: int) -> Probe:

@@ -33,6 +33,11 @@ def is_finished(folder: Path, expected_hash: str) -> bool:
     return stamp["config_hash"] == expected_hash
 
 
+def finished_runs(root: Path, suite: str, experiment: str) -> list[Path]:
+    """Folders of a suite's runs of an experiment that have a result."""
+    return sorted(result.parent for result in (root / suite / experiment).glob(f"*/*/*/seed*/{RESULT}"))
+
+
 def read_result(folder: Path) -> schema.Finished:
     """The record of a finished run.
 

@@ -1,6 +1,5 @@
 """Speed measurements before they are written: rows and raw blocks of each system, and the task they belong to."""
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -8,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from experiments.launch.provenance import machine, provenance, versions
-from experiments.record.keys import Measurement, RunKey, config_hash
+from experiments.record.keys import BLOCKS, Measurement, RunKey, config_hash
 from experiments.record.read import is_finished
-from experiments.record.write import write_atomically, write_result
+from experiments.record.write import write_result, write_rows
 from experiments.speed.systems import System
 from experiments.speed.timing import spread
 
@@ -53,6 +52,8 @@ class Task:
             of the records, because each of these can change a speed.
         systems: What is timed.
         process: The number of the process that measures, the seed of its records.
+        command: What a user types to measure it; by default that of the suite's own tasks.
+        configs: By the system's name what makes the fingerprint of its record, where that is something else.
     """
 
     suite: str
@@ -61,14 +62,17 @@ class Task:
     settings: Mapping[str, Any]
     systems: Sequence[System]
     process: int = 0
+    command: str = ""
+    configs: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     started: datetime = field(default_factory=lambda: datetime.now(UTC))
 
     def key(self, system: System) -> RunKey:
-        command = f"make speed SUITE={self.suite} TASKS={self.name}"
+        command = self.command or f"make speed SUITE={self.suite} TASKS={self.name}"
         return RunKey(self.suite, "speed", self.name, system.model, system.variant, self.process, self.root, command)
 
-    @property
-    def config(self) -> dict[str, Any]:
+    def config(self, system: System) -> Mapping[str, Any]:
+        if system.name in self.configs:
+            return self.configs[system.name]
         code = {
             str(path.relative_to(MODELS)): path.read_text(encoding="utf-8") for path in sorted(MODELS.rglob("*.py"))
         }
@@ -76,14 +80,12 @@ class Task:
         return {"task": self.name, "settings": dict(self.settings), **where}
 
     def finished(self) -> bool:
-        expected = config_hash(self.config)
-        return all(is_finished(self.key(system).folder, expected) for system in self.systems)
+        return all(is_finished(self.key(each).folder, config_hash(self.config(each))) for each in self.systems)
 
     def write(self, found: Mapping[str, Rows], held_equal: Mapping[str, Any]) -> None:
         """Write each system's record; `found` is by the system's name."""
         facts = provenance(self.started)
         for system in self.systems:
             rows, key = found[system.name], self.key(system)
-            lines = "".join(json.dumps(block) + "\n" for block in rows.blocks)
-            write_atomically(key.folder / "blocks.jsonl", lines)
-            write_result(key, self.config, rows.measurements, held_equal, rows.kernels, facts)
+            write_rows(key.folder / BLOCKS, rows.blocks)
+            write_result(key, self.config(system), rows.measurements, held_equal, rows.kernels, facts)

@@ -97,27 +97,7 @@ class LastCheckpoint(ModelCheckpoint):
 
 
 class StopEarly(EarlyStopping):
-    """Stops where validation has not improved for `patience` times, also when resumed after that: nothing is added.
-
-    As for the best checkpoint, an equal value with less loss is better.
-    """
-
-    loss = math.inf  # at the best value
-
-    def _run_early_stopping_check(self, trainer: L.Trainer) -> None:
-        loss = float(trainer.callback_metrics[LOSS])
-        if trainer.callback_metrics[self.monitor] == self.best_score and loss < self.loss:
-            self.wait_count = -1  # Lightning's check will count one more
-        super()._run_early_stopping_check(trainer)
-        if self.wait_count == 0:
-            self.loss = loss
-
-    def state_dict(self) -> dict[str, Any]:
-        return {**super().state_dict(), "loss": self.loss}
-
-    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        super().load_state_dict(state_dict)
-        self.loss = state_dict["loss"]
+    """Stops where validation has not improved for `patience` times, also when resumed after that: nothing is added."""
 
     def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         if self.wait_count >= self.patience:

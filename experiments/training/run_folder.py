@@ -128,7 +128,7 @@ def listed(names: Iterable[str]) -> str:
 def settings_of(nested: Mapping[str, Any], before: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Any]]:
     """Every value of nested settings by the names that lead to it."""
     for name, value in nested.items():
-        if isinstance(value, dict):
+        if isinstance(value, dict) and value:
             yield from settings_of(value, (*before, name))
         else:
             yield (*before, name), value

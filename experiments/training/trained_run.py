@@ -1,6 +1,6 @@
 """A run whose training has ended: what every experiment records of it, and its model loaded again."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
@@ -17,6 +17,7 @@ from experiments.launch.provenance import provenance
 from experiments.planning.parser import build_parser, instantiate, with_tokenizers
 from experiments.planning.yaml_files import one_sentence, read_yaml
 from experiments.record.keys import TOKENIZERS, Measurement, RunKey
+from experiments.record.read import finished_runs
 from experiments.record.write import write_result
 from experiments.training.callbacks import Clock, LaunchTogether
 from experiments.training.checkpoints import BEST, read_checkpoint
@@ -110,6 +111,21 @@ class Trained(Generic[Data]):
             "kernels launched": self.callback(LaunchTogether).kernels,
         }
         write_result(self.key, self.config, rows, {**held_equal, **common}, signatures, provenance(self.started))
+
+
+def find_runs(root: Path, suites: Sequence[str], experiment: str) -> list[Path]:
+    """Folders of the finished runs of an experiment, of the first of these suites that has any.
+
+    Raises:
+        FileNotFoundError: None of them has.
+    """
+    for suite in suites:
+        if found := finished_runs(root, suite, experiment):
+            return found
+    raise FileNotFoundError(
+        f"no finished run in {' or '.join(str(root / suite / experiment) for suite in suites)}: "
+        f"run `make {experiment} SUITE={suites[-1]}` first."
+    )
 
 
 def load_module(folder: Path) -> tuple[Seq2SeqModule, TranslationData, Decoding]:

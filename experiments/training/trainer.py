@@ -103,7 +103,7 @@ def build_trainer(
         devices=devices,
         num_nodes=settings.num_nodes,
         strategy=together(settings, devices * settings.num_nodes),
-        precision=resolve_precision(settings.precision, accelerator),  # type: ignore[arg-type]
+        precision=resolve_precision(settings.precision, accelerator),
         max_steps=settings.max_steps,
         max_epochs=-1,
         val_check_interval=settings.validate_every * settings.accumulate,
@@ -194,7 +194,9 @@ def moving_average(decay: float) -> Callable[[Sequence[Tensor], Sequence[Tensor]
     return update
 
 
-def resolve_precision(precision: str, accelerator: str) -> str:
+def resolve_precision(
+    precision: Literal["auto", "32-true", "bf16-mixed"], accelerator: str
+) -> Literal["32-true", "bf16-mixed"]:
     """`auto` as a Lightning precision: bf16 where it is multiplied in hardware, so that it is faster and not slower.
 
     Raises:

@@ -16,7 +16,7 @@ from experiments.planning.grid import read_suite
 from experiments.record.system_errors import ending_in_a_sentence
 from experiments.record.text import visible
 from experiments.training.environment import quiet
-from experiments.training.trained_run import load_module
+from experiments.training.trained_run import find_runs, load_module
 from models.search import search
 
 
@@ -37,25 +37,11 @@ def main(text: str, suite: str = "", n_best: int = 1, root: str = "runs") -> Non
         raise mistake(str(error)) from None
     try:
         with ending_in_a_sentence():
-            for line in translations(text, find_runs(Path(root), suite), n_best):
+            runs = find_runs(Path(root), [suite] if suite else ["full", "quick"], "bleu")
+            for line in translations(text, runs, n_best):
                 print(visible(line))
     except ValueError as error:
         raise SystemExit(f"error: {visible(str(error))}") from None
-
-
-def find_runs(root: Path, suite: str) -> list[Path]:
-    """Folders of finished translation runs.
-
-    Raises:
-        FileNotFoundError: If there are none.
-    """
-    for name in [suite] if suite else ["full", "quick"]:
-        found = sorted(result.parent for result in (root / name / "bleu").glob("*/*/*/seed*/result.json"))
-        if found:
-            return found
-    raise FileNotFoundError(
-        f"no finished translation run under {root / suite}: run `make bleu SUITE={suite or 'quick'}` first."
-    )
 
 
 def translations(text: str, runs: list[Path], n_best: int) -> list[str]:

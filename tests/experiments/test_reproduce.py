@@ -114,7 +114,8 @@ def test_elsewhere_a_share_of_the_texts_may_be_others() -> None:
 
 
 def test_a_run_is_read_with_its_curve_and_hypotheses_and_without_its_times(tmp_path: Path) -> None:
-    folder = write_run(tmp_path / "slow", seconds=30.0)
+    name = "smoke/bleu/embedded/lstm/base/seed0"
+    folder = write_run(tmp_path / "slow" / name, seconds=30.0)
     found = read_outcome(folder, {"trainer.max_steps": 20})
     weights = found["checksums"].pop("weights")
     assert flat(found) == {
@@ -124,8 +125,9 @@ def test_a_run_is_read_with_its_curve_and_hypotheses_and_without_its_times(tmp_p
     }
     assert json.loads(json.dumps(found)) == found
     found["checksums"]["weights"] = weights
-    assert read_outcome(write_run(tmp_path / "quick", seconds=3.0), found["config"]) == found
-    moved = read_outcome(write_run(tmp_path / "moved", weights=math.nextafter(1.0, 0) - 1e-7), found["config"])
+    assert read_outcome(write_run(tmp_path / "quick" / name, seconds=3.0), found["config"]) == found
+    other = write_run(tmp_path / "moved" / name, weights=math.nextafter(1.0, 0) - 1e-7)
+    moved = read_outcome(other, found["config"])
     assert [difference.name for difference in compare(flat(found), flat(moved), exact=True)] == ["checksum weights"]
     (folder / "attention.json").write_text("[[0.5, 0.5]]")
     assert set(read_outcome(folder, {})["checksums"]) == {"weights", "attention maps"}

@@ -52,6 +52,12 @@ class Row:
         return f"{found.median:.2f} ({found.q25:.2f} to {found.q75:.2f})"
 
 
+def printed(row: Row) -> Row:
+    """The row, said as soon as it is measured."""
+    print(f"  {row.bar.what}: {row.measured} {row.outcome}", flush=True)
+    return row
+
+
 def table(rows: Sequence[Row]) -> str:
     """Bars in lines: bar, measured, outcome, how."""
     lines = [("bar", "measured (quartiles)", "", "how")]

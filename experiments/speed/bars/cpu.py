@@ -5,8 +5,7 @@ python -m experiments.speed.bars.cpu --suite full
 
 import os
 import sys
-from collections.abc import Iterator, Sequence
-from itertools import chain, islice
+from itertools import chain
 
 import torch
 from jsonargparse import auto_cli
@@ -15,14 +14,12 @@ from datamodules import TranslationData
 from experiments.record.keys import BLOCKS
 from experiments.record.read import read_rows
 from experiments.record.schema import Block
-from experiments.speed.bars.bar import Bar, Row, conclude
-from experiments.speed.bars.cpu_steps import lstm_ratios, trainer_ratios
+from experiments.speed.bars.bar import Bar, Row, conclude, printed
+from experiments.speed.bars.cpu_steps import lstm_rows, trainer_rows
 from experiments.speed.peers import compare, sizes
+from experiments.speed.systems import System
 from experiments.speed.timing import spread
 from experiments.training.environment import KEEP_MEMORY, environment, quiet
-from experiments.training.trainer import resolve_precision
-
-BATCHES = 12  # of training text, for the steps that are timed without the Trainer
 
 
 def main(
@@ -74,7 +71,8 @@ def peer_rows(suite: str, root: str) -> list[Row]:
             what = "fp32 / JoeyNMT fp32, no dropout in either"
             compared.append((what, None, how, "fp32-dropout0", "joeynmt-dropout0", training))
         for what, limit, how, own, other, metric in compared:
-            ratios = over(*(speeds[variant].get(metric, []) for variant in (own, other)))
+            rounds = (speeds[variant].get(metric, []) for variant in (own, other))
+            ratios = [ours / theirs for ours, theirs in zip(*rounds, strict=False)]  # what slows a round drops out
             rows.append(Row(Bar(f"{name} {what}", "≥", limit, how), ratios, reason))
     return rows
 
@@ -82,41 +80,16 @@ def peer_rows(suite: str, root: str) -> list[Row]:
 def rates(suite: str, model: str, variant: str, root: str) -> dict[str, list[float]]:
     """The rates of a variant by metric, one a round; nothing where this code has not been measured here."""
     found: dict[str, list[float]] = {}
-    if not compare.finished(suite, model, compare.Plan(), root):
-        return found
-    path = compare.key_of(suite, model, variant, root).folder / BLOCKS
-    for row in read_rows(path, Block):
-        found.setdefault(row["metric"], []).append(row["value"])
+    task = compare.task_of(suite, model, compare.Plan(), root)
+    if task.finished():
+        for row in read_rows(task.key(System(f"{model}-{variant}")).folder / BLOCKS, Block):
+            found.setdefault(row["metric"], []).append(row["value"])
     return found
-
-
-def over(ours: Sequence[float], theirs: Sequence[float]) -> list[float]:
-    """Ratios round by round: what slows a whole round down drops out."""
-    return [a / b for a, b in zip(ours, theirs, strict=False)]
 
 
 def step_rows(data: TranslationData, updates: int, rounds: int) -> list[Row]:
     """Overhead of our code over the bare parts it is made of."""
     return [printed(row) for row in chain(lstm_rows(data, rounds), trainer_rows(data, updates, rounds))]
-
-
-def printed(row: Row) -> Row:
-    print(f"  {row.bar.what}: {row.measured}", flush=True)
-    return row
-
-
-def lstm_rows(data: TranslationData, rounds: int) -> Iterator[Row]:
-    batches = list(islice(data.train_dataloader(), BATCHES))
-    how = f"forward, backward, update on {BATCHES} Multi30k batches, interleaved"
-    for precision, ratios in lstm_ratios(data, batches, rounds):
-        yield Row(Bar(f"LSTM step {precision} / its nn.LSTM + projection + cross-entropy", "≤", 1.15, how), ratios)
-
-
-def trainer_rows(data: TranslationData, updates: int, rounds: int) -> Iterator[Row]:
-    precision = resolve_precision("auto", "cpu")
-    how = f"target tokens/s, {precision}, same batches, interleaved"
-    for name, ratios in trainer_ratios(data, precision, updates, rounds):
-        yield Row(Bar(f"Trainer / bare step, {name}", "≥", 0.93, how), ratios)
 
 
 if __name__ == "__main__":

@@ -1,9 +1,10 @@
-"""Ratios of interleaved steps: the LSTM over its bare parts, the Trainer over the bare step, and those of a GPU.
+"""Ratios of interleaved steps: the LSTM over its bare parts, and the Trainer over the bare step.
 
 B batch, S source length, T target length, N scored target positions, E embedding, H hidden, V vocabulary.
 """
 
 from collections.abc import Callable, Iterator, Sequence
+from itertools import islice
 
 import lightning as L
 import torch
@@ -12,8 +13,10 @@ from torch.nn import functional as F
 
 from datamodules import TranslationData
 from datamodules.batch import IGNORE, Batch
+from experiments.speed.bars.bar import Bar, Row
 from experiments.speed.loops import interleave
 from experiments.speed.peers import sizes
+from experiments.speed.settings import Precision
 from experiments.speed.systems import Step, System
 from experiments.speed.timing import alternate
 from experiments.training.trainer import TrainerSettings, resolve_precision
@@ -22,15 +25,11 @@ from models.kernels.matmul_backend import onednn_matmul
 from models.lstm import LSTMSettings
 
 CPU = torch.device("cpu")
+BATCHES = 12  # of training text, for the steps that are timed without the Trainer
 BLOCK = 1.5  # seconds, at least
 WARM_UP = 1  # blocks of updates
 LSTM = LSTMSettings(embedding=256, hidden=256, layers=1, dropout=sizes.DROPOUT)
-GPU_VOCABULARY = 32_000
 Work = Callable[[Batch], None]
-
-
-def named(model: str, precision: str) -> System:
-    return System(model if precision == "32-true" else f"{model}-bf16")
 
 
 def over_all(work: Work, batches: Sequence[Batch]) -> Callable[[], None]:
@@ -104,25 +103,30 @@ def our_lstm(data: TranslationData) -> LSTMSeq2Seq:
     return LSTMSeq2Seq(*sizes.vocabulary(data), LSTM, sizes.OPTIMISATION)
 
 
-def lstm_ratios(data: TranslationData, batches: Sequence[Batch], rounds: int) -> Iterator[tuple[str, list[float]]]:
+def lstm_rows(data: TranslationData, rounds: int) -> Iterator[Row]:
     """Seconds of `LSTMSeq2Seq` over those of its bare parts, by precision."""
-    for precision in dict.fromkeys(("32-true", resolve_precision("auto", "cpu"))):
+    batches = list(islice(data.train_dataloader(), BATCHES))
+    how = f"forward, backward, update on {BATCHES} Multi30k batches, interleaved"
+    precisions: tuple[Precision, Precision] = ("32-true", resolve_precision("auto", "cpu"))
+    for precision in dict.fromkeys(precisions):
         torch.manual_seed(sizes.SEED)
-        ours = full_step(Step(our_lstm(data), named("lstm", precision), CPU))
+        ours = full_step(Step(our_lstm(data), System("lstm", precision), CPU))
         parts = bare_parts(data.target_vocab_size, precision, batches)
         runs = {"ours": over_all(ours, batches), "parts": over_all(parts, batches)}
         seconds = alternate(runs, rounds, BLOCK)
-        yield precision, [a / b for a, b in zip(seconds["ours"], seconds["parts"], strict=True)]
+        ratios = [a / b for a, b in zip(seconds["ours"], seconds["parts"], strict=True)]
+        yield Row(Bar(f"LSTM step {precision} / its nn.LSTM + projection + cross-entropy", "≤", 1.15, how), ratios)
 
 
-def trainer_ratios(
-    data: TranslationData, precision: str, updates: int, rounds: int
-) -> Iterator[tuple[str, list[float]]]:
+def trainer_rows(data: TranslationData, updates: int, rounds: int) -> Iterator[Row]:
     """Speed of `Trainer.fit` over that of the bare step, by model."""
+    precision = resolve_precision("auto", "cpu")
+    how = f"target tokens/s, {precision}, same batches, interleaved"
     for name in ("lstm", "bahdanau", "transformer"):
         L.seed_everything(sizes.SEED, verbose=False)
         module = our_lstm(data) if name == "lstm" else sizes.build(name, sizes.DROPOUT, data)
-        yield name, trainer_ratio(module, named(name, precision), data, updates, rounds)
+        ratios = trainer_ratio(module, System(name, precision), data, updates, rounds)
+        yield Row(Bar(f"Trainer / bare step, {name}", "≥", 0.93, how), ratios)
 
 
 def trainer_ratio(

@@ -5,16 +5,15 @@ python -m experiments.speed.bars.gpu
 
 import time
 from collections.abc import Iterator, Sequence
-from copy import deepcopy
 from dataclasses import dataclass
 
 import torch
 from jsonargparse import auto_cli
 
 from datamodules import TranslationData
-from experiments.speed.bars.bar import Bar, Row, conclude
+from experiments.speed.bars.bar import Bar, Row, conclude, printed
 from experiments.speed.flops import count, matmul_peak
-from experiments.speed.loops import InterleavedSteps, configured, counted_blocks, train_only
+from experiments.speed.loops import configured, counted_blocks, interleave
 from experiments.speed.profiling import peak_memory
 from experiments.speed.settings import Loops, Settings
 from experiments.speed.suite import read_settings
@@ -82,11 +81,6 @@ def measured(device: torch.device, data_dir: str, settings: Settings, sizes: Siz
             yield from map(printed, on_text(System(name, settings.precision), settings.text, sizes, device, data_dir))
 
 
-def printed(row: Row) -> Row:
-    print(f"  {row.bar.what}: {row.measured} {row.outcome}", flush=True)
-    return row
-
-
 def steps(device: torch.device, settings: Settings, sizes: Sizes) -> Iterator[Row]:
     """Time of a step by length, and the memory of the longest of the LSTM with attention."""
     for (model, length), limit in AT_MOST_MS.items():
@@ -143,9 +137,8 @@ def on_text(system: System, text: Loops, sizes: Sizes, device: torch.device, dat
     """Through the Trainer on real sentences: speed, the first epoch, the bare step next to it; then beam search."""
     blocks = 2 + sizes.rounds  # the first two are an epoch
     built = configured(system, text, blocks * sizes.steps, data_dir)
-    watched = InterleavedSteps(Step(deepcopy(built.model), system, device), sizes.steps)
-    train_only(built.model, built.data, built.trainer, watched)
-    name, per_second = NAMES[system.model], counted_blocks(watched)
+    timed = interleave(built.model, built.data, built.trainer, system, sizes.steps, device)
+    name, per_second = NAMES[system.model], counted_blocks(timed)
     first, later = per_second["trainer"][:2], per_second["trainer"][2:]
     how = f"{text.corpus} {text.direction}, models of SUITE={text.configs}, blocks of {sizes.steps} steps"
     thousand = [rate / 1000 for rate in later]

@@ -7,6 +7,7 @@ from datamodules import TranslationData
 from datamodules.batch import IGNORE, Batch
 from experiments.planning.parser import build_parser
 from experiments.planning.yaml_files import read_yaml
+from experiments.record.read import finished_runs
 from experiments.speed.flops import count
 from experiments.speed.record import Rows, log
 from models import Seq2SeqModule
@@ -17,10 +18,10 @@ BATCHES = 12  # of the first pass over the data, as a sample
 def translation_runs(root: Path, suite: str) -> dict[str, dict[str, Path]]:
     """By task and name of the system the folder of the first seed of every finished translation run."""
     found: dict[str, dict[str, Path]] = {}
-    for result in sorted((root / suite / "bleu").glob("*/*/*/seed*/result.json")):
-        task, model, variant = result.parts[-5:-2]
+    for folder in finished_runs(root, suite, "bleu"):
+        task, model, variant, _ = folder.parts[-4:]
         name = model if variant == "base" else f"{model}-{variant}"
-        found.setdefault(task, {}).setdefault(name, result.parent)
+        found.setdefault(task, {}).setdefault(name, folder)
     return found
 
 

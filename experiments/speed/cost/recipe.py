@@ -107,10 +107,9 @@ def read_recipe(planned: Planned, length: int) -> Recipe:
     network = module.network.to_empty(device="cpu")  # operations and bytes do not depend on what the weights are
     flops = count(network, length, length)
     devices = 1 if trainer.devices == "auto" else trainer.devices
-    variant = "" if planned.key.variant == "base" else f"-{planned.key.variant}"
     settings = config.model.init_args.network
     return Recipe(
-        name=planned.key.model + variant,
+        name=planned.key.system,
         model=planned.key.model,
         routing="parallel" if settings.get("routing") == "parallel" else "base",
         width=settings.get("width") or settings["hidden"],

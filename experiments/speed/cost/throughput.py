@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
-from experiments.record.read import read_result
+from experiments.record.read import finished_runs, read_result
 from experiments.record.schema import Finished
 from experiments.speed.cost.recipe import Recipe
 
@@ -79,9 +79,8 @@ def read_records(root: Path, suites: list[str]) -> Records:
         ValueError: A record is not what the suite writes.
     """
     for suite in suites:
-        folder = root / suite / "speed"
-        if paths := sorted(folder.glob("*/*/*/seed*/result.json")):
-            return Records(folder, [read_result(path.parent) for path in paths])
+        if runs := finished_runs(root, suite, "speed"):
+            return Records(root / suite / "speed", [read_result(folder) for folder in runs])
     raise FileNotFoundError(
         f"no speed was measured yet in {' or '.join(str(root / suite / 'speed') for suite in suites)}: run "
         "`make speed SUITE=full` first, or give the peak of a device in TFLOP/s: `.venv/bin/python -m "

@@ -7,10 +7,9 @@ import hashlib
 import os
 import sys
 import time
-from collections.abc import Mapping
-from contextlib import ExitStack
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass, field
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -18,15 +17,13 @@ import numpy as np
 from jsonargparse import auto_cli
 
 from datamodules import TranslationData
-from experiments.launch.provenance import machine, provenance
-from experiments.record.keys import RunKey, config_hash
-from experiments.record.read import is_finished
-from experiments.record.write import write_result, write_rows
+from experiments.launch.provenance import machine
 from experiments.speed.peers import sizes
 from experiments.speed.peers.installation import CannotInstall, build_environment
 from experiments.speed.peers.joeynmt_files import DECODING_TOKENS, write_config, write_text
 from experiments.speed.peers.protocol import Worker, WorkerFailed
-from experiments.speed.record import Rows
+from experiments.speed.record import Rows, Task
+from experiments.speed.systems import System
 from experiments.training.decode import bleu
 from experiments.training.environment import environment
 from models.kernels.matmul_backend import onednn_is_exact
@@ -108,7 +105,7 @@ def main(
     for model in models.split() or sizes.SYSTEMS:
         if model not in sizes.SYSTEMS:
             raise SystemExit(f"error: MODELS names {model!r}; the peers have {' and '.join(sizes.SYSTEMS)}.")
-        if finished(suite, model, plan, root):
+        if task_of(suite, model, plan, root).finished():
             print(f"already measured with this code on this machine: peers of the {model}", flush=True)
         else:
             left.append(model)
@@ -128,20 +125,28 @@ def main(
         raise SystemExit(f"error: {error}") from None
 
 
-def key_of(suite: str, model: str, variant: str, root: str) -> RunKey:
-    return RunKey(suite, "speed", sizes.TASK, model, variant, sizes.SEED, root, f"make speed-peers SUITE={suite}")
-
-
-def configuration(model: str, variant: str, plan: Plan) -> dict[str, Any]:
-    """Everything a measurement depends on, code and machine included."""
-    network = sizes.network(model, sizes.dropout_of(variant))
-    return {
-        "model": {"network": asdict(network), "optimisation": asdict(sizes.OPTIMISATION)},
-        "decoding": asdict(sizes.DECODING),
-        "plan": asdict(plan),
-        "code": fingerprint(),
-        "machine": {name: value for name, value in machine().items() if name != "threads"},
+def task_of(suite: str, model: str, plan: Plan, root: str) -> Task:
+    """The comparison of one model."""
+    configs = {
+        variant: {
+            "model": {
+                "network": asdict(sizes.network(model, sizes.dropout_of(variant))),
+                "optimisation": asdict(sizes.OPTIMISATION),
+            },
+            "decoding": asdict(sizes.DECODING),
+            "plan": asdict(plan),
+        }
+        for variant in sizes.SYSTEMS[model]
     }
+    return peers_task(suite, sizes.TASK, model, configs, root)
+
+
+def peers_task(suite: str, name: str, model: str, configs: Mapping[str, Mapping[str, Any]], root: str) -> Task:
+    """A comparison whose records depend on these settings, by variant, and on code and machine."""
+    where = {"code": fingerprint(), "machine": {fact: value for fact, value in machine().items() if fact != "threads"}}
+    whole = {f"{model}-{variant}": {**config, **where} for variant, config in configs.items()}
+    command = f"make speed-peers SUITE={suite}"
+    return Task(suite, name, root, {}, list(map(System, whole)), sizes.SEED, command, whole)
 
 
 def fingerprint() -> str:
@@ -155,38 +160,32 @@ def fingerprint() -> str:
     return digest.hexdigest()[:16]
 
 
-def finished(suite: str, model: str, plan: Plan, root: str) -> bool:
-    """Whether all variants of a model have their record, of this code on this machine."""
-    return all(
-        is_finished(key_of(suite, model, variant, root).folder, config_hash(configuration(model, variant, plan)))
-        for variant in sizes.SYSTEMS[model]
-    )
-
-
 def compare(model: str, plan: Plan, data: TranslationData, python: Path, folder: Path, suite: str, root: str) -> None:
     """Start every variant, interleave their blocks, and write the records."""
-    started = datetime.now(UTC)
-    threads = os.cpu_count() or 1
+    task, threads = task_of(suite, model, plan, root), os.cpu_count() or 1
     print(f"peers of the {model}: {', '.join(sizes.SYSTEMS[model])}; {threads} threads", flush=True)
-    with ExitStack() as stack:
-        workers = {}
-        for variant in sizes.SYSTEMS[model]:
-            command = command_of(model, variant, plan, data, python, folder)
-            log = folder / f"log-{model}-{variant}.txt"
-            worker = Worker(f"{model} {variant}", command, log, environment_of(variant, threads))
-            workers[variant] = stack.enter_context(worker)
-        measured = {variant: Measured(**worker.started) for variant, worker in workers.items()}
+    commands = {v: command_of(model, v, plan, data, python, folder) for v in sizes.SYSTEMS[model]}
+    with started(model, commands, folder / f"log-{model}", threads) as (workers, measured):
         train(workers, measured, plan)
         teach(workers, plan)
         translate(workers, measured, plan)
     summary(model, measured, data)
-    facts = provenance(started)
-    for variant, found in measured.items():
-        key = key_of(suite, model, variant, root)
-        rows, config = rows_of(found, data), configuration(model, variant, plan)
-        write_rows(key.folder / "blocks.jsonl", rows.blocks)
-        held_equal, signed = what_was_equal(plan, data, threads), signatures(model, variant, found)
-        write_result(key, config, rows.measurements, held_equal, signed, facts)
+    rows = {f"{model}-{variant}": rows_of(model, variant, found, data) for variant, found in measured.items()}
+    task.write(rows, what_was_equal(plan, data, threads))
+
+
+@contextmanager
+def started(
+    model: str, commands: Mapping[str, Sequence[str]], logs: Path, threads: int
+) -> Iterator[tuple[dict[str, Worker], dict[str, Measured]]]:
+    """The workers by variant until the block ends, and what is to be measured of each."""
+    with ExitStack() as stack:
+        workers = {}
+        for variant, command in commands.items():
+            log = logs.with_name(f"{logs.name}-{variant}.txt")
+            worker = Worker(f"{model} {variant}", command, log, environment_of(variant, threads))
+            workers[variant] = stack.enter_context(worker)
+        yield workers, {variant: Measured(**worker.started) for variant, worker in workers.items()}
 
 
 def environment_of(variant: str, threads: int) -> dict[str, str]:
@@ -264,9 +263,9 @@ def summary(model: str, measured: Mapping[str, Measured], data: TranslationData)
     print(f"JoeyNMT's has {fewer:.1%} fewer parameters than ours: {sizes.DIFFERS[model]}", flush=True)
 
 
-def rows_of(found: Measured, data: TranslationData) -> Rows:
+def rows_of(model: str, variant: str, found: Measured, data: TranslationData) -> Rows:
     """Measurements, and one block per round with its rate and the seconds per update or per sentence."""
-    rows = Rows()
+    rows = Rows(kernels=signatures(model, variant, found))
     rows.add("parameters", found.parameters, "parameters")
     rows.add("padding_share", found.padding_share, "share", n=len(found.blocks))
     rows.add_spread("target_tokens_per_second", found.tokens_per_second, "tokens/s")

@@ -16,7 +16,6 @@ from experiments.long_range import experiment as long_range
 from experiments.long_range.experiment import (
     ControlAccuracy,
     attention_entropy,
-    on_answer,
     right_share,
     squared_error,
     subject_flip,
@@ -30,7 +29,7 @@ from models.network import Network
 from models.search import Decoding, greedy_search
 from tests.support import tiny_runs
 from tests.support.tiny_runs import read_json, read_lines
-from tests.support.toy_networks import lstm, transformer
+from tests.support.toy_networks import transformer
 
 Measured = dict[tuple[str, str, Any], float]
 
@@ -114,22 +113,6 @@ def test_exact_match_is_what_greedy_search_finds() -> None:
         hypothesis.tokens == source for hypothesis, source in zip(found, batch.source.tolist(), strict=True)
     ] == whole
     assert 20 < sum(whole) < 180
-
-
-def test_attention_is_judged_where_the_answer_occurs_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    given: list[Tensor] = []
-
-    def keep(network: Network, source: Tensor, decoder_input: Tensor, labels: Tensor, positions: Tensor) -> float:
-        given.append(positions)
-        return 0.25
-
-    monkeypatch.setattr(long_range, "attention_on_answer", keep)
-    source, labels = torch.tensor([[4, 5, 4, 6]]), torch.tensor([[6, 4, 5, 2, IGNORE]])
-    batch = Batch(source, torch.ones_like(labels), labels, torch.tensor([0]))
-    assert on_answer(lstm(), batch) == 0.25
-    assert given[0].tolist() == [[3, -1, 1, -1, -1]]
-    nowhere = batch._replace(labels=torch.full_like(labels, 9))
-    assert on_answer(lstm(), nowhere) is None
 
 
 def test_the_probe_reads_the_subject_from_the_subject_on() -> None:

@@ -1,6 +1,5 @@
 import copy
 import math
-from collections.abc import Sequence
 
 import numpy as np
 import pytest
@@ -116,28 +115,26 @@ def test_measuring_leaves_the_network_as_it_was() -> None:
 @pytest.mark.parametrize("name", ["bahdanau-input_feeding-2-layers", "transformer-sinusoidal-pre"])
 def test_attention_on_the_answer_by_loops(name: str) -> None:
     network, whole = build(name), batch()
-    lengths = torch.tensor(LENGTHS).unsqueeze(1)
-    positions = torch.randint(0, 99, whole.labels.shape, generator=seeded()) % lengths
-    positions[0, 0] = -1
-    means = []
-    for weights in network.attention(network.encode(whole.source), whole.decoder_input).values():
-        for head in weights.unbind(1):
-            masses = [
-                head[row, t, positions[row, t]].item()
-                for row in range(4)
-                for t in range(whole.labels.shape[1])
-                if whole.labels[row, t] != IGNORE and positions[row, t] >= 0
-            ]
-            means.append(sum(masses) / len(masses))
-    assert attention_on_answer(network, *whole[:3], positions) == pytest.approx(max(means))
+    counts = [
+        (row, t, source.count(label), source.index(label) if label in source else -1)
+        for row, (source, labels) in enumerate(zip(whole.source.tolist(), whole.labels.tolist(), strict=True))
+        for t, label in enumerate(labels)
+    ]
+    assert {0, 1, 2} <= {count for _, _, count, _ in counts}
+    once = [(row, t, place) for row, t, count, place in counts if count == 1]
+    means = [
+        sum(head[at].item() for at in once) / len(once)
+        for weights in network.attention(network.encode(whole.source), whole.decoder_input).values()
+        for head in weights.unbind(1)
+    ]
+    assert attention_on_answer(network, whole) == pytest.approx(max(means))
 
 
 def test_no_attention_and_no_answer() -> None:
     whole = batch()
-    positions = torch.zeros_like(whole.labels)
-    assert attention_on_answer(build("lstm-one-way"), *whole[:3], positions) is None
-    with pytest.raises(ValueError, match="no place of an answer"):
-        attention_on_answer(build("bahdanau-one-way"), *whole[:3], positions - 1)
+    assert attention_on_answer(build("lstm-one-way"), whole) is None
+    nowhere = whole._replace(labels=torch.full_like(whole.labels, SOURCE_VOCABULARY))
+    assert attention_on_answer(build("bahdanau-one-way"), nowhere) is None
 
 
 @pytest.mark.parametrize("norm", ["pre", "post"])
@@ -251,17 +248,13 @@ def sentences(length: int = 6, *, rows: int = 400) -> tuple[Tensor, Tensor]:
     return source, source[:, 1] - 3
 
 
-def every(positions: Sequence[int], rows: int = 400) -> Tensor:
-    return torch.tensor([list(positions)] * rows)
-
-
 def test_without_recurrent_weights_nothing_is_left_after_another_word() -> None:
     torch.manual_seed(0)
     source, classes = sentences()
     network = lstm(cell="rnn", bidirectional=False, hidden=16, embedding=16)
     with torch.no_grad():
         network.get_parameter("encoder.rnn.weight_hh_l0").zero_()
-    first, *later = probe(network, source, classes, every(range(1, 6)))
+    first, *later = probe(network, source, classes)
     assert (first.words_read, first.n, first.accuracy) == (0, 200, 1.0)
     assert first.chance == classes[200:].bincount().max().item() / 200
     assert [p.words_read for p in later] == [1, 2, 3, 4]
@@ -273,28 +266,13 @@ def test_without_recurrent_weights_nothing_is_left_after_another_word() -> None:
 def test_a_probe_sees_no_later_word(kind: str) -> None:
     """Both encoders look ahead where they can; what comes next is in the state only once it is read."""
     torch.manual_seed(0)
-    source, _ = sentences()
+    source, _ = sentences(5)
     classes = source[:, 4] % 2
     network: Network = randomised(bahdanau(hidden=16, embedding=16) if kind == "bahdanau" else transformer(width=16))
-    *before, after = probe(network, source, classes, every(range(5)))
+    *before, after = probe(network, source, classes)
     assert after.accuracy > 0.8
     for p in before:
         assert p.accuracy == pytest.approx(0.5, abs=0.1)
-
-
-def test_positions_differ_from_sentence_to_sentence_and_may_end() -> None:
-    torch.manual_seed(0)
-    network = lstm(cell="rnn", bidirectional=False, hidden=16, embedding=16)
-    source, _ = sentences()
-    heads = torch.randint(0, 4, (400,), generator=seeded(7))
-    classes = source.gather(1, heads.unsqueeze(1)).squeeze(1) % 3
-    positions = torch.stack([heads, heads + 1, heads + 2], 1)
-    positions[100:300, 2] = -1
-    for row, head in enumerate(heads.tolist()):
-        source[row, head + 2 :] = PAD if positions[row, 2] < 0 else source[row, head + 2 :]
-    probes = probe(network, source, classes, positions)
-    assert [p.n for p in probes] == [200, 200, 100]
-    assert probes[0].accuracy > 0.9
 
 
 @pytest.mark.parametrize("scaled", [True, False])

@@ -11,14 +11,12 @@ from unittest.mock import MagicMock
 
 import pytest
 import torch
-from lightning.pytorch.trainer.states import TrainerFn
 
 from experiments.run import main
 from experiments.training.checkpoints import (
     AtomicCheckpoints,
     BestCheckpoint,
     BrokenCheckpoint,
-    StopEarly,
     read_checkpoint,
 )
 from tests.support.tiny_runs import (
@@ -102,40 +100,33 @@ def test_a_damaged_checkpoint_is_recognised_wherever_it_was_cut(whole: Path, tmp
 
 
 @pytest.mark.parametrize(
-    ("scores", "losses", "best", "stops"),
+    ("scores", "losses", "best"),
     [
-        ([0, 0, 0, 0], [4, 3, 2, 2.5], 3, None),  # a model that gets no four words right
-        ([0, 0, 1, 1], [4, 3, 5, 5], 3, None),  # the metric comes first, and equals change nothing
-        ([1, 1, 0, 1], [4, 3, 1, 3.5], 2, 4),
-        ([0, 0, 0, 0], [2, 2.1, 2.2, 1], 4, 3),
-        ([math.nan, 0, 0, 0], [math.nan, 3, 2, 1], 4, None),
+        ([0, 0, 0, 0], [4, 3, 2, 2.5], 3),  # a model that gets no four words right
+        ([0, 0, 1, 1], [4, 3, 5, 5], 3),  # the metric comes first, and equals change nothing
+        ([1, 1, 0, 1], [4, 3, 1, 3.5], 2),
+        ([0, 0, 0, 0], [2, 2.1, 2.2, 1], 4),
+        ([math.nan, 0, 0, 0], [math.nan, 3, 2, 1], 4),
     ],
 )
 def test_of_equal_scores_the_least_loss_is_best(
-    scores: list[float], losses: list[float], best: int, stops: int | None, tmp_path: Path
+    scores: list[float], losses: list[float], best: int, tmp_path: Path
 ) -> None:
-    def callbacks() -> tuple[BestCheckpoint, StopEarly]:
-        kept = BestCheckpoint(tmp_path, "best", monitor="val/bleu", mode="max", enable_version_counter=False)
-        return kept, StopEarly("val/bleu", mode="max", patience=2, check_finite=False)
+    def callback() -> BestCheckpoint:
+        return BestCheckpoint(tmp_path, "best", monitor="val/bleu", mode="max", enable_version_counter=False)
 
     chosen: list[int] = []
-    ended: list[int] = []
-    kept, patient = callbacks()
+    kept = callback()
     for step, (score, loss) in enumerate(zip(scores, losses, strict=True), 1):
-        trainer: Any = MagicMock(should_stop=False, fast_dev_run=False, sanity_checking=False, global_step=step)
-        trainer.state.fn, trainer.current_epoch = TrainerFn.FITTING, 0
+        trainer: Any = MagicMock(global_step=step, current_epoch=0)
         trainer.callback_metrics = {"val/bleu": torch.tensor(float(score)), "val/loss": torch.tensor(float(loss))}
         trainer.strategy.reduce_boolean_decision = lambda decision, **_: decision
         trainer.save_checkpoint = lambda *_, step=step: chosen.append(step)
         kept._save_topk_checkpoint(trainer, kept._monitor_candidates(trainer))
-        patient.on_validation_end(trainer, MagicMock())
-        ended += [step] if trainer.should_stop else []
-        states = kept.state_dict(), patient.state_dict()
-        kept, patient = callbacks()  # as after an interruption
-        kept.load_state_dict(states[0])
-        patient.load_state_dict(states[1])
+        state = kept.state_dict()
+        kept = callback()  # as after an interruption
+        kept.load_state_dict(state)
     assert chosen[-1] == best
-    assert ended[:1] == ([stops] if stops else [])
 
 
 def test_patience_is_counted_on_after_an_interruption_and_after_it_nothing_is_trained(

@@ -5,8 +5,8 @@ import pytest
 import torch
 
 from datamodules.batch import EOS
-from experiments.training.trained_run import load_module
-from experiments.translation.translate import find_runs, main
+from experiments.training.trained_run import find_runs, load_module
+from experiments.translation.translate import main
 from models.search import search
 from tests.experiments.translation.conftest import MODELS, run_folder
 
@@ -71,17 +71,20 @@ def test_a_suite_that_there_is_not_is_a_mistake(suite: str, tmp_path: Path, caps
     assert f"SUITE is '{suite}', but" in capsys.readouterr().err
 
 
-def test_only_finished_runs_are_found_and_full_ones_first(tmp_path: Path) -> None:
+def test_only_finished_runs_are_found_of_the_first_suite_that_has_any(tmp_path: Path) -> None:
     def made(suite: str, name: str, seed: str = "seed0") -> Path:
         folder = tmp_path / suite / "bleu" / "embedded-en-de" / "lstm" / "base" / seed
         folder.mkdir(parents=True, exist_ok=True)
         (folder / name).write_text("{}")
         return folder
 
+    both = ["full", "quick"]
     quick, full = made("quick", "result.json"), made("full", "failure.json")
     made("smoke", "result.json")
     made("quick", "result.json", "until-20260101-000000-seed0")  # of an earlier configuration
-    assert find_runs(tmp_path, "") == [quick]
+    assert find_runs(tmp_path, both, "bleu") == [quick]
     made("full", "result.json")
-    assert find_runs(tmp_path, "") == [full]
-    assert find_runs(tmp_path, "quick") == [quick]
+    assert find_runs(tmp_path, both, "bleu") == [full]
+    assert find_runs(tmp_path, ["quick"], "bleu") == [quick]
+    assert "full/bleu or " in (said := refused(TEXT, tmp_path / "elsewhere"))
+    assert said.endswith("quick/bleu: run `make bleu SUITE=quick` first.")

@@ -5,13 +5,17 @@ from pathlib import Path
 
 import torch
 
+from experiments.record.keys import Measurement, RunKey
+from experiments.record.write import write_result
+from tests.support.fakes.runs import PROVENANCE, write_lines
+
 
 def write_run(folder: Path, weights: float = 1.0, seconds: float = 3.0) -> Path:
-    """A finished run of made-up numbers."""
+    """A finished run of made-up numbers in the folder of a run."""
     measurements = [
-        {"metric": "val_loss", "value": 2.5, "unit": "nats", "n": 300, "x_name": "", "x": None},
-        {"metric": "train_seconds", "value": seconds, "unit": "s", "n": 1, "x_name": "", "x": None},
-        {"metric": "target_tokens_per_second", "value": 9 / seconds, "unit": "tokens/s", "n": 1, "x_name": "", "x": 0},
+        Measurement("val_loss", 2.5, "nats", 300),
+        Measurement("train_seconds", seconds, "s", 1),
+        Measurement("target_tokens_per_second", 9 / seconds, "tokens/s", 1),
     ]
     when = {"step": 20, "seconds": seconds, "target_tokens": 900}
     curve = [
@@ -21,8 +25,10 @@ def write_run(folder: Path, weights: float = 1.0, seconds: float = 3.0) -> Path:
     rows = [{"id": 0, "source": "a", "reference": "b", "hypothesis": "x\x85y", "score": -1.0, "log_prob": -2.0}]
     (folder / "hypotheses").mkdir(parents=True)
     (folder / "checkpoints").mkdir()
-    (folder / "result.json").write_text(json.dumps({"measurements": measurements}))
-    (folder / "metrics.jsonl").write_text("".join(json.dumps(row) + "\n" for row in curve))
+    suite, experiment, task, model, variant, seed = folder.parts[-6:]
+    number, root = int(seed.removeprefix("seed")), str(folder.parents[5])
+    write_result(RunKey(suite, experiment, task, model, variant, number, root), {}, measurements, {}, {}, PROVENANCE)
+    write_lines(folder / "metrics.jsonl", curve)
     more = {"source_tokens": 4, "truncated": False}
     text = "".join(json.dumps({**row, **more}, ensure_ascii=False) + "\n" for row in rows)
     (folder / "hypotheses" / "test.jsonl").write_text(text, encoding="utf-8")

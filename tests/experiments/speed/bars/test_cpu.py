@@ -8,6 +8,8 @@ from experiments.speed.bars import cpu
 from experiments.speed.bars.bar import Bar, Row
 from experiments.speed.bars.cpu import peer_rows
 from experiments.speed.peers import compare, sizes
+from experiments.speed.record import Task
+from experiments.speed.systems import System
 from tests.support.fakes.runs import write_lines
 
 AT_LEAST = Bar("a / b", "≥", 3.0, "interleaved")
@@ -19,14 +21,15 @@ def blocks(metric: str, values: list[float]) -> list[dict[str, Any]]:
 
 
 def write_blocks(root: Path, model: str, variant: str, rates: dict[str, list[float]]) -> None:
-    folder = compare.key_of("tiny", model, variant, str(root)).folder
+    task = compare.task_of("tiny", model, compare.Plan(), str(root))
+    folder = task.key(System(f"{model}-{variant}")).folder
     write_lines(folder / "blocks.jsonl", [row for metric, values in rates.items() for row in blocks(metric, values)])
 
 
 @pytest.fixture
 def measured(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """fp32 four times as fast as JoeyNMT, six times in beam search; bf16 seven times for the Transformer alone."""
-    monkeypatch.setattr(compare, "finished", lambda *rest: True)
+    monkeypatch.setattr(Task, "finished", lambda self: True)
     for model, variants in sizes.SYSTEMS.items():
         for variant in variants:
             speed = {"joeynmt": 1, "fp32": 4, "bf16": 7 if model == "transformer" else 3}.get(variant, 2)
@@ -54,7 +57,7 @@ def test_ratios_to_joeynmt_come_from_its_record(measured: Path) -> None:
 
 
 def test_a_record_of_other_code_is_not_used(measured: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(compare, "finished", lambda *rest: False)
+    monkeypatch.setattr(Task, "finished", lambda self: False)
     rows = peer_rows("tiny", str(measured))
     assert {row.outcome for row in rows} == {"not measured"}
 

@@ -13,13 +13,12 @@ from experiments.speed.bars.cpu_steps import (
     BareLSTM,
     bare_parts,
     full_step,
-    lstm_ratios,
-    named,
+    lstm_rows,
     over_all,
     trainer_ratio,
 )
 from experiments.speed.peers import sizes
-from experiments.speed.systems import Step
+from experiments.speed.systems import Step, System
 from models import LSTMSeq2Seq
 from models.lstm import LSTMSettings
 from tests.support.tiny_peers import peer_data
@@ -76,17 +75,20 @@ def test_the_bare_parts_run_on_the_shapes_of_every_batch_and_all_get_gradients(
 def test_a_full_step_learns(batches: list[Batch], data: TranslationData) -> None:
     torch.manual_seed(0)
     module = LSTMSeq2Seq(*sizes.vocabulary(data), SMALL, sizes.OPTIMISATION)
-    step = Step(module, named("lstm", "32-true"), torch.device("cpu"))
+    step = Step(module, System("lstm"), torch.device("cpu"))
     before = [p.detach().clone() for p in module.parameters()]
     over_all(full_step(step), batches)()
     assert all(not torch.equal(a, b) for a, b in zip(before, module.parameters(), strict=True))
 
 
-def test_there_is_one_ratio_per_round_and_precision(data: TranslationData, batches: list[Batch]) -> None:
-    for precision, ratios in lstm_ratios(data, batches, 2):
-        assert len(ratios) == 2
-        assert all(ratio > 0 for ratio in ratios)
-        assert named("lstm", precision).precision == precision
+def test_there_is_one_ratio_per_round_and_precision(data: TranslationData, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cpu_steps, "BATCHES", 3)
+    monkeypatch.setattr(cpu_steps, "resolve_precision", lambda *_: "bf16-mixed")
+    rows = list(lstm_rows(data, 2))
+    assert [row.bar.what.split()[2] for row in rows] == ["32-true", "bf16-mixed"]
+    for row in rows:
+        assert len(row.ratios) == 2
+        assert all(ratio > 0 for ratio in row.ratios)
 
 
 def test_the_trainers_ratio_is_bare_seconds_over_trainer_seconds(
@@ -101,6 +103,6 @@ def test_the_trainers_ratio_is_bare_seconds_over_trainer_seconds(
         return original(batch, batch_idx)
 
     monkeypatch.setattr(module, "training_step", slow)
-    ratios = trainer_ratio(module, named("lstm", "32-true"), data, 2, 2)
+    ratios = trainer_ratio(module, System("lstm"), data, 2, 2)
     assert len(ratios) == 2
     assert all(0 < ratio < 0.5 for ratio in ratios)

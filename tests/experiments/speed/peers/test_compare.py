@@ -180,7 +180,7 @@ def test_language_models_are_interleaved_and_recorded(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(compare_language, "build_environment", lambda folder: folder / "bin" / "python")
-    monkeypatch.setattr(compare_language, "Worker", FakeWorker)
+    monkeypatch.setattr(compare, "Worker", FakeWorker)
     monkeypatch.setattr(FakeWorker, "commands", [], raising=False)
     places = {"cache_dir": str(tmp_path / "cache"), "root": str(tmp_path / "runs")}
     compare_language.main("tiny", PLAN, **places)
