@@ -14,6 +14,7 @@ from experiments.record.text import visible
 
 EXPERIMENTS = Path(__file__).parents[1]
 TENFOLD = "-tenfold"  # ends the name of a variant that is trained for ten times as long
+DOUBLED = "-doubled"  # and for twice as long, in translation
 
 
 @dataclass(frozen=True)
@@ -187,7 +188,7 @@ def tenfold_file(folder: Path, task: str, name: str, suite: str) -> Path:
 
 def tuned_name(name: str) -> str:
     """The model or variant whose trials choose the values of this one."""
-    return name.removesuffix(TENFOLD)
+    return name.removesuffix(TENFOLD).removesuffix(DOUBLED)
 
 
 def shares_values(name: str) -> bool:

@@ -139,7 +139,7 @@ def searches(
         if tasks:
             raise ValueError(f"TASKS names {tasks[0]!r}, but EXPERIMENT=bleu has one task, that of SUITE={suite}.")
         planned = plan_bleu(suite, list(models), [SEED], "", root, list(settings))
-        return [search(one, trials) for one in planned]
+        return [search(one, trials) for one in planned if not shares_values(one.key.system)]
     known = tasks_in(experiment, suite)
     for task in tasks:
         if (other := tuned_task(task, known)) != task and task in known:

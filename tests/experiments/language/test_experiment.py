@@ -6,10 +6,9 @@ import pytest
 
 from datamodules.language.text import Windows
 from experiments.language.experiment import bins, by_distance, by_position
-from experiments.launch.finished import finished
 from experiments.planning.grid import plan_tasks
 from experiments.run import main
-from tests.support.tiny_runs import measured
+from tests.support.tiny_runs import finished_here, measured
 
 LOSSES = np.tile(np.arange(1.0, 21), (4, 1)) + np.array([[-0.5], [0.5], [-0.5], [0.5]])
 
@@ -65,10 +64,10 @@ def test_a_run_on_a_text_file_is_finished_until_the_file_is_edited(tmp_path: Pat
     names = {(metric, name) for metric, name, _ in measured(planned.key.folder)}
     assert names >= {("context_gain", "context, cut"), ("loss", "context, shuffled beyond"), ("loss", "position")}
     assert not {metric for metric, name in names} & {"perplexity", "token_accuracy"}
-    assert finished([planned]) == [True]
+    assert finished_here([planned]) == [True]
     with (tmp_path / "text.txt").open("a") as file:
         file.write("0 green bottles.\n")
-    assert finished([planned]) == [False]
+    assert finished_here([planned]) == [False]
 
 
 @pytest.mark.parametrize(
