@@ -81,7 +81,7 @@ quick: $(INSTALLED) ## All three questions on generated data, with a report in r
 translate: $(INSTALLED) ## Translate TEXT="The farmers will wake the cow." with the trained models of full, or else quick (10 s)
 	@$(PY) -m experiments.translation.translate $(if $(filter file,$(origin SUITE)),,$(OF_SUITE)) -- "$$TEXT"
 
-test: $(INSTALLED) ## The test suite, on every core (7 min on 2)
+test: $(INSTALLED) ## The test suite, on every core (5 min on 2)
 	@$(PY) -m pytest -q -n auto --maxprocesses 8 --dist worksteal
 
 help-all: ## Show every target and every variable
