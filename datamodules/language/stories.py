@@ -1,4 +1,4 @@
-"""Short generated stories in which who has what is said once and asked for later."""
+"""Short generated stories in which who has what is told once, and asked for again and again."""
 
 from dataclasses import dataclass
 from pathlib import Path

@@ -1,8 +1,12 @@
 import pytest
 import torch
 
-from models.embedding import Embedding, embeddings
-from tests.support.toy_networks import PAD
+from datamodules import batch
+from models.embedding import PAD, Embedding, embeddings
+
+
+def test_networks_and_data_agree_on_padding() -> None:
+    assert batch.PAD == PAD
 
 
 def test_embeddings() -> None:
