@@ -137,9 +137,19 @@ class Claims:
     kind: str = "claims"
 
     @property
+    def lines(self) -> list[tuple[str, ClaimRow]]:
+        """Each with its text, of a claim made before of something else only what that is: “… (test2017)”."""
+        claims = [row.text.rpartition(" (")[0] for row in self.rows]
+        again = [bool(claim) and claim == above for claim, above in zip(claims, ["", *claims], strict=False)]
+        return [
+            (f"…{row.text.removeprefix(claim)}" if seen else row.text, row)
+            for row, claim, seen in zip(self.rows, claims, again, strict=True)
+        ]
+
+    @property
     def table(self) -> Table:
         """On paper, where nothing folds out: a line each."""
-        rows = [[row.text, row.outcome, row.effect, row.seeds] for row in self.rows]
+        rows = [[text, row.outcome, row.effect, row.seeds] for text, row in self.lines]
         return Table(self.heading, ["claim", "verdict", "effect (interval)", "seeds"], rows, left=4, wrap=True)
 
 

@@ -3,6 +3,7 @@
 import io
 import re
 import warnings
+import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -36,6 +37,8 @@ PAD = 0.05  # inches around a panel
 PNG_DPI = 160
 CHANCE_COLOUR = "#8A8A8A"
 LINE = 11.5  # points of a line of text
+# A group of marks of one style; the groups of the match: the group's attributes, the marks, their style
+ALIKE = re.compile(r'<g((?:(?! style=)[^>])*)>\n(<use [^>]*?( style="[^"]*")/>\n(?:<use [^>]*\3/>\n)*)</g>')
 
 
 @dataclass(frozen=True)
@@ -60,8 +63,8 @@ class Figure:
             FigureCanvasSVG(self.canvas).print_svg(buffer)
         svg = re.sub(r"<metadata>.*?</metadata>", "", buffer.getvalue(), flags=re.DOTALL)
         svg = svg[svg.index("<svg") :].replace(INK, "currentColor")
-        svg = re.sub(r'(\bid="|href="#|url\(#)', rf"\g<1>{name}-", svg)
-        opening, rest = without_ballast(re.sub(r"'DejaVu Sans'[^;\"]*", "system-ui, sans-serif", svg)).split(">", 1)
+        svg = without_ballast(re.sub(r"'DejaVu Sans'[^;\"]*", "system-ui, sans-serif", svg))
+        opening, rest = with_short_ids(svg, f"f{zlib.crc32(name.encode()):x}-").split(">", 1)
         return (
             f'{opening} role="img" aria-labelledby="{name}-title {name}-description">'
             f'<title id="{name}-title">{escape(self.title)}</title>'
@@ -249,9 +252,16 @@ def finish(canvas: Canvas, name: str, title: str, description: str, *, grow: boo
 
 
 def without_ballast(svg: str) -> str:
-    """The same picture in fewer bytes: hundredths of a point, no ids that nothing refers to, no comments."""
+    """The same picture in fewer bytes: hundredths of a point, the style of a line's marks once, no comments."""
     svg = re.sub(r"<!--.*?-->", "", svg, flags=re.DOTALL)
     svg = re.sub(r"<[^>]+>", lambda tag: re.sub(r"(?<=\.\d\d)\d+", "", tag[0]), svg)
-    used = set(re.findall(r"(?:href=\"#|url\(#)([^\")]+)", svg))
-    svg = re.sub(r' id="([^"]+)"', lambda found: found[0] if found[1] in used else "", svg)
-    return re.sub(r"\s*\n\s*", "\n", svg)
+    svg = re.sub(r"\s*\n\s*", "\n", svg)
+    return ALIKE.sub(lambda found: f"<g{found[1]}{found[3]}>\n{found[2].replace(found[3], '')}</g>", svg)
+
+
+def with_short_ids(svg: str, prefix: str) -> str:
+    """Ids of the figure's own, where something refers to them; no others."""
+    used = dict.fromkeys(re.findall(r"(?:href=\"#|url\(#)([^\")]+)", svg))
+    short = {old: f"{prefix}{number}" for number, old in enumerate(used)}
+    svg = re.sub(r' id="([^"]+)"', lambda found: f' id="{short[found[1]]}"' if found[1] in used else "", svg)
+    return re.sub(r"(href=\"#|url\(#)([^\")]+)", lambda found: found[1] + short[found[2]], svg)

@@ -65,17 +65,14 @@ def on_sentences(speed: Speed, task: str) -> str:
 
 def by_length(speed: Speed) -> str:
     """How much longer a step takes at the greatest length than at the smallest, the number of tokens being equal."""
-    systems = [system for system in speed.bases("length") if growth(speed, "length", system, STEP)]
-    systems = [s for s in CENTRAL if s in systems] or systems
-    xs = [x for system in systems for x in speed.curve("length", system, STEP)]
-    grown = [(system, growth(speed, "length", system, STEP)) for system in systems]
-    each = listing([f"{rounded(times.value)} for the {label(system)}" for system, times in grown if times] or [""])
-    if not xs:
+    bases = speed.bases("length")
+    systems = [system for system in CENTRAL if speed.curve("length", system, STEP)] or bases
+    (first, last), grown = growth(speed, "length", systems, STEP)
+    if not grown:
         return ""
+    each = listing([f"{rounded(times.value)} for the {label(system)}" for system, times in grown.items()])
     where = f"{speed.place[0].upper()}{speed.place[1:]}, from" if speed.place else "From"
-    return (
-        f"{where} length {min(xs):g} to {max(xs):g} the time of a step on as many tokens grows by a factor of {each}."
-    )
+    return f"{where} length {first:g} to {last:g} the time of a step on as many tokens grows by a factor of {each}."
 
 
 def figure(speed: Speed) -> Figure | None:

@@ -42,13 +42,11 @@ def in_words(speed: Speed) -> str:
         "token stays constant (with attention it also reads every source token); the Transformer attends to all tokens "
         "decoded so far, so its cost per token grows with their number."
     )
-    metric, systems = "greedy_seconds_per_token", speed.bases("decoding")
-    grown = {s: times(found) for s in systems if (found := growth(speed, "decoding", s, metric))}
+    (first, last), grown = growth(speed, "decoding", speed.bases("decoding"), "greedy_seconds_per_token")
     if not grown:
         return text
-    parts = [f"×{found} for the {label(system)}" for system, found in grown.items()]
-    xs = [x for system in systems for x in speed.curve("decoding", system, metric, "length")]
-    ends = f"length {min(xs):g} to {max(xs):g} of source and target"
+    parts = [f"×{times(found)} for the {label(system)}" for system, found in grown.items()]
+    ends = f"length {first:g} to {last:g} of source and target"
     return f"{text} Measured with greedy search from {ends}, a token's latency changed {listing(parts)}."
 
 

@@ -250,27 +250,23 @@ def constant_at_decoding(speed: Speed) -> Rule:
     def measure(speed: Speed) -> Finding:
         beam = speed.curve("decoding", TRANSFORMER, LATENCIES[0], "length")
         metric = LATENCIES[0] if beam else LATENCIES[1]
-        lstm, transformer = (latency_growth(speed, system, metric) for system in (LSTM, TRANSFORMER))
-        curve = speed.curve("decoding", LSTM, metric, "length")
+        (first, last), grown = growth(speed, "decoding", (LSTM, TRANSFORMER), metric)
+        if missing := [label(system) for system in (LSTM, TRANSFORMER) if system not in grown]:
+            raise NotRun(f"decoding of {listing(missing)} at more than one length")
+        lstm, transformer = grown[LSTM], grown[TRANSFORMER]
+        latency = speed.curve("decoding", LSTM, metric, "length")[last].value
         reason = (
-            f"{'beam 5' if beam else 'greedy'}, length {min(curve):g} to {max(curve):g}: "
+            f"{'beam 5' if beam else 'greedy'}, length {first:g} to {last:g}: "
             f"×{times(lstm)} for the LSTM, ×{times(transformer)} for the Transformer; "
-            f"{milliseconds(curve[max(curve)].value)} ms a token for the LSTM at the end"
+            f"{milliseconds(latency)} ms a token for the LSTM at the end"
         )
-        return Finding(reason, transformer, [transformer, lstm], [counted_growth(speed, min(curve), max(curve))])
+        return Finding(reason, transformer, [transformer, lstm], [counted_growth(speed, first, last)])
 
     effect = (
         "the Transformer's latency per token at the largest length over that at the smallest, with beam 5, else greedy"
     )
     lines = [Line("the growth of the Transformer", ABOVE, CONSTANT), Line("that of the LSTM", BELOW, CONSTANT)]
     return Rule(effect, lines, **in_each_process(speed, measure, COUNTED_GROWTH))
-
-
-def latency_growth(speed: Speed, system: System, metric: str) -> Interval:
-    grown = growth(speed, "decoding", system, metric)
-    if grown is None:
-        raise NotRun(f"decoding of {label(system)} at more than one length")
-    return grown
 
 
 def counted_growth(speed: Speed, first: float, last: float) -> float:

@@ -223,10 +223,17 @@ def round_ratios(first: Series, second: Series) -> list[float]:
     return [first.rounds[r] / second.rounds[r] for r in first.rounds if r in second.rounds]
 
 
-def growth(speed: Speed, task: str, system: System, metric: str) -> Interval | None:
-    """The value at the largest length divided by that at the smallest, or None with fewer than two."""
-    xs = speed.curve(task, system, metric, "length")
-    if len(xs) < 2:
-        return None
-    last, first = (speed.series(task, system, metric, "length", x) for x in (max(xs), min(xs)))
-    return ratio(last, first)
+def growth(
+    speed: Speed, task: str, systems: Iterable[System], metric: str
+) -> tuple[tuple[float, float], dict[System, Interval]]:
+    """The smallest and the largest length that all systems have, and each one's value at this divided by that at that.
+
+    Systems without two lengths are left out, and with them all where no two lengths are common.
+    """
+    curves = {system: curve for system in systems if len(curve := speed.curve(task, system, metric, "length")) > 1}
+    shared = set.intersection(*map(set, curves.values())) if curves else set()
+    if len(shared) < 2:
+        return (math.nan, math.nan), {}
+    ends = min(shared), max(shared)
+    series = {system: [speed.series(task, system, metric, "length", x) for x in ends] for system in curves}
+    return ends, {system: ratio(last, first) for system, (first, last) in series.items()}

@@ -129,5 +129,17 @@ class Settings:
     devices: Devices | None = None
     quality: bool = True
 
+    def __post_init__(self) -> None:
+        if self.length:
+            check_fits(max(self.length.values), self.length.tokens)
+        if self.width_sweep:
+            check_fits(self.width_sweep.length, self.width_sweep.tokens)
+
+
+def check_fits(length: int, tokens: int) -> None:
+    """Refuse a length of which not even one row fits: its batch would be larger than all others."""
+    if length > tokens:
+        raise ValueError(f"length {length} exceeds tokens {tokens}, the target tokens of a batch: raise tokens.")
+
 
 Axis = Literal["length", "width", "batch"]

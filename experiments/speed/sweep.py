@@ -54,7 +54,7 @@ def at_value(
 ) -> None:
     """All systems at one value, interleaved."""
     length = value if axis == "length" else sweep.length
-    rows = value if axis == "batch" else max(1, sweep.tokens // length)
+    rows = value if axis == "batch" else sweep.tokens // length
     scale = value / settings.width if axis == "width" else 1.0
     batch = random_batch(rows, length, length, settings.vocabulary, device)
     steps: dict[str, Step] = {}

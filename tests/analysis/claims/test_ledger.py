@@ -8,7 +8,7 @@ import pytest
 from analysis.claims.ledger import build, in_full, what_changes
 from analysis.claims.verdict import CANNOT_TELL, CONTRADICTED, FACT, NOT_DECIDED, SUPPORTED, Claim, Verdict, judged
 from analysis.long_range import claims as long_range
-from analysis.page.blocks import Claims, FigureLink, Figures, Section
+from analysis.page.blocks import ClaimRow, Claims, FigureLink, Figures, Section
 from analysis.page.canvas import Figure
 from analysis.store import Store, read_store
 from tests.support.fakes import long_range as fake_long_range
@@ -156,3 +156,12 @@ def test_what_was_not_run_is_folded_and_counted(nothing: Store) -> None:
     assert untested.fold
     assert untested.heading == f"Not run in this suite: {len(all_claims(nothing))} claims"
     assert {row.outcome for row in untested.rows} == {"not run"}
+
+
+def test_a_claim_made_of_several_things_is_said_once() -> None:
+    """In the list, which people read from top to bottom; each keeps its whole text."""
+    texts = ["It holds (copy)", "It holds (recall, 4 pairs)", "All is well", "It holds (copy)", "No (a) or (b)"]
+    claims = Claims("", [ClaimRow(text, SUPPORTED, "", "", []) for text in texts])
+    said = ["It holds (copy)", "… (recall, 4 pairs)", "All is well", "It holds (copy)", "No (a) or (b)"]
+    assert [text for text, _ in claims.lines] == [row[0] for row in claims.table.rows] == said
+    assert [row.text for _, row in claims.lines] == texts

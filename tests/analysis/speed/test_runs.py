@@ -12,7 +12,7 @@ from analysis.store import System, read_store
 from tests.support.fakes.runs import result, row, write_json
 from tests.support.fakes.speed import write_cost, write_length, write_speed, write_text
 
-LSTM, TRANSFORMER = System("lstm", "base"), System("transformer", "base")
+LSTM, BAHDANAU, TRANSFORMER = (System(model, "base") for model in ("lstm", "bahdanau", "transformer"))
 RATE = "target_tokens_per_second"
 TASK = "text-multi30k-en-de"
 
@@ -72,12 +72,16 @@ def test_a_round_that_was_slow_for_one_widens_the_ratio(tmp_path: Path) -> None:
     assert ratio(*pair) == pytest.approx((1, 0.5, 2))
 
 
-def test_growth_is_from_the_shortest_to_the_longest(tmp_path: Path) -> None:
-    write_length(tmp_path, "lstm", lambda n: n / 16)
-    write_length(tmp_path, "transformer", lambda n: n / 16, lengths=(16,))
+def test_growth_is_between_lengths_that_all_were_measured_at(tmp_path: Path) -> None:
+    """A model measured to twice the length of the others is not said to grow twice as much."""
+    write_length(tmp_path, "lstm", lambda n: n / 16, lengths=(16, 64, 256))
+    write_length(tmp_path, "transformer", lambda n: n / 16, lengths=(16, 64, 256, 4096))
+    write_length(tmp_path, "bahdanau", lambda n: n / 16, lengths=(64,))
     speed = read(tmp_path)
-    assert growth(speed, "length", LSTM, "step_seconds") == pytest.approx((64, 64, 64))
-    assert growth(speed, "length", TRANSFORMER, "step_seconds") is None
+    ends, grown = growth(speed, "length", (LSTM, TRANSFORMER, BAHDANAU), "step_seconds")
+    assert (ends, list(grown)) == ((16, 256), [LSTM, TRANSFORMER])
+    assert [each.value for each in grown.values()] == pytest.approx([16, 16])
+    assert growth(speed, "length", (BAHDANAU,), "step_seconds")[1] == {}
 
 
 def test_operations_count_wherever_they_were_counted(tmp_path: Path) -> None:

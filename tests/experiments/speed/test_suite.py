@@ -13,7 +13,7 @@ import torch
 
 from analysis.store import read_store
 from experiments.speed import suite, systems
-from experiments.speed.settings import Clock, Sweep
+from experiments.speed.settings import Clock, Settings, Sweep
 from experiments.speed.suite import main, read_settings
 from experiments.speed.sweep import run_sweep
 from experiments.speed.systems import System
@@ -54,6 +54,15 @@ def test_every_system_of_a_task_has_a_record_that_the_analysis_reads(runs: Path)
     assert sweep is not None
     systems = [System(name) for name in sweep.systems]
     assert {("length", system.model, system.variant) for system in systems} <= finished
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"length": Sweep([], [16, 64], tokens=32)}, {"width_sweep": Sweep([], [8], tokens=32, length=64)}]
+)
+def test_a_length_of_which_no_row_fits_into_a_batch_is_refused(wrong: dict[str, Any]) -> None:
+    """It would be timed on more tokens than the others."""
+    with pytest.raises(ValueError, match="length 64 exceeds tokens 32"):
+        Settings({}, **wrong)
 
 
 @pytest.mark.parametrize("metric", ["forward_seconds", "forward_backward_seconds", "step_seconds"])
