@@ -104,7 +104,7 @@ long-range: $(INSTALLED) ## How far back and how much each model remembers (smok
 language: $(INSTALLED) ## What language models gain from a long context (smoke 1 min, quick 90 s, full 3 h on 2 cores)
 	@$(STAGES) language report $(OF_SUITE)$(TRAINING)
 
-speed: $(INSTALLED) ## Step time by length, memory, decoding, processes, the Trainer's cost (quick 1 min, full 40 min)
+speed: $(INSTALLED) ## Step time by length, memory, decoding, processes, the Trainer's cost (quick 1 min, full 50 min)
 	@$(STAGES) speed $(OF_SUITE)$(call given,tasks,$(TASKS))
 	@$(REPORT)
 
