@@ -37,6 +37,7 @@ PAD = 0.05  # inches around a panel
 PNG_DPI = 160
 CHANCE_COLOUR = "#8A8A8A"
 LINE = 11.5  # points of a line of text
+CHARACTER, GAP = 0.045, 0.03  # of the width of the axes: a digit under a mark, and what is left free beside it
 # A group of marks of one style; the groups of the match: the group's attributes, the marks, their style
 ALIKE = re.compile(r'<g((?:(?! style=)[^>])*)>\n(<use [^>]*?( style="[^"]*")/>\n(?:<use [^>]*\3/>\n)*)</g>')
 
@@ -129,11 +130,13 @@ def scale_x(axes: Axes, xs: Sequence[float]) -> None:
     if doubling:
         axes.set_xscale("log", base=2)
     at = [float(np.log2(x)) if doubling else x for x in xs]
+    texts = [f"{x:g}" for x in xs]
     kept = [len(xs) - 1]
     for index in range(len(xs) - 2, -1, -1):
-        if at[kept[-1]] - at[index] >= 0.13 * (at[-1] - at[0]):
+        room = GAP + CHARACTER * (len(texts[index]) + len(texts[kept[-1]])) / 2
+        if at[kept[-1]] - at[index] >= room * (at[-1] - at[0]):
             kept.append(index)
-    axes.set_xticks([xs[i] for i in kept], [f"{xs[i]:g}" for i in kept])
+    axes.set_xticks([xs[i] for i in kept], [texts[i] for i in kept])
     axes.set_xticks([], minor=True)
 
 

@@ -62,7 +62,7 @@ def environment() -> Environment:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    made.filters |= {"markdown": markdown, "inline": Markup, "slug": slug, "opening": opening}
+    made.filters |= {"markdown": markdown, "inline": Markup, "slug": slug, "opening": opening, "unbroken": unbroken}
     made.globals["markers"] = defaultdict(lambda: ROUND, MARKER_PATHS)
     for name, kind in TESTS.items():
         made.tests[name] = lambda text, kind=kind: isinstance(text, kind)
@@ -79,6 +79,11 @@ def harmless(value: Any) -> Any:
 def opening(caption: str) -> str:
     """What a table shows, without how: its caption up to the first pause."""
     return re.split(r"[.:;](?:\s|$)", caption, maxsplit=1)[0]
+
+
+def unbroken(text: str) -> str:
+    """A percent sign stays with its number at the end of a line."""
+    return re.sub(r"(?<=\d) %", "\N{NO-BREAK SPACE}%", text)
 
 
 def markdown(text: str) -> str:

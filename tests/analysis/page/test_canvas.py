@@ -1,13 +1,16 @@
 """Figures: well-formed, readable without eyes or colour, the same every time."""
 
+import itertools
 import re
 import struct
 import xml.etree.ElementTree as ET
 
 import numpy as np
 import pytest
+from matplotlib.backends.backend_agg import RendererAgg
+from matplotlib.figure import Figure as Canvas
 
-from analysis.page.canvas import Figure, Line, learning_curve, legend_columns
+from analysis.page.canvas import PANEL, Figure, Line, learning_curve, legend_columns, scale_x
 from analysis.page.labels import label, ordered
 from analysis.page.look import COLOURS, Look
 from analysis.store import System
@@ -58,6 +61,24 @@ def test_everything_lies_inside_the_picture(figure: Figure, at_least: tuple[floa
     places = re.findall(r'<text[^>]* x="([\d.-]+)" y="([\d.-]+)"', figure.svg)
     assert len(places) > 4
     assert all(0 <= float(x) <= width and 0 <= float(y) <= height for x, y in places)
+
+
+@pytest.mark.parametrize("xs", [(16, 64, 256, 1024, 2048), (4, 8, 16, 24, 32, 40, 48, 64), tuple(range(0, 1100, 100))])
+def test_marks_of_the_axis_do_not_overlap(xs: tuple[int, ...]) -> None:
+    """Seen: 1024 and 2048 printed over each other, in a panel whose lines are labelled at their ends."""
+    canvas = Canvas(figsize=PANEL)
+    axes = canvas.add_axes((0.15, 0.15, 0.55, 0.7))
+    scale_x(axes, xs)
+    axes.set_xlim(xs[0], xs[-1])
+    boxes = [text.get_window_extent(RendererAgg(1, 1, canvas.dpi)) for text in axes.get_xticklabels()]
+    assert len(boxes) >= 4
+    assert all(left.x1 < right.x0 for left, right in itertools.pairwise(sorted(boxes, key=lambda box: box.x0)))
+
+
+def test_figures_of_one_page_share_no_id() -> None:
+    ids = [re.findall(r' id="([^"]+)"', curve(name).svg) for name in ("curve", "curve-2")]
+    assert ids[0]
+    assert not {*ids[0]} & {*ids[1]}
 
 
 def test_a_png_has_the_proportions_of_its_figure() -> None:

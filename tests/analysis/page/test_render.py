@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from analysis.page.blocks import Page, Section, Table
+from analysis.page.blocks import Answer, Answers, Page, Paragraph, Section, Table
 from analysis.page.render import markdown, write_page
 
 TEMPLATE = Path(__file__).parents[3] / "analysis" / "page" / "templates" / "style.css.jinja"
@@ -49,3 +49,11 @@ def test_a_cell_of_text_has_the_direction_of_its_text(text: str, tmp_path: Path)
     page = Page("T", "s", "", [Section("one", "One", [Table("Cells.", ["", "text"], [["source", text]], left=2)])], [])
     write_page(tmp_path, "page", page)
     assert f"<td class=left dir=auto>{text}</td>" in (tmp_path / "page.html").read_text(encoding="utf-8")
+
+
+def test_a_percent_sign_is_not_left_alone_on_a_line(tmp_path: Path) -> None:
+    section = Section("one", "One", [Answers([Answer("Which?", "It is 60 %.")]), Paragraph("5 % of it, 5 of them")])
+    write_page(tmp_path, "page", Page("T", "s", "", [section], []))
+    text = (tmp_path / "page.html").read_text(encoding="utf-8")
+    assert "It is 60\N{NO-BREAK SPACE}%." in text
+    assert "5\N{NO-BREAK SPACE}% of it, 5 of them" in text
