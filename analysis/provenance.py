@@ -14,6 +14,7 @@ from experiments.record.metrics import metrics
 
 HELD_EQUAL = {"bleu": "translation", "long-range": "long range", "language": "language models"}
 VERSIONS = ("python", "torch", "lightning", "sacrebleu")
+MOST_NAMED = 9
 TARGETS = {"inspection": "inspect"}  # of experiments whose make target has another name
 
 
@@ -75,6 +76,10 @@ def groups(runs: Iterable[Run], value: Callable[[Run], Any]) -> dict[str, list[R
 
 
 def names(runs: list[Run]) -> str:
+    """Each run by name, or where they are many their number; the table of runs has them all."""
+    if len(runs) > MOST_NAMED:
+        of = Counter(HELD_EQUAL.get(run.experiment, run.experiment) for run in runs)
+        return listing([f"{n} runs of {experiment}" for experiment, n in of.items()])
     return ", ".join(f"{label(run.system)} seed {run.seed}" for run in runs)
 
 
@@ -180,15 +185,18 @@ def differences(runs: list[Run]) -> list[Block]:
         "different numbers of CPU threads": lambda run: run.record["machine"].get("threads"),
         "different commits": lambda run: run.record["git"].get("commit"),
         "different versions of the software": lambda run: run.record["versions"],
-        "different metric settings": lambda run: run.record["signatures"],
     }
     blocks: list[Block] = []
     for what, value in questions.items():
-        asked = scored(runs) if what == "different metric settings" else runs
-        found = list(groups(asked, value).values())
+        found = list(groups(runs, value).values())
         if len(found) > 1:
             parts = "; ".join(names(members) for members in found)
             blocks.append(Notice(f"The runs come from {what}: {parts}."))
+    for experiment in dict.fromkeys(run.experiment for run in scored(runs)):
+        settings = groups((r for r in runs if r.experiment == experiment), lambda run: run.record["signatures"])
+        if len(settings) > 1:
+            parts = "; ".join(names(members) for members in settings.values())
+            blocks.append(Notice(f"The metrics have different settings: {parts}."))
     dirty = [run for run in runs if run.record["git"].get("dirty")]
     if dirty:
         blocks.append(Notice(f"Made from uncommitted changes, so no commit holds their code: {names(dirty)}."))

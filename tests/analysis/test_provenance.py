@@ -46,3 +46,12 @@ def test_each_machine_and_commit_is_named_once(tmp_path: Path) -> None:
     assert [machine["cpu"] for machine in facts["machines"]] == ["another", "made-up CPU"]
     assert facts["commits"] == ["1f2e3d4c5b6a79880123456789abcdef01234567"]
     assert facts["uncommitted_changes"] is False
+
+
+def test_many_runs_are_counted_and_not_named_one_by_one(tmp_path: Path) -> None:
+    """A list of 243 names is read by nobody, and every run has its row in the table."""
+    for seed in range(20):
+        changes = {"git": {"commit": "2" * 40, "dirty": False}} if seed < 12 else {}
+        write_run(tmp_path, "lstm", seed=seed, sentences=5, test_sets=("test",), changes=changes)
+    named = ", ".join(f"LSTM seed {seed}" for seed in range(12, 20))
+    assert f"The runs come from different commits: 12 runs of translation; {named}." in shown(tmp_path)

@@ -119,6 +119,7 @@ def test_further_processes_measure_the_same_again_as_further_seeds(
     assert started == [[sys.executable, "-m", "experiments.speed"]] * 2
     folders = sorted(path.parent.name for path in (tmp_path / "smoke/speed/decoding/lstm").rglob("result.json"))
     assert folders == ["seed0", "seed1", "seed2"]
+    main("smoke", "cost-embedded-en-de", root=str(tmp_path), process=1)  # which the first process alone measures
     monkeypatch.setattr(suite, "subprocess", SimpleNamespace(run=lambda words: subprocess.CompletedProcess(words, 130)))
     with pytest.raises(SystemExit) as stopped:
         main("smoke", "decoding", root=str(tmp_path))
