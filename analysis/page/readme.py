@@ -38,6 +38,7 @@ class Question(NamedTuple):
 
 TEST_SETS = ("test2016", "test2017", "mscoco")
 RIGHT = "token_accuracy"
+PAIRS, DISTANCE = "pairs, gap 0, keys 16", "distance, nouns 1, attractors 1"
 QUESTIONS = {
     "bleu": Question(
         "Which translates better?",
@@ -52,8 +53,12 @@ QUESTIONS = {
         ("rnn", "gru", *BASES),
         [
             Row("Recall after a gap of 256 / *512*", "recall", RIGHT, "gap, symbols 4", ("256", "512"), 1),
-            Row("Copy 16 / 64 / *128* symbols", "copy", RIGHT, "length", ("16", "64", "128"), 1),
-            Row("Agreement over 20 / *48* words", "agreement", RIGHT, "distance, attractors 1", ("20", "48"), 1),
+            Row("Copy 16 / 32 / *64* symbols", "copy", RIGHT, "length", ("16", "32", "64"), 1),
+            Row("Reverse 16 / 32 / *64* symbols", "reverse", RIGHT, "length", ("16", "32", "64"), 1),
+            Row("Look up one of 4 / 8 / *12* pairs", "associative-recall", RIGHT, PAIRS, ("4", "8", "12"), 1),
+            Row(
+                "Agreement over 20 / *48* words", "agreement", RIGHT, "distance, nouns 1, attractors 1", ("20", "48"), 1
+            ),
             Row("Parity of 20 / *200* bits", "parity", RIGHT, "length", ("20", "200"), 1),
         ],
     ),

@@ -48,10 +48,10 @@ def test_cells_are_means_over_seeds_with_a_mark_where_one_was_under_trained(plac
     known = committed()
     copy = (known.task == "copy") & (known.model == "lstm") & (known.variant == "base")
     at = copy & (known.metric == "token_accuracy") & (known.x_name == "length")
-    known.loc[at & (known.x == "64"), "value"] = [0.1, 0.2, 0.6]
-    known.loc[at & (known.x == "128"), "value"] = 0.05
+    known.loc[at & (known.x == "32"), "value"] = [0.1, 0.2, 0.6]
+    known.loc[at & (known.x == "64"), "value"] = 0.05
     known.loc[copy & (known.metric == "control_accuracy") & (known.seed == 1), "value"] = 0.98
-    cell = written(place, known)["Copy 16 / 64 / *128* symbols"][2]
+    cell = written(place, known)["Copy 16 / 32 / *64* symbols"][2]
     assert cell.split(" / ")[1:] == ["0.30", "*0.05* †"]
     outside = [readme.MARKED.sub("", text) for text in (before, (place / "README.md").read_text())]
     assert outside[0] == outside[1]
