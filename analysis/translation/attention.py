@@ -30,8 +30,12 @@ Sentences = dict[tuple[str, int], dict[str, Any]]  # by test set and number, wit
 
 
 def screen(store: Store, look: Look) -> list[Section]:
-    """Maps of the LSTM with attention and of one head of the Transformer, all others a touch away."""
-    for task, runs in examined(store).items():
+    """Maps of the LSTM with attention and of one head of the Transformer, all others a touch away.
+
+    Variants, which another budget or size makes, are not shown beside their model.
+    """
+    for task, every in examined(store).items():
+        runs = {system: run for system, run in every.items() if system.variant == "base"} or every
         kept = {system: by_key(store.attention(run)) for system, run in runs.items()}
         found = shared(with_maps(kept))
         keys = list(next(iter(found.values()), {}))

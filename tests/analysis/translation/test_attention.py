@@ -132,3 +132,11 @@ def test_a_map_missing_from_one_sentence_takes_the_sentence_out(tmp_path: Path) 
     write_json(inspection_folder(tmp_path, "transformer") / "attention.json", entries)
     (block,) = explorers(first_screen(stored(tmp_path)))
     assert [s["name"].split()[0] for s in block.sentences] == ["7", "14"]
+
+
+def test_a_variant_is_not_shown_beside_its_model(tmp_path: Path) -> None:
+    """One that trained twice as long looks like its model, and a teacher wants two maps."""
+    write_suite(tmp_path, sentences=8, test_sets=("test2016",))
+    write_run(tmp_path, "bahdanau", variant="doubled", sentences=8, test_sets=("test2016",))
+    shown = explorers(first_screen(stored(tmp_path)))[0].sentences[0]["models"]
+    assert [model["label"] for model in shown] == ["LSTM + attention", "Transformer"]
