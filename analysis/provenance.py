@@ -188,19 +188,19 @@ def differences(runs: list[Run]) -> list[Block]:
     }
     blocks: list[Block] = []
     for what, value in questions.items():
-        found = list(groups(runs, value).values())
-        if len(found) > 1:
-            parts = "; ".join(names(members) for members in found)
-            blocks.append(Notice(f"The runs come from {what}: {parts}."))
+        blocks += unequal(f"The runs come from {what}", groups(runs, value))
     for experiment in dict.fromkeys(run.experiment for run in scored(runs)):
-        settings = groups((r for r in runs if r.experiment == experiment), lambda run: run.record["signatures"])
-        if len(settings) > 1:
-            parts = "; ".join(names(members) for members in settings.values())
-            blocks.append(Notice(f"The metrics have different settings: {parts}."))
+        of_experiment = [run for run in runs if run.experiment == experiment]
+        settings = groups(of_experiment, lambda run: run.record["signatures"])
+        blocks += unequal("The metrics have different settings", settings)
     dirty = [run for run in runs if run.record["git"].get("dirty")]
     if dirty:
         blocks.append(Notice(f"Made from uncommitted changes, so no commit holds their code: {names(dirty)}."))
     return blocks
+
+
+def unequal(what: str, found: dict[str, list[Run]]) -> list[Block]:
+    return [Notice(f"{what}: {'; '.join(map(names, found.values()))}.")] if len(found) > 1 else []
 
 
 def scored(runs: list[Run]) -> list[Run]:

@@ -56,9 +56,7 @@ QUESTIONS = {
             Row("Copy 16 / 32 / *64* symbols", "copy", RIGHT, "length", ("16", "32", "64"), 1),
             Row("Reverse 16 / 32 / *64* symbols", "reverse", RIGHT, "length", ("16", "32", "64"), 1),
             Row("Look up one of 4 / 8 / *12* pairs", "associative-recall", RIGHT, PAIRS, ("4", "8", "12"), 1),
-            Row(
-                "Agreement over 20 / *48* words", "agreement", RIGHT, "distance, nouns 1, attractors 1", ("20", "48"), 1
-            ),
+            Row("Agreement over 20 / *48* words", "agreement", RIGHT, DISTANCE, ("20", "48"), 1),
             Row("Parity of 20 / *200* bits", "parity", RIGHT, "length", ("20", "200"), 1),
         ],
     ),

@@ -65,8 +65,7 @@ def on_sentences(speed: Speed, task: str) -> str:
 
 def by_length(speed: Speed) -> str:
     """How much longer a step takes at the greatest length than at the smallest, the number of tokens being equal."""
-    bases = speed.bases("length")
-    systems = [system for system in CENTRAL if speed.curve("length", system, STEP)] or bases
+    systems = [system for system in CENTRAL if speed.curve("length", system, STEP)] or speed.bases("length")
     (first, last), grown = growth(speed, "length", systems, STEP)
     if not grown:
         return ""
