@@ -213,7 +213,7 @@ def test_the_task_where_most_is_lost_decides_beyond_training_and_the_encoding_is
     """Recall at its ceiling alone shows nothing; agreement falls."""
     beyond = "Beyond the lengths of training the Transformer loses accuracy on some task (rotary positions)"
     further = (
-        "Relative positions reach further beyond training than absolute ones (agreement: rotary against sinusoidal)"
+        "Relative positions reach further beyond training than absolute ones: rotary against sinusoidal (agreement)"
     )
     made: dict[str, Any] = {"settings": settings_of("transformer")}
     write_long_range(tmp_path, "recall", "transformer", axis_rows({4: 1.0, 32: 1.0, 64: 1.0}, "gap"), **made)

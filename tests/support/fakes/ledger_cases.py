@@ -209,7 +209,7 @@ ACCURACIES: dict[str, tuple[tuple[str, str, str, int], tuple[Any, Any, Any], tup
         )
         for name in ("", "rotary", "alibi", "sinusoidal", "learned")
     },
-    "Relative positions reach further beyond training than absolute ones (copy: rotary against sinusoidal)": (
+    "Relative positions reach further beyond training than absolute ones: rotary against sinusoidal (copy)": (
         ("copy", "length", "transformer/rotary transformer/sinusoidal", 64),
         ((1.0, 0.93), (0.93, 1.0), (1.0, 0.95)),
         ((0.97, 1.0), (0.15, 0.13)),
