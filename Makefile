@@ -92,10 +92,10 @@ data: $(INSTALLED) ## Download Multi30k, Tatoeba and Shakespeare into DATA_DIR a
 	@$(PY) -m datamodules.download --data_dir "$(DATA_DIR)"
 
 full: SUITE := full
-full: $(INSTALLED) ## Every experiment of the reference comparison (overnight on 2 cores)
+full: $(INSTALLED) ## Every experiment of the reference comparison (16 h on 2 cores)
 	@$(EVERYTHING)
 
-bleu: $(INSTALLED) ## Translation quality (smoke 1 min, quick 4 min, full 4 h on 2 cores)
+bleu: $(INSTALLED) ## Translation quality (smoke 1 min, quick 4 min, full 8 h on 2 cores)
 	@$(STAGES) bleu report $(OF_SUITE)$(TRAINING)
 
 long-range: $(INSTALLED) ## How far back and how much each model remembers (smoke 1 min, quick 3 min, full 5 h on 2 cores)

@@ -7,6 +7,7 @@ from typing import NamedTuple
 from analysis.language import claims as language_claims
 from analysis.language import evidence as language_evidence
 from analysis.long_range.evidence import Control, axes, controls, main_axis, tasks_of
+from analysis.long_range.rules import over_seeds
 from analysis.long_range.wording import at, title
 from analysis.page.blocks import Best, Section, SectionLink, Table, Weak
 from analysis.page.labels import NONE, decimal, label, ordered, slug, whole
@@ -127,7 +128,7 @@ def long_range(store: Store) -> list[Question]:
             if x is None:
                 continue
             points = {s: p for s, curve in axis.curves.items() for p in curve if p.x == x and p.n >= FEWEST}
-            scores = {s: Score(decimal(p.value, 3), p.interval, *standing(known.get(s))) for s, p in points.items()}
+            scores = {s: Score(decimal(p.value, 3), over_seeds(p), *standing(known.get(s))) for s, p in points.items()}
             text = f"{title(task)} {at(axis.vary, x)}{beyond}"
             questions += [Question(text, scores, metric, slug("task", task))] if scores else []
     return questions

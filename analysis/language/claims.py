@@ -66,7 +66,7 @@ def about(store: Store, task: str) -> list[Claim]:
     near = at_end(store, task, metric, DISTANCE, NEAREST) if answers else None
     return [
         Claim(
-            f"Recurrent models stop gaining from context early, Transformers do not ({task})",
+            f"From a long context the Transformer gains more than the LSTM ({task})",
             "Kaplan et al. 2020, figure 7",
             Needs(EXPERIMENT, task, metric),
             leads(gained, metric, words, near),

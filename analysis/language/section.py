@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 import numpy as np
 
+from analysis.attention.maps import Sentences, blocks, by_key, chosen, shared, with_maps
 from analysis.language import scaling
 from analysis.language.evidence import (
     CHANGED,
@@ -17,7 +18,6 @@ from analysis.language.evidence import (
     overall,
     tasks_of,
 )
-from analysis.page.attention_maps import Sentences, blocks, by_key, chosen, shared, with_maps
 from analysis.page.blocks import Block, Figures, Heading, Notice, Paragraph, Section, Table
 from analysis.page.canvas import Figure, learning_curve, lines
 from analysis.page.curves import Curves, by_x

@@ -35,6 +35,7 @@ class Part(NamedTuple):
 
 RELATIONS = ("two-keys",)  # tasks that need two relations at once
 GRU = System("gru", "base")
+ALIKE = [rules.LEAD, rules.OVER_CHANCE]
 ENCODER_ONLY, DECODER_ONLY = (System("transformer", f"{part}-only") for part in ("encoder", "decoder"))
 RECURRENT_ENCODER = System("lstm", "encoder-only")
 PARTS = (
@@ -97,7 +98,7 @@ def attention(evidence: Evidence, pairs: Sequence[str]) -> list[Claim]:
         about(evidence, f"{fixes} ({task})", told, rules.attention_fixes(evidence, task), task, metric="exact_match")
         for task in ("copy", *pairs)
     ]
-    rule = rules.gap_is_irrelevant(evidence, TRANSFORMER, LSTM)
+    rule = rules.gap_is_irrelevant(evidence, TRANSFORMER, LSTM, RNN, GRU)
     return [*rows, about(evidence, direct, f"{VASWANI}, section 4", rule, "recall", "gap")]
 
 
@@ -131,7 +132,7 @@ def family(evidence: Evidence, tasks: Sequence[str]) -> list[Claim]:
         each for each in tasks if each != task and {DECODER_ONLY, TRANSFORMER} <= {*systems_of(evidence.store, each)}
     ]
     for each in both or [""]:
-        rule = rules.compared(evidence, each, "", (DECODER_ONLY, TRANSFORMER), within(rules.MARGIN), [rules.LEAD])
+        rule = rules.compared(evidence, each, "", (DECODER_ONLY, TRANSFORMER), within(rules.MARGIN), ALIKE)
         text = f"One stack is as good as encoder and decoder{f' ({each})' if each else ''}"
         rows.append(about(evidence, text, "Zhang et al. 2022", rule, each, group=FAMILY))
     return rows
@@ -161,7 +162,7 @@ def contrary(evidence: Evidence, tasks: Sequence[str]) -> list[Claim]:
     encoders = (RECURRENT_ENCODER, ENCODER_ONLY)
     power = [rules.LEAD, rules.OVER_CHANCE, rules.FAR]
     ahead = rules.compared(evidence, "inference", "operators", encoders, rules.AHEAD, power, beyond=True)
-    alike = rules.compared(evidence, "agreement", "distance", (TRANSFORMER, LSTM), within(rules.MARGIN), [rules.LEAD])
+    alike = rules.compared(evidence, "agreement", "distance", (TRANSFORMER, LSTM), within(rules.MARGIN), ALIKE)
     over_gap = rules.gap_is_irrelevant(evidence, LSTM, RNN, GRU)
     rows = [
         *beyond_training(evidence, tasks),

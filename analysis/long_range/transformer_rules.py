@@ -2,19 +2,31 @@
 
 import re
 
-from analysis.claims.verdict import ABOVE, BELOW, INTERVAL, TRANSFORMER, Finding, Line, NotRun, Power, Rule, exact
+from analysis.claims.verdict import (
+    ABOVE,
+    BELOW,
+    INTERVAL,
+    TRANSFORMER,
+    Finding,
+    Line,
+    NotRun,
+    Power,
+    Rule,
+    Undecided,
+    exact,
+)
 from analysis.long_range.comparable import Evidence
 from analysis.long_range.evidence import by_seed, random_scores, rows_of, systems_of, tasks_of
 from analysis.long_range.rules import JUDGED, MARGIN, OVER_CHANCE, SEPARATES, change, loss, over_chance, said
 from analysis.long_range.wording import at
-from analysis.page.labels import decimal, listing
+from analysis.page.labels import decimal, label, listing
 from analysis.statistics.intervals import Interval, spread
 from analysis.store import System
 
 HEAD_SIZE = 64  # Vaswani et al. 2017
 SHUFFLED = "permutation_difference"
 EQUAL = 1e-5  # probabilities that differ by less differ by rounding
-APART = Power("the accuracy of the best Transformer there minus that of the worst", ABOVE, MARGIN)
+APART = Power("the accuracy of the best Transformer of that size there minus that of the worst", ABOVE, MARGIN)
 
 
 def shuffling(evidence: Evidence) -> Rule:
@@ -68,21 +80,35 @@ def part_matters(evidence: Evidence, task: str, without: System | None, group: s
         if without is None:
             raise NotRun(f"no Transformer without it (ablation of {group})")
         axis, systems = evidence.axis(task), systems_of(evidence.store, task)
-        complete = next((system for system in counterparts(without) if system in systems), TRANSFORMER)
+        own_size = size(evidence, task, without)
+        of_its_size = [s for s in systems if s.model == without.model and size(evidence, task, s) == own_size]
+        wanted = [*counterparts(without), *({TRANSFORMER} & {*of_its_size})]
+        complete = next((system for system in wanted if system in systems), None)
+        if complete is None:
+            raise NotRun(f"no Transformer of the same size with it on {task}")
         judged = evidence.trained_enough(task, without)
         evidence.require_mastered(task, complete, judged)
         evidence.require_own_trials(task, complete, judged)
         having, lacking = axis.trained(complete)[-1], axis.trained(judged)[-1]
-        rivals = [s for s in axis.curves if s.model == judged.model and evidence.judged(task, s)]
-        everyone = [axis.trained(s)[-1].value for s in rivals]
-        apart = max(everyone) - min(everyone)
-        return Finding(said(axis, {complete: (having,), judged: (lacking,)}), change(having, lacking), power=[apart])
+        effect, reason = change(having, lacking), said(axis, {complete: (having,), judged: (lacking,)})
+        if judged != without and effect.low <= MARGIN:
+            raise Undecided(
+                f"{reason}: without it only ten times the budget taught {task}",
+                f"As long a training of {label(complete)}: it may be ahead as well.",
+            )
+        rivals = [s for s in axis.curves if s in of_its_size and evidence.judged(task, s)]
+        everyone = [axis.trained(s)[-1].value for s in {*rivals, judged}]
+        return Finding(reason, effect, power=[max(everyone) - min(everyone)])
 
     effect = "accuracy with it minus accuracy without it at the largest trained value"
-    own = (
-        "and was tuned with as many trials of its own; one that learned with ten times the budget is judged by that run"
-    )
+    own = "and was tuned with as many trials of its own; one that learned with ten times the budget only can support"
     return Rule(effect, [Line(INTERVAL, ABOVE, MARGIN)], measure, [APART], note=f"{JUDGED}, {own}")
+
+
+def size(evidence: Evidence, task: str, system: System) -> float | None:
+    """Its number of parameters, if recorded: the same at any depth and width that are the same."""
+    rows = rows_of(evidence.store, task, "parameters", system)
+    return float(rows["value"].iloc[0]) if len(rows) else None
 
 
 def counterparts(without: System) -> list[System]:
@@ -98,11 +124,13 @@ def fails_beyond(evidence: Evidence, encoding: str) -> Rule:
 
     def measure() -> Finding:
         own: dict[str, Interval] = {}
-        anyone, reasons = [], []
+        anyone, reasons, failed = [], [], []
         for task in tasks_of(evidence.store):
             system = evidence.by_encoding(task).get(encoding)
             axis = evidence.beyond(task)
             ends = {s: axis.farthest(s) for s in axis.curves if evidence.mastered(task, s)} if axis else {}
+            if axis and system in axis.curves and system not in ends:
+                failed.append(task)
             if axis and system in ends:
                 own[task] = loss(*ends[system])
                 anyone += [loss(*pair).value for pair in ends.values()]
@@ -110,6 +138,11 @@ def fails_beyond(evidence: Evidence, encoding: str) -> Rule:
         if not own:
             raise NotRun(f"no Transformer with {encoding or 'recorded'} positions that learned a task measured beyond")
         most = Interval(*map(max, zip(*own.values(), strict=True)))  # no task loses more than this
+        if failed and most.low <= MARGIN:
+            raise Undecided(
+                f"{'; '.join(reasons)}; under-trained on {listing(failed)}, where it may lose more",
+                f"Training on {listing(failed)} until the easiest setting is learned.",
+            )
         return Finding("; ".join(reasons), most, power=[max(anyone)])
 
     effect = (

@@ -60,6 +60,10 @@ def machine_table(speed: Speed) -> Table:
         ["GPUs", listing(machine["gpus"]) if machine.get("gpus") else "none"],
         ["PyTorch", str(record["versions"].get("torch", NONE))],
     ]
+    if speed.again:
+        rows.append(
+            ["processes", f"{len(speed.processes)}: medians of them all, quartiles the lowest and highest of any"]
+        )
     for precision, peak in peaks(speed).items():
         rows.append([f"matmul peak, {precision_name(precision)}", operations(peak, "/s")])
     return Table("Measured on, with the matmul peak of the same runs.", ["", "value"], rows, left=2)

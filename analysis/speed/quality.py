@@ -7,7 +7,7 @@ nothing beside it, because the runs themselves may have shared their machine.
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import pairwise, product
 from typing import NamedTuple
 
 import numpy as np
@@ -54,21 +54,18 @@ class Quality:
         return sorted({math.floor(level * 10 + 1e-9) / 10 for level in wanted} - {0.0})
 
     def ratio(self, slow: System, fast: System) -> Interval | None:
-        """Target tokens of `slow` over those of `fast` to the highest BLEU that both reach with the same seed.
+        """Target tokens of `slow` over those of `fast` to the highest BLEU that both reach, for any two of their runs.
 
-        The value is the mean over seeds; low and high are the lowest and highest over seeds and over 90, 95 and 100 %
-        of that BLEU, so that one lucky validation does not decide. None without a seed that both have.
+        The value is the mean over pairs of runs and over 90, 95 and 100 % of that BLEU, so that one lucky validation
+        does not decide; low and high are the lowest and highest of them. None without runs of both.
         """
-        seeds = [seed for seed in self.curves.get(slow, {}) if seed in self.curves.get(fast, {})]
-        tops, each = [], []
-        for seed in seeds:
-            common = min(top(self.curves[system][seed]) for system in (slow, fast))
+        each = []
+        for one, other in product(self.curves.get(slow, {}).values(), self.curves.get(fast, {}).values()):
+            common = min(top(one), top(other))
             for share in NEAR_THE_TOP:
-                spent = [self.tokens(system, seed, share * common) for system in (slow, fast)]
-                if spent[0] and spent[1]:
-                    each.append(spent[0] / spent[1])
-                    tops += [each[-1]] if share == 1 else []
-        return Interval(float(np.mean(tops)), min(each), max(each)) if tops else None
+                spent = [reached(curve, share * common) for curve in (one, other)]
+                each += [spent[0] / spent[1]] if spent[0] and spent[1] else []
+        return Interval(float(np.mean(each)), min(each), max(each)) if each else None
 
 
 def top(curve: Sequence[Validation]) -> float:

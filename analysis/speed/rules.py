@@ -49,12 +49,12 @@ SIZE = Power("the parameters of the larger model over those of the smaller", BEL
 def in_each_process(speed: Speed, measure: Callable[[Speed], Finding], *more: Power) -> dict[str, Any]:
     """What a rule measures in every fresh process: its interval holds those of all, and three have power.
 
-    Within a process figures repeat to a few percent, between processes they move by 10 to 30 %.
+    Within a process figures repeat to a few percent, between processes many move by 10 to 30 %, some by more.
     """
 
     def measure_all() -> Finding:
         found, missing = [], []
-        for process in (speed, *speed.again):
+        for process in speed.processes:
             try:
                 found.append(measure(process))
             except NotRun as error:
@@ -218,7 +218,7 @@ def faster_to_quality(speed: Speed, qualities: Sequence[Quality], what: str) -> 
         cost = seconds_of_a_token(speed, quality.task) if in_seconds else flops_of_a_token(speed, quality.task)
         tokens = quality.ratio(ATTENTION, TRANSFORMER)
         if tokens is None:
-            raise NotRun(f"no seed of both on {quality.task}")
+            raise NotRun(f"no run of both on {quality.task}")
         seeds = min(len(quality.curves[system]) for system in (ATTENTION, TRANSFORMER))
         sizes = [quality.parameters.get(system, math.nan) for system in (ATTENTION, TRANSFORMER)]
         spent = Interval(*(a * b for a, b in zip(tokens, cost, strict=True)))
@@ -226,11 +226,13 @@ def faster_to_quality(speed: Speed, qualities: Sequence[Quality], what: str) -> 
         return Finding(reason, spent, power=[seeds, max(sizes) / min(sizes)])
 
     *others, last = (f"{100 * share:.0f}" for share in NEAR_THE_TOP)
-    a_token = "the seconds of a target token, measured alone on the machine" if in_seconds else "its counted operations"
+    a_token = (
+        "the seconds of a target token, measured with nothing beside it" if in_seconds else "its counted operations"
+    )
     effect = (
         "target tokens that the LSTM + attention needs to the highest validation BLEU both reach, over those of the "
-        f"Transformer (lowest and highest over seeds and over {', '.join(others)} and {last} % of that BLEU), times "
-        f"the same ratio of {a_token}"
+        f"Transformer (mean, lowest and highest over pairs of runs and {', '.join(others)} and {last} % of that BLEU), "
+        f"times the same ratio of {a_token}"
     )
     if in_seconds:
         return Rule(effect, [Line(INTERVAL, ABOVE, FASTER)], **in_each_process(speed, measure, RUNS, SIZE))

@@ -16,6 +16,7 @@ from analysis.store import Run, Store, System
 
 EXPERIMENT = "speed"
 FEWEST_ROUNDS = 3  # with fewer, blocks say too little about their spread
+ROUNDS = 1000  # more than a process times, so that every round of every process has a number
 STEP = "step_seconds"
 ON_GPU, ON_CPU = "on a GPU", "on a CPU"
 COUNTED = "cost-"  # tasks that count operations, which no machine changes
@@ -25,7 +26,10 @@ Blocks = Mapping[tuple[str, str, Any], Rounds]  # by metric, x_name and x
 
 
 class Median(NamedTuple):
-    """A median over timed blocks with its quartiles, which are NaN where they were not recorded."""
+    """A median over timed blocks with its quartiles, which are NaN where they were not recorded.
+
+    Of several processes: the median of theirs, with the lowest and the highest quartile of any.
+    """
 
     value: float
     low: float
@@ -46,8 +50,8 @@ Curve = Mapping[float, Median]
 class Speed:
     """The speed runs of one machine: one for each task and system; `left_out` are those of another machine.
 
-    `again` are the same measurements in other processes, which are runs of further seeds. `place` is "on a GPU" or "on
-    a CPU" where the report shows both.
+    `again` are the same measurements in other processes, which are runs of further seeds; medians and rounds are of
+    all. `place` is "on a GPU" or "on a CPU" where the report shows both.
     """
 
     store: Store
@@ -64,6 +68,11 @@ class Speed:
     def here(self, text: str) -> str:
         """The text, with the place where there are two."""
         return f"{text}, {self.place}" if self.place else text
+
+    @property
+    def processes(self) -> list["Speed"]:
+        """What each process measured."""
+        return [replace(self, again=()), *self.again]
 
     @cached_property
     def numbers(self) -> dict[tuple[str, System], dict[tuple[str, str, Any], float]]:
@@ -100,7 +109,9 @@ class Speed:
 
     def median(self, task: str, system: System, metric: str, x_name: str = "", x: Any = "") -> Median:
         names = (metric, f"{metric}_q25", f"{metric}_q75")
-        return Median(*(self.value(task, system, name, x_name, x) for name in names))
+        each = [[process.value(task, system, name, x_name, x) for name in names] for process in self.processes]
+        values, lows, highs = np.array([found for found in each if not math.isnan(found[0])] or [[math.nan] * 3]).T
+        return Median(float(np.median(values)), float(lows.min()), float(highs.max()))
 
     def curve(self, task: str, system: System, metric: str, x_name: str = "") -> Curve:
         """Medians by x in its order; the axis is named like the task unless said otherwise."""
@@ -117,8 +128,13 @@ class Speed:
         return list(self.curve(task, system, "out_of_memory"))
 
     def series(self, task: str, system: System, metric: str, x_name: str = "", x: Any = "") -> Series:
-        found = self.blocks(task, system) if (task, system) in self.runs else {}
-        return Series(self.median(task, system, metric, x_name, x), found.get((metric, x_name, x), {}))
+        rounds = {
+            ROUNDS * number + each: value
+            for number, process in enumerate(self.processes)
+            if (task, system) in process.runs
+            for each, value in process.blocks(task, system).get((metric, x_name, x), {}).items()
+        }
+        return Series(self.median(task, system, metric, x_name, x), rounds)
 
     def gpus(self, task: str) -> int:
         """On how many GPUs a task was measured, 0 where it was the CPU."""
@@ -165,16 +181,12 @@ def measured(store: Store, place: str = "") -> Speed:
     counts = [run for run in finished if run.task.startswith(COUNTED)]
     kept = of_most([run for run in finished if run not in counts], machine)
     same = counts + [run for task in dict.fromkeys(r.task for r in kept) for run in of_task(kept, task)]
-    processes: list[dict[tuple[str, System], Run]] = []
-    seen: Counter[tuple[str, System]] = Counter()
-    for run in same:
-        key = run.task, run.system
-        if seen[key] == len(processes):
-            processes.append({})
-        processes[seen[key]][key] = run
-        seen[key] += 1
-    again = [Speed(store, runs, []) for runs in processes[1:]]
-    return Speed(store, processes[0] if processes else {}, [run for run in finished if run not in same], again)
+    processes: dict[int, dict[tuple[str, System], Run]] = {}
+    for run in sorted(same, key=lambda run: run.seed):
+        processes.setdefault(run.seed, {})[run.task, run.system] = run
+    first, *others = processes.values() or [{}]
+    again = [Speed(store, runs, []) for runs in others]
+    return Speed(store, first, [run for run in finished if run not in same], again)
 
 
 def has_gpu(run: Run) -> bool:

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from analysis.page.attention_maps import blocks, by_key, chosen, shared, with_maps
+from analysis.attention.maps import blocks, by_key, chosen, shared, with_maps
 from analysis.page.blocks import Block, Heading, Notice, Paragraph, Section
 from analysis.page.labels import label, listing, ordered
 from analysis.page.look import Look

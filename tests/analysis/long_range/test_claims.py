@@ -85,19 +85,17 @@ def test_no_claim_rests_on_an_under_trained_model(
 
 @pytest.mark.parametrize(
     ("model", "rise", "settled"),
-    [("lstm", 0.05, True), ("lstm", 0.08, False), ("bahdanau", 0.07, True), ("bahdanau", 0.09, False)],
+    [("lstm", 0.05, True), ("lstm", 0.08, False), ("bahdanau", 0.01, True), ("bahdanau", 0.03, False)],
 )
 def test_a_model_that_was_still_learning_is_not_called_unable(
     model: str, rise: float, settled: bool, tmp_path: Path
 ) -> None:
-    """The LSTM loses 0.4 more, which supports one claim; attention lacks 0.4 of the tokens: no fix."""
-    for name, curve in (("lstm", {2: 1.0, 8: 0.2}), ("bahdanau", {2: 1.0, 8: 0.6})):
+    """The LSTM loses 0.4 more than attention; or attention lacks 0.4 of the tokens, but 0.1 on all of validation."""
+    concerned, outcome, end = (VECTOR, SUPPORTED, 0.95) if model == "lstm" else (FIXES, CONTRADICTED, 0.6)
+    for name, curve in (("lstm", {2: 1.0, 8: end - 0.4}), ("bahdanau", {2: 1.0, 8: end})):
         write_copies(tmp_path, {name: curve}, trained_to=8, rise=rise if name == model else 0.0)
     found = decided(tmp_path)
-    outcomes = {VECTOR: SUPPORTED, FIXES: CONTRADICTED}
-    concerned, other = (VECTOR, FIXES) if model == "lstm" else (FIXES, VECTOR)
-    assert found[other].outcome == outcomes[other]
-    assert found[concerned].outcome == (outcomes[concerned] if settled else NOT_DECIDED)
+    assert found[concerned].outcome == (outcome if settled else NOT_DECIDED)
     if not settled:
         assert "still learning on copy when the budget ended" in found[concerned].reason
         assert f"{0.9 - rise:.3f} to 0.900 on validation in the last 20 % of its steps" in found[concerned].reason
@@ -198,8 +196,10 @@ def test_a_part_is_judged_with_as_many_trials_without_it_as_with_it(
         assert verdict.needed.startswith("As many trials of Transformer, unscaled-d64 as of Transformer, scaled-d64")
 
 
-@pytest.mark.parametrize(("curve", "outcome"), [(FLAT, CONTRADICTED), (FALLING, SUPPORTED)])
-def test_without_a_part_what_ten_times_the_budget_taught_is_judged(tmp_path: Path, curve: Curve, outcome: str) -> None:
+@pytest.mark.parametrize(("curve", "outcome"), [(FLAT, NOT_DECIDED), (FALLING, SUPPORTED)])
+def test_ten_times_the_budget_without_a_part_can_support_and_not_contradict(
+    tmp_path: Path, curve: Curve, outcome: str
+) -> None:
     write_copies(tmp_path, {"transformer": FLAT}, variant="scaled-d64")
     write_copies(tmp_path, {"transformer": FALLING}, variant="another")
     write_copies(tmp_path, {"transformer": FALLING}, variant="unscaled-d64", control=0.9)
@@ -207,6 +207,14 @@ def test_without_a_part_what_ten_times_the_budget_taught_is_judged(tmp_path: Pat
     verdict = decided(tmp_path)[UNSCALED]
     assert verdict.outcome == outcome, verdict
     assert "Transformer, unscaled-d64-tenfold: " in verdict.reason
+
+
+def test_two_are_alike_only_where_they_differ_nowhere_in_the_trained_range(tmp_path: Path) -> None:
+    write_copies(tmp_path, {"transformer": {4: 1.0, 24: 0.96, 32: 0.9}})
+    write_copies(tmp_path, {"transformer": {4: 1.0, 24: 0.06, 32: 0.9}}, variant="decoder-only")
+    verdict = decided(tmp_path)["One stack is as good as encoder and decoder (copy)"]
+    assert verdict.outcome == CONTRADICTED
+    assert "0.060 at length 24" in verdict.reason
 
 
 def test_the_task_where_most_is_lost_decides_beyond_training_and_the_encoding_is_named(tmp_path: Path) -> None:
@@ -220,7 +228,8 @@ def test_the_task_where_most_is_lost_decides_beyond_training_and_the_encoding_is
     assert decided(tmp_path)[beyond].outcome == CANNOT_TELL
     falls = axis_rows({4: 1.0, 32: 1.0, 48: 0.5}, "distance")
     write_long_range(tmp_path, "agreement", "transformer", falls, control=0.9, **made)
-    assert decided(tmp_path)[beyond].outcome == CANNOT_TELL  # under-trained there
+    assert decided(tmp_path)[beyond].outcome == NOT_DECIDED  # under-trained there
+    assert "under-trained on agreement, where it may lose more" in decided(tmp_path)[beyond].reason
     write_long_range(tmp_path, "agreement", "transformer", falls, **made)
     assert decided(tmp_path)[beyond].outcome == SUPPORTED
     holds = axis_rows({4: 1.0, 32: 1.0, 48: 1.0}, "distance")

@@ -10,7 +10,7 @@ import pytest
 from matplotlib.backends.backend_agg import RendererAgg
 from matplotlib.figure import Figure as Canvas
 
-from analysis.page.attention_maps import attention_map
+from analysis.attention.maps import attention_map
 from analysis.page.canvas import PANEL, Figure, Line, learning_curve, legend_columns, scale_x
 from analysis.page.labels import label, ordered
 from analysis.page.look import COLOURS, Look

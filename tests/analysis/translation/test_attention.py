@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from analysis.page.attention_maps import chosen
+from analysis.attention.maps import chosen
 from analysis.page.blocks import Explorer, Figures, Notice, Paragraph, Section, Table
 from analysis.page.look import Look
 from analysis.store import Store, System, read_store

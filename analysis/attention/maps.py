@@ -8,11 +8,11 @@ import matplotlib
 import numpy as np
 from matplotlib.colors import LinearSegmentedColormap
 
+from analysis.attention.words import joined
 from analysis.page.blocks import Block, Explorer, Figures
 from analysis.page.canvas import Figure, finish, panel
 from analysis.page.labels import counted, label, ordered, slug
 from analysis.page.look import Look
-from analysis.page.words import joined
 from analysis.statistics.intervals import Array
 from analysis.store import Run, Store, System, by_system, first_common_seed
 

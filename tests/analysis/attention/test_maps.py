@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 from numpy.typing import NDArray
 
-from analysis.page.attention_maps import attention_map, by_key, explorer, packed
+from analysis.attention.maps import attention_map, by_key, explorer, packed
 from analysis.page.blocks import Explorer
 from analysis.page.look import COLOURS, Look
 from analysis.page.render import environment

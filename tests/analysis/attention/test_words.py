@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from analysis.page.words import joined, words
+from analysis.attention.words import joined, words
 
 
 @pytest.mark.parametrize(

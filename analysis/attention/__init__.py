@@ -1,0 +1,1 @@
+"""Attention maps in words and pictures, for every experiment that keeps them."""
