@@ -1,5 +1,7 @@
 """The claims about translation: who makes each, the measurements it needs, its rule and its figure."""
 
+from collections.abc import Sequence
+
 from analysis.claims.verdict import ATTENTION, BAHDANAU, LSTM, TRANSFORMER, VASWANI, Claim, Needs
 from analysis.page.prose import PROSE
 from analysis.store import Store
@@ -16,15 +18,11 @@ def all_claims(store: Store) -> list[Claim]:
         ("The Transformer translates better than the LSTM", VASWANI, TRANSFORMER, LSTM),
         ("Attention on top of the RNN improves its translations", BAHDANAU, ATTENTION, LSTM),
     )
-    longer = "One fixed vector must hold everything: the LSTM alone loses more BLEU on long sentences"
     translated = sets_translated(store) or [("", "")]
     rows = [
         (text, source, rules.is_better(store, *test_set, first, second), *test_set)
         for text, source, first, second in better
         for test_set in translated
-    ]
-    rows += [
-        (longer, f"{BAHDANAU}, Figure 2", rules.loses_more(store, *test_set), *test_set) for test_set in translated
     ]
     claims = [
         Claim(
@@ -36,7 +34,22 @@ def all_claims(store: Store) -> list[Claim]:
         )
         for text, source, rule, task, name in rows
     ]
-    return [*claims, several(store)]
+    return [
+        *claims,
+        *(on_long_sentences(store, task, sets) for task, sets in by_task(translated).items()),
+        several(store),
+    ]
+
+
+def on_long_sentences(store: Store, task: str, test_sets: Sequence[str]) -> Claim:
+    text = "One fixed vector must hold everything: the LSTM alone loses more BLEU on long sentences"
+    needs, figure = Needs(EXPERIMENT, task, "bleu"), f"length-{task}-{test_sets[0]}"
+    rule = rules.loses_more(store, task, test_sets)
+    return Claim(f"{text} ({task})" if task else text, f"{BAHDANAU}, Figure 2", needs, rule, figure)
+
+
+def by_task(translated: Sequence[tuple[str, str]]) -> dict[str, list[str]]:
+    return {task: [name for other, name in translated if other == task] for task, _ in translated}
 
 
 def sets_translated(store: Store) -> list[tuple[str, str]]:

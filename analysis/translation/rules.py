@@ -1,6 +1,6 @@
 """The rules of the claims about translation: what each measures, its lines, and who may still learn."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -88,13 +88,18 @@ def is_better(store: Store, task: str, test_set: str, first: System, second: Sys
     return Rule(effect, [Line(INTERVAL, ABOVE, 0)], measure, [FLOOR], learning)
 
 
-def loses_more(store: Store, task: str, test_set: str) -> Rule:
+def loses_more(store: Store, task: str, test_sets: Sequence[str]) -> Rule:
+    """On the sentences of all test sets together: a quarter of one has too few to tell."""
+
     def measure() -> Finding:
-        found = statistics_of(store, task, test_set, LSTM, ATTENTION)
-        lengths, unit = source_lengths(store, task, test_set, LSTM)
+        each = [statistics_of(store, task, name, LSTM, ATTENTION) for name in test_sets]
+        found = {system: together([one[system] for one in each]) for system in (LSTM, ATTENTION)}
+        if not all(found.values()):
+            raise NotRun(f"no seed that translated {listing(list(test_sets))}")
+        lengths, unit = of_all([source_lengths(store, task, name, LSTM) for name in test_sets])
         few, many = np.quantile(lengths, QUARTERS)
         if few == many:
-            reason = f"half of the sentences of {test_set} have {few:g} {unit}"
+            reason = f"half of the sentences of {task} have {few:g} {unit}"
             raise Undecided(reason, "Sentences of different lengths.")
         lost, starts, reasons = [], [], []
         for system in (LSTM, ATTENTION):
@@ -108,6 +113,15 @@ def loses_more(store: Store, task: str, test_set: str) -> Rule:
 
     learning = StillLearning(store, task, VALIDATED, {SUPPORTED: LSTM})
     return Rule(PROSE["effect of length"], [Line(INTERVAL, ABOVE, MATTERS)], measure, [FLOOR, ROOM], learning)
+
+
+def together(each: Sequence[Statistics]) -> Statistics:
+    """The sentences of several test sets, of the seeds that have them all."""
+    return {seed: np.concatenate([one[seed] for one in each]) for seed in each[0] if all(seed in one for one in each)}
+
+
+def of_all(lengths: Sequence[tuple[Array, str]]) -> tuple[Array, str]:
+    return np.concatenate([one for one, _ in lengths]), lengths[0][1]
 
 
 def mean_bleu(statistics: Statistics, chosen: NDArray[np.bool_]) -> float:
