@@ -5,7 +5,7 @@ from functools import cache, partial
 from typing import Any
 
 from analysis.claims.verdict import NotRun, Undecided
-from analysis.long_range.evidence import EXPERIMENT, Axis, Control, axes, controls, main_axis, systems_of, with_tenfold
+from analysis.long_range.evidence import EXPERIMENT, Axis, Control, axes, controls, main_axis, systems_of
 from analysis.page.labels import decimal, label, listing, slug
 from analysis.store import Store, System
 from experiments.record.metrics import MASTERED
@@ -52,8 +52,8 @@ class Evidence:
             )
 
     def require_own_trials(self, task: str, base: System, variant: System) -> None:
-        """A variant that could not learn must have been tuned as its base was: as many trials, and its own."""
-        if not self.unable(task, variant):
+        """A variant that did not learn must have been tuned as its base was: as many trials, and its own."""
+        if self.mastered(task, variant):
             return
         own, others = (self.trials(task, system) for system in (variant, base))
         if not own or own == others or len(own) != len(others):
@@ -73,12 +73,6 @@ class Evidence:
     def judged(self, task: str, system: System) -> bool:
         """Whether its failures mean something."""
         return self.mastered(task, system) or self.unable(task, system)
-
-    def trained_enough(self, task: str, system: System) -> System:
-        """The system; where it was under-trained, and learned with ten times the budget, that run of it."""
-        known: Mapping[System, Control] = self.controls(task)
-        longer = with_tenfold(system)
-        return longer if system in known and known[system].under_trained and self.mastered(task, longer) else system
 
     def unable(self, task: str, system: System) -> bool:
         known: Mapping[System, Control] = self.controls(task)

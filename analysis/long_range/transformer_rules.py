@@ -19,7 +19,7 @@ from analysis.long_range.comparable import Evidence
 from analysis.long_range.evidence import by_seed, random_scores, rows_of, systems_of, tasks_of
 from analysis.long_range.rules import JUDGED, MARGIN, OVER_CHANCE, SEPARATES, change, loss, over_chance, said
 from analysis.long_range.wording import at
-from analysis.page.labels import decimal, label, listing
+from analysis.page.labels import decimal, listing
 from analysis.statistics.intervals import Interval, spread
 from analysis.store import System
 
@@ -74,7 +74,7 @@ def saturation(evidence: Evidence) -> Rule:
 
 
 def part_matters(evidence: Evidence, task: str, without: System | None, group: str) -> Rule:
-    """With a part against without it; `without` is None if not run."""
+    """What is learned with a part against what is learned without it; `without` is None if not run."""
 
     def measure() -> Finding:
         if without is None:
@@ -86,23 +86,19 @@ def part_matters(evidence: Evidence, task: str, without: System | None, group: s
         complete = next((system for system in wanted if system in systems), None)
         if complete is None:
             raise NotRun(f"no Transformer of the same size with it on {task}")
-        judged = evidence.trained_enough(task, without)
-        evidence.require_mastered(task, complete, judged)
-        evidence.require_own_trials(task, complete, judged)
-        having, lacking = axis.trained(complete)[-1], axis.trained(judged)[-1]
-        effect, reason = change(having, lacking), said(axis, {complete: (having,), judged: (lacking,)})
-        if judged != without and effect.low <= MARGIN:
-            raise Undecided(
-                f"{reason}: without it only ten times the budget taught {task}",
-                f"As long a training of {label(complete)}: it may be ahead as well.",
-            )
+        evidence.require_mastered(task, complete)
+        evidence.require_own_trials(task, complete, without)
+        having, lacking = axis.trained(complete)[-1], axis.trained(without)[-1]
         rivals = [s for s in axis.curves if s in of_its_size and evidence.judged(task, s)]
-        everyone = [axis.trained(s)[-1].value for s in {*rivals, judged}]
-        return Finding(reason, effect, power=[max(everyone) - min(everyone)])
+        everyone = [axis.trained(s)[-1].value for s in {*rivals, without}]
+        reason = said(axis, {complete: (having,), without: (lacking,)})
+        return Finding(reason, change(having, lacking), power=[max(everyone) - min(everyone)])
 
-    effect = "accuracy with it minus accuracy without it at the largest trained value"
-    own = "and was tuned with as many trials of its own; one that learned with ten times the budget only can support"
-    return Rule(effect, [Line(INTERVAL, ABOVE, MARGIN)], measure, [APART], note=f"{JUDGED}, {own}")
+    effect = "accuracy with it minus accuracy without it at the largest trained value, after the same training"
+    note = (
+        "The model without it may be under-trained if it was tuned with as many trials of its own: that is the effect"
+    )
+    return Rule(effect, [Line(INTERVAL, ABOVE, MARGIN)], measure, [APART], note=note)
 
 
 def size(evidence: Evidence, task: str, system: System) -> float | None:
