@@ -97,7 +97,7 @@ def build(store: Store, others: Sequence[Store] = ()) -> Page:
     """
     look = Look(run.system for run in store.runs if run.experiment != speed_runs.EXPERIMENT)
     speeds = speed_runs.places([store, *others])
-    quality = qualities(store, speed_runs.measured(store))
+    quality = qualities(store)
     results = bleu.measure(store)
     timed = any(each.ran(speed_runs.EXPERIMENT) for each in (store, *others))
     groups = {

@@ -2,6 +2,8 @@
 
 from collections.abc import Callable
 
+import numpy as np
+
 from analysis.language import scaling
 from analysis.language.evidence import (
     CHANGED,
@@ -15,6 +17,7 @@ from analysis.language.evidence import (
     overall,
     tasks_of,
 )
+from analysis.page.attention_maps import Sentences, blocks, by_key, chosen, shared, with_maps
 from analysis.page.blocks import Block, Figures, Heading, Notice, Paragraph, Section, Table
 from analysis.page.canvas import Figure, learning_curve, lines
 from analysis.page.curves import Curves, by_x
@@ -45,8 +48,8 @@ def section(store: Store, look: Look, task: str) -> Section:
     evidence += along(store, look, task, DISTANCE, "loss", "Loss on answers by distance", asked, "loss (nats)")
     evidence += context(store, look, task, unit)
     evidence += scaling.blocks(store, look, task)
-    blocks: list[Block] = [Paragraph(NETWORKS), *evidence, *learning(store, look, task)]
-    return Section(slug("text", task), f"Language models: {task}", blocks, behind(store, EXPERIMENT, task))
+    shown = [Paragraph(NETWORKS), *evidence, *attention(store, look, task), *learning(store, look, task)]
+    return Section(slug("text", task), f"Language models: {task}", shown, behind(store, EXPERIMENT, task))
 
 
 def losses(store: Store, task: str, unit: str) -> Table:
@@ -118,6 +121,33 @@ def context(store: Store, look: Look, task: str, unit: str) -> list[Block]:
         "training: what is added to the loss is what the rest of the context was worth (Khandelwal et al. 2018)."
     )
     return [Heading("What the context is worth"), Figures(f"{text} {CAPTION}", figures), *tables]
+
+
+def attention(store: Store, look: Look, task: str) -> list[Block]:
+    """Where each model looks when it says a word again, every other head a touch away."""
+    runs = {system: run for system, run in chosen(store, EXPERIMENT, task).items() if system.variant == "base"}
+    found = shared(with_maps({system: by_key(store.attention(run)) for system, run in runs.items()}))
+    if not (keys := list(next(iter(found.values()), {}))):
+        return []
+    caption = "Rows are words being predicted, columns the words before each"
+    shown = {system: looks_back(sentences) for system, sentences in found.items()}
+    return [Heading("What attention sees"), *blocks(look, task, caption, found, keys[0], shown)]
+
+
+def looks_back(sentences: Sentences) -> tuple[str, int]:
+    """The map and the head that look most at where a word was said before, of words that were said once."""
+
+    def share(place: tuple[str, int]) -> float:
+        found = [0.0]
+        for sentence in sentences.values():
+            weights = sentence["maps"][place[0]][place[1]]
+            for row, word in enumerate(sentence["target"]):
+                before = [column for column, said in enumerate(sentence["written"][: row + 1]) if said == word]
+                found += weights[row, before].tolist() if len(before) == 1 else []
+        return float(np.mean(found))
+
+    maps = next(iter(sentences.values()))["maps"]
+    return max(((name, head) for name in maps for head in range(len(maps[name]))), key=share)
 
 
 def learning(store: Store, look: Look, task: str) -> list[Block]:

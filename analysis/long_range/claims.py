@@ -192,7 +192,7 @@ def beyond_training(evidence: Evidence, tasks: Sequence[str]) -> list[Claim]:
         rows.append(about(evidence, with_encoding(fails, encoding), "Kazemnejad et al. 2023", rule, shown))
     for task in [task for task in reaching if evidence.two_encodings(task)] or [""]:
         pair = [evidence.encoding(task, system) for system in evidence.two_encodings(task) or ()]
-        text = f"{further} ({task}: {' against '.join(pair)})" if task else further
+        text = f"{further}: {' against '.join(pair)} ({task})" if task else further
         rule = transformer_rules.relative_goes_further(evidence, task)
         rows.append(about(evidence, text, "Neishi and Yoshinaga 2019", rule, task, group=POSITIONS))
     return rows

@@ -5,7 +5,7 @@ from functools import cache, partial
 from typing import Any
 
 from analysis.claims.verdict import NotRun, Undecided
-from analysis.long_range.evidence import EXPERIMENT, Axis, Control, axes, controls, main_axis, systems_of
+from analysis.long_range.evidence import EXPERIMENT, Axis, Control, axes, controls, main_axis, systems_of, with_tenfold
 from analysis.page.labels import decimal, label, listing, slug
 from analysis.store import Store, System
 from experiments.record.metrics import MASTERED
@@ -73,6 +73,12 @@ class Evidence:
     def judged(self, task: str, system: System) -> bool:
         """Whether its failures mean something."""
         return self.mastered(task, system) or self.unable(task, system)
+
+    def trained_enough(self, task: str, system: System) -> System:
+        """The system; where it was under-trained, and learned with ten times the budget, that run of it."""
+        known: Mapping[System, Control] = self.controls(task)
+        longer = with_tenfold(system)
+        return longer if system in known and known[system].under_trained and self.mastered(task, longer) else system
 
     def unable(self, task: str, system: System) -> bool:
         known: Mapping[System, Control] = self.controls(task)

@@ -69,16 +69,19 @@ def part_matters(evidence: Evidence, task: str, without: System | None, group: s
             raise NotRun(f"no Transformer without it (ablation of {group})")
         axis, systems = evidence.axis(task), systems_of(evidence.store, task)
         complete = next((system for system in counterparts(without) if system in systems), TRANSFORMER)
-        evidence.require_mastered(task, complete, without)
-        evidence.require_own_trials(task, complete, without)
-        having, lacking = axis.trained(complete)[-1], axis.trained(without)[-1]
-        rivals = [s for s in axis.curves if s.model == without.model and evidence.judged(task, s)]
+        judged = evidence.trained_enough(task, without)
+        evidence.require_mastered(task, complete, judged)
+        evidence.require_own_trials(task, complete, judged)
+        having, lacking = axis.trained(complete)[-1], axis.trained(judged)[-1]
+        rivals = [s for s in axis.curves if s.model == judged.model and evidence.judged(task, s)]
         everyone = [axis.trained(s)[-1].value for s in rivals]
         apart = max(everyone) - min(everyone)
-        return Finding(said(axis, {complete: (having,), without: (lacking,)}), change(having, lacking), power=[apart])
+        return Finding(said(axis, {complete: (having,), judged: (lacking,)}), change(having, lacking), power=[apart])
 
     effect = "accuracy with it minus accuracy without it at the largest trained value"
-    own = "and was tuned with as many trials of its own"
+    own = (
+        "and was tuned with as many trials of its own; one that learned with ten times the budget is judged by that run"
+    )
     return Rule(effect, [Line(INTERVAL, ABOVE, MARGIN)], measure, [APART], note=f"{JUDGED}, {own}")
 
 

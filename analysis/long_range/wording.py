@@ -5,13 +5,13 @@ from analysis.page.labels import counted
 TITLES = {
     "copy": "Copy",
     "reverse": "Reverse",
-    "recall": "Recall after a gap",
+    "recall": "Recall",
     "associative-recall": "Associative recall",
     "selective-copy": "Selective copy",
     "adding": "Adding",
     "parity": "Parity",
     "two-keys": "Two keys",
-    "agreement": "Agreement at a distance",
+    "agreement": "Agreement",
     "masked-word": "Masked word",
     "inference": "Inference",
 }

@@ -29,7 +29,9 @@ def all_claims(speeds: Sequence[Speed], qualities: Sequence[Quality]) -> list[Cl
         for speed in speeds
         for claim in kind(speed)
     ]
-    return [*here, *to_quality(qualities)]
+    seconds = [(speed, to_quality(speed, qualities, "seconds")) for speed in speeds]
+    there = [replace(claim, text=speed.here(claim.text)) for speed, claim in seconds]
+    return [*here, *there, to_quality(speeds[0], qualities, "operations")]
 
 
 def by_length(speed: Speed) -> list[Claim]:
@@ -71,15 +73,10 @@ def on_devices(speed: Speed) -> list[Claim]:
     return rows
 
 
-def to_quality(qualities: Sequence[Quality]) -> list[Claim]:
-    text = "The Transformer trains faster to the same quality"
+def to_quality(speed: Speed, qualities: Sequence[Quality], what: str) -> Claim:
     task = qualities[0].task if qualities else ""
-    figures = {"seconds": f"curve-{task}-val-bleu-seconds", "operations": f"speed-quality-{task}"}
-    needs = Needs(TRANSLATION, task, "val/bleu")
-    return [
-        Claim(f"{text} ({what})", VASWANI, needs, rules.faster_to_quality(qualities, what), figure)
-        for what, figure in figures.items()
-    ]
+    text, needs = f"The Transformer trains faster to the same quality ({what})", Needs(TRANSLATION, task, "val/bleu")
+    return Claim(text, VASWANI, needs, rules.faster_to_quality(speed, qualities, what), f"speed-quality-{task}")
 
 
 def contrary(speed: Speed) -> list[Claim]:

@@ -19,14 +19,13 @@ from analysis.claims.verdict import (
     NotRun,
     Power,
     Rule,
-    Undecided,
     exact,
 )
 from analysis.page.labels import decimal, label, listing, whole
-from analysis.speed.quality import NEAR_THE_TOP, Quality
+from analysis.speed.quality import NEAR_THE_TOP, Quality, flops, rate
 from analysis.speed.runs import STEP, Speed, growth, ratio, round_ratios
 from analysis.speed.scaling_laws import Fit, over, power_law, upper_half
-from analysis.speed.units import RATE, milliseconds, operations, text_title, times
+from analysis.speed.units import RATE, milliseconds, text_title, times
 from analysis.statistics.intervals import Interval
 from analysis.store import System
 
@@ -207,41 +206,51 @@ def efficiency(speed: Speed, system: System, kind: str) -> tuple[float, Interval
     return n, Interval(*(times / n for times in speed_up))
 
 
-def faster_to_quality(qualities: Sequence[Quality], what: str) -> Rule:
+def faster_to_quality(speed: Speed, qualities: Sequence[Quality], what: str) -> Rule:
     """What the LSTM + attention spends over what the Transformer spends to the highest BLEU both reach."""
     in_seconds = what == "seconds"
 
-    def measure() -> Finding:
+    def measure(speed: Speed) -> Finding:
         found = [q for q in qualities if {ATTENTION, TRANSFORMER} <= set(q.curves)]
         if not found:
             raise NotRun("no validation BLEU of the Transformer and the LSTM + attention")
         quality = found[0]
-        if in_seconds and quality.flaws:
-            reason = f"times on {quality.task} cannot be compared: {'; '.join(quality.flaws)}"
-            raise Undecided(reason, "The same runs one after another on one machine with as many threads each.")
-        spent = quality.ratio(ATTENTION, TRANSFORMER, "seconds" if in_seconds else "flops")
-        if spent is None:
-            missing = "no seed of both" if in_seconds else "FLOPs a target token were not counted for both"
-            raise NotRun(f"{missing} on {quality.task}")
+        cost = seconds_of_a_token(speed, quality.task) if in_seconds else flops_of_a_token(speed, quality.task)
+        tokens = quality.ratio(ATTENTION, TRANSFORMER)
+        if tokens is None:
+            raise NotRun(f"no seed of both on {quality.task}")
         seeds = min(len(quality.curves[system]) for system in (ATTENTION, TRANSFORMER))
         sizes = [quality.parameters.get(system, math.nan) for system in (ATTENTION, TRANSFORMER)]
-        return Finding(said(quality, in_seconds), spent, power=[seeds, max(sizes) / min(sizes)])
+        spent = Interval(*(a * b for a, b in zip(tokens, cost, strict=True)))
+        reason = f"{quality.task}: {times(tokens)} times the target tokens, each at {times(cost)} times the {what}"
+        return Finding(reason, spent, power=[seeds, max(sizes) / min(sizes)])
 
     *others, last = (f"{100 * share:.0f}" for share in NEAR_THE_TOP)
+    a_token = "the seconds of a target token, measured alone on the machine" if in_seconds else "its counted operations"
     effect = (
-        f"{what} that the LSTM + attention needs to the highest validation BLEU both reach, over those of the "
-        f"Transformer; lowest and highest over seeds and over {', '.join(others)} and {last} % of that BLEU"
+        "target tokens that the LSTM + attention needs to the highest validation BLEU both reach, over those of the "
+        f"Transformer (lowest and highest over seeds and over {', '.join(others)} and {last} % of that BLEU), times "
+        f"the same ratio of {a_token}"
     )
-    note = "Not decided where other runs shared the machine, or threads or machines differ" if in_seconds else ""
-    return Rule(effect, [Line(INTERVAL, ABOVE, FASTER)], measure, [RUNS, SIZE], note=note)
+    if in_seconds:
+        return Rule(effect, [Line(INTERVAL, ABOVE, FASTER)], **in_each_process(speed, measure, RUNS, SIZE))
+    return Rule(effect, [Line(INTERVAL, ABOVE, FASTER)], lambda: measure(speed), [RUNS, SIZE])
 
 
-def said(quality: Quality, in_seconds: bool) -> str:
-    level = min(quality.best(system) for system in (ATTENTION, TRANSFORMER))
-    seed = next(seed for seed in quality.curves[ATTENTION] if seed in quality.curves[TRANSFORMER])
-    spent = {s: found for s in (ATTENTION, TRANSFORMER) if (found := quality.spent(s, seed, level))}
-    each = [f"{label(s)} {f'{whole(c.seconds)} s' if in_seconds else operations(c.flops)}" for s, c in spent.items()]
-    return f"{quality.task} to BLEU {decimal(level)}: {', '.join(each)} (seed {seed})"
+def seconds_of_a_token(speed: Speed, task: str) -> Interval:
+    """What a target token of training takes the LSTM + attention over what it takes the Transformer."""
+    rates = [rate(speed, task, system) for system in (TRANSFORMER, ATTENTION)]
+    if any(math.isnan(each.median.value) for each in rates):
+        raise NotRun(f"no speed of both through the Trainer on {task}")
+    return ratio(*rates)
+
+
+def flops_of_a_token(speed: Speed, task: str) -> Interval:
+    """Counted FLOPs of a target token of the LSTM + attention over those of the Transformer."""
+    counted = [flops(speed, task, system) for system in (ATTENTION, TRANSFORMER)]
+    if any(map(math.isnan, counted)):
+        raise NotRun(f"FLOPs a target token were not counted for both on {task}")
+    return Interval(*[counted[0] / counted[1]] * 3)
 
 
 def constant_at_decoding(speed: Speed) -> Rule:

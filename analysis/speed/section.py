@@ -30,7 +30,7 @@ def build(speed: Speed, found: Sequence[Quality]) -> Section:
     section.blocks += [real_text(speed, task) for task in texts]
     section.blocks += [*decoding.blocks(speed, look), *devices.blocks(speed, look)]
     for quality in found:
-        section.blocks += to_quality(quality, look)
+        section.blocks += to_quality(quality, speed, look)
     compared = speed.kind("peers")
     section.blocks += [Heading("Compared with other toolkits")] if compared else []
     for task in compared:

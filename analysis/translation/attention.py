@@ -1,32 +1,22 @@
 """Attention: the screen with two maps and every head to choose from, and the roles of heads."""
 
-import base64
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
-import numpy as np
-
-from analysis.page.blocks import Block, Explorer, Figures, Heading, Notice, Paragraph, Section
-from analysis.page.canvas import Figure
-from analysis.page.labels import counted, label, listing, ordered, slug
+from analysis.page.attention_maps import blocks, by_key, chosen, shared, with_maps
+from analysis.page.blocks import Block, Heading, Notice, Paragraph, Section
+from analysis.page.labels import label, listing, ordered
 from analysis.page.look import Look
 from analysis.page.prose import PROSE
 from analysis.page.run_sources import behind
 from analysis.statistics.intervals import Array
-from analysis.store import Run, Store, System, by_system, first_common_seed
+from analysis.store import Run, Store, System
 from analysis.translation import heads
-from analysis.translation.figures import attention_map
-from analysis.translation.words import joined
 
 TRANSLATION = "bleu"
 SHOWN = 9  # words; the sentence shown first is the one nearest to this length
 CROSS = ("cross", "additive")  # kinds of attention that look at the source
-SEEING = (
-    "Rows are words being written, columns words of the source; the stronger the colour, the more attention. Touch a "
-    "cell or use the arrow keys to read it; the small maps are the other heads."
-)
-
-Sentences = dict[tuple[str, int], dict[str, Any]]  # by test set and number, with words in place of tokens
+CAPTION = "Rows are words being written, columns words of the source"
 
 
 def screen(store: Store, look: Look) -> list[Section]:
@@ -38,22 +28,14 @@ def screen(store: Store, look: Look) -> list[Section]:
         runs = {system: run for system, run in every.items() if system.variant == "base"} or every
         kept = {system: by_key(store.attention(run)) for system, run in runs.items()}
         found = shared(with_maps(kept))
-        keys = list(next(iter(found.values()), {}))
-        if keys:
-            source = next(iter(found.values()))
-            first = min(range(len(keys)), key=lambda i: abs(len(source[keys[i]]["source"]) - 1 - SHOWN))
-            heads_shown = {system: clearest(sentences[keys[first]]["maps"]) for system, sentences in found.items()}
-            figures = [
-                one_map(look, task, system, sentences[keys[first]], heads_shown[system])
-                for system, sentences in found.items()
+        if sentences := next(iter(found.values()), {}):
+            first = min(sentences, key=lambda key: abs(len(sentences[key]["source"]) - 1 - SHOWN))
+            shown = {system: clearest(mine[first]["maps"]) for system, mine in found.items()}
+            said = example({system: mine[first] for system, mine in found.items()}, shown)
+            maps = blocks(look, task, CAPTION, found, first, shown)
+            return [
+                Section("sees", "What attention sees", [*([Paragraph(said)] if said else []), *maps], short="Attention")
             ]
-            said = {system: sentences[keys[first]] for system, sentences in found.items()}
-            said_in_words = example(said, heads_shown)
-            blocks: list[Block] = [Paragraph(said_in_words)] if said_in_words else []
-            blocks.append(Figures(SEEING, figures, chart=False))
-            replaced = [figure.name for figure in figures]
-            blocks.append(explorer(f"explorer-{slug(task)}", SEEING, look, found, first, heads_shown, replaced))
-            return [Section("sees", "What attention sees", blocks, short="Attention")]
     return []
 
 
@@ -112,13 +94,6 @@ def build(store: Store, look: Look) -> list[Section]:
     return [section] if section.blocks else []
 
 
-def chosen(store: Store, experiment: str, task: str) -> dict[System, Run]:
-    """One run a model: the first seed that all have, or else each model's own first."""
-    table = by_system(run for run in store.finished(experiment) if run.task == task)
-    common = first_common_seed(table.values()) if table else None
-    return {s: table[s][min(table[s]) if common is None else common] for s in ordered(table)}
-
-
 def reservations(store: Store, task: str, runs: dict[System, Run]) -> list[Block]:
     """Models that were not inspected, or were trained again since."""
     trained = {(run.system, run.seed): run for run in store.finished(TRANSLATION) if run.task == task}
@@ -134,87 +109,3 @@ def reservations(store: Store, task: str, runs: dict[System, Run]) -> list[Block
                 Notice(f"{label(system)} seed {run.seed} was trained again after it was inspected: run {again}.")
             )
     return blocks
-
-
-def by_key(sentences: list[dict[str, Any]]) -> Sentences:
-    return {(s["test_set"], s["id"]): joined(s) for s in sentences}
-
-
-def with_maps(kept: Mapping[System, Sentences]) -> dict[System, Sentences]:
-    return {system: s for system, s in kept.items() if any(entry["maps"] for entry in s.values())}
-
-
-def shared(attentive: Mapping[System, Sentences]) -> dict[System, Sentences]:
-    """The sentences of which every model has all its maps, in the order of the first model."""
-    whole = {system: with_all_maps(sentences) for system, sentences in attentive.items()}
-    keys = [key for key in next(iter(whole.values()), {}) if all(key in s for s in whole.values())]
-    return {system: {key: sentences[key] for key in keys} for system, sentences in whole.items()}
-
-
-def with_all_maps(sentences: Sentences) -> Sentences:
-    """Those that have every map of the sentence that has most."""
-    names = max((list(s["maps"]) for s in sentences.values()), key=len)
-    return {key: s for key, s in sentences.items() if list(s["maps"]) == names}
-
-
-def one_map(look: Look, task: str, system: System, sentence: Mapping[str, Any], shown: tuple[str, int]) -> Figure:
-    """One head of one map."""
-    name, head = shown
-    which = f", {name}, head {head + 1}" if len(sentence["maps"]) > 1 else ""
-    return attention_map(
-        f"attention-{task}-{sentence['test_set']}-{sentence['id']}-{system.model}-{system.variant}",
-        f"{label(system)}{which}",
-        look.colour(system),
-        sentence["maps"][name][head],
-        sentence["source"],
-        sentence["target"],
-    )
-
-
-def explorer(
-    identifier: str,
-    caption: str,
-    look: Look,
-    kept: Mapping[System, Sentences],
-    first: int,
-    shown: Mapping[System, tuple[str, int]],
-    replaces: Sequence[str],
-) -> Explorer:
-    """Put together what the page needs.
-
-    Args:
-        identifier: Its id in the page.
-        caption: What to see.
-        look: Colours.
-        kept: Of each model with attention the same sentences, by test set and number, with all their maps.
-        first: Place of the sentence shown first.
-        shown: The map and the head of each model shown first.
-        replaces: Names of the figures shown instead where no script runs.
-    """
-    one = next(iter(kept.values()))
-    sentences = [
-        {
-            "name": f"{i} of {test_set}, {counted(len(one[test_set, i]['source']), 'word', 'words')}",
-            "models": [panel(look, system, mine[test_set, i], shown[system]) for system, mine in kept.items()],
-        }
-        for test_set, i in one
-    ]
-    return Explorer(identifier, caption, sentences, first, replaces)
-
-
-def panel(look: Look, system: System, sentence: Mapping[str, Any], shown: tuple[str, int]) -> dict[str, Any]:
-    name, head = shown
-    return {
-        "label": label(system),
-        "colour": look.colour(system),
-        "shown": [list(sentence["maps"]).index(name), head],
-        **{part: sentence[part] for part in ("source", "target", "written")},
-        "maps": [
-            {"name": name, "heads": len(heads), "weights": packed(heads)} for name, heads in sentence["maps"].items()
-        ],
-    }
-
-
-def packed(weights: Array) -> str:
-    """Weights (heads, queries, keys) from 0 to 1 as one byte each, 255 for 1, row by row, in base64."""
-    return base64.b64encode((255 * weights).round().clip(0, 255).astype(np.uint8).tobytes()).decode("ascii")

@@ -4,13 +4,10 @@ from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from typing import NamedTuple
 
-import matplotlib
-from matplotlib.colors import LinearSegmentedColormap
-
 from analysis.page.canvas import INK, PANEL, Figure, add_legend, beside_line, finish, panel, plot_intervals, plot_seeds
 from analysis.page.labels import decimal, label, with_span
 from analysis.page.look import Look
-from analysis.statistics.intervals import Array, Interval
+from analysis.statistics.intervals import Interval
 from analysis.store import System
 
 
@@ -66,25 +63,3 @@ def scores(name: str, title: str, look: Look, outcomes: Mapping[System, Bin]) ->
 def bin_names(bounds: Sequence[int]) -> list[str]:
     ends = [f"{low}–{high - 1}" if high - low > 1 else str(low) for low, high in pairwise(bounds)]
     return [*ends, f"{bounds[-1]}+"]
-
-
-def attention_map(
-    name: str, title: str, colour: str, weights: Array, source: Sequence[str], target: Sequence[str]
-) -> Figure:
-    """Attention weights (T, S): one row per target word, one column per source word, full colour is 1."""
-    shades = LinearSegmentedColormap.from_list("weight", [f"{colour}00", colour])
-    # the size of the map; the figure grows by its labels
-    with panel((0.17 * len(source), 0.17 * len(target))) as (canvas, axes):
-        axes.set_position((0, 0, 1, 1))
-        axes.imshow(weights, cmap=shades, vmin=0, vmax=1, aspect="equal", interpolation="none")
-        axes.set_xticks(range(len(source)), source, rotation=90, fontsize=9, parse_math=False)
-        axes.set_yticks(range(len(target)), target, fontsize=9, parse_math=False)
-        axes.tick_params(length=0)
-        axes.xaxis.tick_top()
-        axes.grid(visible=False)
-        axes.set(xlabel="source", ylabel="hypothesis")
-        with matplotlib.rc_context({"axes.titley": None}):  # above the tokens at the top
-            axes.set_title(title)
-        strongest = [f"{t} → {source[int(i)]}" for t, i in zip(target, weights.argmax(axis=1), strict=True)]
-        description = f"Strongest source word of each target word: {', '.join(strongest)}."
-        return finish(canvas, name, title, description, grow=True)

@@ -1,17 +1,23 @@
 """The language experiment: loss on a test text, by position in the context and by the distance of an answer."""
 
+import json
 import math
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
-from datamodules.language.data import LanguageData
-from datamodules.language.text import Windows
+from datamodules.language.data import LanguageData, as_batch
+from datamodules.language.text import Text, Tokens, Windows
 from experiments.language.context import by_context, token_losses
-from experiments.record.keys import Measurement
+from experiments.record.keys import ATTENTION, Measurement
+from experiments.record.write import write_atomically
 from experiments.training.trained_run import Trained
+from models.network import Network
 
+PIECES, MAPPED = 3, 48  # pieces whose attention is kept, and words of each: maps grow with the square
 FIRST_BIN = 8  # tokens: bins of positions and distances end at 8, 16, 32 ..
 Numbers = NDArray[np.float64]
 
@@ -27,6 +33,8 @@ def evaluate_run(run: Trained[LanguageData]) -> list[Measurement]:
         rows.append(Measurement("training_tokens", length, "tokens", 1))
     if windows.distances.any():
         rows += by_distance(losses, right, windows)
+        maps = attention_records(run.module.network, data.text, windows.tokens[:PIECES, : MAPPED + 1])
+        write_atomically(run.key.folder / ATTENTION, json.dumps(maps, ensure_ascii=False))
     else:
         rows += by_context(run.module.network, data.windows("test", apart=False).tokens, FIRST_BIN)
     held_equal = {
@@ -38,6 +46,26 @@ def evaluate_run(run: Trained[LanguageData]) -> list[Measurement]:
     found = {m.metric: m.value for m in rows if m.x_name == ""}
     print(f"{run.key.folder}: loss {found['loss']:.3f} nats, {found['bits']:.3f} bits a {data.text.unit}")
     return rows
+
+
+@torch.no_grad()
+def attention_records(network: Network, text: Text, tokens: Tokens) -> list[dict[str, Any]]:
+    """Attention to what was said before, while the words of pieces (N, C + 1) are predicted."""
+    device = next(network.parameters()).device
+    records = []
+    for i in range(len(tokens)):
+        piece = as_batch(tokens[i : i + 1]).of(lambda field: field.to(device))
+        maps = network.every_attention(piece.source, piece.decoder_input)
+        records.append(
+            {
+                "test_set": "test",
+                "id": i,
+                "source_tokens": [],
+                "target_tokens": [text.decode([word]) for word in tokens[i, 1:].tolist()],
+                "maps": {name: weights[0].double().cpu().numpy().round(3).tolist() for name, weights in maps.items()},
+            }
+        )
+    return records
 
 
 def overall(losses: Numbers, unit: str) -> list[Measurement]:

@@ -104,14 +104,18 @@ def translations(folder: Path) -> list[Any]:
 
 
 def attention(folder: Path) -> list[wandb.Image]:
-    """A picture for each sentence kept in attention.json, with the model's maps of the source next to each other."""
+    """A picture for each sentence kept in attention.json, with the model's maps of the source next to each other.
+
+    A language model has no source: its maps are of what it wrote before.
+    """
     path = folder / ATTENTION
     drawn = {}
     for sentence in read_attention(path) if path.exists() else []:
-        maps = {name: heads for name, heads in sentence["maps"].items() if not name.startswith(("encoder", "decoder"))}
-        if maps:
+        source, target = sentence["source_tokens"], sentence["target_tokens"]
+        others = ("encoder", "decoder") if source else "encoder"
+        if maps := {name: heads for name, heads in sentence["maps"].items() if not name.startswith(others)}:
             caption = f"{sentence['test_set']}, sentence {sentence['id']}"
-            drawn[caption] = picture(sentence["source_tokens"], sentence["target_tokens"], maps)
+            drawn[caption] = picture(source or ["<s>", *target[:-1]], target, maps)
     height, width = (max((image.shape[side] for image in drawn.values()), default=0) for side in (0, 1))
     return [wandb.Image(padded(image, height, width), caption=caption) for caption, image in drawn.items()]
 

@@ -14,11 +14,10 @@ from analysis.translation import claims as translation
 
 def claims_of(store: Store) -> dict[str, list[Claim]]:
     """By question."""
-    times = measured(store)
     return {
         "long range": long_range.all_claims(Evidence(store)),
         "translation": translation.all_claims(store),
-        "speed": speed.all_claims([times], qualities(store, times)),
+        "speed": speed.all_claims([measured(store)], qualities(store)),
     }
 
 

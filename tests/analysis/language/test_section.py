@@ -1,12 +1,14 @@
 from pathlib import Path
 
+import pytest
+
 from analysis import scoreboard
 from analysis.language.section import build
-from analysis.page.blocks import Figures, Section, Table
+from analysis.page.blocks import Explorer, Figures, Section, Table
 from analysis.page.look import Look
 from analysis.speed.runs import measured
 from analysis.store import System, read_store
-from tests.support.fakes.language import write_characters, write_stories
+from tests.support.fakes.language import write_attention, write_characters, write_stories
 
 
 def sections(root: Path) -> list[Section]:
@@ -32,6 +34,20 @@ def test_stories_have_curves_by_position_and_by_distance(tmp_path: Path) -> None
     assert losses.rows[0][:5] == ["LSTM", "1.600 (1.500 to 1.700)", "2.308", "4.00", "1.600"]
     assert losses.header[-1] == "words/s"
     assert answers.rows[0] == ["LSTM", "0.900 (0.879 to 0.918)", "0.400 (0.300 to 0.500)"]
+
+
+@pytest.mark.parametrize("head", [0, 1])
+def test_the_head_that_finds_what_was_said_is_shown_first(head: int, tmp_path: Path) -> None:
+    write_stories(tmp_path, {"lstm": 0.3, "transformer": 0.9})
+    write_attention(tmp_path, "transformer", found_by=head)
+    (section,) = sections(tmp_path)
+    assert "attention-stories-test-0-transformer-base" in names(section)
+    (explorer,) = (block for block in section.blocks if isinstance(block, Explorer))
+    (sentence,) = explorer.sentences
+    assert sentence["name"] == "0 of test, 7 words"
+    (model,) = sentence["models"]
+    assert (model["label"], model["shown"]) == ("Transformer", [0, head])
+    assert model["written"] == ["<s>", *model["target"][:-1]]
 
 
 def test_a_text_of_characters_has_curves_by_context(tmp_path: Path) -> None:

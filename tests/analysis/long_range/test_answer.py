@@ -39,7 +39,7 @@ def test_the_two_with_attention_are_compared_at_the_longest_trained(
 
 def test_another_task_answers_where_copying_was_not_run_and_the_under_trained_are_named(tmp_path: Path) -> None:
     write_long_range(tmp_path, "recall", "gru", axis_rows({4: 0.5, 8: 0.4}, "gap, symbols 4"), control=0.5)
-    assert said(tmp_path) == "On recall after a gap at gap 8: GRU 40 % (under-trained)."
+    assert said(tmp_path) == "On recall at gap 8: GRU 40 % (under-trained)."
 
 
 def test_a_dip_between_trained_values_is_named_and_a_fall_is_not(tmp_path: Path) -> None:

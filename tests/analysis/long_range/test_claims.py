@@ -198,11 +198,22 @@ def test_a_part_is_judged_with_as_many_trials_without_it_as_with_it(
         assert verdict.needed.startswith("As many trials of Transformer, unscaled-d64 as of Transformer, scaled-d64")
 
 
+@pytest.mark.parametrize(("curve", "outcome"), [(FLAT, CONTRADICTED), (FALLING, SUPPORTED)])
+def test_without_a_part_what_ten_times_the_budget_taught_is_judged(tmp_path: Path, curve: Curve, outcome: str) -> None:
+    write_copies(tmp_path, {"transformer": FLAT}, variant="scaled-d64")
+    write_copies(tmp_path, {"transformer": FALLING}, variant="another")
+    write_copies(tmp_path, {"transformer": FALLING}, variant="unscaled-d64", control=0.9)
+    write_copies(tmp_path, {"transformer": curve}, variant="unscaled-d64-tenfold", steps=15000)
+    verdict = decided(tmp_path)[UNSCALED]
+    assert verdict.outcome == outcome, verdict
+    assert "Transformer, unscaled-d64-tenfold: " in verdict.reason
+
+
 def test_the_task_where_most_is_lost_decides_beyond_training_and_the_encoding_is_named(tmp_path: Path) -> None:
     """Recall at its ceiling alone shows nothing; agreement falls."""
     beyond = "Beyond the lengths of training the Transformer loses accuracy on some task (rotary positions)"
     further = (
-        "Relative positions reach further beyond training than absolute ones (agreement: rotary against sinusoidal)"
+        "Relative positions reach further beyond training than absolute ones: rotary against sinusoidal (agreement)"
     )
     made: dict[str, Any] = {"settings": settings_of("transformer")}
     write_long_range(tmp_path, "recall", "transformer", axis_rows({4: 1.0, 32: 1.0, 64: 1.0}, "gap"), **made)

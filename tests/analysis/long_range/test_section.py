@@ -68,7 +68,7 @@ def sections(store: Store) -> dict[str, Section]:
 
 def test_a_section_goes_from_question_to_controls(sections: dict[str, Section]) -> None:
     section = sections["recall"]
-    assert (section.identifier, section.title) == ("task-recall", "Recall after a gap")
+    assert (section.identifier, section.title) == ("task-recall", "Recall")
     cost = "Was it trained enough, and at what cost?"
     assert headings_of(section) == ["By gap (4 symbols)", "What was compared", cost, "Learning curves"]
     curves = [f"curve-recall-val-{name}" for name in ("token_accuracy", "control_accuracy")]

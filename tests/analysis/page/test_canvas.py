@@ -10,11 +10,11 @@ import pytest
 from matplotlib.backends.backend_agg import RendererAgg
 from matplotlib.figure import Figure as Canvas
 
+from analysis.page.attention_maps import attention_map
 from analysis.page.canvas import PANEL, Figure, Line, learning_curve, legend_columns, scale_x
 from analysis.page.labels import label, ordered
 from analysis.page.look import COLOURS, Look
 from analysis.store import System
-from analysis.translation.figures import attention_map
 
 SYSTEMS = [System(model, "base") for model in ("transformer", "lstm", "bahdanau")]
 SVG = "{http://www.w3.org/2000/svg}"

@@ -98,24 +98,25 @@ def test_the_model_that_scales_worst_decides_and_processes_of_a_cpu_are_no_gpus(
 
 def test_operations_that_differ_by_seed_are_not_decided(tmp_path: Path) -> None:
     for seed, tokens in ((0, 1000.0), (1, 2000.0), (2, 2000.0)):
-        fake.write_curve(tmp_path, "bahdanau", [(1.0, tokens, 40.0)], seed=seed, **SIZE)
-        fake.write_curve(tmp_path, "transformer", [(1.0, 1500.0, 40.0)], seed=seed, **SIZE)
+        fake.write_curve(tmp_path, "bahdanau", [(tokens, 40.0)], seed=seed, **SIZE)
+        fake.write_curve(tmp_path, "transformer", [(1500.0, 40.0)], seed=seed, **SIZE)
     for model in ("bahdanau", "transformer"):
         fake.write_cost(tmp_path, model, 1.0)
     assert decided(tmp_path)[OPERATIONS].reason.endswith("the interval crosses 1.1")
 
 
-def test_times_of_runs_side_by_side_decide_nothing_operations_do(tmp_path: Path) -> None:
-    times = {"started": "2026-01-02T03:00:00+00:00", "finished": "2026-01-02T04:00:00+00:00"}
-    for model, seconds in (("bahdanau", 300.0), ("transformer", 100.0)):
+def test_seconds_to_a_quality_are_those_measured_alone_and_not_those_of_runs_side_by_side(tmp_path: Path) -> None:
+    """Twice the tokens at a third of the speed; what the runs themselves took is of no account."""
+    for model, tokens, speed in (("bahdanau", 2000.0, 100.0), ("transformer", 1000.0, 300.0)):
         for seed in range(3):
-            fake.write_curve(tmp_path, model, [(seconds, 1000.0, 40.0)], seed, **times, **SIZE)
-        fake.write_cost(tmp_path, model, seconds)
+            fake.write_curve(tmp_path, model, [(tokens, 40.0)], seed, **SIZE)
+        fake.write_cost(tmp_path, model, tokens)
+        fake.write_text(tmp_path, model, 1.0, speed, task="multi30k")
     found = decided(tmp_path)
-    assert found[SECONDS].outcome == NOT_DECIDED
-    assert "times on multi30k cannot be compared: other runs ran at the same time" in found[SECONDS].reason
-    assert found[OPERATIONS].outcome == SUPPORTED
-    assert found[OPERATIONS].reason.startswith("multi30k to BLEU 40.0: ")
+    assert [found[claim].outcome for claim in (SECONDS, OPERATIONS)] == [SUPPORTED, SUPPORTED]
+    assert [found[claim].effect.value for claim in (SECONDS, OPERATIONS)] == pytest.approx([6, 4])  # type: ignore[union-attr]
+    start = "multi30k: 2.00 (2.00 to 2.00) times the target tokens, each at 3.00 (3.00 to 3.00) times the seconds; in 3"
+    assert found[SECONDS].reason.startswith(start)
 
 
 def test_rounds_sharpen_the_cost_a_token(tmp_path: Path) -> None:

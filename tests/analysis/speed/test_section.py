@@ -32,8 +32,7 @@ TOPICS = (
 
 def blocks(path: Path) -> list[Block]:
     store = read_store(path, "quick")
-    speed = measured(store)
-    return section_of(speed, qualities(store, speed)).blocks
+    return section_of(measured(store), qualities(store)).blocks
 
 
 def table(found: list[Block], words: str) -> dict[str, list[str]]:
@@ -126,23 +125,16 @@ def test_peers_are_compared_with_the_same_dropout(everything: list[Block]) -> No
     assert "torch.nn.Transformer in a textbook loop" not in translating
 
 
-def test_levels_that_were_not_reached_are_marked_and_times_of_runs_side_by_side_have_a_caution(tmp_path: Path) -> None:
-    fake.write_text(tmp_path, "lstm", 1.0, 1.0)
+def test_levels_that_were_not_reached_and_costs_that_were_not_measured_are_marked(tmp_path: Path) -> None:
+    fake.write_text(tmp_path, "lstm", 1.0, 20.0, task="multi30k")
     fake.write_cost(tmp_path, "lstm", 1e6)
-    curves = {"lstm": [(60.0, 1000.0, 10.0)], "transformer": [(60.0, 2000.0, 30.0)]}
-    for model, points in curves.items():
+    for model, points in {"lstm": [(1000.0, 10.0)], "transformer": [(2000.0, 30.0)]}.items():
         fake.write_curve(tmp_path, model, points)
-    found = blocks(tmp_path)
-    quality = next(b for b in found if isinstance(b, Table) and "Until validation BLEU" in b.caption)
+    quality = next(b for b in blocks(tmp_path) if isinstance(b, Table) and "Until validation BLEU" in b.caption)
     rows = {(row[0], row[1]): row[2:] for row in quality.rows}
-    assert rows["LSTM", "10.0"] == ["1 min 00 s", "3.00", "1,000", "1 GFLOP"]
-    assert rows["Transformer", "10.0"] == ["20.0 s", "1.00", "667", "–"]
+    assert rows["LSTM", "10.0"] == ["50.0 s", "1.00", "1,000", "1 GFLOP"]
+    assert rows["Transformer", "10.0"] == ["–", "–", "667", "–"]
     assert rows["LSTM", "30.0"] == ["not reached", "–", "–", "–"]
-    assert "comparable" not in texts(found, Notice)
-    times = {"started": "2026-01-02T03:00:00+00:00", "finished": "2026-01-02T04:00:00+00:00"}
-    for model, points in curves.items():
-        fake.write_curve(tmp_path, model, points, **times)
-    assert "not comparable: other runs ran at the same time" in texts(blocks(tmp_path), Notice)
 
 
 def test_other_machines_are_named_and_in_no_number(tmp_path: Path) -> None:

@@ -4,10 +4,11 @@ from pathlib import Path
 
 import pytest
 
+from analysis.page.attention_maps import chosen
 from analysis.page.blocks import Explorer, Figures, Notice, Paragraph, Section, Table
 from analysis.page.look import Look
 from analysis.store import Store, System, read_store
-from analysis.translation.attention import build, chosen, screen
+from analysis.translation.attention import build, screen
 from tests.support.fakes.inspection import HEADS, inspection_folder, sentences, write_inspection
 from tests.support.fakes.runs import folder_of, write_json, write_run, write_suite
 

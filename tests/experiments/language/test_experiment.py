@@ -7,6 +7,7 @@ import pytest
 from datamodules.language.text import Windows
 from experiments.language.experiment import bins, by_distance, by_position
 from experiments.planning.grid import plan_tasks
+from experiments.record.read import read_attention
 from experiments.run import main
 from tests.support.tiny_runs import finished_here, measured
 
@@ -53,6 +54,15 @@ def test_a_run_on_stories(model: str, tmp_path: Path) -> None:
     assert {(metric, name) for metric, name, _ in values} >= {("token_accuracy", "distance"), ("loss", "distance")}
     assert values["source_tokens", "", None] == 0
     assert values["target_tokens", "", None] == 4 * 8 * 40
+    records = read_attention(planned.key.folder / "attention.json")
+    assert [record["id"] for record in records] == [0, 1, 2]
+    names = {"lstm": [], "bahdanau": ["decoder"], "transformer": ["decoder layer 1"]}[model]
+    for record in records:
+        assert list(record["maps"]) == names
+        assert len(record["target_tokens"]) == 40
+        for heads in map(np.array, record["maps"].values()):
+            assert not heads[:, *np.triu_indices(40, 1)].any()  # no word sees a later one
+            assert np.abs(heads.sum(-1) - 1).max() < 0.03
 
 
 def test_a_run_on_a_text_file_is_finished_until_the_file_is_edited(tmp_path: Path) -> None:

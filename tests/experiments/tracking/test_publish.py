@@ -108,6 +108,14 @@ def test_maps_of_self_attention_are_not_drawn_as_if_they_were_of_the_source(tmp_
     assert image._caption == "t, sentence 3"
 
 
+def test_maps_of_what_a_language_model_wrote_before_are_drawn(tmp_path: Path) -> None:
+    maps = {"decoder layer 1": [[[1.0, 0.0], [0.5, 0.5]]]}
+    one = {"test_set": "test", "id": 0, "source_tokens": [], "target_tokens": ["a", "b"], "maps": maps}
+    (tmp_path / "attention.json").write_text(json.dumps([one]))
+    (image,) = attention(tmp_path)
+    assert image._caption == "test, sentence 0"
+
+
 @pytest.mark.parametrize(
     ("word", "known"), [("红", False), ("猫が", False), ("고양이", False), ("Straße", True), ("کتاب", True)]
 )

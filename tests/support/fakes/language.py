@@ -52,6 +52,22 @@ def write_stories(root: Path, farthest: Mapping[str, float], seed: int = 0, near
         write_model(root, "stories", model, 2 - share, [*rows, row("perplexity", 4.0, "words", N)], seed)
 
 
+SAID = ["ann", "has", "red", "hats", "hats", "are", "red"]
+EVEN = [[1 / (i + 1)] * (i + 1) + [0.0] * (6 - i) for i in range(7)]  # each row sees itself and what is before
+
+
+def write_attention(root: Path, model: str, found_by: int, heads: int = 2, task: str = "stories") -> None:
+    """A map in which head number `found_by` alone looks at where a word was said before; the others look evenly."""
+    finds = [list(row) for row in EVEN]
+    written = ["<s>", *SAID[:-1]]
+    for i, word in enumerate(SAID):
+        if word in written[: i + 1]:
+            finds[i] = [float(column == written.index(word)) for column in range(7)]
+    maps = {"decoder layer 1": [finds if head == found_by else EVEN for head in range(heads)]}
+    one = {"test_set": "test", "id": 0, "source_tokens": [], "target_tokens": SAID, "maps": maps}
+    write_json(folder_of(root, task, model) / "attention.json", [one])
+
+
 def write_characters(root: Path, gains: Mapping[str, float], losses: Mapping[str, float], seed: int = 0) -> None:
     """Models by what they gain from context beyond 32 characters, and by their loss."""
     for model, gain in gains.items():

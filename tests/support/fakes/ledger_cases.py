@@ -87,14 +87,15 @@ def devices(efficiency: float, path: Path, gpus: int = 2) -> None:
 
 
 def to_quality(factor: float, end: float, path: Path, seeds: int = 3, larger: float = 1.04) -> None:
-    """Seconds and tokens to each BLEU are `factor` times the Transformer's, to the last one `end` times."""
+    """Tokens to each BLEU are `factor` times the Transformer's, to the last one `end` times; a token costs as much."""
     for model, times, last, size in (("bahdanau", factor, end, larger), ("transformer", 1.0, 1.0, 1.0)):
         spent = [100.0 * i * (last if i == 4 else times) for i in range(1, 5)]
         parameters = {"measurements": [row("parameters", 1e6 * size, "parameters", 1)]}
         for seed in range(seeds):
-            points = [(s, s, 10.0 * i) for i, s in enumerate(spent, start=1)]
+            points = [(tokens, 10.0 * i) for i, tokens in enumerate(spent, start=1)]
             speed.write_curve(path, model, points, seed, **parameters)
         speed.write_cost(path, model, 1.0)
+        speed.write_text(path, model, 1000.0, 1000.0, task="multi30k")
 
 
 def decoding(lstm: Cost, transformer: Cost, path: Path, growing: float = 2e7) -> None:
@@ -208,7 +209,7 @@ ACCURACIES: dict[str, tuple[tuple[str, str, str, int], tuple[Any, Any, Any], tup
         )
         for name in ("", "rotary", "alibi", "sinusoidal", "learned")
     },
-    "Relative positions reach further beyond training than absolute ones (copy: rotary against sinusoidal)": (
+    "Relative positions reach further beyond training than absolute ones: rotary against sinusoidal (copy)": (
         ("copy", "length", "transformer/rotary transformer/sinusoidal", 64),
         ((1.0, 0.93), (0.93, 1.0), (1.0, 0.95)),
         ((0.97, 1.0), (0.15, 0.13)),
@@ -250,6 +251,7 @@ BETTER = {
         ("Attention on top of the RNN improves its translations", ("bahdanau", "lstm")),
     )
 }
+BY_QUALITY = ((1.15, 1.15), (1.05, 1.05), (1.2, 1.08))
 TIMED: dict[str, Cases] = {
     WAITING: three(step_times, (power(0.15), even), (power(0.05), even), (wobbly(power(0.2)), even)),
     **{
@@ -263,6 +265,7 @@ TIMED: dict[str, Cases] = {
         f"More GPUs, proportionally faster: {kind} scaling": three(devices, 0.85, 0.75, 0.81)
         for kind in ("weak", "strong")
     },
+    f"{QUALITY} (seconds)": three(to_quality, *BY_QUALITY),
     DECODING: three(decoding, (even, lambda n: 1 + n / 800), (even, even), (even, lambda n: 1 + n / 1200)),
 }
 CASES: dict[str, Cases] = {
@@ -275,10 +278,7 @@ CASES: dict[str, Cases] = {
     **{text: (thrice(cases)[0], thrice(cases)[1], thrice(cases)[2]) for text, cases in TIMED.items()},
     KEEPS: three(partial(cost_by_length, "math-attention"), power(0.4), power(0.27), wobbly(power(0.33))),
     FUSED: three(partial(cost_by_length, "base"), power(0.27), power(0.4), wobbly(power(0.33))),
-    **{
-        f"{QUALITY} ({what})": three(to_quality, (1.15, 1.15), (1.05, 1.05), (1.2, 1.08))
-        for what in ("seconds", "operations")
-    },
+    f"{QUALITY} (operations)": three(to_quality, *BY_QUALITY),
     **{
         text: three(bleu, (*systems, 0.8, 0.2, 0.0), (*systems, 0.2, 0.8, 0.0), (*systems, 0.5, 0.5, 0.3))
         for text, systems in BETTER.items()
@@ -295,6 +295,7 @@ CASES: dict[str, Cases] = {
 NARROW = {4: 1.0, 15: 0.3}  # a factor of less than 4
 TOO_LITTLE: list[tuple[int, tuple[float, float]]] = [(64, (0.15, 0.13)), (47, (1.0, 0.5)), (64, (0.96, 0.96))]
 SHORT = {"lengths": speed.LENGTHS[:-1]}  # two lengths at which most operations are quadratic
+UNLIKE: list[Write] = [partial(to_quality, 1.15, 1.15, **each) for each in ({"seeds": 2}, {"larger": 1.06})]
 POWERLESS: dict[str, Sequence[Write]] = {
     **{text: some(partial(accuracies, *where), *values) for text, (where, _, values) in ACCURACIES.items()},
     FADES: [partial(curve, "recall", "gap", "rnn", values) for values in ({4: 0.85, 32: 0.3}, NARROW)],
@@ -348,13 +349,8 @@ POWERLESS: dict[str, Sequence[Write]] = {
         partial(in_processes, TIMED[DECODING][0], 2),
         *thrice([partial(decoding, even, lambda n: 1 + n / 800, growing=1e7)]),
     ],
-    **{
-        f"{QUALITY} ({what})": [
-            partial(to_quality, 1.15, 1.15, seeds=2),
-            partial(to_quality, 1.15, 1.15, larger=1.06),
-        ]
-        for what in ("seconds", "operations")
-    },
+    f"{QUALITY} (operations)": UNLIKE,
+    f"{QUALITY} (seconds)": [partial(in_processes, partial(to_quality, 1.15, 1.15), 2), *thrice(UNLIKE)],
     **{text: some(bleu, (*systems, 0.8, 0.05, 0.0)) for text, systems in BETTER.items()},
     LONG: [
         partial(bleu_by_length, 0.05, 0.9, 0.0, short=0.05),

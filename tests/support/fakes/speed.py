@@ -146,7 +146,14 @@ def write_sweep(root: Path, task: str, values: Sequence[int], suite: str = "quic
 
 
 def write_text(
-    root: Path, model: str, bare: float, trainer: float, noise: Sequence[float] = NOISE, *, blocks: bool = True
+    root: Path,
+    model: str,
+    bare: float,
+    trainer: float,
+    noise: Sequence[float] = NOISE,
+    *,
+    blocks: bool = True,
+    task: str = "multi30k-en-de",
 ) -> Path:
     """Real sentences; `bare` and `trainer` are target tokens/s of the two loops, 0 for one that was not measured."""
     rows: Rows = []
@@ -163,7 +170,7 @@ def write_text(
         ]
         timed += block_rows("step_seconds", 2300 / rate, "loop", loop, noise)
         timed += block_rows("target_tokens_per_second", rate, "loop", loop, noise)
-    return write_speed(root, "text-multi30k-en-de", model, rows, blocks=timed if blocks else None)
+    return write_speed(root, f"text-{task}", model, rows, blocks=timed if blocks else None)
 
 
 def decoding_rows(latency: Cost, lengths: Sequence[int] = (16, 64, 256), batches: Sequence[int] = (1, 16, 128)) -> Rows:
@@ -276,18 +283,16 @@ def write_translation(root: Path, model: str, seed: int = 0, **changes: Any) -> 
     return write_run(root, model, seed=seed, sentences=20, test_sets=("test",), changes=times | changes)
 
 
-def bleu_rows(points: Sequence[tuple[float, float, float]]) -> Rows:
-    """Seconds, target tokens and validation BLEU as training went on."""
+def bleu_rows(points: Sequence[tuple[float, float]]) -> Rows:
+    """Target tokens and validation BLEU as training went on."""
     rows = []
-    for step, (seconds, tokens, bleu) in enumerate(points, start=1):
-        common = {"step": step, "seconds": seconds, "target_tokens": round(tokens)}
+    for step, (tokens, bleu) in enumerate(points, start=1):
+        common = {"step": step, "seconds": tokens / 50, "target_tokens": round(tokens)}
         rows += [common | {"metric": f"val/{m}", "value": v} for m, v in (("loss", 5 - bleu / 10), ("bleu", bleu))]
     return rows
 
 
-def write_curve(
-    root: Path, model: str, points: Sequence[tuple[float, float, float]], seed: int = 0, **changes: Any
-) -> Path:
+def write_curve(root: Path, model: str, points: Sequence[tuple[float, float]], seed: int = 0, **changes: Any) -> Path:
     folder = write_translation(root, model, seed, **changes)
     write_lines(folder / "metrics.jsonl", bleu_rows(points))
     return folder

@@ -4,6 +4,7 @@ import base64
 import re
 import shutil
 import subprocess
+import xml.etree.ElementTree as ET
 from html import unescape
 from pathlib import Path
 
@@ -14,11 +15,11 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 from numpy.typing import NDArray
 
+from analysis.page.attention_maps import attention_map, by_key, explorer, packed
 from analysis.page.blocks import Explorer
-from analysis.page.look import Look
+from analysis.page.look import COLOURS, Look
 from analysis.page.render import environment
 from analysis.store import System
-from analysis.translation.attention import by_key, explorer, packed
 from tests.support.fakes.inspection import SOURCE_SENTENCES, sentences
 
 MODELS = ("bahdanau", "transformer")
@@ -34,6 +35,15 @@ BROWSER = shutil.which("chromium") or shutil.which("chromium-browser") or shutil
 def test_bytes_are_the_weights_to_half_a_255th(weights: NDArray[np.float64]) -> None:
     found = np.frombuffer(base64.b64decode(packed(weights)), np.uint8).reshape(weights.shape)
     assert np.abs(found / 255 - weights).max() <= 0.5 / 255 + 1e-12
+
+
+@pytest.mark.parametrize("token", ["$x_1$", "$", "<script>alert(1)</script>", "&amp;", '"', "▁Straße", "_", "\\frac"])
+def test_any_token_is_shown_as_written(token: str) -> None:
+    weights = np.full((3, 2), 0.5)
+    figure = attention_map("map", "Transformer", COLOURS["transformer"], weights, [token, "</s>"], ["a", token, "</s>"])
+    shown = ET.fromstring(figure.svg).iter("{http://www.w3.org/2000/svg}text")
+    assert ["".join(text.itertext()) for text in shown].count(token) == 2
+    assert "<script" not in figure.svg
 
 
 def made(caption: str = "Every map.") -> Explorer:

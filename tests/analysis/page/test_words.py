@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from analysis.translation.words import joined, words
+from analysis.page.words import joined, words
 
 
 @pytest.mark.parametrize(

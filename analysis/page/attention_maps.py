@@ -1,0 +1,170 @@
+"""Attention maps of a few sentences: one head of each model as a figure, and every head to choose from."""
+
+import base64
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import matplotlib
+import numpy as np
+from matplotlib.colors import LinearSegmentedColormap
+
+from analysis.page.blocks import Block, Explorer, Figures
+from analysis.page.canvas import Figure, finish, panel
+from analysis.page.labels import counted, label, ordered, slug
+from analysis.page.look import Look
+from analysis.page.words import joined
+from analysis.statistics.intervals import Array
+from analysis.store import Run, Store, System, by_system, first_common_seed
+
+SEEING = (
+    "the stronger the colour, the more attention. Touch a cell or use the arrow keys to read it; the small maps are "
+    "the other heads."
+)
+
+Sentences = dict[tuple[str, int], dict[str, Any]]  # by test set and number, with words in place of tokens
+
+
+def chosen(store: Store, experiment: str, task: str) -> dict[System, Run]:
+    """One run a model: the first seed that all have, or else each model's own first."""
+    table = by_system(run for run in store.finished(experiment) if run.task == task)
+    common = first_common_seed(table.values()) if table else None
+    return {s: table[s][min(table[s]) if common is None else common] for s in ordered(table)}
+
+
+def by_key(sentences: list[dict[str, Any]]) -> Sentences:
+    return {(s["test_set"], s["id"]): joined(s) for s in sentences}
+
+
+def with_maps(kept: Mapping[System, Sentences]) -> dict[System, Sentences]:
+    return {system: s for system, s in kept.items() if any(entry["maps"] for entry in s.values())}
+
+
+def shared(attentive: Mapping[System, Sentences]) -> dict[System, Sentences]:
+    """The sentences of which every model has all its maps, in the order of the first model."""
+    whole = {system: with_all_maps(sentences) for system, sentences in attentive.items()}
+    keys = [key for key in next(iter(whole.values()), {}) if all(key in s for s in whole.values())]
+    return {system: {key: sentences[key] for key in keys} for system, sentences in whole.items()}
+
+
+def with_all_maps(sentences: Sentences) -> Sentences:
+    """Those that have every map of the sentence that has most."""
+    names = max((list(s["maps"]) for s in sentences.values()), key=len)
+    return {key: s for key, s in sentences.items() if list(s["maps"]) == names}
+
+
+def blocks(
+    look: Look,
+    task: str,
+    caption: str,
+    found: Mapping[System, Sentences],
+    first: tuple[str, int],
+    shown: Mapping[System, tuple[str, int]],
+) -> list[Block]:
+    """One head of each model for one sentence, and every head for every sentence where scripts run.
+
+    Args:
+        look: Colours.
+        task: Names the figures.
+        caption: What rows and columns are.
+        found: Of each model with attention the same sentences, with all their maps.
+        first: The sentence shown first.
+        shown: The map and the head of each model shown first.
+    """
+    figures = [one_map(look, task, system, sentences[first], shown[system]) for system, sentences in found.items()]
+    caption, names = f"{caption}; {SEEING}", [figure.name for figure in figures]
+    place = list(next(iter(found.values()))).index(first)
+    explored = explorer(f"explorer-{slug(task)}", caption, look, found, place, shown, names)
+    return [Figures(caption, figures, chart=False), explored]
+
+
+def one_map(look: Look, task: str, system: System, sentence: Mapping[str, Any], shown: tuple[str, int]) -> Figure:
+    """One head of one map."""
+    name, head = shown
+    which = f", {name}, head {head + 1}" if len(sentence["maps"]) > 1 else ""
+    columns = ("written", "said before") if name.startswith("decoder") else ("source", "source")
+    return attention_map(
+        f"attention-{task}-{sentence['test_set']}-{sentence['id']}-{system.model}-{system.variant}",
+        f"{label(system)}{which}",
+        look.colour(system),
+        sentence["maps"][name][head],
+        sentence[columns[0]],
+        sentence["target"],
+        seen=columns[1],
+    )
+
+
+def attention_map(
+    name: str,
+    title: str,
+    colour: str,
+    weights: Array,
+    columns: Sequence[str],
+    rows: Sequence[str],
+    seen: str = "source",
+) -> Figure:
+    """Attention weights (rows, columns), a row for each word being written; full colour is 1."""
+    shades = LinearSegmentedColormap.from_list("weight", [f"{colour}00", colour])
+    # the size of the map; the figure grows by its labels
+    with panel((0.17 * len(columns), 0.17 * len(rows))) as (canvas, axes):
+        axes.set_position((0, 0, 1, 1))
+        axes.imshow(weights, cmap=shades, vmin=0, vmax=1, aspect="equal", interpolation="none")
+        axes.set_xticks(range(len(columns)), columns, rotation=90, fontsize=9, parse_math=False)
+        axes.set_yticks(range(len(rows)), rows, fontsize=9, parse_math=False)
+        axes.tick_params(length=0)
+        axes.xaxis.tick_top()
+        axes.grid(visible=False)
+        axes.set(xlabel=seen, ylabel="being written")
+        with matplotlib.rc_context({"axes.titley": None}):  # above the tokens at the top
+            axes.set_title(title)
+        strongest = [f"{row} → {columns[int(i)]}" for row, i in zip(rows, weights.argmax(axis=1), strict=True)]
+        description = f"Where each word being written looks most: {', '.join(strongest)}."
+        return finish(canvas, name, title, description, grow=True)
+
+
+def explorer(
+    identifier: str,
+    caption: str,
+    look: Look,
+    kept: Mapping[System, Sentences],
+    first: int,
+    shown: Mapping[System, tuple[str, int]],
+    replaces: Sequence[str],
+) -> Explorer:
+    """Put together what the page needs.
+
+    Args:
+        identifier: Its id in the page.
+        caption: What to see.
+        look: Colours.
+        kept: Of each model with attention the same sentences, by test set and number, with all their maps.
+        first: Place of the sentence shown first.
+        shown: The map and the head of each model shown first.
+        replaces: Names of the figures shown instead where no script runs.
+    """
+    one = next(iter(kept.values()))
+    sentences = [
+        {
+            "name": f"{i} of {test_set}, {counted(len(sentence['source'] or sentence['target']), 'word', 'words')}",
+            "models": [side(look, system, mine[test_set, i], shown[system]) for system, mine in kept.items()],
+        }
+        for (test_set, i), sentence in one.items()
+    ]
+    return Explorer(identifier, caption, sentences, first, replaces)
+
+
+def side(look: Look, system: System, sentence: Mapping[str, Any], shown: tuple[str, int]) -> dict[str, Any]:
+    name, head = shown
+    return {
+        "label": label(system),
+        "colour": look.colour(system),
+        "shown": [list(sentence["maps"]).index(name), head],
+        **{part: sentence[part] for part in ("source", "target", "written")},
+        "maps": [
+            {"name": name, "heads": len(heads), "weights": packed(heads)} for name, heads in sentence["maps"].items()
+        ],
+    }
+
+
+def packed(weights: Array) -> str:
+    """Weights (heads, queries, keys) from 0 to 1 as one byte each, 255 for 1, row by row, in base64."""
+    return base64.b64encode((255 * weights).round().clip(0, 255).astype(np.uint8).tobytes()).decode("ascii")
