@@ -141,7 +141,7 @@ def language(store: Store) -> list[Question]:
         loss = language_evidence.overall(store, task, "loss")
         metric, words, gained = language_claims.from_context(store, task)
         for text, name, points in ((f"Loss in nats on {task}", "loss", loss), (f"{words} on {task}", metric, gained)):
-            scores = {system: Score(decimal(point.value, 3), point.interval) for system, point in points.items()}
+            scores = {s: Score(decimal(p.value, 3), p.interval) for s, p in points.items() if s.variant == "base"}
             questions += [Question(text, scores, name, slug("text", task))] if scores else []
     return questions
 

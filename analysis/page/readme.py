@@ -60,6 +60,15 @@ QUESTIONS = {
             Row("Parity of 20 / *200* bits", "parity", RIGHT, "length", ("20", "200"), 1),
         ],
     ),
+    "language": Question(
+        "Who gains from context?",
+        "Language models of 800,000 parameters: nats a character of Shakespeare, by how many were read before",
+        ("rnn", "gru", *BASES),
+        [
+            Row("Trained to 64 characters: 1–8 / 33–64", "shakespeare", "loss", "position", ("8", "64")),
+            Row("Trained to 256 characters: 1–8 / 129–256", "shakespeare-256", "loss", "position", ("8", "256")),
+        ],
+    ),
     "speed": Question(
         "How fast?",
         "Milliseconds for a training step on 2,048 target tokens, and to decode one more token of 16 hypotheses, on "

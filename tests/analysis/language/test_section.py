@@ -8,7 +8,7 @@ from analysis.page.blocks import Explorer, Figures, Section, Table
 from analysis.page.look import Look
 from analysis.speed.runs import measured
 from analysis.store import System, read_store
-from tests.support.fakes.language import write_attention, write_characters, write_stories
+from tests.support.fakes.language import write_attention, write_characters, write_model, write_stories
 
 
 def sections(root: Path) -> list[Section]:
@@ -61,8 +61,10 @@ def test_a_text_of_characters_has_curves_by_context(tmp_path: Path) -> None:
 
 def test_the_scoreboard_has_a_row_for_loss_and_one_for_context(tmp_path: Path) -> None:
     write_characters(tmp_path, {"lstm": 0.02, "transformer": 0.08}, {"lstm": 1.7, "transformer": 1.6})
+    write_model(tmp_path, "shakespeare", "transformer", 1.5, [], variant="width64")  # smaller, and no model of its own
     store = read_store(tmp_path, "quick")
     loss, gain = scoreboard.language(store)
+    assert set(loss.scores) == {System("lstm", "base"), System("transformer", "base")}
     assert loss.best == gain.best == System("transformer", "base")
     assert loss.section == gain.section == "text-shakespeare"
     assert scoreboard.build(store, [], [measured(store)]) is not None
