@@ -23,6 +23,8 @@ PYTHON ?= python3
 PY := .venv/bin/python
 
 export DATA_DIR
+# Without it every process would compile all that it imports again: 10 s of each run.
+unexport PYTHONDONTWRITEBYTECODE
 export PYTHONIOENCODING := $(if $(PYTHONIOENCODING),$(firstword $(subst :, ,$(PYTHONIOENCODING))):backslashreplace)
 # Taken literally: neither make nor the shell interprets a dollar sign or quote in a sentence.
 override TEXT := $(value TEXT)

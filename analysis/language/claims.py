@@ -52,7 +52,7 @@ def from_context(store: Store, task: str) -> tuple[str, str, dict[System, Point]
     if has_answers(store, task):
         words = "Share of right answers to what was said longest ago"
         return "token_accuracy", words, at_end(store, task, "token_accuracy", DISTANCE)
-    words = f"Fall of the loss, in nats, by context beyond {NEAR} characters"
+    words = f"Nats gained from context beyond {NEAR} characters"
     return "context_gain", words, at_end(store, task, "context_gain", CUT, NEAR)
 
 

@@ -1,7 +1,5 @@
 """The claims about translation: who makes each, the measurements it needs, its rule and its figure."""
 
-from collections.abc import Sequence
-
 from analysis.claims.verdict import ATTENTION, BAHDANAU, LSTM, TRANSFORMER, VASWANI, Claim, Needs
 from analysis.page.prose import PROSE
 from analysis.store import Store
@@ -12,50 +10,38 @@ READING = PROSE["claims"]
 
 
 def all_claims(store: Store) -> list[Claim]:
-    """Every claim on every test set that was translated, or once where none was."""
+    """Every claim on every task that was translated, or once where none was."""
     better = (
         ("The Transformer translates better than the LSTM + attention", VASWANI, TRANSFORMER, ATTENTION),
         ("The Transformer translates better than the LSTM", VASWANI, TRANSFORMER, LSTM),
         ("Attention on top of the RNN improves its translations", BAHDANAU, ATTENTION, LSTM),
     )
-    translated = sets_translated(store) or [("", "")]
+    longer = "One fixed vector must hold everything: the LSTM alone loses more BLEU on long sentences"
+    translated = sets_translated(store) or {"": [""]}
     rows = [
-        (text, source, rules.is_better(store, *test_set, first, second), *test_set)
+        (text, source, task, rules.is_better(store, task, names, first, second))
         for text, source, first, second in better
-        for test_set in translated
+        for task, names in translated.items()
     ]
+    of_length = f"{BAHDANAU}, Figure 2"
+    rows += [(longer, of_length, task, rules.loses_more(store, task, names)) for task, names in translated.items()]
     claims = [
         Claim(
-            f"{text} ({task}, {name})" if task else text,
+            f"{text} ({task})" if task else text,
             source,
             Needs(EXPERIMENT, task, "bleu"),
             rule,
-            f"length-{task}-{name}",
+            f"length-{task}-{translated[task][0]}",
         )
-        for text, source, rule, task, name in rows
+        for text, source, task, rule in rows
     ]
-    return [
-        *claims,
-        *(on_long_sentences(store, task, sets) for task, sets in by_task(translated).items()),
-        several(store),
-    ]
+    return [*claims, several(store)]
 
 
-def on_long_sentences(store: Store, task: str, test_sets: Sequence[str]) -> Claim:
-    text = "One fixed vector must hold everything: the LSTM alone loses more BLEU on long sentences"
-    needs, figure = Needs(EXPERIMENT, task, "bleu"), f"length-{task}-{test_sets[0]}"
-    rule = rules.loses_more(store, task, test_sets)
-    return Claim(f"{text} ({task})" if task else text, f"{BAHDANAU}, Figure 2", needs, rule, figure)
-
-
-def by_task(translated: Sequence[tuple[str, str]]) -> dict[str, list[str]]:
-    return {task: [name for other, name in translated if other == task] for task, _ in translated}
-
-
-def sets_translated(store: Store) -> list[tuple[str, str]]:
-    """Task and name of each, in the order in which they were recorded."""
+def sets_translated(store: Store) -> dict[str, list[str]]:
+    """The test sets of each task, in the order in which they were recorded."""
     rows = store.rows(EXPERIMENT, metric="bleu")
-    return list(dict.fromkeys(zip(rows["task"], rows["x"], strict=True)))
+    return {task: list(dict.fromkeys(rows["x"][rows["task"] == task])) for task in dict.fromkeys(rows["task"])}
 
 
 def several(store: Store) -> Claim:

@@ -12,10 +12,10 @@ from analysis.translation.claims import all_claims, sets_translated
 from tests.support import verdicts
 from tests.support.fakes.inspection import write_inspection
 from tests.support.fakes.long_range import axis_rows, write_long_range
-from tests.support.fakes.runs import row
-from tests.support.fakes.translations import write_heads, write_translated
+from tests.support.fakes.runs import result, row, write_json
+from tests.support.fakes.translations import SENTENCES, write_heads, write_translated
 
-AHEAD = "The Transformer translates better than the LSTM (multi30k, test)"
+AHEAD = "The Transformer translates better than the LSTM (multi30k)"
 LONG = "One fixed vector must hold everything: the LSTM alone loses more BLEU on long sentences (multi30k)"
 HEADS = "Several heads see several relations (in translation)"
 
@@ -146,17 +146,35 @@ def test_translations_that_do_not_compare_decide_nothing(
 
 def test_every_test_set_has_its_claims_and_without_any_each_is_told_once(tmp_path: Path) -> None:
     write_long_range(tmp_path, "copy", "lstm", axis_rows({4: 1.0}, "length"))
-    assert sets_translated(read_store(tmp_path, "quick")) == []
+    assert sets_translated(read_store(tmp_path, "quick")) == {}
     assert len(decided(tmp_path)) == 5
     write_translated(tmp_path, "lstm", 0.3, sentences=60, test_set="test2016")
     write_translated(tmp_path, "transformer", 0.3, sentences=60, test_set="test2017")
     store = read_store(tmp_path, "quick")
-    assert sets_translated(store) == [("multi30k", "test2016"), ("multi30k", "test2017")]
+    assert sets_translated(store) == {"multi30k": ["test2016", "test2017"]}
     found = judged(all_claims(store))
-    assert len(found) == 8
+    assert len(found) == 5
     reasons = [verdict.reason for claim, verdict in found if claim.text.startswith("The Transformer")]
     assert "not run: Transformer with hypotheses on multi30k, test2016" in reasons
     assert store.problems == []  # no model is asked for a test set that it did not translate
+
+
+@pytest.mark.parametrize(("second", "outcome"), [((0.3, 0.9), SUPPORTED), ((0.9, 0.3), CONTRADICTED)])
+def test_a_model_is_better_only_if_it_is_on_every_test_set(
+    second: tuple[float, float], outcome: str, tmp_path: Path
+) -> None:
+    """The LSTM and the Transformer on two test sets; the effect shown is that of the second."""
+    for model, shares in (("lstm", (0.2, second[0])), ("transformer", (0.9, second[1]))):
+        scores = []
+        for name, share in zip(("test2016", "test2017"), shares, strict=True):
+            folder = write_translated(tmp_path, model, share, test_set=name)
+            scores.append(row("bleu", 100 * share, "BLEU", SENTENCES, "test_set", name))
+        write_json(folder / "result.json", result("quick", model, "base", 0, scores))
+    verdict = decided(tmp_path)[AHEAD]
+    assert verdict.outcome == outcome, verdict
+    assert verdict.reason.startswith("test2016: Transformer ")
+    assert verdict.effect is not None
+    assert (verdict.effect.value > 0) == (outcome == SUPPORTED)
 
 
 def test_heads_of_one_map_are_compared_with_each_other_alone(tmp_path: Path) -> None:

@@ -250,7 +250,7 @@ ACCURACIES: dict[str, tuple[tuple[str, str, str, int], tuple[Any, Any, Any], tup
     },
 }
 BETTER = {
-    f"{text} (multi30k, test)": systems
+    f"{text} (multi30k)": systems
     for text, systems in (
         ("The Transformer translates better than the LSTM + attention", ("transformer", "bahdanau")),
         ("The Transformer translates better than the LSTM", ("transformer", "lstm")),
