@@ -105,7 +105,8 @@ def loses_more(store: Store, task: str, test_sets: Sequence[str]) -> Rule:
         found = {system: together([one[system] for one in each]) for system in (LSTM, ATTENTION)}
         if not all(found.values()):
             raise NotRun(f"no seed that translated {listing(list(test_sets))}")
-        lengths, unit = of_all([source_lengths(store, task, name, LSTM) for name in test_sets])
+        lengths = np.concatenate([source_lengths(store, task, name, LSTM)[0] for name in test_sets])
+        unit = length_unit(store, task)
         few, many = np.quantile(lengths, QUARTERS)
         if few == many:
             reason = f"half of the sentences of {task} have {few:g} {unit}"
@@ -127,10 +128,6 @@ def loses_more(store: Store, task: str, test_sets: Sequence[str]) -> Rule:
 def together(each: Sequence[Statistics]) -> Statistics:
     """The sentences of several test sets, of the seeds that have them all."""
     return {seed: np.concatenate([one[seed] for one in each]) for seed in each[0] if all(seed in one for one in each)}
-
-
-def of_all(lengths: Sequence[tuple[Array, str]]) -> tuple[Array, str]:
-    return np.concatenate([one for one, _ in lengths]), lengths[0][1]
 
 
 def mean_bleu(statistics: Statistics, chosen: NDArray[np.bool_]) -> float:
