@@ -1,17 +1,16 @@
 """The one place that builds a Lightning Trainer: devices, nodes, strategy and precision are settings, never code."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 import lightning as L
 import torch
-from lightning.pytorch.callbacks import Callback, WeightAveraging
+from lightning.pytorch.callbacks import Callback
 from lightning.pytorch.loggers import Logger
 from lightning.pytorch.strategies import DDPStrategy, Strategy
 from lightning.pytorch.utilities.exceptions import SIGTERMException
-from torch import Tensor
 
 from experiments.training.callbacks import LaunchTogether
 from experiments.training.checkpoints import AtomicCheckpoints, StopEarly, best_and_last
@@ -20,6 +19,7 @@ from experiments.training.divergence import ClipFinite
 from experiments.training.fsdp import DivideWeights, prepare_sharding
 from experiments.training.graceful_stop import EndBetweenUpdates
 from experiments.training.process_group import cluster
+from experiments.training.weight_average import MovingAverage
 from models.kernels.gpu import use_equal_kernels
 from models.kernels.matmul_backend import onednn_matmul
 
@@ -93,7 +93,7 @@ def build_trainer(
     training: list[Callback] = [SeedEachStep(), finite, *callbacks, EndBetweenUpdates(settings.validate_every), *kept]
     training.append(LaunchTogether(settings.graphs))
     if settings.ema_decay:
-        training.append(WeightAveraging(multi_avg_fn=moving_average(settings.ema_decay)))
+        training.append(MovingAverage(settings.ema_decay))
     if settings.patience is not None:
         training.append(StopEarly(settings.monitor, mode=settings.monitor_mode, patience=settings.patience))
     # Determinism would also fill memory before its first use, to show who reads it unwritten: 2 to 5 % of a step.
@@ -178,20 +178,6 @@ def fit(
         trainer.fit(module, datamodule=data, ckpt_path=checkpoint, weights_only=True)
     if ending.requested:
         raise SIGTERMException
-
-
-def moving_average(decay: float) -> Callable[[Sequence[Tensor], Sequence[Tensor], Tensor | int], None]:
-    """Exponential moving average of weights whose decay rises as (1 + n) / (10 + n), so that random weights fade fast.
-
-    Without the rise a decay of 0.998 would still be two thirds random weights after 200 updates.
-    """
-
-    @torch.no_grad()
-    def update(averaged: Sequence[Tensor], current: Sequence[Tensor], updates: Tensor | int) -> None:
-        n = int(updates)
-        torch._foreach_lerp_(list(averaged), list(current), 1 - min(decay, (1 + n) / (10 + n)))
-
-    return update
 
 
 def resolve_precision(

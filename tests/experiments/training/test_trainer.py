@@ -7,7 +7,7 @@ from typing import Any
 import lightning as L
 import pytest
 import torch
-from lightning.pytorch.callbacks import Callback, WeightAveraging
+from lightning.pytorch.callbacks import Callback
 from torch import Tensor
 
 from experiments.training.callbacks import Clock
@@ -15,6 +15,7 @@ from experiments.training.checkpoints import StopEarly
 from experiments.training.divergence import ClipFinite
 from experiments.training.trained_run import load_module
 from experiments.training.trainer import TrainerSettings, build_trainer, hardware, resolve_precision
+from experiments.training.weight_average import MovingAverage
 from models.loss import evaluate, scored_logits
 from tests.support.tiny_runs import STEPS, VALIDATE_EVERY, before, read_lines, saved, tiny_run
 
@@ -48,6 +49,20 @@ def test_a_checkpoint_holds_the_average_and_the_raw_weights(tmp_path: Path, monk
     assert any((checkpoint["state_dict"][name] != raw).any() for name, raw in history[-1].items())
 
 
+@pytest.mark.gpu
+@pytest.mark.parametrize("model", ["lstm", "bahdanau", "transformer"])
+def test_no_update_of_a_training_on_a_gpu_waits(model: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    watched = range(30, 60)  # a capture waits, and by then every shape is captured
+
+    def watch(trainer: L.Trainer) -> None:
+        torch.cuda.set_sync_debug_mode("error" if trainer.global_step in watched else "default")
+
+    before(monkeypatch, "on_train_batch_start", watch)
+    before(monkeypatch, "on_train_end", watch)
+    steps = ["--trainer.max_steps=61", "--trainer.validate_every=61", "--trainer.log_every=1000"]
+    tiny_run(tmp_path, "--trainer.accelerator=gpu", "--data.init_args.max_tokens=2000", *steps, model=model)
+
+
 @pytest.mark.parametrize("decay", [0.98, 0.0])
 def test_validation_measures_what_the_checkpoint_holds(decay: float, tmp_path: Path) -> None:
     folder = tiny_run(tmp_path, f"--trainer.ema_decay={decay}")
@@ -73,7 +88,7 @@ def test_settings_reach_lightning(tmp_path: Path) -> None:
     assert trainer.precision == "bf16-mixed"
     callbacks: dict[type, Any] = {type(callback): callback for callback in trainer.callbacks}  # type: ignore[attr-defined]
     assert (callbacks[ClipFinite].clip, callbacks[StopEarly].patience) == (0.5, 3)
-    assert [*callbacks].index(Clock) < [*callbacks].index(WeightAveraging)
+    assert [*callbacks].index(Clock) < [*callbacks].index(MovingAverage)
 
 
 def test_on_a_cpu_what_could_differ_from_run_to_run_is_refused(tmp_path: Path) -> None:
