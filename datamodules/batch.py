@@ -44,13 +44,20 @@ class Example(NamedTuple):
     id: int
 
 
-def collate(examples: Sequence[Example], multiple: int = 1, most: int | None = None) -> Batch:
-    """Pad examples on the right to the longest of each field, targets to a multiple but no further than `most`."""
-    source = pad([e.source for e in examples], PAD)
+def collate(examples: Sequence[Example], multiple: int = 1, most: tuple[int, int] | None = None) -> Batch:
+    """Pad examples on the right to the longest of each field, and on to a multiple.
+
+    Args:
+        examples: At least one.
+        multiple: Of source and target length.
+        most: Source and target length beyond which nothing is padded to a multiple.
+    """
+    longest_source, longest_target = most or (None, None)
+    source = pad([e.source for e in examples], PAD, multiple, longest_source)
     return Batch(
         source=source,
-        decoder_input=pad([e.decoder_input for e in examples], PAD, multiple, most),
-        labels=pad([e.labels for e in examples], IGNORE, multiple, most),
+        decoder_input=pad([e.decoder_input for e in examples], PAD, multiple, longest_target),
+        labels=pad([e.labels for e in examples], IGNORE, multiple, longest_target),
         ids=torch.tensor([e.id for e in examples]),
         padded=any(len(e.source) < source.shape[1] for e in examples),
     )

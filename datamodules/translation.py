@@ -259,13 +259,13 @@ class TranslationData(L.LightningDataModule):
         budget = max_tokens or self.max_tokens
         accumulate = self.trainer.accumulate_grad_batches if self.trainer else 1
         # An accelerator captures a step for each shape: few shapes, at the price of some padding.
-        multiple = 4 if self.trainer and self.trainer.strategy.root_device.type != "cpu" else None
+        multiple = 3 if self.trainer and self.trainer.strategy.root_device.type != "cpu" else None
         if split != "train":
             budget = max(budget, int(examples.lengths.max()))
         sampler = TokenBucketBatchSampler(examples.lengths, budget, self.seed, split == "train", accumulate, multiple)
         spare = split != "train" and rank_and_world()[0] >= len(sampler.plan(1))
         padded_to = multiple if split == "train" and multiple else 1
-        longest = int(examples.lengths[:, 1].max())  # as far as learned positions need to reach
+        longest = tuple(map(int, examples.lengths.max(axis=0)))  # as far as learned positions need to reach
 
         def together(rows: Sequence[Example]) -> Batch:
             batch = collate(rows, padded_to, longest)

@@ -88,15 +88,14 @@ class Seq2SeqModule(L.LightningModule):
 
     def loss(self, batch: Batch) -> tuple[Tensor, Tensor]:
         """The training objective, a mean over scored positions, and their number."""
-        if self.replays and not batch.padded:
-            loss, tokens = self.replays(batch.source, batch.decoder_input, batch.labels)
-            return loss, tokens
+        if self.replays:
+            return self.replays(batch.source, batch.decoder_input, batch.labels, padded=batch.padded)
         return self.objective(self.network, batch.source, batch.decoder_input, batch.labels, batch.padded)
 
     def objective(
-        self, network: nn.Module, source: Tensor, decoder_input: Tensor, labels: Tensor, padded: bool = False
+        self, network: nn.Module, source: Tensor, decoder_input: Tensor, labels: Tensor, padded: bool
     ) -> tuple[Tensor, Tensor]:
-        """`loss` of tensors, as it is captured: without a padded source."""
+        """`loss` of tensors, as it is captured."""
         loss = scored_loss if source.device.type == "cpu" else masked_loss
         smoothing = self.optimisation.label_smoothing
         return loss(cast(Network, network), source, decoder_input, labels, smoothing, padded)

@@ -104,13 +104,15 @@ class ALiBi(Positions):
 
     def __init__(self, heads: int) -> None:
         super().__init__()
-        self.slopes = [2 ** (-8 * (i + 1) / heads) for i in range(heads)]
+        self.heads = heads
 
     def bias(self, queries: int, keys: int, device: torch.device) -> Tensor:
         i = torch.arange(keys - queries, keys, device=device).unsqueeze(1)  # (T, 1)
         back = i - torch.arange(keys, device=device)  # (T, S), negative where the key is to the right
         distance = torch.where(back < 0, -back * 0.5**0.5, back)
-        return -torch.tensor(self.slopes, device=device).view(-1, 1, 1) * distance  # (h, T, S)
+        # On the device: numbers that come from the host would be waited for.
+        slopes = torch.exp2(torch.arange(1, self.heads + 1, dtype=torch.double, device=device) * (-8 / self.heads))
+        return -slopes.float().view(-1, 1, 1) * distance  # (h, T, S)
 
 
 def positions(kind: PositionKind, *, width: int, heads: int, max_length: int) -> Positions:

@@ -8,11 +8,11 @@ from typing import Literal, NamedTuple
 
 import torch
 from torch import Tensor, nn
-from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 from models.embedding import PAD, Embedding
 from models.kernels.dropout import Dropout
-from models.kernels.ragged import run_ragged
+from models.kernels.frozen import run_layers
+from models.kernels.ragged import States, run_ragged
 
 CELLS = {"lstm": nn.LSTM, "gru": nn.GRU, "rnn": nn.RNN}
 Cell = Literal["lstm", "gru", "rnn"]
@@ -116,7 +116,11 @@ class RecurrentState(NamedTuple):
 def advance(rnn: nn.RNNBase, x: Tensor, state: RecurrentState) -> tuple[Tensor, RecurrentState]:
     """Run (B, T, inputs) from a state: output (B, T, H) and the state after it."""
     hidden, cell = (part.transpose(0, 1).contiguous() for part in state)  # (L, B, H) for torch
-    if isinstance(rnn, nn.LSTM):
+    if x.device.type != "cpu" and rnn.training and rnn.dropout:
+        begin = (hidden, cell) if isinstance(rnn, nn.LSTM) else (hidden,)
+        output, ends = run_layers(rnn, x, begin, None, Dropout(rnn.dropout))
+        hidden, cell = ends[0], ends[-1]
+    elif isinstance(rnn, nn.LSTM):
         output, (hidden, cell) = rnn(x, (hidden, cell))
     else:
         output, hidden = rnn(x, hidden)
@@ -142,28 +146,31 @@ def read(rnn: nn.RNNBase, embedded: Tensor, is_padding: Tensor, padded: bool, be
     if not embedded.shape[1]:
         zeros = embedded.new_zeros(len(embedded), rnn.num_layers, directions * rnn.hidden_size)
         return Encoded(zeros[:, :0], zeros, zeros, is_padding)
-    any_empty = False
-    if padded:
-        lengths = (embedded.shape[1] - is_padding.sum(1)).cpu()
-        any_empty = int(lengths.min()) == 0
-        lengths = lengths.clamp(min=1)  # kernels need at least one token; its result is zeroed below
-    if not padded or int(lengths.min()) == embedded.shape[1]:  # no padding: plain tensors are faster
-        annotations, state = rnn(embedded)
-    elif embedded.device.type == "cpu":
-        annotations, state = run_ragged(rnn, embedded, lengths, between)
+    state: States
+    if embedded.device.type == "cpu":
+        annotations, state = _read_on_cpu(rnn, embedded, is_padding, padded, between)
     else:
-        # Packing stops the recurrence at each source's last token; it needs the lengths on the host.
-        packed = pack_padded_sequence(embedded, lengths, batch_first=True, enforce_sorted=False)
-        output, state = rnn(packed)
-        annotations, _ = pad_packed_sequence(output, batch_first=True, total_length=embedded.shape[1])  # (B, S, H)
-    hidden, cell = (state[0], state[-1]) if isinstance(state, tuple) else (state, state)
-    if any_empty:
-        is_empty = is_padding.all(1).unsqueeze(1)  # (B, 1)
-        hidden, cell = hidden.masked_fill(is_empty, 0), cell.masked_fill(is_empty, 0)
-        annotations = annotations.masked_fill(is_empty.unsqueeze(1), 0)
+        annotations, state = run_layers(rnn, embedded, None, is_padding if padded else None, between)
+    hidden, cell = state[0], state[-1]
     # (L * directions, B, H / directions) -> (B, L, H)
     hidden, cell = (s.unflatten(0, (-1, directions)).permute(2, 0, 1, 3).flatten(2) for s in (hidden, cell))
     return Encoded(annotations, hidden, cell, is_padding)
+
+
+def _read_on_cpu(
+    rnn: nn.RNNBase, embedded: Tensor, is_padding: Tensor, padded: bool, between: Dropout
+) -> tuple[Tensor, States]:
+    lengths = embedded.shape[1] - is_padding.sum(1) if padded else None
+    if lengths is None or int(lengths.min()) == embedded.shape[1]:  # no padding: plain tensors are faster
+        annotations, state = rnn(embedded)
+        return annotations, state if isinstance(state, tuple) else (state,)
+    # Kernels need at least one token: what they make of an empty row is replaced by zeros.
+    annotations, state = run_ragged(rnn, embedded, lengths.clamp(min=1), between)
+    if int(lengths.min()) == 0:
+        is_empty = is_padding.all(1).unsqueeze(1)  # (B, 1)
+        state = tuple(part.masked_fill(is_empty, 0) for part in state)
+        annotations = annotations.masked_fill(is_empty.unsqueeze(1), 0)
+    return annotations, state
 
 
 class RecurrentEncoder(nn.Module):

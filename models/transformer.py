@@ -120,8 +120,8 @@ class EncoderLayer(nn.Module):
         self.around_attention = SubLayer(settings)
         self.around_feed_forward = SubLayer(settings)
 
-    def forward(self, x: Tensor, place: Positions, bias: Tensor) -> Tensor:
-        """(B, S, D) and a score bias (B, h or 1, 1 or S, S) -> (B, S, D)."""
+    def forward(self, x: Tensor, place: Positions, bias: Tensor | None) -> Tensor:
+        """(B, S, D) and a score bias (B, h or 1, 1 or S, S) or None -> (B, S, D)."""
         return self.advance(x, place, bias)[0]
 
     def advance(
@@ -141,11 +141,16 @@ class EncoderLayer(nn.Module):
         return self.around_feed_forward.after(x, self.feed_forward(self.around_feed_forward.before(x))), present
 
 
-def source_biases(source: Tensor, place: Positions) -> tuple[Tensor, Tensor]:
-    """-inf at padding, (B, 1, 1, S); the same plus the encoder's position bias, (B, 1 or h, 1 or S, S)."""
+def source_biases(source: Tensor, place: Positions, padded: bool = True) -> tuple[Tensor | None, Tensor | None]:
+    """-inf at padding, (B, 1, 1, S); the same plus the encoder's position bias, (B, 1 or h, 1 or S, S).
+
+    None where there is nothing to add: an accelerator's fastest attention takes no bias.
+    """
+    relative = place.bias(source.shape[1], source.shape[1], source.device)  # (h, S, S)
+    if not padded:
+        return None, relative
     padding = (source == PAD)[:, None, None, :]
     bias = torch.zeros_like(padding, dtype=torch.float).masked_fill(padding, -torch.inf)
-    relative = place.bias(source.shape[1], source.shape[1], source.device)  # (h, S, S)
     return bias, bias if relative is None else bias + relative
 
 
@@ -162,7 +167,7 @@ class DecoderLayer(nn.Module):
         self.around_feed_forward = SubLayer(settings)
 
     def forward(
-        self, x: Tensor, past: KeyValue | None, source: KeyValue, source_bias: Tensor, place: Positions
+        self, x: Tensor, past: KeyValue | None, source: KeyValue, source_bias: Tensor | None, place: Positions
     ) -> tuple[Tensor, KeyValue]:
         """Run T positions after t cached ones.
 
@@ -170,7 +175,7 @@ class DecoderLayer(nn.Module):
             x: (B, T, D).
             past: Self-attention keys and values of earlier positions, (B, h, t, d) each, or None at the start.
             source: Cross-attention keys and values, (B, h, S, d) each.
-            source_bias: (B, 1, 1, S), -inf at padding.
+            source_bias: (B, 1, 1, S), -inf at padding, or None.
             place: The position encoding.
 
         Returns:
@@ -192,10 +197,10 @@ class DecoderLayer(nn.Module):
 
 
 class TransformerMemory(NamedTuple):
-    """The encoded source: keys and values for each decoder layer, and a score bias (B, 1, 1, S), -inf at padding."""
+    """The encoded source: keys and values for each decoder layer, and -inf at padding, (B, 1, 1, S), or None."""
 
     keys_values: tuple[KeyValue, ...]
-    bias: Tensor
+    bias: Tensor | None
 
 
 class TransformerNetwork(Network):
@@ -232,7 +237,7 @@ class TransformerNetwork(Network):
 
     def encode(self, source: Tensor, padded: bool = True) -> TransformerMemory:
         """(B, S) token ids -> keys and values of the source for every decoder layer; a mask hides what is padded."""
-        source_bias, bias = source_biases(source, self.positions)
+        source_bias, bias = source_biases(source, self.positions, padded)
         x = self._embed(self.source_embedding, source, 0)
         for layer in self.encoder:
             x = layer(x, self.positions, bias)

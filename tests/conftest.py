@@ -7,6 +7,7 @@ import torch
 import wandb
 
 from experiments.tracking.logger import decide_mode
+from models.kernels.gpu import use_equal_kernels
 from tests.support.tiny_runs import tiny_run
 from tests.support.wandb_server import WandbServer, connected, without_login
 
@@ -17,8 +18,12 @@ hypothesis.settings.load_profile("any machine")
 
 @pytest.fixture(autouse=True, scope="session")
 def quiet_machine() -> Iterator[None]:
-    """One thread, because tiny tensors gain nothing from more; W&B off but where a test has a server of its own."""
+    """One thread, because tiny tensors gain nothing from more; W&B off but where a test has a server of its own.
+
+    On a GPU, the kernels that every training has.
+    """
     torch.set_num_threads(1)
+    use_equal_kernels()
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("OMP_NUM_THREADS", "1")
         patch.setenv("WANDB_MODE", "disabled")

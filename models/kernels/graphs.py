@@ -11,12 +11,12 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-Outputs = tuple[Tensor, ...]
+Outputs = tuple[Tensor, Tensor]
 Function = Callable[..., Outputs]
 MOST = 128  # shapes that are captured: each takes memory, and the first are those met most
 
-# (module, example tensors) -> a function of tensors of these shapes, with the module's outputs and gradients
-Capture = Callable[[nn.Module, Outputs], Function]
+# Work on fixed tensors -> what does the same work again on whatever they hold by then
+Capture = Callable[[Callable[[], None]], Callable[[], None]]
 
 
 class Replays:
@@ -27,70 +27,117 @@ class Replays:
 
     Args:
         network: Its parameters get the gradients.
-        function: Of the network and tensors.
+        function: Of the network, tensors and settings: a loss, and a number that needs no gradient.
         capture: How it is captured.
     """
 
     def __init__(self, network: nn.Module, function: Function, capture: Capture) -> None:
         self.network, self.function, self.capture = network, function, capture
-        self.captured: dict[Hashable, Function] = {}
+        self.captured: dict[Hashable, Step] = {}
         self.failure = ""
         self._met: set[Hashable] = set()
+        # One set for all shapes: a step's gradients are read before the next step.
+        self._gradients = [torch.empty_like(p) for p in network.parameters()]
 
-    def __call__(self, *tensors: Tensor) -> Outputs:
-        shapes = tuple(tensor.shape for tensor in tensors)
-        if shapes not in self.captured and not self._can_capture(shapes, tensors):
-            return self.function(self.network, *tensors)
-        # The outputs are overwritten by the next replay, while the logs still read them.
-        return tuple(output.clone() for output in self.captured[shapes](*tensors))
+    def __call__(self, *tensors: Tensor, **settings: Hashable) -> Outputs:
+        shapes = (*(tensor.shape for tensor in tensors), *settings.items())
+        if shapes not in self.captured and not self._can_capture(shapes, tensors, settings):
+            return self.function(self.network, *tensors, **settings)
+        outputs: Outputs = _Replay.apply(self.captured[shapes], tensors, *self.network.parameters())
+        return outputs
 
-    def _can_capture(self, shapes: Hashable, tensors: Outputs) -> bool:
+    def _can_capture(self, shapes: Hashable, tensors: tuple[Tensor, ...], settings: dict[str, Hashable]) -> bool:
         met = shapes in self._met
         self._met.add(shapes)
         if not met or self.failure or len(self.captured) == MOST:
             return False
+        step = Step(self.network, self.function, tensors, settings, self._gradients)
         try:
-            self.captured[shapes] = self.capture(_OfTensors(self.network, self.function), tensors)
+            step.replay = self.capture(step.work)
         except RuntimeError as error:
             self.failure = str(error).splitlines()[0]
             warnings.warn(
                 f"A step could not be captured, so each kernel is launched by itself: {self.failure}", stacklevel=2
             )
-        return not self.failure
+            return False
+        self.captured[shapes] = step
+        return True
 
 
-class _OfTensors(nn.Module):
-    """The function as a module of the network: what is captured are its tensors' gradients."""
+class Step:
+    """The function and its gradients for tensors of one shape: from fixed tensors, into fixed tensors.
 
-    def __init__(self, network: nn.Module, function: Function) -> None:
-        super().__init__()
-        self.network, self.function = network, function
+    Args:
+        network, function: See `Replays`.
+        example: Tensors of this shape.
+        settings: Further arguments of the function.
+        gradients: Where those of the network's parameters are put.
+    """
 
-    def forward(self, *tensors: Tensor) -> Outputs:
-        return self.function(self.network, *tensors)
+    def __init__(
+        self,
+        network: nn.Module,
+        function: Function,
+        example: tuple[Tensor, ...],
+        settings: dict[str, Hashable],
+        gradients: list[Tensor],
+    ) -> None:
+        self.network, self.function, self.settings = network, function, settings
+        self.inputs = [tensor.clone() for tensor in example]
+        self.outputs: tuple[Tensor, ...] = ()
+        self.gradients: list[Tensor | None] = list(gradients)
+        self.replay: Callable[[], None] = self.work
+
+    @torch.enable_grad()
+    def work(self) -> None:
+        loss, number = self.function(self.network, *self.inputs, **self.settings)
+        found = torch.autograd.grad(loss, list(self.network.parameters()), allow_unused=True)
+        self.gradients = [None if new is None else fixed for fixed, new in zip(self.gradients, found, strict=True)]
+        fixed = [tensor for tensor in self.gradients if tensor is not None]
+        torch._foreach_copy_(fixed, [new for new in found if new is not None])
+        self.outputs = loss.detach(), number
+
+
+class _Replay(torch.autograd.Function):
+    """A replayed step as an operation whose gradients are those that it found."""
+
+    @staticmethod
+    def forward(ctx: Any, step: Step, tensors: tuple[Tensor, ...], *parameters: Tensor) -> Outputs:
+        for fixed, given in zip(step.inputs, tensors, strict=True):
+            fixed.copy_(given)
+        step.replay()
+        ctx.gradients = step.gradients
+        loss, number = (output.clone() for output in step.outputs)  # the next replay overwrites them
+        ctx.mark_non_differentiable(number)
+        return loss, number
+
+    @staticmethod
+    def backward(ctx: Any, *given: Tensor) -> tuple[Tensor | None, ...]:
+        scaled = iter(torch._foreach_mul([g for g in ctx.gradients if g is not None], given[0]))
+        return None, None, *(None if gradient is None else next(scaled) for gradient in ctx.gradients)
 
 
 class CUDAGraphs:
-    """Captures with torch's CUDA graphs; all shapes share one pool of memory."""
+    """Captures with a CUDA graph; all shapes share one pool of memory.
+
+    torch's `make_graphed_callables` captures a forward and a backward pass apart, keeps the gradients of every shape,
+    and keeps the graph of autograd alive, with which each gradient is summed up on another stream than its step's.
+    """
 
     def __init__(self) -> None:
         self.pool: Any = torch.cuda.graph_pool_handle()
 
-    def __call__(self, module: nn.Module, example: Outputs) -> Function:
+    def __call__(self, work: Callable[[], None]) -> Callable[[], None]:
         casts_kept, drawn = torch.is_autocast_cache_enabled(), torch.cuda.get_rng_state()
         torch.set_autocast_cache_enabled(False)  # weights cast in one replay would be stale in the next
+        graph = torch.cuda.CUDAGraph()
         try:
-            inputs = tuple(tensor.clone() for tensor in example)
-            return torch.cuda.make_graphed_callables(  # type: ignore[return-value]
-                module,
-                inputs,
-                num_warmup_iters=1,  # the shape has been met: kernels are loaded and chosen
-                allow_unused_input=True,
-                pool=self.pool,
-            )
+            with torch.cuda.graph(graph, pool=self.pool):
+                work()
         finally:
             torch.set_autocast_cache_enabled(casts_kept)
             torch.cuda.set_rng_state(drawn)  # a resumed run captures later, and must draw the same dropout
+        return graph.replay
 
 
 def capture_on(device: torch.device) -> Capture | None:

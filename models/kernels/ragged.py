@@ -80,10 +80,17 @@ def one_direction(rnn: nn.RNNBase, weights: Sequence[Tensor], x: Tensor, lengths
 
 
 def step_through(
-    rnn: nn.RNNBase, weights: Sequence[Tensor], given: tuple[Tensor, ...], begin: States, batch_first: tuple[bool, ...]
+    rnn: nn.RNNBase,
+    weights: Sequence[Tensor],
+    given: tuple[Tensor, ...],
+    begin: States,
+    batch_first: tuple[bool, ...],
+    bidirectional: bool = False,
 ) -> tuple[Tensor, ...]:
-    """torch's functional RNN for one layer in one direction: output, then the final states."""
+    """torch's functional RNN for one layer: output, then the final states."""
     kernel: Any = torch.lstm if isinstance(rnn, nn.LSTM) else torch.gru if isinstance(rnn, nn.GRU) else torch.rnn_tanh
     state = begin if isinstance(rnn, nn.LSTM) else begin[0]
-    output: tuple[Tensor, ...] = kernel(*given, state, list(weights), True, 1, 0.0, rnn.training, False, *batch_first)
+    output: tuple[Tensor, ...] = kernel(
+        *given, state, list(weights), True, 1, 0.0, rnn.training, bidirectional, *batch_first
+    )
     return output

@@ -24,12 +24,16 @@ def test_collate_loses_nothing_and_adds_only_padding(pairs: list[tuple[list[int]
     assert batch.ids.tolist() == list(range(len(pairs)))
 
 
-def test_targets_are_padded_to_a_multiple_and_the_host_knows_of_padded_sources() -> None:
+def test_lengths_are_padded_to_a_multiple_and_the_host_knows_of_padded_sources() -> None:
     equal, uneven = (
         [example([4, 5], [6] * 5, 0), example([5, 6], [7], 1)],
         [example([4], [6], 0), example([5, 6], [7], 1)],
     )
-    assert collate(equal, 4).labels.shape == collate(equal, 4).decoder_input.shape == (2, 8)
-    assert collate(equal, 4).labels[0].tolist() == [6] * 5 + [IGNORE] * 3
-    assert collate(equal, 4, most=6).labels.shape == (2, 6)
-    assert [collate(examples).padded for examples in (equal, uneven)] == [False, True]
+    padded = collate(equal, 4)
+    assert (padded.source.shape, padded.labels.shape, padded.decoder_input.shape) == ((2, 4), (2, 8), (2, 8))
+    assert padded.source[0].tolist() == [4, 5, PAD, PAD]
+    assert padded.labels[0].tolist() == [6] * 5 + [IGNORE] * 3
+    limited = collate(equal, 4, most=(3, 6))
+    assert (limited.source.shape, limited.labels.shape) == ((2, 3), (2, 6))
+    found = [collate(equal), collate(uneven), padded, collate(equal, 2)]
+    assert [batch.padded for batch in found] == [False, True, True, False]

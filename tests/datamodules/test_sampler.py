@@ -1,3 +1,5 @@
+from collections import Counter
+
 import lightning as L
 import numpy as np
 import pytest
@@ -121,16 +123,22 @@ def test_little_is_padding_and_the_batches_of_an_update_have_similar_lengths(len
         assert max(longest) - min(longest) <= 3
 
 
-def test_sources_of_a_batch_have_one_length_but_for_what_is_left_over(lengths: np.ndarray) -> None:
-    """Every epoch has batches of the same shapes: what is captured for one is replayed in all."""
-    sampler, shapes = TokenBucketBatchSampler(lengths, 200, multiple=4), []
+def test_with_a_multiple_batches_have_few_shapes_and_every_epoch_has_the_same(lengths: np.ndarray) -> None:
+    """What is captured for one epoch is replayed in all."""
+    padded = -(-lengths // 4) * 4
+    sampler, shapes = TokenBucketBatchSampler(lengths, 500, multiple=4), []
     for epoch in range(2):
         sampler.set_epoch(epoch)
         batches = list(sampler)
-        equal = [batch for batch in batches if len(set(lengths[batch, 0])) == 1]
-        assert len(equal) > 0.88 * len(batches)
-        shapes.append({(len(b), lengths[b[0], 0], -(-lengths[b, 1].max() // 4)) for b in equal})
+        assert sorted(i for batch in batches for i in batch) == list(range(len(lengths)))
+        shapes.append(Counter((len(b), *padded[b].max(axis=0)) for b in batches))
     assert shapes[0] == shapes[1]
+    few, many = len(shapes[0]), len({(len(b), *lengths[b].max(axis=0)) for b in TokenBucketBatchSampler(lengths, 500)})
+    assert few < many / 2
+    filled = [rows == 500 // max(source, target) for rows, source, target in shapes[0].elements()]
+    assert sum(filled) >= len(filled) - 3  # the longest sources are too few
+    places = sum(rows * (source + target) for rows, source, target in shapes[0].elements())
+    assert lengths.sum() / places > 0.85
 
 
 def test_example_over_the_budget_is_named() -> None:

@@ -299,5 +299,5 @@ def test_the_reach_on_a_gpu_is_that_on_a_cpu() -> None:
     for name in ("lstm-lstm-2-layers", "bahdanau-parallel-2-layers", "transformer-sinusoidal-pre"):
         network, whole = build(name), batch()
         expected = gradient_reach(network, whole)
-        found = gradient_reach(network.cuda(), Batch(*(part.cuda() for part in whole)))
+        found = gradient_reach(network.cuda(), whole.of(lambda part: part.cuda()))
         assert found == pytest.approx(expected, rel=1e-4)

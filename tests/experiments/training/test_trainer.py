@@ -60,7 +60,10 @@ def test_no_update_of_a_training_on_a_gpu_waits(model: str, tmp_path: Path, monk
     before(monkeypatch, "on_train_batch_start", watch)
     before(monkeypatch, "on_train_end", watch)
     steps = ["--trainer.max_steps=61", "--trainer.validate_every=61", "--trainer.log_every=1000"]
-    tiny_run(tmp_path, "--trainer.accelerator=gpu", "--data.init_args.max_tokens=2000", *steps, model=model)
+    try:
+        tiny_run(tmp_path, "--trainer.accelerator=gpu", "--data.init_args.max_tokens=2000", *steps, model=model)
+    finally:
+        torch.cuda.set_sync_debug_mode("default")
 
 
 @pytest.mark.parametrize("decay", [0.98, 0.0])
