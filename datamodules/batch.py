@@ -70,7 +70,9 @@ def unscored(batch: Batch) -> Batch:
 
 def pad(rows: Sequence[Tensor], value: int, multiple: int = 1, most: int | None = None) -> Tensor:
     """Stack one-dimensional tensors into (len(rows), longest), padded with `value` to a multiple, or only to `most`."""
-    stacked = torch.nn.utils.rnn.pad_sequence(list(rows), batch_first=True, padding_value=value)
-    longest = stacked.shape[1]
+    lengths = torch.tensor([len(row) for row in rows])
+    longest = int(lengths.max())
     width = longest + -longest % multiple
-    return torch.nn.functional.pad(stacked, (0, min(width, most or width) - longest), value=value)
+    padded = torch.full((len(rows), max(longest, min(width, most or width))), value)
+    padded[torch.arange(padded.shape[1]) < lengths.unsqueeze(1)] = torch.cat(list(rows))
+    return padded

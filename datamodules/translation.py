@@ -30,15 +30,19 @@ class TranslationExamples(Dataset[Example]):
     def __init__(self, sources: Sequence[list[int]], targets: Sequence[list[int]]) -> None:
         self.sources = rows([[*ids, EOS] for ids in sources])
         self.targets = rows([[BOS, *ids, EOS] for ids in targets])
+        # Sliced here and not at every batch: an accelerator's step is as short as what the host does for it.
+        self._examples = [
+            Example(source, target[:-1], target[1:], index)
+            for index, (source, target) in enumerate(zip(self.sources, self.targets, strict=True))
+        ]
         # (N, 2) lengths S and T of the tensors, EOS included
-        self.lengths = np.array([(len(s), len(t) - 1) for s, t in zip(self.sources, self.targets, strict=True)])
+        self.lengths = np.array([(len(example.source), len(example.labels)) for example in self._examples])
 
     def __len__(self) -> int:
         return len(self.sources)
 
     def __getitem__(self, index: int) -> Example:
-        target = self.targets[index]
-        return Example(self.sources[index], target[:-1], target[1:], index)
+        return self._examples[index]
 
 
 class ResumableLoader(DataLoader):
@@ -265,7 +269,10 @@ class TranslationData(L.LightningDataModule):
         sampler = TokenBucketBatchSampler(examples.lengths, budget, self.seed, split == "train", accumulate, multiple)
         spare = split != "train" and rank_and_world()[0] >= len(sampler.plan(1))
         padded_to = multiple if split == "train" and multiple else 1
-        longest = tuple(map(int, examples.lengths.max(axis=0)))  # as far as learned positions need to reach
+        longest = (
+            int(examples.lengths[:, 0].max()),
+            int(examples.lengths[:, 1].max()),
+        )  # as far as learned positions need to reach
 
         def together(rows: Sequence[Example]) -> Batch:
             batch = collate(rows, padded_to, longest)

@@ -70,6 +70,8 @@ def at_value(
             found[system.name].add("compile_seconds", time.perf_counter() - begun, "s", axis, value)
         steps[system.name] = step
     timed = {"forward": Step.forward, "forward_backward": Step.forward_backward, "step": Step.step}
+    if any(step.module.replays for step in steps.values()):
+        del timed["forward"]  # a captured step computes the gradients with the loss
     runs = {f"{name} {what}": partial(f, step) for name, step in steps.items() for what, f in timed.items()}
     seconds = alternate(runs, settings.clock.rounds, settings.clock.seconds, device)
     for name, step in steps.items():

@@ -123,12 +123,12 @@ class Step:
         self.optimiser = module.optimiser()
         self.batch: Batch | None = None
         self.loss: Callable[[Batch], tuple[Tensor, Tensor]] = module.loss
-        if not system.compiled and (capture := capture_on(device)):
-            module.replays = Replays(module.network, module.objective, capture)
         if system.compiled:
             torch._dynamo.reset()
             torch._logging.set_logs(dynamo=logging.ERROR)  # it warns of every graph break; that there are some is known
-            self.loss = torch.compile(module.loss, dynamic=False)
+            module.objective = torch.compile(module.objective, dynamic=False)  # type: ignore[method-assign]
+        if capture := capture_on(device):
+            module.replays = Replays(module.network, module.objective, capture)
 
     def forward(self) -> Tensor:
         """The loss of the batch."""
@@ -153,7 +153,8 @@ class Step:
         """How the kernels are launched."""
         replays = self.module.replays
         captured = replays is not None and not replays.failure
-        return "compiled" if self.system.compiled else "captured" if captured else "eager"
+        launched = "captured" if captured else "eager"
+        return f"compiled, {launched}" if self.system.compiled else launched
 
     @contextmanager
     def one_by_one(self) -> Iterator[None]:

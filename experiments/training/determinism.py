@@ -27,4 +27,9 @@ class SeedEachStep(Callback):
         self._place = (step, taken + 1) if step == trainer.global_step else (trainer.global_step, 0)
         step, taken = self._place
         numbers = np.random.SeedSequence([self._seed, step, taken * trainer.world_size + trainer.global_rank])
-        torch.manual_seed(int(numbers.generate_state(1, np.uint64)[0] >> np.uint64(1)))
+        seed = int(numbers.generate_state(1, np.uint64)[0] >> np.uint64(1))
+        # torch.manual_seed would also remember the seed, with a stack trace, for each kind of accelerator not used yet:
+        # a millisecond at every step, and memory that is never freed.
+        torch.default_generator.manual_seed(seed)
+        if torch.cuda.is_initialized():
+            torch.cuda.manual_seed_all(seed)

@@ -52,6 +52,7 @@ class ClipFinite(Callback):
         self._ids: list[Tensor] = []
         self._losses: list[Tensor] = []
         self._unseen: list[Update] = []
+        self._named: list[tuple[str, torch.nn.Parameter]] = []
 
     def on_train_batch_start(self, trainer: L.Trainer, module: L.LightningModule, batch: Batch, batch_idx: int) -> None:
         self._ids.append(batch.ids)
@@ -62,7 +63,8 @@ class ClipFinite(Callback):
     def on_before_optimizer_step(
         self, trainer: L.Trainer, module: L.LightningModule, optimizer: torch.optim.Optimizer
     ) -> None:
-        gradients = {name: p.grad for name, p in module.named_parameters() if p.grad is not None}
+        self._named = self._named or list(module.named_parameters())
+        gradients = {name: p.grad for name, p in self._named if p.grad is not None}
         norms, norm = gradient_norms(list(gradients.values()))
         step = trainer.global_step + 1
         self._unseen.append(Update(step, self._ids, self._losses, list(gradients), norms, norm))
@@ -70,7 +72,7 @@ class ClipFinite(Callback):
         if not waits(norm) or len(self._unseen) == self.every:
             self._look(trainer)
         if self.clip:
-            torch.nn.utils.clip_grads_with_norm_(module.parameters(), self.clip, norm)
+            torch.nn.utils.clip_grads_with_norm_([p for _, p in self._named], self.clip, norm)
 
     def on_validation_start(self, trainer: L.Trainer, module: L.LightningModule) -> None:
         self._look(trainer)

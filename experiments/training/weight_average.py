@@ -22,21 +22,25 @@ class MovingAverage(WeightAveraging):
     def __init__(self, decay: float) -> None:
         super().__init__()
         self.decay = decay
+        self._weights: tuple[list[Tensor], list[Tensor]] = [], []  # averaged and current
 
     def setup(self, trainer: L.Trainer, module: L.LightningModule, stage: str) -> None:
         self._device = trainer.strategy.root_device
         super().setup(trainer, module, stage)
+
+    def on_train_start(self, trainer: L.Trainer, module: L.LightningModule) -> None:
+        assert self._average_model is not None
+        self._weights = [*self._average_model.module.parameters()], [*module.parameters()]
 
     def on_train_batch_end(
         self, trainer: L.Trainer, module: L.LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
         if trainer.global_step > self._latest_update_step:
             self._latest_update_step = trainer.global_step
-            self._take(module, updates=trainer.global_step - 1)
+            self._take(updates=trainer.global_step - 1)
 
     @torch.no_grad()
-    def _take(self, module: L.LightningModule, updates: int) -> None:
+    def _take(self, updates: int) -> None:
         decay = min(self.decay, (1 + updates) / (10 + updates)) if updates else 0
-        assert self._average_model is not None
-        averaged: list[Tensor] = [*self._average_model.module.parameters()]
-        torch._foreach_lerp_(averaged, [*module.parameters()], 1 - decay)
+        averaged, current = self._weights
+        torch._foreach_lerp_(averaged, current, 1 - decay)

@@ -43,7 +43,7 @@ def run_layers(
         state = (zeros, zeros) if isinstance(rnn, nn.LSTM) else (zeros,)
     ends = []
     for layer in range(rnn.num_layers):
-        weights = [w for one in rnn.all_weights[layer * D : (layer + 1) * D] for w in one]
+        weights: list[Tensor] = [w for one in rnn.all_weights[layer * D : (layer + 1) * D] for w in one]
         begin = tuple(part[layer * D : (layer + 1) * D] for part in state)
         if is_padding is None:
             x, *end = step_through(rnn, weights, (x,), begin, (True,), bidirectional=D == 2)

@@ -37,13 +37,14 @@ class Replays:
         self.failure = ""
         self._met: set[Hashable] = set()
         # One set for all shapes: a step's gradients are read before the next step.
-        self._gradients = [torch.empty_like(p) for p in network.parameters()]
+        self._parameters = list(network.parameters())
+        self._gradients = [torch.empty_like(p) for p in self._parameters]
 
     def __call__(self, *tensors: Tensor, **settings: Hashable) -> Outputs:
         shapes = (*(tensor.shape for tensor in tensors), *settings.items())
         if shapes not in self.captured and not self._can_capture(shapes, tensors, settings):
             return self.function(self.network, *tensors, **settings)
-        outputs: Outputs = _Replay.apply(self.captured[shapes], tensors, *self.network.parameters())
+        outputs: Outputs = _Replay.apply(self.captured[shapes], tensors, *self._parameters)
         return outputs
 
     def _can_capture(self, shapes: Hashable, tensors: tuple[Tensor, ...], settings: dict[str, Hashable]) -> bool:

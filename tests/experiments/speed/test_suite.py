@@ -156,6 +156,6 @@ def test_every_system_of_the_gpu_suite_takes_a_step_at_a_small_size(monkeypatch:
     settings.vocabulary, settings.clock = 50, Clock(1, 0.001)
     small = Sweep(settings.length.systems, [32], tokens=16, length=4)
     found, _ = run_sweep("width", small, settings, torch.device("cpu"))
-    assert {rows.kernels["precision"] for rows in found.values()} == {"bf16-mixed", "32-true"}
-    assert {rows.kernels["mode"] for rows in found.values()} == {"captured", "compiled"}
+    assert {rows.kernels["precision"] for rows in found.values()} == {"bf16-mixed"}
+    assert {rows.kernels["mode"] for rows in found.values()} == {"captured"}
     assert all(row.value > 0 for rows in found.values() for row in rows.measurements)

@@ -95,6 +95,7 @@ def test_captured_steps_on_a_gpu_are_those_launched_one_by_one_and_wait_for_noth
             loss.backward()
         finally:
             torch.cuda.set_sync_debug_mode("default")
+        loss = loss.detach()
         torch.testing.assert_close(loss, eager)
         for parameter, gradient in zip(network.parameters(), expected, strict=True):
             torch.testing.assert_close(
