@@ -183,6 +183,7 @@ def read_store(root: Path, suite: str, records: Path | None = None, experiment: 
     problems += copied
     rows = [run.key | row for run in runs if run.status == "finished" for row in run.record["measurements"]]
     measurements = pd.DataFrame(rows, columns=[*KEY, *COLUMNS]).astype({"value": float})
+    measurements["x"] = pd.Series([row["x"] for row in rows], dtype=object)  # a length is 16, not 16.0
     texts = ("experiment", "task", "model", "variant", "metric", "x_name")
     measurements = measurements.astype(dict.fromkeys(texts, object))  # compared much faster than strings of pandas
     return Store(suite, runs, problems, measurements)

@@ -101,7 +101,6 @@ GPU = Question(
     BASES,
     [Row(f"Step at length {' / '.join(LENGTHS)}", "length", "step_seconds", "length", LENGTHS, digits=1, scale=1000)],
 )
-FIRST_LOOK = "h100-first-look.json"
 
 
 def main() -> None:
@@ -126,21 +125,12 @@ def tables(results: Path) -> str:
 
 
 def on_gpu(results: Path) -> str:
-    """Step times of a GPU: those of `make gpu`, or until they are there those of a first look."""
-    found = results / "gpu" / "measurements.csv"
-    if found.exists():
-        known = pd.read_csv(found, dtype={"x": str})
-        known = known[(known.experiment == "speed") & (known.variant == "base")]
-        gpus = json.loads((results / "gpu" / "provenance.json").read_text(encoding="utf-8"))["machines"][0]["gpus"]
-        return table(known, "speed", GPU._replace(caption=f"{GPU.caption}, on one {gpus[0]}"))
-    look = json.loads((results / FIRST_LOOK).read_text(encoding="utf-8"))
-    caption = (
-        f"{GPU.caption}, on {look['machine']}: a first look at commit {look['commit']} on {look['date']}, before any "
-        f"work on the GPU path ([its record](results/{FIRST_LOOK})); `{look['again']}` measures it again"
-    )
-    times = [["–" if ms is None else decimal(ms) for ms in look["milliseconds"][model]] for model in BASES]
-    text = f"Step at length {' / '.join(map(str, look['lengths']))}"
-    return markdown(GPU.text, caption, BASES, [[text, *(" / ".join(each) for each in times)]])
+    """Step times of `make gpu`."""
+    known = pd.read_csv(results / "gpu" / "measurements.csv", dtype={"x": str})
+    known = known[(known.experiment == "speed") & (known.variant == "base")]
+    gpus = json.loads((results / "gpu" / "provenance.json").read_text(encoding="utf-8"))["machines"][0]["gpus"]
+    caption = f"{GPU.caption}, on one {gpus[0]} ([report](results/gpu/report.md), `make speed SUITE=gpu TASKS=length`)"
+    return table(known, "speed", GPU._replace(caption=caption))
 
 
 def table(known: pd.DataFrame, experiment: str, asked: Question) -> str:
@@ -174,7 +164,7 @@ def cell(measured: pd.DataFrame, row: Row) -> str:
     for x in row.xs:
         found = measured[(measured.metric == row.metric) & (measured.x_name == row.axis) & (measured.x == x)]
         value = row.scale * float(found.value.mean())
-        values.append(decimal(value, row.digits) if row.digits else whole(value))
+        values.append("–" if found.empty else decimal(value, row.digits) if row.digits else whole(value))
     trained = len(values) - row.beyond
     values = values[:trained] + [f"*{value}*" for value in values[trained:]]
     control = measured[measured.metric == "control_accuracy"].value.min()

@@ -18,7 +18,7 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (tmp_path / "README.md").write_text((ROOT / "README.md").read_text())
     (tmp_path / readme.RESULTS).mkdir(parents=True)
     shutil.copy(COMMITTED / "provenance.json", tmp_path / readme.RESULTS)
-    shutil.copy(COMMITTED.parent / readme.FIRST_LOOK, tmp_path / readme.RESULTS.parent)
+    shutil.copytree(COMMITTED.parent / "gpu", tmp_path / readme.RESULTS.parent / "gpu")
     monkeypatch.chdir(tmp_path)
     return tmp_path
 
@@ -75,14 +75,14 @@ def test_a_row_without_any_measurement_is_an_error(place: Path) -> None:
         written(place, known[known.task != "parity"])
 
 
-def test_records_of_a_gpu_take_the_place_of_the_first_look(place: Path) -> None:
-    (place / "results" / "gpu").mkdir()
-    known = committed()
-    known[known.experiment == "speed"].to_csv(place / "results" / "gpu" / "measurements.csv", index=False)
-    (place / "results" / "gpu" / "provenance.json").write_text('{"machines": [{"gpus": ["NVIDIA H200"]}]}')
-    name = "Step at length 16 / 64 / 256 / 1024 / 2048"
-    first_look = written(place, known)
-    assert "NVIDIA H200" in (place / "README.md").read_text()
-    shutil.rmtree(place / "results" / "gpu")
-    assert written(place, known)[name] != first_look[name]
-    assert "first look" in (place / "README.md").read_text()
+def test_a_gpu_has_a_table_of_its_own_with_a_dash_for_what_was_not_measured(place: Path) -> None:
+    name, path = "Step at length 16 / 64 / 256 / 1024 / 2048", place / "results" / "gpu" / "measurements.csv"
+    before = written(place, committed())[name]
+    known = pd.read_csv(path, dtype={"x": str})
+    known = known[(known.model != "lstm") | (known.x != "64")]
+    known.loc[known.model == "lstm", "value"] = 0.02
+    known.to_csv(path, index=False)
+    lstm, *others = written(place, committed())[name]
+    assert others == before[1:]
+    assert lstm == "20.0 / – / 20.0 / 20.0 / 20.0"
+    assert "on one NVIDIA H200" in (place / "README.md").read_text()
