@@ -5,7 +5,7 @@ from functools import cache, partial
 from typing import Any
 
 from analysis.claims.verdict import NotRun, Undecided
-from analysis.long_range.evidence import EXPERIMENT, Axis, Control, axes, controls, main_axis, systems_of
+from analysis.long_range.evidence import EXPERIMENT, Axis, Control, axes, controls, main_axis, systems_of, with_tenfold
 from analysis.page.labels import decimal, label, listing, slug
 from analysis.store import Store, System
 from experiments.record.metrics import MASTERED
@@ -77,6 +77,12 @@ class Evidence:
     def unable(self, task: str, system: System) -> bool:
         known: Mapping[System, Control] = self.controls(task)
         return system in known and known[system].unable
+
+    def trained_enough(self, task: str, *systems: System) -> tuple[System, ...]:
+        """The systems; where one of them is under-trained, those with ten times the budget if all have mastered it."""
+        longer = tuple(map(with_tenfold, systems))
+        enough = all(self.judged(task, system) for system in systems)
+        return longer if not enough and all(self.mastered(task, system) for system in longer) else systems
 
     def encoding(self, task: str, system: System) -> str:
         """The position encoding of a Transformer, from its variant or its settings; empty for what has none."""

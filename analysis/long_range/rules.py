@@ -215,7 +215,8 @@ def compared(
 
 
 def parity_beyond(evidence: Evidence, transformer: System) -> Rule:
-    ahead = compared(evidence, "parity", "", (LSTM, transformer), AHEAD, [FAR], beyond=True)
+    (enough,) = evidence.trained_enough("parity", transformer)
+    ahead = compared(evidence, "parity", "", (LSTM, enough), AHEAD, [FAR], beyond=True)
 
     def measure() -> Finding:
         found = ahead.measure()

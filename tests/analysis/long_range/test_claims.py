@@ -154,22 +154,23 @@ def test_copying_far_needs_every_model_unless_one_copies(tmp_path: Path) -> None
 
 
 @pytest.mark.parametrize(
-    ("control", "steps", "outcome"),
+    ("control", "steps", "beyond", "outcome"),
     [
-        (0.6, 15000, SUPPORTED),  # ten times the budget did not help
-        (0.6, 14000, NOT_DECIDED),
-        (0.99, 15000, NOT_DECIDED),  # it can learn
+        (0.6, 15000, 0.5, SUPPORTED),  # ten times the budget did not help
+        (0.6, 14000, 0.5, NOT_DECIDED),
+        (0.99, 15000, 0.5, SUPPORTED),  # it can learn: this run is judged
+        (0.99, 15000, 1.0, CONTRADICTED),
     ],
 )
-def test_what_ten_times_the_budget_did_not_teach_is_a_result(
-    tmp_path: Path, control: float, steps: int, outcome: str
+def test_ten_times_the_budget_judges_what_the_usual_one_does_not_teach(
+    tmp_path: Path, control: float, steps: int, beyond: float, outcome: str
 ) -> None:
     rows = axis_rows({4: 0.6, 32: 0.5, 128: 0.5}, "length")
     write_long_range(tmp_path, "parity", "lstm", axis_rows({4: 1.0, 32: 1.0, 128: 1.0}, "length"))
     write_long_range(tmp_path, "parity", "transformer", rows, control=0.6)
     assert "under-trained on parity: Transformer" in decided(tmp_path)[PARITY].reason
     made: dict[str, Any] = {"variant": "tenfold", "control": control, "steps": steps}
-    write_long_range(tmp_path, "parity", "transformer", rows, **made)
+    write_long_range(tmp_path, "parity", "transformer", axis_rows({4: 0.6, 32: 0.5, 128: beyond}, "length"), **made)
     assert decided(tmp_path)[PARITY].outcome == outcome
 
 
@@ -222,6 +223,11 @@ def test_the_task_where_most_is_lost_decides_beyond_training_and_the_encoding_is
     verdict = decided(tmp_path)[further]
     assert verdict.outcome == CONTRADICTED
     assert verdict.reason.startswith("Transformer (rotary positions): 0.500 at distance 48; Transformer, sinusoidal: ")
+    write_long_range(tmp_path, "agreement", "transformer", falls, control=0.9, **made)
+    write_long_range(tmp_path, "agreement", "transformer", holds, variant="tenfold", **made)
+    assert decided(tmp_path)[further].outcome == NOT_DECIDED
+    write_long_range(tmp_path, "agreement", "transformer", holds, variant="sinusoidal-tenfold")
+    assert "Transformer, tenfold (rotary positions): 1.000" in decided(tmp_path)[further].reason  # both with ten times
 
 
 @pytest.mark.parametrize("lost", ["head size, scaled", "head size, unscaled", 64])
