@@ -59,7 +59,7 @@ def collate(examples: Sequence[Example], multiple: int = 1, most: tuple[int, int
         decoder_input=pad([e.decoder_input for e in examples], PAD, multiple, longest_target),
         labels=pad([e.labels for e in examples], IGNORE, multiple, longest_target),
         ids=torch.tensor([e.id for e in examples]),
-        padded=any(len(e.source) < source.shape[1] for e in examples),
+        padded=min(e.source.numel() for e in examples) < source.shape[1],
     )
 
 
@@ -70,7 +70,7 @@ def unscored(batch: Batch) -> Batch:
 
 def pad(rows: Sequence[Tensor], value: int, multiple: int = 1, most: int | None = None) -> Tensor:
     """Stack one-dimensional tensors into (len(rows), longest), padded with `value` to a multiple, or only to `most`."""
-    lengths = torch.tensor([len(row) for row in rows])
+    lengths = torch.tensor([row.numel() for row in rows])
     longest = int(lengths.max())
     width = longest + -longest % multiple
     padded = torch.full((len(rows), max(longest, min(width, most or width))), value)
