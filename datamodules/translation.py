@@ -29,12 +29,9 @@ class TranslationExamples(Dataset[Example]):
 
     def __init__(self, sources: Sequence[list[int]], targets: Sequence[list[int]]) -> None:
         self.sources = rows([[*ids, EOS] for ids in sources])
-        self.targets = rows([[BOS, *ids, EOS] for ids in targets])
+        both = zip(self.sources, rows([[BOS, *ids, EOS] for ids in targets]), strict=True)
         # Sliced here and not at every batch: an accelerator's step is as short as what the host does for it.
-        self._examples = [
-            Example(source, target[:-1], target[1:], index)
-            for index, (source, target) in enumerate(zip(self.sources, self.targets, strict=True))
-        ]
+        self._examples = [Example(s, t[:-1], t[1:], index) for index, (s, t) in enumerate(both)]
         # (N, 2) lengths S and T of the tensors, EOS included
         self.lengths = np.array([(len(example.source), len(example.labels)) for example in self._examples])
 
@@ -269,10 +266,8 @@ class TranslationData(L.LightningDataModule):
         sampler = TokenBucketBatchSampler(examples.lengths, budget, self.seed, split == "train", accumulate, multiple)
         spare = split != "train" and rank_and_world()[0] >= len(sampler.plan(1))
         padded_to = multiple if split == "train" and multiple else 1
-        longest = (
-            int(examples.lengths[:, 0].max()),
-            int(examples.lengths[:, 1].max()),
-        )  # as far as learned positions need to reach
+        # Only as far as learned positions need to reach.
+        longest = int(examples.lengths[:, 0].max()), int(examples.lengths[:, 1].max())
 
         def together(rows: Sequence[Example]) -> Batch:
             batch = collate(rows, padded_to, longest)

@@ -155,9 +155,9 @@ def relative_goes_further(evidence: Evidence, task: str) -> Rule:
         axis, pair = evidence.beyond(task) if task else None, evidence.two_encodings(task)
         if axis is None or pair is None:
             raise NotRun("no Transformer with relative and with absolute positions beyond training")
-        pair = evidence.trained_enough(task, *pair)
-        evidence.require_mastered(task, *pair)
-        ends = {system: axis.farthest(system) for system in pair}
+        systems = evidence.trained_enough(task, *pair)
+        evidence.require_mastered(task, *systems)
+        ends = {system: axis.farthest(system) for system in systems}
         relative, absolute = (far for _, far in ends.values())
         power = [max(loss(*each).value for each in ends.values()), over_chance(axis, relative, absolute)]
         reason = "; ".join(

@@ -7,7 +7,7 @@ for a GRU the gate that keeps the old state. Sigmoids of +-1000 are 1 and 0, the
 changed. The backward direction starts at the padding, with a state of zero, which stays zero.
 
 torch's dropout between layers takes the place of cuDNN's, whose masks do not follow torch's seed: a resumed run would
-draw others, and a captured step reads freed memory (torch 2.11).
+draw others. Captured, steps with cuDNN's dropout ended in an illegal memory access (torch 2.11 on an H200).
 B batch, S length, L layers, H hidden of one direction.
 """
 
