@@ -28,15 +28,14 @@ class TranslationExamples(Dataset[Example]):
     """
 
     def __init__(self, sources: Sequence[list[int]], targets: Sequence[list[int]]) -> None:
-        self.sources = rows([[*ids, EOS] for ids in sources])
-        both = zip(self.sources, rows([[BOS, *ids, EOS] for ids in targets]), strict=True)
+        both = zip(rows([[*ids, EOS] for ids in sources]), rows([[BOS, *ids, EOS] for ids in targets]), strict=True)
         # Sliced here and not at every batch: an accelerator's step is as short as what the host does for it.
         self._examples = [Example(s, t[:-1], t[1:], index) for index, (s, t) in enumerate(both)]
         # (N, 2) lengths S and T of the tensors, EOS included
         self.lengths = np.array([(len(example.source), len(example.labels)) for example in self._examples])
 
     def __len__(self) -> int:
-        return len(self.sources)
+        return len(self._examples)
 
     def __getitem__(self, index: int) -> Example:
         return self._examples[index]

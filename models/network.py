@@ -18,7 +18,7 @@ class Network(nn.Module, ABC):
 
     `advance` runs any number of target tokens; `decode` is a whole teacher-forced target at once (training), `start`
     and `step` are one token at a time (search). Memory is the encoded source, constant during decoding; State changes
-    at each step. Both are tensors, or nested tuples of tensors, with B first, so that `select_rows` works for them all.
+    at each step. Both are tensors or None, or nested tuples of them, with B first, so that `select_rows` works for all.
     """
 
     pad_id = PAD
@@ -72,6 +72,8 @@ class Network(nn.Module, ABC):
 
 def select_rows(tree: Tree, rows: Tensor) -> Tree:
     """Index the first axis of every tensor in a Memory or State; rows (R,) may repeat and reorder."""
+    if tree is None:
+        return tree
     if isinstance(tree, Tensor):
         return tree.index_select(0, rows)  # type: ignore[return-value]
     assert isinstance(tree, tuple)

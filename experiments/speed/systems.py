@@ -167,9 +167,9 @@ class Step:
 
     def _settings(self) -> AbstractContextManager[Any]:
         stack = ExitStack()
-        stack.enter_context(
-            torch.autocast(self.device.type, torch.bfloat16, enabled=self.system.precision == "bf16-mixed")
-        )
+        # A capture turns the cache of casts off, and compiled code would be compiled again for it.
+        bf16, cached = self.system.precision == "bf16-mixed", not self.system.compiled
+        stack.enter_context(torch.autocast(self.device.type, torch.bfloat16, bf16, cache_enabled=cached))
         stack.enter_context(onednn_matmul(self._by_onednn))
         if self.system.plain_attention:
             stack.enter_context(sdpa_kernel(SDPBackend.MATH))

@@ -27,6 +27,7 @@ class MovingAverage(WeightAveraging):
     def setup(self, trainer: L.Trainer, module: L.LightningModule, stage: str) -> None:
         self._device = trainer.strategy.root_device
         super().setup(trainer, module, stage)
+        assert not any(True for _ in module.buffers()), "buffers would have to be averaged too"
 
     def on_train_start(self, trainer: L.Trainer, module: L.LightningModule) -> None:
         assert self._average_model is not None

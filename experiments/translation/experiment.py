@@ -138,7 +138,7 @@ def attention_records(
     examples = data.examples(test_set)
     device = next(network.parameters()).device
     records = []
-    for i in evenly_spaced([len(source) for source in examples.sources], wanted):
+    for i in evenly_spaced(examples.lengths[:, 0].tolist(), wanted):
         if len(examples[i].source) > MAPPED:
             continue
         source = examples[i].source.to(device)

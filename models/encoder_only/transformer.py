@@ -57,7 +57,7 @@ class EncoderOnlyTransformerNetwork(EncoderOnlyNetwork):
 
     def encode(self, source: Tensor, padded: bool = True) -> States:
         """(B, S) token ids -> a state for each; a mask hides what is padded."""
-        bias = source_biases(source, self.positions)[1]
+        bias = source_biases(source, self.positions, padded)[1]
         x, place = self.embedding(source), self.positions.added(0, source.shape[1], source.device)
         x = self.dropout(x if place is None else x + place)
         for layer in self.layers:

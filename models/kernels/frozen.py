@@ -1,7 +1,7 @@
 """Recurrent layers on an accelerator, over padded rows too, without packing and without asking for a length.
 
 cuDNN runs packed sequences several times slower than plain ones (pytorch#149194), and packing waits for the lengths to
-reach the host. Here a layer runs over the padding, which leaves its state as it is: one more input feature, 1 at
+reach the host. Here a layer runs over the padding, which leaves its state as it is: a further input feature, 1 at
 padding, has fixed weights that shut an LSTM's input gate and open its forget gate, so c_t = 1 c_{t-1} + 0 exactly, and
 for a GRU the gate that keeps the old state. Sigmoids of +-1000 are 1 and 0, their derivatives 0: no gradient is
 changed. The backward direction starts at the padding, with a state of zero, which stays zero.
@@ -19,7 +19,7 @@ from models.kernels.ragged import States, reversal, reverse, step_through
 
 SHUT = 1000.0
 GATES = {nn.LSTM: (-SHUT, SHUT, 0.0, 0.0), nn.GRU: (0.0, SHUT, 0.0)}  # in torch's order: i, f, g, o and r, z, n
-FEATURES = 8  # more inputs than one, so that the widths of products stay multiples of eight
+FEATURES = 8  # with seven more that are 0, so that the widths of products stay multiples of eight
 
 
 def run_layers(
@@ -30,14 +30,16 @@ def run_layers(
     Args:
         rnn: An LSTM, GRU or plain RNN (tanh), batch first.
         x: (B, S, inputs), padded on the right.
-        state: Before the first token, each (L * directions, B, H); zero where None.
+        state: Before the first token, each (L * directions, B, H); zero where None, as it must be with padding.
         is_padding: (B, S), or None where nothing is padding.
         between: Dropout between layers.
 
     Returns:
         (B, S, directions * H), zero at padding, and each state (L * directions, B, H) after a row's last token.
     """
+    assert state is None or is_padding is None
     D = 2 if rnn.bidirectional else 1
+    lengths = None if is_padding is None else is_padding.shape[1] - is_padding.sum(1)
     if state is None:
         zeros = x.new_zeros(rnn.num_layers * D, len(x), rnn.hidden_size)
         state = (zeros, zeros) if isinstance(rnn, nn.LSTM) else (zeros,)
@@ -45,11 +47,11 @@ def run_layers(
     for layer in range(rnn.num_layers):
         weights: list[Tensor] = [w for one in rnn.all_weights[layer * D : (layer + 1) * D] for w in one]
         begin = tuple(part[layer * D : (layer + 1) * D] for part in state)
-        if is_padding is None:
+        if is_padding is None or lengths is None:
             x, *end = step_through(rnn, weights, (x,), begin, (True,), bidirectional=D == 2)
         else:
             one_layer = _plain if isinstance(rnn, nn.RNN) else _frozen
-            x, end = one_layer(rnn, weights, x, begin, is_padding)
+            x, end = one_layer(rnn, weights, x, begin, is_padding, lengths)
         ends.append(end)
         if layer + 1 < rnn.num_layers:
             x = between(x)
@@ -57,7 +59,7 @@ def run_layers(
 
 
 def _frozen(
-    rnn: nn.RNNBase, weights: list[Tensor], x: Tensor, begin: States, is_padding: Tensor
+    rnn: nn.RNNBase, weights: list[Tensor], x: Tensor, begin: States, is_padding: Tensor, lengths: Tensor
 ) -> tuple[Tensor, list[Tensor]]:
     """One layer of an LSTM or GRU, both directions at once."""
     D = len(begin[0])
@@ -69,18 +71,16 @@ def _frozen(
     widened = [torch.cat([w, fixed], dim=1) if place % per_direction == 0 else w for place, w in enumerate(weights)]
     output, *end = step_through(rnn, widened, (torch.cat([x, mark], dim=-1),), begin, (True,), bidirectional=D == 2)
     # At padding an LSTM's hidden state is o tanh(c) of another o: the last one before it is the row's.
-    lengths = is_padding.shape[1] - is_padding.sum(1)
     forwards = _at_end(output[..., : rnn.hidden_size], lengths)
     end[0] = torch.cat([forwards.unsqueeze(0), end[0][1:]])
     return output.masked_fill(is_padding.unsqueeze(-1), 0), end
 
 
 def _plain(
-    rnn: nn.RNNBase, weights: list[Tensor], x: Tensor, begin: States, is_padding: Tensor
+    rnn: nn.RNNBase, weights: list[Tensor], x: Tensor, begin: States, is_padding: Tensor, lengths: Tensor
 ) -> tuple[Tensor, list[Tensor]]:
     """One layer of an RNN without gates to shut: its backward direction reads each row from the row's own end."""
     D = len(begin[0])
-    lengths = is_padding.shape[1] - is_padding.sum(1)
     backwards = reversal(lengths, x.shape[1])
     outputs, ends = [], []
     for direction in range(D):

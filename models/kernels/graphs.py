@@ -14,6 +14,9 @@ from torch import Tensor, nn
 Outputs = tuple[Tensor, Tensor]
 Function = Callable[..., Outputs]
 MOST = 128  # shapes that are captured: each takes memory, and the first are those met most
+# Under bf16 autocast cuDNN's recurrent layers compute in fp16, whose smallest normal number is 6e-5: most gradients of
+# a mean over thousands of tokens lie below it. Scaled by a power of two they do not, and lose no bit.
+SCALE = 4096.0
 
 # Work on fixed tensors -> what does the same work again on whatever they hold by then
 Capture = Callable[[Callable[[], None]], Callable[[], None]]
@@ -23,7 +26,7 @@ class Replays:
     """Runs a function of a network and some tensors; from the second meeting of their shapes on, replays it.
 
     Replayed, nothing of Python runs: the function must not read a number of a tensor, and what depends on the batch
-    must be one of the tensors. A capture that fails is reported once, and everything is launched one by one again.
+    must be one of the tensors. A capture that fails is reported once, and no further shape is captured.
 
     Args:
         network: Its parameters get the gradients.
@@ -42,27 +45,24 @@ class Replays:
 
     def __call__(self, *tensors: Tensor, **settings: Hashable) -> Outputs:
         shapes = (*(tensor.shape for tensor in tensors), *settings.items())
-        if shapes not in self.captured and not self._can_capture(shapes, tensors, settings):
-            return self.function(self.network, *tensors, **settings)
-        outputs: Outputs = _Replay.apply(self.captured[shapes], tensors, *self._parameters)
+        step = self.captured.get(shapes) or Step(self.network, self.function, tensors, settings, self._gradients)
+        if shapes in self._met and shapes not in self.captured and not self.failure and len(self.captured) < MOST:
+            self._capture(shapes, step)
+        self._met.add(shapes)
+        outputs: Outputs = _Replay.apply(step, tensors, *self._parameters)
         return outputs
 
-    def _can_capture(self, shapes: Hashable, tensors: tuple[Tensor, ...], settings: dict[str, Hashable]) -> bool:
-        met = shapes in self._met
-        self._met.add(shapes)
-        if not met or self.failure or len(self.captured) == MOST:
-            return False
-        step = Step(self.network, self.function, tensors, settings, self._gradients)
+    def _capture(self, shapes: Hashable, step: "Step") -> None:
         try:
             step.replay = self.capture(step.work)
         except RuntimeError as error:
-            self.failure = str(error).splitlines()[0]
+            cause = error.__context__ or error  # the end of a broken capture raises an error of its own
+            self.failure = str(cause).splitlines()[0]
             warnings.warn(
                 f"A step could not be captured, so each kernel is launched by itself: {self.failure}", stacklevel=2
             )
-            return False
-        self.captured[shapes] = step
-        return True
+        else:
+            self.captured[shapes] = step
 
 
 class Step:
@@ -92,7 +92,9 @@ class Step:
     @torch.enable_grad()
     def work(self) -> None:
         loss, number = self.function(self.network, *self.inputs, **self.settings)
-        found = torch.autograd.grad(loss, list(self.network.parameters()), allow_unused=True)
+        scale = torch.full_like(loss, SCALE)
+        with torch.autocast(loss.device.type, enabled=False):
+            found = torch.autograd.grad(loss, list(self.network.parameters()), scale, allow_unused=True)
         self.gradients = [None if new is None else fixed for fixed, new in zip(self.gradients, found, strict=True)]
         fixed = [tensor for tensor in self.gradients if tensor is not None]
         torch._foreach_copy_(fixed, [new for new in found if new is not None])
@@ -114,8 +116,8 @@ class _Replay(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, *given: Tensor) -> tuple[Tensor | None, ...]:
-        scaled = iter(torch._foreach_mul([g for g in ctx.gradients if g is not None], given[0]))
-        return None, None, *(None if gradient is None else next(scaled) for gradient in ctx.gradients)
+        unscaled = iter(torch._foreach_mul([g for g in ctx.gradients if g is not None], given[0] / SCALE))
+        return None, None, *(None if gradient is None else next(unscaled) for gradient in ctx.gradients)
 
 
 class CUDAGraphs:
@@ -133,7 +135,8 @@ class CUDAGraphs:
         torch.set_autocast_cache_enabled(False)  # weights cast in one replay would be stale in the next
         graph = torch.cuda.CUDAGraph()
         try:
-            with torch.cuda.graph(graph, pool=self.pool):
+            # The outer stream is current again even where the end of the capture raises.
+            with torch.cuda.stream(torch.cuda.current_stream()), torch.cuda.graph(graph, pool=self.pool):
                 work()
         finally:
             torch.set_autocast_cache_enabled(casts_kept)

@@ -15,7 +15,7 @@ from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 from models.kernels.dropout import Dropout
 
-States = tuple[Tensor, ...]  # (h, c) of an LSTM, (h,) of a GRU or plain RNN, each (B, H)
+States = tuple[Tensor, ...]  # (h, c) of an LSTM, (h,) of a GRU or plain RNN, as torch has them
 
 
 def run_ragged(rnn: nn.RNNBase, x: Tensor, lengths: Tensor, between: Dropout) -> tuple[Tensor, States]:

@@ -129,7 +129,7 @@ def base_share(device: torch.device, sizes: Sizes) -> Iterator[Row]:
     step.batch = random_batch(rows, length, length, sizes.vocabulary, device)
     seconds = alternate({"step": step.step}, sizes.rounds, sizes.seconds, device)["step"]
     peak = matmul_peak("bf16-mixed", device)
-    how = f"{rows} rows of {length} tokens, vocabulary {sizes.vocabulary:,}, compiled"
+    how = f"{rows} rows of {length} tokens, vocabulary {sizes.vocabulary:,}, {step.mode}"
     yield Row(Bar("Transformer base, share of the matmul peak", "≥", 0.40, how), [flops / s / peak for s in seconds])
 
 

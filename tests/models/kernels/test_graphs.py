@@ -72,26 +72,33 @@ def test_the_number_of_captured_shapes_is_bounded(monkeypatch: pytest.MonkeyPatc
     assert [shapes[0][0] for shapes in step.captured] == [1, 2]  # type: ignore[index]
 
 
-@pytest.mark.gpu
-@pytest.mark.parametrize("name", ALL)
-def test_captured_steps_on_a_gpu_are_those_launched_one_by_one_and_wait_for_nothing(name: str) -> None:
-    network = build(name).cuda().train()
+def without_dropout(network: nn.Module) -> nn.Module:
     for module in network.modules():
         if isinstance(module, Dropout):
             module.p = 0.0
         elif isinstance(module, nn.RNNBase):
             module.dropout = 0.0
-    objective = lambda network, *tensors: masked_loss(network, *tensors, 0.1, padded=False)  # noqa: E731
+    return network
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("padded", [False, True])
+@pytest.mark.parametrize("name", ALL)
+def test_captured_steps_on_a_gpu_are_those_launched_one_by_one_and_wait_for_nothing(name: str, padded: bool) -> None:
+    """Of two shapes in turn, which share memory and gradients; from the third meeting of each on, without a wait."""
+    network = without_dropout(build(name).cuda().train())
+    objective = lambda network, *tensors, padded: masked_loss(network, *tensors, 0.1, padded=padded)  # noqa: E731
     step = Replays(network, objective, CUDAGraphs())
-    for seed in range(4):
-        given = tuple(tensor.cuda() for tensor in batch((5, 5, 5), (4, 6, 2), seed=seed))
-        eager, _ = objective(network, *given)
+    shapes = [((5, 5 - padded, 5), (4, 6, 2)), ((3, 3, 3 - padded), (2, 2, 1))]
+    for number in range(8):
+        given = tuple(tensor.cuda() for tensor in batch(*shapes[number % 2], seed=number))
+        eager, _ = objective(network, *given, padded=padded)
         expected = torch.autograd.grad(eager, list(network.parameters()), materialize_grads=True)
         network.zero_grad()
         eager = eager.detach()  # its graph holds what sums up gradients to the stream that is not captured
-        torch.cuda.set_sync_debug_mode("error" if seed > 1 else "default")
+        torch.cuda.set_sync_debug_mode("error" if number >= 4 else "default")
         try:
-            loss, _ = step(*given)
+            loss, _ = step(*given, padded=padded)
             loss.backward()
         finally:
             torch.cuda.set_sync_debug_mode("default")
@@ -101,8 +108,22 @@ def test_captured_steps_on_a_gpu_are_those_launched_one_by_one_and_wait_for_noth
             torch.testing.assert_close(
                 torch.zeros_like(gradient) if parameter.grad is None else parameter.grad, gradient
             )
-    assert len(step.captured) == 1
+    assert len(step.captured) == 2
     assert not step.failure
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("name", ONE_OF_EACH)
+def test_a_captured_step_on_a_gpu_draws_the_dropout_of_its_seed(name: str) -> None:
+    network = build(name).cuda().train()
+    step = Replays(network, lambda *tensors, padded: masked_loss(*tensors, 0.1, padded=padded), CUDAGraphs())
+    given, losses = tuple(tensor.cuda() for tensor in batch((5, 5, 5), (4, 6, 2), seed=0)), []
+    for seed in (7, 7, 7, 8):  # launched one by one, captured, replayed, replayed
+        torch.cuda.manual_seed(seed)
+        losses.append(step(*given, padded=False)[0].detach())
+    for loss in losses[1:3]:
+        torch.testing.assert_close(loss, losses[0])
+    assert losses[3] != losses[0]
 
 
 class HostWaits(TorchDispatchMode):

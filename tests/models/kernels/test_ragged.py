@@ -18,7 +18,7 @@ NO_DROPOUT = Dropout(0.0)
 
 
 def is_padding(lengths: Tensor, longest: int) -> Tensor:
-    return torch.arange(longest) >= lengths.unsqueeze(1)
+    return torch.arange(longest, device=lengths.device) >= lengths.unsqueeze(1)
 
 
 def run_over_padding(rnn: nn.RNNBase, x: Tensor, lengths: Tensor, between: Dropout) -> tuple[Tensor, States]:
@@ -86,3 +86,17 @@ def test_over_padding_an_empty_row_ends_in_zeros_and_a_state_goes_on(cell: Cell)
     torch.testing.assert_close(rest, output[:1, 3:])
     for found, expected in zip(end, ends, strict=True):
         torch.testing.assert_close(found, expected[:, :1])
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("cell", CELLS)
+def test_over_padding_a_gpu_gives_what_packing_gives_on_a_cpu(cell: Cell) -> None:
+    torch.manual_seed(0)
+    rnn, lengths = CELLS[cell](8, 8, 2, batch_first=True, bidirectional=True), torch.tensor([6, 1, 4])
+    x = torch.randn(3, 7, 8)
+    expected = packed(rnn, x, lengths)
+    for tolerance, bf16 in ((1e-5, False), (0.02, True)):  # fp16, in cuDNN's layers
+        with torch.autocast("cuda", torch.bfloat16, enabled=bf16):
+            output, states = run_over_padding(rnn.cuda(), x.cuda(), lengths.cuda(), NO_DROPOUT)
+        for found, right in zip((output, *states), expected, strict=True):
+            torch.testing.assert_close(found.float().cpu(), right, rtol=tolerance, atol=tolerance)
