@@ -12,6 +12,7 @@ from analysis.claims.verdict import (
     AT_LEAST,
     ATTENTION,
     CONTRADICTED,
+    DOUBLED,
     INTERVAL,
     LSTM,
     SUPPORTED,
@@ -99,10 +100,13 @@ def is_better(store: Store, task: str, test_sets: Sequence[str], first: System, 
 
 def loses_more(store: Store, task: str, test_sets: Sequence[str]) -> Rule:
     """On the sentences of all test sets together: a quarter of one has too few to tell."""
+    longer = System(LSTM.model, DOUBLED)
+    twice = [longer] if task and all(translations(store, task, name, longer) for name in test_sets) else []
 
     def measure() -> Finding:
-        each = [statistics_of(store, task, name, LSTM, ATTENTION) for name in test_sets]
-        found = {system: together([one[system] for one in each]) for system in (LSTM, ATTENTION)}
+        systems = (LSTM, ATTENTION, *twice)
+        each = [statistics_of(store, task, name, *systems) for name in test_sets]
+        found = {system: together([one[system] for one in each]) for system in systems}
         if not all(found.values()):
             raise NotRun(f"no seed that translated {listing(list(test_sets))}")
         lengths = np.concatenate([source_lengths(store, task, name, LSTM)[0] for name in test_sets])
@@ -112,17 +116,21 @@ def loses_more(store: Store, task: str, test_sets: Sequence[str]) -> Rule:
             reason = f"half of the sentences of {task} have {few:g} {unit}"
             raise Undecided(reason, "Sentences of different lengths.")
         lost, starts, reasons = [], [], []
-        for system in (LSTM, ATTENTION):
+        for system in systems:
             short, long = (scored(found[system], chosen) for chosen in (lengths <= few, lengths >= many))
             lost.append(short.minus(long))
             starts.append(short.mean)
             reasons.append(f"{label(system)} {decimal(short.mean)} to {decimal(long.mean)}")
         reason = f"{', '.join(reasons)} from at most {few:g} to at least {many:g} {unit}"
-        power = [min(starts), starts[0] - lost[1].mean]
-        return Finding(reason, lost[0].difference(lost[1]), power=power)
+        power = [min(starts[:2]), starts[0] - lost[1].mean]
+        effect = lost[0].difference(lost[1])
+        for trained_twice_as_long in lost[2:]:
+            effect = any_two_seeds(effect, trained_twice_as_long.seeds, lost[1].seeds)
+        return Finding(reason, effect, power=power)
 
-    learning = StillLearning(store, task, VALIDATED, {SUPPORTED: LSTM})
-    return Rule(PROSE["effect of length"], [Line(INTERVAL, ABOVE, MATTERS)], measure, [FLOOR, ROOM], learning)
+    learning = None if twice else StillLearning(store, task, VALIDATED, {SUPPORTED: LSTM})
+    effect = PROSE["effect of length"] + (f", and every seed of the {label(longer)}" if twice else "")
+    return Rule(effect, [Line(INTERVAL, ABOVE, MATTERS)], measure, [FLOOR, ROOM], learning)
 
 
 def together(each: Sequence[Statistics]) -> Statistics:

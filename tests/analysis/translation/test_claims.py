@@ -110,6 +110,18 @@ def test_a_rising_lstm_is_not_called_unable_to_hold_long_sentences(tmp_path: Pat
     assert verdict.reason.startswith(words)
 
 
+@pytest.mark.parametrize(("long_share", "outcome"), [(0.3, SUPPORTED), (0.9, NOT_DECIDED)])
+def test_a_rising_lstm_that_trained_twice_as_long_shows_what_it_still_loses(
+    tmp_path: Path, long_share: float, outcome: str
+) -> None:
+    write_translated(tmp_path, "lstm", 0.9, long_share=0.3, rise=25.0)
+    write_translated(tmp_path, "lstm", 0.9, long_share=long_share, variant="doubled")
+    write_translated(tmp_path, "bahdanau", 0.9)
+    verdict = decided(tmp_path)[LONG]
+    assert verdict.outcome == outcome
+    assert "LSTM, doubled 86.6 to" in verdict.reason
+
+
 def test_losses_are_of_the_shortest_and_the_longest_quarter(tmp_path: Path) -> None:
     """All sentences of more than 12 words wrong, the others right: the longest quarter scores nothing."""
     write_translated(tmp_path, "lstm", 1.0, long_share=0.0)
