@@ -10,12 +10,11 @@ import torch
 from lightning.pytorch.callbacks import Callback
 from torch import Tensor
 
-from experiments.training.callbacks import Clock
+from experiments.training.callbacks import Clock, MovingAverage
 from experiments.training.checkpoints import StopEarly
 from experiments.training.divergence import ClipFinite
 from experiments.training.trained_run import load_module
 from experiments.training.trainer import TrainerSettings, build_trainer, hardware, resolve_precision
-from experiments.training.weight_average import MovingAverage
 from models.loss import evaluate, scored_logits
 from tests.support.tiny_runs import STEPS, VALIDATE_EVERY, before, read_lines, saved, tiny_run
 
