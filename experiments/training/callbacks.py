@@ -191,7 +191,6 @@ class MovingAverage(WeightAveraging):
     def setup(self, trainer: L.Trainer, module: L.LightningModule, stage: str) -> None:
         self._device = trainer.strategy.root_device
         super().setup(trainer, module, stage)
-        assert not any(True for _ in module.buffers()), "buffers would have to be averaged too"
 
     def on_train_start(self, trainer: L.Trainer, module: L.LightningModule) -> None:
         assert self._average_model is not None
@@ -203,6 +202,9 @@ class MovingAverage(WeightAveraging):
         if trainer.global_step > self._latest_update_step:
             self._latest_update_step = trainer.global_step
             self._take(updates=trainer.global_step - 1)
+            assert self._average_model is not None
+            for kept, current in zip(self._average_model.module.buffers(), module.buffers(), strict=True):
+                kept.copy_(current)
 
     @torch.no_grad()
     def _take(self, updates: int) -> None:

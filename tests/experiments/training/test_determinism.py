@@ -5,13 +5,12 @@ from pathlib import Path
 import pytest
 import torch
 
-from tests.support.tiny_runs import tiny_run
+from tests.support.tiny_runs import before, tiny_run
 
 
 def test_each_step_and_each_batch_of_a_step_draws_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     seeds: list[int] = []
-    seed = torch.manual_seed
-    monkeypatch.setattr(torch, "manual_seed", lambda number: (seeds.append(number), seed(number))[1])
+    before(monkeypatch, "on_train_batch_start", lambda trainer: seeds.append(torch.initial_seed()))
     tiny_run(tmp_path, "--trainer.accumulate=2", "--trainer.max_steps=3", "--trainer.validate_every=3")
-    assert len(seeds[1:]) >= 6
+    assert len(seeds) == 6
     assert len(set(seeds)) == len(seeds)
