@@ -69,9 +69,11 @@ def by_length(speed: Speed) -> str:
     (first, last), grown = growth(speed, "length", systems, STEP)
     if not grown:
         return ""
-    each = listing([f"{rounded(times.value)} for the {label(system)}" for system, times in grown.items()])
-    where = f"{speed.place[0].upper()}{speed.place[1:]}, from" if speed.place else "From"
-    return f"{where} length {first:g} to {last:g} the time of a step on as many tokens grows by a factor of {each}."
+    taken = [(rounded(times.value), label(system)) for system, times in grown.items()]
+    than = f" as long as at length {first:g}"  # said once
+    each = listing([f"{times} times{'' if i else than} for the {name}" for i, (times, name) in enumerate(taken)])
+    where = f"{speed.place[0].upper()}{speed.place[1:]}, at" if speed.place else "At"
+    return f"{where} length {last:g} a step on as many tokens takes {each}."
 
 
 def figure(speed: Speed) -> Figure | None:

@@ -21,7 +21,7 @@ def test_rates_and_growth_are_those_recorded(tmp_path: Path) -> None:
         "in 32-bit, on the sentences of the translation task, the Transformer trains 2.31 times as fast" in found.text
     )
     assert "6,000 against 2,600 target tokens/s. Others: LSTM 5,000." in found.text
-    assert "From length 16 to 1024" in found.text
+    assert "At length 1024 a step on as many tokens takes " in found.text
     (figure,) = found.figures
     assert "LSTM: 49.6 at 16" in figure.description
 
@@ -46,7 +46,7 @@ def test_a_gpu_and_a_cpu_are_shown_side_by_side_and_never_mixed(tmp_path: Path) 
     assert [speed.store.suite for speed in (gpu, cpu)] == ["gpu", "quick"]
     page = build(store, [other])
     assert "On NVIDIA H100" in page.summary
-    assert "On a CPU, from length 16 to 1024" in page.summary
+    assert "On a CPU, at length 1024 a step" in page.summary
     names = [figure.name for figure in figures_of(page.sections)]
     assert len(names) == len(set(names))
     assert {"answer-step-time", "answer-step-time-gpu", "speed-gpu-step-seconds-length"} <= set(names)
