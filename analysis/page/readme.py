@@ -62,11 +62,13 @@ QUESTIONS = {
     ),
     "language": Question(
         "Who gains from context?",
-        "Language models of 800,000 parameters: nats a character of Shakespeare, by how many were read before",
+        "Language models of 800,000 parameters: nats a character of Shakespeare, by how many were read before; in "
+        "generated stories the share of words asked for again that are right, by how many words ago they were said",
         ("rnn", "gru", *BASES),
         [
             Row("Trained to 64 characters: 1–8 / 33–64", "shakespeare", "loss", "position", ("8", "64")),
             Row("Trained to 256 characters: 1–8 / 129–256", "shakespeare-256", "loss", "position", ("8", "256")),
+            Row("Stories, 8 / 32 / 128 words ago", "stories", RIGHT, "distance", ("8", "32", "128")),
         ],
     ),
     "speed": Question(
