@@ -201,13 +201,13 @@ class MovingAverage(WeightAveraging):
     ) -> None:
         if trainer.global_step > self._latest_update_step:
             self._latest_update_step = trainer.global_step
-            self._take(updates=trainer.global_step - 1)
-            assert self._average_model is not None
-            for kept, current in zip(self._average_model.module.buffers(), module.buffers(), strict=True):
-                kept.copy_(current)
+            self._take(module, updates=trainer.global_step - 1)
 
     @torch.no_grad()
-    def _take(self, updates: int) -> None:
+    def _take(self, module: L.LightningModule, updates: int) -> None:
         decay = min(self.decay, (1 + updates) / (10 + updates)) if updates else 0
         averaged, current = self._weights
         torch._foreach_lerp_(averaged, current, 1 - decay)
+        assert self._average_model is not None
+        for kept, buffer in zip(self._average_model.module.buffers(), module.buffers(), strict=True):
+            kept.copy_(buffer)

@@ -26,7 +26,7 @@ class Replays:
     """Runs a function of a network and some tensors; from the second meeting of their shapes on, replays it.
 
     Replayed, nothing of Python runs: the function must not read a number of a tensor, and what depends on the batch
-    must be one of the tensors. A capture that fails is reported once, and no further shape is captured.
+    must be one of the tensors. A capture that fails is reported once, and everything is launched one by one again.
 
     Args:
         network: Its parameters get the gradients.
@@ -58,6 +58,7 @@ class Replays:
         except RuntimeError as error:
             cause = error.__context__ or error  # the end of a broken capture raises an error of its own
             self.failure = str(cause).splitlines()[0]
+            self.captured.clear()
             warnings.warn(
                 f"A step could not be captured, so each kernel is launched by itself: {self.failure}", stacklevel=2
             )

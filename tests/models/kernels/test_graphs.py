@@ -63,6 +63,23 @@ def test_a_failed_capture_is_reported_once_and_nothing_is_lost(monkeypatch: pyte
     assert step.failure == "operation not permitted when stream is capturing"
 
 
+def test_after_a_failed_capture_nothing_is_replayed() -> None:
+    """So that the record, which says how kernels were launched, is true of every step."""
+    step = Replays(nn.Linear(1, 1), summed, run_again)
+    for _ in range(2):
+        step(torch.ones(2, 1))
+    assert step.captured
+
+    def fails(work: Any) -> Any:
+        raise RuntimeError("no")
+
+    step.capture = fails
+    step(torch.ones(3, 1))
+    with pytest.warns(UserWarning, match="could not be captured"):
+        step(torch.ones(3, 1))
+    assert not step.captured
+
+
 def test_the_number_of_captured_shapes_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(graphs, "MOST", 2)
     step = Replays(nn.Linear(1, 1), summed, run_again)
