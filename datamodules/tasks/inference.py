@@ -1,8 +1,10 @@
 """Inference: how two formulas of propositional logic are related."""
 
 import zlib
+from collections import Counter, defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 from random import Random
 from typing import ClassVar, NamedTuple
 
@@ -82,7 +84,30 @@ class Inference(Task):
         return Drawn(source, decoder_input=np.full((rows, 1), ID["?"]), labels=labels)
 
     def chance(self, point: Point) -> dict[str, float]:
-        return {"guessing": 1 / len(RELATIONS)}
+        return {"guessing": 1 / len(RELATIONS), "counting words": counting(point["operators"])}
+
+
+@cache
+def counting(operators: int) -> float:
+    """Share right of who counts words and sees no order: the relation most frequent with such counts in training."""
+    rng, point = np.random.default_rng(operators), {"operators": operators}
+    training, test = Inference().draw(rng, 8192, point, "train"), Inference().draw(rng, 1024, point, "test")
+    alike: dict[tuple[object, ...], Counter[int]] = defaultdict(Counter)
+    for source, relation in zip(training.source.tolist(), training.labels[:, 0].tolist(), strict=True):
+        alike[_counts(source)][relation] += 1
+    answers = [alike[_counts(source)].most_common(1) for source in test.source.tolist()]
+    right = [answer[0][0] == label for answer, label in zip(answers, test.labels[:, 0], strict=True) if answer]
+    return sum(right) / len(answers)
+
+
+def _counts(source: list[int]) -> tuple[object, ...]:
+    """How many variables both formulas have and each alone; for each: "not" even or odd, more "and" or more "or"."""
+    middle = source.index(ID["?"])
+    first, second = Counter(source[:middle]), Counter(source[middle:])
+    in_first, in_second = ({v for v in VARIABLES if side[ID[v]]} for side in (first, second))
+    shared = (len(in_first & in_second), len(in_first - in_second), len(in_second - in_first))
+    each = [(side[ID["not"]] % 2, np.sign(side[ID["and"]] - side[ID["or"]])) for side in (first, second)]
+    return (*shared, *each)
 
 
 def formula(random: Random, operators: int) -> Formula:

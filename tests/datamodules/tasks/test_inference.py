@@ -84,3 +84,10 @@ def test_no_few_pairs_stand_for_a_relation(operators: int) -> None:
     found = set(in_words(draw(operators, rows=500, split="test")))
     for relation in RELATIONS:
         assert sum(answer == relation for *_, answer in found) >= 10 * min(operators, 4), relation
+
+
+def test_counting_words_is_no_way_to_the_answer_once_there_are_several_operators() -> None:
+    few, many = (Inference().chance({"operators": operators}) for operators in (2, 8))
+    assert 0.65 < few["counting words"] < 0.85  # 0.77 when written, and 0.22 at 8
+    assert many["guessing"] + 0.05 < many["counting words"] < 0.35
+    assert list(few) == ["guessing", "counting words"]
