@@ -18,7 +18,8 @@ READING = (
 )
 POPULAR = "Commonly told"
 MEMORY = "peak_memory"
-TEXTBOOK = System("transformer", "math-attention")  # softmax(QKᵀ/√d)V as written, with all n × n weights
+NARROW = System("transformer", "narrow")  # attention is most of its work from a few hundred tokens on
+TEXTBOOK = System("transformer", "narrow-math-attention")  # softmax(QKᵀ/√d)V as written, with all n × n weights
 
 
 def all_claims(speeds: Sequence[Speed], qualities: Sequence[Quality]) -> list[Claim]:
@@ -38,15 +39,14 @@ def by_length(speed: Speed) -> list[Claim]:
     waiting = "RNN training is sequential: more length, more waiting; the Transformer does it in parallel"
     needs = Needs(EXPERIMENT, "length", STEP)
     rows = [Claim(waiting, f"{VASWANI}, section 1", needs, rules.waiting(speed), figure(speed, STEP))]
-    kernels = [s for s in speed.systems("length") if s.model == "transformer" and "attention" in s.variant]
-    table = f"{VASWANI}, Table 1"
-    for system in [TRANSFORMER, *kernels]:
+    table, kernels = f"{VASWANI}, Table 1", (NARROW, TEXTBOOK)
+    for system in kernels:
         rule = rules.quadratic(speed, STEP, system)
         rows.append(
             Claim(f"Attention costs O(n²): time ({label(system)})", table, needs, rule, figure(speed, STEP, system))
         )
-    keeps = next((s for s in [TRANSFORMER, *kernels] if speed.keeps_all(s)), TEXTBOOK)
-    fused = next((s for s in [TRANSFORMER, *kernels] if not speed.keeps_all(s)), TRANSFORMER)
+    keeps = next((s for s in kernels if speed.keeps_all(s)), TEXTBOOK)
+    fused = next((s for s in kernels if not speed.keeps_all(s)), NARROW)
     for text, source, system, side in (
         ("Attention costs O(n²): memory of a kernel that keeps n × n weights", table, keeps, ABOVE),
         ("A fused attention kernel keeps no n × n weights: its memory is linear", "Dao et al. 2022", fused, BELOW),

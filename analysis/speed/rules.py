@@ -40,7 +40,7 @@ FEWEST = Power("the number of common lengths", AT_LEAST, 4)
 WIDEST = Power("the longest of them over the shortest", AT_LEAST, 8)
 PARALLEL = Power("the number of GPUs", AT_LEAST, 1)
 SEVERAL = Power("the number of GPUs", AT_LEAST, 2)
-QUADRATIC = Power("the number of lengths where more than half of the operations counted are quadratic", AT_LEAST, 3)
+QUADRATIC = Power("the number of lengths where more than half of the operations counted are quadratic", AT_LEAST, 4)
 COUNTED_GROWTH = Power("the growth of the Transformer's counted operations between these lengths", AT_LEAST, 1.5)
 RUNS = Power("the number of runs of each model", AT_LEAST, 3)
 SIZE = Power("the parameters of the larger model over those of the smaller", BELOW, 1.05)
@@ -121,21 +121,22 @@ def quadratic(speed: Speed, metric: str, system: System, side: str = ABOVE) -> R
 
     def measure(speed: Speed) -> Finding:
         curve, counts = values(speed, system, metric), values(speed, system, COUNTED)
+        curve = {n: cost for n, cost in curve.items() if n in counts}
         most = [n for n in quadratic_lengths(counts) if n in curve]
         chosen = most if len(most) >= QUADRATIC.at else sorted(upper_half(curve))
-        counted = fitted({n: counts[n] for n in chosen if n in counts}).exponent.value
-        found = fitted({n: curve[n] for n in chosen}).exponent
+        found = fitted({counts[n]: curve[n] for n in chosen}).exponent
         ended = speed.out_of_memory("length", system)
         memory = f", out of memory at {min(ended):g}" if ended else ""
+        grown = [curve[chosen[-1]] / curve[chosen[0]], counts[chosen[-1]] / counts[chosen[0]]]
         reason = (
-            f"exponent {times(Interval(*(1 + part for part in found)))}, by the operations counted "
-            f"{decimal(1 + counted, 2)}, lengths {chosen[0]:g} to {chosen[-1]:g}{memory}"
+            f"from length {chosen[0]:g} to {chosen[-1]:g} {decimal(grown[0], 2)} times the cost a token, "
+            f"{decimal(grown[1], 2)} times the operations counted{memory}"
         )
-        return Finding(reason, Interval(*(part / counted for part in found)), power=[len(most)])
+        return Finding(reason, found, power=[len(most)])
 
     effect = (
-        "by how much the exponent in length of one sequence's cost exceeds 1, over the same of the operations counted, "
-        "with its t interval: 0 is linear, 1 as quadratic as the operations, at lengths where most of these are"
+        "which power of the operations counted a token costs as length grows, with its t interval: 0 is a cost linear "
+        "in length, 1 one as quadratic as the operations, at lengths where most of these are"
     )
     lines = [Line(INTERVAL, side, AS_COUNTED)]
     if metric == STEP:

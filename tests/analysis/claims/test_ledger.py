@@ -142,7 +142,7 @@ def test_a_claim_is_a_line_that_unfolds_to_its_rule_its_reason_and_what_would_ch
     assert (decoding.outcome, decoding.seeds) == (SUPPORTED, "3")
     assert isinstance(details["Figure"], FigureLink)
     assert shown["Without positions, “dog bites man” equals “man bites dog”"][1]["Figure"] == positions
-    assert "Figure" not in shown["Attention costs O(n²): time (Transformer)"][1]
+    assert "Figure" not in shown["Attention costs O(n²): time (Transformer, narrow)"][1]
     assert details["Rule"].startswith("Effect: the Transformer's latency per token")
     assert details["Source of the claim"] == "Katharopoulos et al. 2020"
 

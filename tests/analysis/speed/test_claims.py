@@ -1,7 +1,6 @@
 """Rules of the claims about speed at their edges; nothing is decided on what was not measured."""
 
 import json
-import math
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +14,9 @@ from tests.support.fakes.runs import row, write_json
 from tests.support.fakes.speed import Cost
 
 SEQUENTIAL = "RNN training is sequential: more length, more waiting; the Transformer does it in parallel"
-TIME = "Attention costs O(n²): time (Transformer)"
-MEMORY = "Attention costs O(n²): memory of a kernel that keeps n × n weights (Transformer, math-attention)"
-FUSED = "A fused attention kernel keeps no n × n weights: its memory is linear (Transformer)"
+TIME = "Attention costs O(n²): time (Transformer, narrow)"
+MEMORY = "Attention costs O(n²): memory of a kernel that keeps n × n weights (Transformer, narrow-math-attention)"
+FUSED = "A fused attention kernel keeps no n × n weights: its memory is linear (Transformer, narrow)"
 WEAK, STRONG = (f"More GPUs, proportionally faster: {kind} scaling" for kind in ("weak", "strong"))
 SECONDS = "The Transformer trains faster to the same quality (seconds)"
 OPERATIONS = "The Transformer trains faster to the same quality (operations)"
@@ -67,20 +66,24 @@ def test_between_processes_times_move_more_than_within_one(tmp_path: Path) -> No
 
 
 def test_quadratic_cost_is_judged_where_most_operations_are_quadratic(tmp_path: Path) -> None:
-    """From 256 on, where 2e7 a token are more than 5e9; what happens at shorter lengths is of no account."""
-    cost: Cost = lambda n: 1.0 if n < 250 else n  # noqa: E731
+    """From 128 on, where 2e7 a token are more than 2.5e9; what happens at shorter lengths is of no account."""
+    flops: Cost = lambda n: 2.5e9 + 2e7 * n  # noqa: E731
+    cost: Cost = lambda n: 1.0 if n < 125 else flops(n) ** 0.9  # noqa: E731
     memory: dict[str, Any] = {"memory": cost, "memory_ends": 512}
-    fake.write_length(tmp_path, "transformer", cost, memory=lambda n: 1e8)
-    fake.write_length(tmp_path, "transformer", cost, variant="math-attention", **memory)
+    fake.write_length(tmp_path, "transformer", cost, variant="narrow", flops=flops, memory=lambda n: 1e8)
+    fake.write_length(tmp_path, "transformer", cost, variant="narrow-math-attention", flops=flops, **memory)
     found = decided(tmp_path)
     assert [found[claim].outcome for claim in (TIME, FUSED, MEMORY)] == [SUPPORTED, SUPPORTED, CANNOT_TELL]
     effect = found[TIME].effect
     assert effect is not None
-    counted = math.log((5 + 20.48) / (5 + 5.12)) / math.log(4)  # between 256 and 1024
-    assert effect.value == pytest.approx(1 / counted, rel=0.01)
-    assert found[TIME].reason.startswith("exponent 2.00 (2.00 to 2.00), by the operations counted 1.67, lengths 256 to")
-    assert "lengths 128 to 512, out of memory at 1024" in found[MEMORY].reason
-    fake.write_length(tmp_path / "one", "transformer", cost, lengths=(16,))
+    assert effect == pytest.approx((0.9, 0.9, 0.9))
+    grown = (2.5 + 20.48) / (2.5 + 2.56)
+    assert found[TIME].reason.startswith(
+        f"from length 128 to 1024 {grown**0.9:.2f} times the cost a token, {grown:.2f} times the operations counted"
+    )
+    assert "from length 128 to 512" in found[MEMORY].reason
+    assert "operations counted, out of memory at 1024" in found[MEMORY].reason
+    fake.write_length(tmp_path / "one", "transformer", cost, variant="narrow", lengths=(16,))
     assert decided(tmp_path / "one")[TIME].reason == "not run: fewer than two lengths"
 
 

@@ -97,8 +97,8 @@ def test_variants_are_compared_with_their_base(everything: list[Block]) -> None:
     rows = {(row[0], row[1]): row[2:] for row in variants.rows}
     assert rows["LSTM", "bf16"][0] == "1.67 (1.67 to 1.67)"
     assert rows["Transformer", "compiled"][-1] == "21.5"
-    assert rows["Transformer", "math-attention"][2:4] == ["out of memory", "14.07"]
-    assert "Out of memory: Transformer, math-attention at length 1024." in texts(everything)
+    assert rows["Transformer", "narrow-math-attention"][2:4] == ["out of memory", "14.07"]
+    assert "Out of memory: Transformer, narrow-math-attention at length 1024." in texts(everything)
 
 
 def test_real_sentences_decoding_and_devices_hold_their_numbers(everything: list[Block]) -> None:

@@ -79,8 +79,9 @@ def machine(gpus: Sequence[str]) -> dict[str, Any]:
 
 
 def cost_by_length(variant: str, cost: Cost, path: Path, **settings: Any) -> None:
-    """Most of the operations counted are quadratic from 256 on."""
-    speed.write_length(path, "transformer", cost, variant=variant, memory=cost, **settings)
+    """Most of the operations counted are quadratic from 128 on."""
+    flops: Cost = lambda n: 2.5e9 + 2e7 * n  # noqa: E731
+    speed.write_length(path, "transformer", cost, variant=variant, memory=cost, flops=flops, **settings)
 
 
 def real_sentences(attention: float, noise: float, path: Path) -> None:
@@ -169,8 +170,9 @@ FADES = "RNNs forget: the first words fade with the gap (plain RNN)"
 COPIES = "No model copies far beyond its training length"
 STRUCTURE = "The LSTM is ahead of the Transformer on logical structure"
 PARITY = "LSTMs generalise on parity where Transformers do not"
-KEEPS = "Attention costs O(n²): memory of a kernel that keeps n × n weights (Transformer, math-attention)"
-FUSED = "A fused attention kernel keeps no n × n weights: its memory is linear (Transformer)"
+KEEPS = "Attention costs O(n²): memory of a kernel that keeps n × n weights (Transformer, narrow-math-attention)"
+FUSED = "A fused attention kernel keeps no n × n weights: its memory is linear (Transformer, narrow)"
+QUADRATIC = [(f"Transformer, {variant}", variant) for variant in ("narrow", "narrow-math-attention")]
 FACTS: dict[str, Sequence[Write]] = {  # and what only a wrong implementation measures
     "Without positions, “dog bites man” equals “man bites dog”": some(shuffled, 0.0, 0.1),
     "1/√d keeps the softmax from saturating (random queries and keys)": some(softmax, 1.0, 4.5),
@@ -262,9 +264,9 @@ TIMED: dict[str, Cases] = {
     WAITING: three(step_times, (power(0.15), even), (power(0.05), even), (wobbly(power(0.2)), even)),
     **{
         f"Attention costs O(n²): time ({name})": three(
-            partial(cost_by_length, variant), power(0.4), power(0.27), wobbly(power(0.33))
+            partial(cost_by_length, variant), power(0.7), power(0.2), wobbly(power(0.33))
         )
-        for name, variant in (("Transformer", "base"), ("Transformer, math-attention", "math-attention"))
+        for name, variant in QUADRATIC
     },
     NOT_FASTER: three(real_sentences, (5400.0, 0.01), (5600.0, 0.01), (5600.0, 0.2)),
     **{
@@ -282,8 +284,8 @@ CASES: dict[str, Cases] = {
     },
     f"RNN and Transformer are close on agreement ({PAIRS})": three(pairs, (0.92, 0.92), (0.99, 0.92), (0.96, 0.92)),
     **{text: (thrice(cases)[0], thrice(cases)[1], thrice(cases)[2]) for text, cases in TIMED.items()},
-    KEEPS: three(partial(cost_by_length, "math-attention"), power(0.4), power(0.27), wobbly(power(0.33))),
-    FUSED: three(partial(cost_by_length, "base"), power(0.27), power(0.4), wobbly(power(0.33))),
+    KEEPS: three(partial(cost_by_length, "narrow-math-attention"), power(0.7), power(0.2), wobbly(power(0.33))),
+    FUSED: three(partial(cost_by_length, "narrow"), power(0.2), power(0.7), wobbly(power(0.33))),
     f"{QUALITY} (operations)": three(to_quality, *BY_QUALITY),
     **{
         text: three(bleu, (*systems, 0.8, 0.2, 0.0), (*systems, 0.2, 0.8, 0.0), (*systems, 0.5, 0.5, 0.3))
@@ -300,7 +302,7 @@ CASES: dict[str, Cases] = {
 # Measurements that lack one kind of power each
 NARROW = {4: 1.0, 15: 0.3}  # a factor of less than 4
 TOO_LITTLE: list[tuple[int, tuple[float, float]]] = [(64, (0.15, 0.13)), (47, (1.0, 0.5)), (64, (0.96, 0.96))]
-SHORT = {"lengths": speed.LENGTHS[:-1]}  # two lengths at which most operations are quadratic
+SHORT = {"lengths": speed.LENGTHS[:-1]}  # three lengths at which most operations are quadratic
 UNLIKE: list[Write] = [partial(to_quality, 1.15, 1.15, **each) for each in ({"seeds": 2}, {"larger": 1.06})]
 POWERLESS: dict[str, Sequence[Write]] = {
     **{text: some(partial(accuracies, *where), *values) for text, (where, _, values) in ACCURACIES.items()},
@@ -337,13 +339,13 @@ POWERLESS: dict[str, Sequence[Write]] = {
     ],
     **{
         f"Attention costs O(n²): time ({name})": [
-            partial(in_processes, partial(cost_by_length, variant, power(0.4)), 2),
-            *thrice([partial(cost_by_length, variant, power(0.4), **SHORT)]),
+            partial(in_processes, partial(cost_by_length, variant, power(0.7)), 2),
+            *thrice([partial(cost_by_length, variant, power(0.7), **SHORT)]),
         ]
-        for name, variant in (("Transformer", "base"), ("Transformer, math-attention", "math-attention"))
+        for name, variant in QUADRATIC
     },
-    KEEPS: [partial(cost_by_length, "math-attention", power(0.4), **SHORT)],
-    FUSED: [partial(cost_by_length, "base", even, **SHORT)],
+    KEEPS: [partial(cost_by_length, "narrow-math-attention", power(0.7), **SHORT)],
+    FUSED: [partial(cost_by_length, "narrow", even, **SHORT)],
     **{
         f"More GPUs, proportionally faster: {kind} scaling": [
             partial(in_processes, partial(devices, 0.9), 2),

@@ -248,7 +248,7 @@ def write_all_lengths(root: Path) -> None:
         write_length(root, model, scaled(STEP[model], 0.6), variant="bf16")
     write_length(root, "transformer", scaled(STEP["transformer"], 0.9), variant="compiled")
     memory: dict[str, Any] = {"memory": lambda n: 9e7 + 3e6 * n, "memory_ends": 512}
-    write_length(root, "transformer", lambda n: 0.09 + 0.001 * n, variant="math-attention", **memory)
+    write_length(root, "transformer", lambda n: 0.09 + 0.001 * n, variant="narrow-math-attention", **memory)
     write_length(root, "bahdanau", lambda n: 0.05 + 0.0008 * n, variant="parallel")
 
 
