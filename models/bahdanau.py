@@ -18,6 +18,7 @@ from torch.nn import functional as F
 from models.embedding import embeddings, output_projection
 from models.kernels.attention_loop import AttentionLoop, Weights
 from models.kernels.dropout import Dropout
+from models.multi_head_attention import hiding
 from models.network import Network
 from models.recurrent import Bridge, RecurrentEncoder, RecurrentSettings, RecurrentState, advance, recurrent
 
@@ -31,7 +32,8 @@ class BahdanauSettings(RecurrentSettings):
             input_feeding, the paper: c_t is computed from s_{t-1} and enters the cell, so target tokens are processed
             one after another in training too.
             parallel, as in GNMT v2 (Wu et al. 2016, section 3, for its first layer): the query is the first decoder
-            layer's output, and the context enters the layers above and the output, so all target tokens run at once.
+            layer's output, and the context enters the second layer (in GNMT every one above) and the output, so all
+            target tokens run at once.
     """
 
     routing: Literal["input_feeding", "parallel"] = "input_feeding"
@@ -81,8 +83,9 @@ class BahdanauMemory(NamedTuple):
 class BahdanauNetwork(Network):
     """First decoder layer with attention, further layers over its output and the context, then the readout.
 
-    Two deviations from the paper leave little but attention between this network and `LSTMNetwork`: the readout is a
-    tanh of [s_t; c_t; E y_{t-1}], not a maxout (A.2.2), there of s_t alone, and the cell is an LSTM, not a GRU.
+    Two deviations from the paper leave little but attention between this network and `LSTMNetwork`, whose readout is of
+    s_t alone: the paper's is a maxout of [s_{t-1}; c_t; E y_{t-1}] (A.2.2), ours a tanh of [s_t; c_t; E y_{t-1}], and
+    the cell is an LSTM, not a GRU. For s_0 see `Bridge`.
 
     Args:
         source_vocabulary, target_vocabulary: Sizes of the vocabularies.
@@ -119,7 +122,7 @@ class BahdanauNetwork(Network):
         annotations, hidden, cell, is_padding = self.encoder(source, padded)
         # An empty source is not masked, so that the softmax has no NaN: its annotations are all zero.
         forbidden = is_padding & ~is_padding.all(1, keepdim=True)
-        mask = torch.zeros_like(is_padding, dtype=torch.float).masked_fill(forbidden, -torch.inf)
+        mask = hiding(forbidden)
         return BahdanauMemory(annotations, self.additive.keys(annotations), mask, *self.bridge(hidden, cell))
 
     def start(self, memory: BahdanauMemory) -> RecurrentState:
@@ -157,7 +160,7 @@ class BahdanauNetwork(Network):
     def _one_word(
         self, embedded: Tensor, memory: BahdanauMemory, state: tuple[Tensor, Tensor]
     ) -> tuple[Tensor, Tensor, Tensor, tuple[Tensor, Tensor]]:
-        """c_t from s_{t-1}, then s_t = LSTM([E y_{t-1}; c_t], s_{t-1}) (section 3.1, equations 4 to 6), for T = 1."""
+        """c_t from s_{t-1}, then s_t = LSTM([E y_{t-1}; c_t], s_{t-1}) (section 3.1, equations 5 and 6), for T = 1."""
         s, cell = state
         cell = cell.to(torch.promote_types(cell.dtype, torch.float))  # accumulates over steps: never in bf16
         alpha = self.additive.weights(s, memory.keys, memory.mask).unsqueeze(1)  # (B, 1, S)
@@ -173,7 +176,7 @@ class BahdanauNetwork(Network):
     def _input_feeding(
         self, embedded: Tensor, memory: BahdanauMemory, state: tuple[Tensor, Tensor]
     ) -> tuple[Tensor, Tensor, Tensor, tuple[Tensor, Tensor]]:
-        """c_t from s_{t-1}, then s_t = LSTM([E y_{t-1}; c_t], s_{t-1}): serial in t (section 3.1, equations 4 to 6).
+        """c_t from s_{t-1}, then s_t = LSTM([E y_{t-1}; c_t], s_{t-1}): serial in t (section 3.1, equations 5 and 6).
 
         The word's contribution to the gates does not depend on the state: it is computed before the loop for all t. In
         the loop the gates take one product, [W_ctx | W_hh] [c; s].
@@ -194,7 +197,7 @@ class BahdanauNetwork(Network):
                 memory.mask,
                 s.to(dtype),
                 cell.to(torch.promote_types(dtype, torch.float)),  # accumulates over steps: never in bf16
-                embedded.device.type == "cpu",
+                embedded.device.type == "cpu" and torch.is_grad_enabled(),
                 *(w.to(dtype) for w in weights),
             )
         return outputs, contexts, alpha, (s, cell)

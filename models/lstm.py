@@ -1,7 +1,7 @@
 """LSTM encoder-decoder without attention (Sutskever et al. 2014, "Sequence to Sequence Learning with Neural Networks").
 
     h_j = LSTM(E x_j, h_{j-1})                     encoder
-    s_0 = tanh(W h_S)                              one vector per layer carries the whole source
+    s_0 = tanh(W h_S), c_0 = W' c_S                two vectors per layer carry the whole source
     s_t = LSTM(E y_{t-1}, s_{t-1})                 decoder
     p(y_t) = softmax(W_o tanh(W_r s_t))            readout
 
@@ -28,7 +28,7 @@ class LSTMSettings(RecurrentSettings):
 
     Args:
         cell: lstm (Hochreiter & Schmidhuber 1997), gru (Cho et al. 2014) or rnn (Elman 1990, with tanh).
-        feed_context: Feed the encoder's last state to the decoder at every step (Cho et al. 2014, section 2.2).
+        feed_context: Feed the top layer's s_0 to the decoder at every step (Cho et al. 2014, section 2.2).
         reversed_source: Read the source last word first, which brings its first words nearer to the first words of the
             target (Sutskever et al. 2014, section 3.3).
     """

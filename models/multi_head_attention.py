@@ -36,9 +36,14 @@ def attention_weights(query: Tensor, key: Tensor, bias: Tensor | None = None, *,
     return torch.softmax(scores.masked_fill(all_masked, 0), dim=-1).masked_fill(all_masked, 0)
 
 
-def causal_bias(length: int, device: torch.device) -> Tensor:
-    """(T, T): -inf where key j comes after query i, else 0."""
-    return torch.full((length, length), -torch.inf, device=device).triu(1)
+def causal_bias(queries: int, keys: int, device: torch.device) -> Tensor:
+    """(T, S): -inf where a key comes after its query, else 0; the queries are the last T of S positions."""
+    return torch.full((queries, keys), -torch.inf, device=device).triu(keys - queries + 1)
+
+
+def hiding(hidden: Tensor) -> Tensor:
+    """A score bias in single precision: -inf where `hidden`, else 0."""
+    return torch.zeros_like(hidden, dtype=torch.float).masked_fill(hidden, -torch.inf)
 
 
 class KeyValue(NamedTuple):
@@ -100,10 +105,12 @@ class MultiHeadAttention(nn.Module):
             query: From `queries`, with positions applied.
             keys_values: From `keys_values`, with positions applied.
             bias: Added to the scores, broadcast to (B, h, T, S), or None.
-            causal: Query i attends to keys 0 .. i only; without a bias, by the kernel's own causal path.
+            causal: Queries are the last T of S positions, and attend to no later key; where there is no bias and T is
+                S, by the kernel's own causal path.
         """
-        if causal and bias is not None:
-            bias, causal = bias + causal_bias(query.shape[2], query.device), False
+        T, S = query.shape[2], keys_values.key.shape[2]
+        if causal and (bias is not None or T != S):
+            bias, causal = causal_bias(T, S, query.device) + (0 if bias is None else bias), False
         # On a CPU the kernel runs in single precision: its backward pass in bf16 takes four times as long (42 against
         # 9 ms, one thread, 156 x 4 x 16 x 64, torch 2.13).
         on_cpu = query.device.type == "cpu"
@@ -126,7 +133,7 @@ def watched(attentions: Iterable[MultiHeadAttention]) -> Iterator[list[Tensor]]:
     def keep(attention: MultiHeadAttention, args: Any, kwargs: Any, output: Tensor) -> None:
         query, keys_values, bias = args
         if kwargs.get("causal"):
-            causal = causal_bias(query.shape[2], query.device)
+            causal = causal_bias(query.shape[2], keys_values.key.shape[2], query.device)
             bias = causal if bias is None else bias + causal
         maps.append(attention_weights(query, keys_values.key, bias, scale=attention.scale))
 

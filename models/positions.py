@@ -24,7 +24,7 @@ class Positions(nn.Module):
         return x
 
     def bias(self, queries: int, keys: int, device: torch.device) -> Tensor | None:
-        """(h, T, S), added to self-attention scores; the last query is at the position of the last key."""
+        """(1, h, T, S), added to self-attention scores; the last query is at the position of the last key."""
         return None
 
 
@@ -47,7 +47,7 @@ class Sinusoidal(Positions):
 class Learned(Positions):
     """One trained vector per position below `max_length` (Gehring et al. 2017, section 3.1).
 
-    Negative positions, of a source before its target, have the last vectors of the table.
+    Source and target share them. Negative positions, of a source before its target, have the last vectors of the table.
     """
 
     def __init__(self, width: int, max_length: int) -> None:
@@ -112,7 +112,7 @@ class ALiBi(Positions):
         distance = torch.where(back < 0, -back * 0.5**0.5, back)
         # On the device: numbers that come from the host would be waited for.
         slopes = torch.exp2(torch.arange(1, self.heads + 1, dtype=torch.double, device=device) * (-8 / self.heads))
-        return -slopes.float().view(-1, 1, 1) * distance  # (h, T, S)
+        return -slopes.float().view(1, -1, 1, 1) * distance  # (1, h, T, S): with three axes no fused kernel takes it
 
 
 def positions(kind: PositionKind, *, width: int, heads: int, max_length: int) -> Positions:

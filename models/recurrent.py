@@ -79,7 +79,7 @@ def initialise(rnn: nn.RNNBase, forget_bias: float, chrono_length: int | None) -
     """Xavier input weights, orthogonal recurrent weights, zero biases except the gate biases that set memory spans.
 
     torch orders the LSTM's gates input, forget, cell, output and adds two biases per gate: the second is zero. Chrono
-    (Tallec & Ollivier 2018, section 3): b_f = log U(1, T - 1), b_i = -b_f; for a GRU, whose update gate z keeps the old
+    (Tallec & Ollivier 2018): b_f = log U(1, T - 1), b_i = -b_f; for a GRU, whose update gate z keeps the old
     state, b_z = log U(1, T - 1).
     """
     for name, parameter in rnn.named_parameters():
@@ -107,7 +107,7 @@ def _initialise_gates(bias: Tensor, rnn: nn.RNNBase, forget_bias: float, chrono_
 
 
 class RecurrentState(NamedTuple):
-    """Hidden and cell of a decoder, each (B, L, H); of a GRU or plain RNN both are the same."""
+    """Hidden and cell of a decoder, each (B, L, H); a GRU or plain RNN ignores the cell."""
 
     hidden: Tensor
     cell: Tensor

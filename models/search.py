@@ -223,7 +223,8 @@ def _largest(candidates: Tensor, k: int) -> tuple[Tensor, Tensor]:
 def _log_probs(network: Network, features: Tensor, decoding: Decoding) -> Tensor:
     """(rows, V) log-probabilities of the next token, -inf for padding and begin of sentence."""
     log_probs = torch.log_softmax(network.project(features).float(), dim=-1)
-    log_probs[:, [network.pad_id, decoding.bos_id]] = -torch.inf
+    for never in (network.pad_id, decoding.bos_id):  # one by one: a list of them would be copied from the host
+        log_probs[:, never] = -torch.inf
     return log_probs
 
 
@@ -237,7 +238,8 @@ def attention_maps(network: Network, source: Tensor, tokens: list[int], decoding
         tokens: Tokens of a hypothesis.
 
     Returns:
-        (heads, len(tokens) + 1, S) by layer; rows sum to 1.
+        (heads, len(tokens) + 1, S) by layer; rows sum to 1, or to less where one stack reads source and
+        target.
     """
     decoder_input = torch.tensor([[decoding.bos_id, *tokens]], device=source.device)
     maps = network.attention(network.encode(source.unsqueeze(0)), decoder_input)

@@ -11,13 +11,12 @@ B batch, S source length, T target length, D model width, h heads, d = D / h, V 
 from dataclasses import dataclass
 from typing import Literal, NamedTuple, cast
 
-import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from models.embedding import PAD, Embedding, embeddings, output_projection
 from models.kernels.dropout import Dropout
-from models.multi_head_attention import Cache, KeyValue, MultiHeadAttention, by_layer, watched
+from models.multi_head_attention import Cache, KeyValue, MultiHeadAttention, by_layer, hiding, watched
 from models.network import Network
 from models.positions import PositionKind, Positions, positions
 
@@ -146,11 +145,11 @@ def source_biases(source: Tensor, place: Positions, padded: bool = True) -> tupl
 
     None where there is nothing to add: an accelerator's fastest attention takes no bias.
     """
-    relative = place.bias(source.shape[1], source.shape[1], source.device)  # (h, S, S)
+    relative = place.bias(source.shape[1], source.shape[1], source.device)  # (1, h, S, S)
     if not padded:
         return None, relative
     padding = (source == PAD)[:, None, None, :]
-    bias = torch.zeros_like(padding, dtype=torch.float).masked_fill(padding, -torch.inf)
+    bias = hiding(padding)
     return bias, bias if relative is None else bias + relative
 
 
@@ -184,10 +183,9 @@ class DecoderLayer(nn.Module):
         start = 0 if past is None else past.key.shape[2]
         query, present = self_projections(self.self_attention, self.around_self.before(x), place, start)
         present = present.after(past)
-        T, keys = x.shape[1], present.key.shape[2]
-        assert T in (1, keys), "a continued target comes one token at a time"
-        bias = place.bias(T, keys, x.device)
-        attended = self.self_attention(query, present, bias, causal=keys == T and T > 1)
+        T = x.shape[1]
+        bias = place.bias(T, present.key.shape[2], x.device)
+        attended = self.self_attention(query, present, bias, causal=T > 1)
         x = self.around_self.after(x, attended)
 
         source_query = self.cross_attention.queries(self.around_cross.before(x))

@@ -19,6 +19,7 @@ from torch.nn import functional as F
 from models.bahdanau import AdditiveAttention, BahdanauMemory
 from models.embedding import embeddings, output_projection
 from models.kernels.dropout import Dropout
+from models.multi_head_attention import causal_bias, hiding
 from models.network import Network
 from models.recurrent import RecurrentState, StackSettings, advance, read, recurrent
 
@@ -69,7 +70,7 @@ class DecoderOnlyAttentionNetwork(Network):
     def encode(self, source: Tensor, padded: bool = True) -> BahdanauMemory:
         """(B, S) token ids -> states of the source, their keys, and the state after it."""
         is_padding = source == self.pad_id
-        mask = torch.zeros_like(is_padding, dtype=torch.float).masked_fill(is_padding, -torch.inf)
+        mask = hiding(is_padding)
         embedded = self.dropout(self.source_embedding(source))  # (B, S, E)
         annotations, hidden, cell, _ = read(self.rnn, embedded, is_padding, padded, self.dropout)
         return BahdanauMemory(annotations, self.additive.keys(annotations), mask, hidden, cell)
@@ -110,7 +111,7 @@ class DecoderOnlyAttentionNetwork(Network):
         for first in range(0, T, BLOCK):
             queries = output[:, first : first + BLOCK]
             seen = length - T + first + queries.shape[1]
-            later = torch.full((queries.shape[1], seen), -torch.inf, device=mask.device).triu(length - T + first + 1)
+            later = causal_bias(queries.shape[1], seen, mask.device)
             alpha = self.additive.weights(queries, keys[:, :seen], mask[:, None, :seen] + later)  # (B, block, seen)
             contexts.append(torch.bmm(alpha.to(annotations.dtype), annotations[:, :seen]))
             weights.append(F.pad(alpha, (0, length - seen)))

@@ -19,7 +19,7 @@ from torch.nn import functional as F
 
 from models.embedding import embeddings, output_projection
 from models.kernels.dropout import Dropout
-from models.multi_head_attention import Cache, by_layer, watched
+from models.multi_head_attention import Cache, by_layer, causal_bias, hiding, watched
 from models.network import Network
 from models.positions import Learned, positions
 from models.transformer import EncoderLayer, LayerSettings
@@ -123,7 +123,7 @@ class DecoderOnlyTransformerNetwork(Network):
             count = is_padding.sum(1)
             x, is_padding = rolled(x, count, 1), rolled(is_padding, count, 1)
         hidden = is_padding[:, None, None, :]
-        return x, torch.zeros_like(hidden, dtype=torch.float).masked_fill(hidden, -torch.inf)
+        return x, hiding(hidden)
 
     def _read(self, x: Tensor, hidden: Tensor) -> Cache:
         """Run the embedded source."""
@@ -147,8 +147,8 @@ class DecoderOnlyTransformerNetwork(Network):
         """Score bias (B, h or 1, T, keys) of the last T of so many positions; the first (B, 1, 1, S) are the source."""
         bias = F.pad(hidden, (0, keys - hidden.shape[-1])).expand(-1, -1, T, -1)
         if causal:
-            bias = bias + torch.full((T, keys), -torch.inf, device=hidden.device).triu(keys - T + 1)
-        relative = self.positions.bias(T, keys, hidden.device)  # (h, T, keys)
+            bias = bias + causal_bias(T, keys, hidden.device)
+        relative = self.positions.bias(T, keys, hidden.device)  # (1, h, T, keys)
         return bias if relative is None else bias + relative
 
     def _placed(self, x: Tensor, start: int) -> Tensor:

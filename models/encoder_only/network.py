@@ -3,7 +3,8 @@
     features of a decoder's input token = state of the source where it has this token; elsewhere the mean of all states
 
 So one head serves for a masked word, asked for by the token that stands in its place, and for a whole sentence, asked
-for by a token that is not in it. Nothing is generated: an answer depends on no other.
+for by a token that is not in it; BERT reads a sentence from the state of a token of its own. Nothing is generated: an
+answer depends on no other.
 B batch, S source length, T target length, D width.
 """
 

@@ -3,8 +3,8 @@
     e_tj = v . tanh(W_a s_{t-1} + U_a h_j),  alpha_t = softmax_j(e_tj),  c_t = sum_j alpha_tj h_j
     s_t = LSTM([E y_{t-1}; c_t], s_{t-1})
 
-c_t depends on s_{t-1}, so target tokens are processed one after another (Bahdanau et al. 2015, section 3.1, equations 4
-to 6; A.1.2). Autograd records some thirty small operations per step and accumulates every weight's gradient step by
+c_t depends on s_{t-1}, so target tokens are processed one after another (Bahdanau et al. 2015, section 3.1, equations 5
+and 6; A.1.2). Autograd records some thirty small operations per step and accumulates every weight's gradient step by
 step; here a backward step is a dozen operations, and each weight's gradient is one matrix product over all steps.
 B batch, S source length, T target length, H hidden, A attention width.
 """
@@ -119,7 +119,8 @@ class AttentionLoop(torch.autograd.Function):
         T, B, H, dtype = len(joined), len(first_cell), first_cell.shape[-1], joined.dtype
         d_gates, d_queries = first_cell.new_empty(T, B, 4 * H), joined.new_empty(T, B, len(w.score))
         d_context = joined.new_empty(T, B, H)
-        d_keys, d_score = torch.zeros_like(keys), torch.zeros_like(w.score, dtype=first_cell.dtype)
+        # Sums over all T steps: never in bf16.
+        d_keys, d_score = (torch.zeros_like(x, dtype=first_cell.dtype) for x in (keys, w.score))
         d_states, d_contexts = d_states.transpose(0, 1).contiguous(), d_contexts.transpose(0, 1).contiguous()
         d_state, d_cell = d_state + d_states[-1], d_cell.clone()
         for t in reversed(range(T)):
@@ -146,7 +147,8 @@ class AttentionLoop(torch.autograd.Function):
             recurrent=flat_gates.t() @ flat_joined,
         )
         d_annotations = torch.bmm(alpha_all.to(dtype).transpose(1, 2), d_context.transpose(0, 1))
-        return d_gates.transpose(0, 1).to(dtype), d_annotations, d_keys, None, d_state, d_cell, None, *d_weights
+        d_word_gates, d_keys = d_gates.transpose(0, 1).to(dtype), d_keys.to(dtype)
+        return d_word_gates, d_annotations, d_keys, None, d_state, d_cell, None, *d_weights
 
 
 def _cell_backward(

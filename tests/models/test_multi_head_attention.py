@@ -52,14 +52,17 @@ def test_cross_attention_equals_torch(lengths: tuple[int, ...]) -> None:
 @pytest.mark.parametrize("causal", [True, False])
 @pytest.mark.parametrize("alibi", [True, False])
 @pytest.mark.parametrize("padded", [True, False])
-def test_the_kernel_equals_the_equation(padded: bool, alibi: bool, causal: bool, scale_scores: bool) -> None:
+@pytest.mark.parametrize("queries", [S, 3])
+def test_the_kernel_equals_the_equation(
+    queries: int, padded: bool, alibi: bool, causal: bool, scale_scores: bool
+) -> None:
     ours, x = layer(scale_scores=scale_scores), random(B, S, D)
-    query, keys_values = ours.queries(x), ours.keys_values(x)
+    query, keys_values = ours.queries(x[:, -queries:]), ours.keys_values(x)
     terms = [padding_bias((7, 5, 2), S)] if padded else []
-    terms += [ALiBi(HEADS).bias(S, S, CPU)] if alibi else []
+    terms += [ALiBi(HEADS).bias(queries, S, CPU)] if alibi else []
     bias = sum(terms[1:], terms[0]) if terms else None
-    everything = torch.zeros(B, HEADS, S, S, dtype=torch.float64)
-    for term in [*terms, *([causal_bias(S, CPU)] if causal else [])]:
+    everything = torch.zeros(B, HEADS, queries, S, dtype=torch.float64)
+    for term in [*terms, *([causal_bias(queries, S, CPU)] if causal else [])]:
         everything = everything + term
     heads = attention_weights(query, keys_values.key, everything, scale=ours.scale) @ keys_values.value
     expected = ours.W_o(heads.transpose(1, 2).flatten(2))

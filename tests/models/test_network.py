@@ -65,7 +65,7 @@ def gradients(network: Network, logits: Tensor) -> list[Tensor]:
 
 
 @every_network
-def test_decoding_step_by_step_equals_teacher_forcing(name: str) -> None:
+def test_decoding_one_or_several_tokens_at_a_time_equals_teacher_forcing(name: str) -> None:
     network, source, decoder_input = build(name), sources(), decoder_inputs()
     memory = network.encode(source)
     state, steps = network.start(memory), []
@@ -74,6 +74,9 @@ def test_decoding_step_by_step_equals_teacher_forcing(name: str) -> None:
         steps.append(features)
     whole = network.decode(memory, decoder_input)
     close(name, torch.stack(steps, 1), whole)
+    begun, state = network.advance(decoder_input[:, :2], memory, network.start(memory))
+    continued, _ = network.advance(decoder_input[:, 2:], memory, state)
+    close(name, torch.cat([begun, continued], 1), whole)
     assert whole.std() > 0.01
     logits = network(source, decoder_input)
     assert logits.shape == (*decoder_input.shape, TARGET_VOCABULARY)

@@ -31,7 +31,7 @@ def test_positions_continue_after_the_cached_ones() -> None:
         torch.testing.assert_close(part, whole[37:41])
     x = random(1, 2, 12, 8)
     torch.testing.assert_close(Rotary(8).rotated(x[:, :, 7:], 7), Rotary(8).rotated(x, 0)[:, :, 7:])
-    torch.testing.assert_close(ALiBi(8).bias(1, 7, CPU), ALiBi(8).bias(7, 7, CPU)[:, -1:], rtol=0, atol=0)
+    torch.testing.assert_close(ALiBi(8).bias(1, 7, CPU), ALiBi(8).bias(7, 7, CPU)[:, :, -1:], rtol=0, atol=0)
 
 
 def test_learned_positions_are_trained_and_end_at_max_length() -> None:
@@ -59,7 +59,7 @@ def test_rotary_multiplies_complex_numbers() -> None:
 
 @pytest.mark.parametrize(("queries", "keys"), [(6, 6), (1, 6)])
 def test_alibi_is_slope_times_distance_and_flatter_to_the_right(queries: int, keys: int) -> None:
-    bias = ALiBi(4).bias(queries, keys, CPU)
+    (bias,) = ALiBi(4).bias(queries, keys, CPU)
     for head, slope in enumerate((1 / 4, 1 / 16, 1 / 64, 1 / 256)):
         for i in range(queries):
             for j in range(keys):

@@ -79,12 +79,30 @@ def test_results_and_gradients_are_those_of_the_papers_equations(length: int, *,
             assert a.grad[1, 3:].eq(0).all()  # padding
 
 
-def test_low_precision_products_come_close_and_the_cell_stays_in_single_precision() -> None:
-    single = arguments(3, dtype=torch.float)
+def rounded(single: list[Tensor]) -> list[Tensor]:
+    """The same arguments in bf16."""
     low = [
         x.detach().to(x.dtype if n in ("mask", "cell") else torch.bfloat16) for n, x in zip(SHAPES, single, strict=True)
     ]
-    low = [x.requires_grad_(name != "mask") for name, x in zip(SHAPES, low, strict=True)]
+    return [x.requires_grad_(name != "mask") for name, x in zip(SHAPES, low, strict=True)]
+
+
+def test_gradients_are_summed_over_all_steps_in_single_precision() -> None:
+    word_gates, *others = arguments(3, dtype=torch.float)
+    single = [word_gates.detach().repeat(1, 60, 1).requires_grad_(), *others]
+    low = rounded(single)
+    for given in (single, low):
+        loop(given)[0].float().square().sum().backward()
+    keys = list(SHAPES).index("keys")
+    exact, found = (given[keys].grad for given in (single, low))
+    assert exact is not None
+    assert found is not None
+    assert (found.float() - exact).norm() < 0.01 * exact.norm()  # summed in bf16 0.05
+
+
+def test_low_precision_products_come_close_and_the_cell_stays_in_single_precision() -> None:
+    single = arguments(3, dtype=torch.float)
+    low = rounded(single)
     expected, found = loop(single), loop(low, keep=False)
     assert found[0].dtype == torch.bfloat16
     assert found[4].dtype == torch.float
