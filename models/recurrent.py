@@ -116,7 +116,7 @@ class RecurrentState(NamedTuple):
 def advance(rnn: nn.RNNBase, x: Tensor, state: RecurrentState) -> tuple[Tensor, RecurrentState]:
     """Run (B, T, inputs) from a state: output (B, T, H) and the state after it."""
     hidden, cell = (part.transpose(0, 1).contiguous() for part in state)  # (L, B, H) for torch
-    if x.device.type != "cpu" and rnn.training and rnn.dropout:
+    if x.device.type != "cpu" and rnn.training:
         begin = (hidden, cell) if isinstance(rnn, nn.LSTM) else (hidden,)
         output, ends = run_layers(rnn, x, begin, None, Dropout(rnn.dropout))
         hidden, cell = ends[0], ends[-1]

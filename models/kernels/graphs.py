@@ -14,9 +14,6 @@ from torch import Tensor, nn
 Outputs = tuple[Tensor, Tensor]
 Function = Callable[..., Outputs]
 MOST = 128  # shapes that are captured: each takes memory, and the first are those met most
-# Under bf16 autocast cuDNN's recurrent layers compute in fp16, whose smallest normal number is 6e-5: most gradients of
-# a mean over thousands of tokens lie below it. Scaled by a power of two they do not, and lose no bit.
-SCALE = 4096.0
 
 # Work on fixed tensors -> what does the same work again on whatever they hold by then
 Capture = Callable[[Callable[[], None]], Callable[[], None]]
@@ -93,9 +90,8 @@ class Step:
     @torch.enable_grad()
     def work(self) -> None:
         loss, number = self.function(self.network, *self.inputs, **self.settings)
-        scale = torch.full_like(loss, SCALE)
         with torch.autocast(loss.device.type, enabled=False):
-            found = torch.autograd.grad(loss, list(self.network.parameters()), scale, allow_unused=True)
+            found = torch.autograd.grad(loss, list(self.network.parameters()), allow_unused=True)
         self.gradients = [None if new is None else fixed for fixed, new in zip(self.gradients, found, strict=True)]
         fixed = [tensor for tensor in self.gradients if tensor is not None]
         torch._foreach_copy_(fixed, [new for new in found if new is not None])
@@ -117,8 +113,8 @@ class _Replay(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, *given: Tensor) -> tuple[Tensor | None, ...]:
-        unscaled = iter(torch._foreach_mul([g for g in ctx.gradients if g is not None], given[0] / SCALE))
-        return None, None, *(None if gradient is None else next(unscaled) for gradient in ctx.gradients)
+        scaled = iter(torch._foreach_mul([g for g in ctx.gradients if g is not None], given[0]))
+        return None, None, *(None if gradient is None else next(scaled) for gradient in ctx.gradients)
 
 
 class CUDAGraphs:

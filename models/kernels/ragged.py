@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 from models.kernels.dropout import Dropout
+from models.kernels.half import with_scaled_gradients
 
 States = tuple[Tensor, ...]  # (h, c) of an LSTM, (h,) of a GRU or plain RNN, as torch has them
 
@@ -89,8 +90,16 @@ def step_through(
 ) -> tuple[Tensor, ...]:
     """torch's functional RNN for one layer: output, then the final states."""
     kernel: Any = torch.lstm if isinstance(rnn, nn.LSTM) else torch.gru if isinstance(rnn, nn.GRU) else torch.rnn_tanh
-    state = begin if isinstance(rnn, nn.LSTM) else begin[0]
-    output: tuple[Tensor, ...] = kernel(
-        *given, state, list(weights), True, 1, 0.0, rnn.training, bidirectional, *batch_first
-    )
-    return output
+
+    def run(*tensors: Tensor) -> tuple[Tensor, ...]:
+        given, begin, weights = tensors[:inputs], tensors[inputs:-own], list(tensors[-own:])
+        state = begin if isinstance(rnn, nn.LSTM) else begin[0]
+        output: tuple[Tensor, ...] = kernel(
+            *given, state, weights, True, 1, 0.0, rnn.training, bidirectional, *batch_first
+        )
+        return output
+
+    inputs, own = len(given), len(weights)
+    if given[0].is_cuda and torch.is_autocast_enabled("cuda"):
+        return with_scaled_gradients(run, *given, *begin, *weights)
+    return run(*given, *begin, *weights)

@@ -10,6 +10,7 @@ from analysis.claims.verdict import CANNOT_TELL, CONTRADICTED, FACT, NOT_DECIDED
 from analysis.long_range import claims as long_range
 from analysis.page.blocks import ClaimRow, Claims, FigureLink, Figures, Section
 from analysis.page.canvas import Figure
+from analysis.page.labels import NONE
 from analysis.store import Store, read_store
 from tests.support.fakes import long_range as fake_long_range
 from tests.support.fakes import speed as fake_speed
@@ -142,7 +143,7 @@ def test_a_claim_is_a_line_that_unfolds_to_its_rule_its_reason_and_what_would_ch
     assert {row.outcome for row in facts.rows} == {FACT}
     assert {claim.text for claim in all_claims(everything) if claim.contrary} >= {row.text for row in against.rows}
     decoding, details = shown["At decoding recurrence has the constant cost a token, the Transformer's grows"]
-    assert (decoding.outcome, decoding.seeds) == (SUPPORTED, "3")
+    assert (decoding.outcome, decoding.repeats) == (SUPPORTED, "3")
     assert isinstance(details["Figure"], FigureLink)
     assert shown["Without positions, “dog bites man” equals “man bites dog”"][1]["Figure"] == positions
     assert "Figure" not in shown["Attention costs O(n²): time (Transformer, narrow)"][1]
@@ -157,8 +158,8 @@ def test_a_claim_is_a_line_that_unfolds_to_its_rule_its_reason_and_what_would_ch
 def test_what_was_not_run_is_folded_and_counted(nothing: Store) -> None:
     (untested,) = lists_of(section_of(nothing, []))
     assert untested.fold
-    assert untested.heading == f"Not run in this suite: {len(all_claims(nothing))} claims"
-    assert {row.outcome for row in untested.rows} == {"not run"}
+    assert untested.heading == f"Not run: {len(all_claims(nothing))} claims"
+    assert {(row.outcome, row.repeats) for row in untested.rows} == {("not run", NONE)}
 
 
 def test_a_claim_made_of_several_things_is_said_once() -> None:

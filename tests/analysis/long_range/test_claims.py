@@ -24,7 +24,7 @@ from tests.support.fakes.long_range import (
 from tests.support.fakes.runs import row
 
 VECTOR = "One fixed vector must hold everything: the LSTM alone fails as copies grow"
-FIXES = "Attention on top of the RNN fixes the accuracy (copy)"
+FIXES = "Attention on top of the RNN, in the better of its forms, fixes the accuracy (copy)"
 GRADIENT = "RNNs forget: before training the gradient of the first words fades (plain RNN)"
 SHUFFLED = "Without positions, “dog bites man” equals “man bites dog”"
 SOFTMAX = "1/√d keeps the softmax from saturating (random queries and keys)"

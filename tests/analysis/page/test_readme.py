@@ -62,11 +62,22 @@ def test_other_processes_and_variants_change_no_speed_and_a_missing_model_is_a_d
     again = known[known.experiment == "speed"].assign(seed=1, value=9.0)
     variant = known[known.experiment == "speed"].assign(variant="bf16", value=9.0)
     known = pd.concat([variant, known, again])
-    name = "Target tokens/s on Multi30k"
+    name = "Target tokens/s on Multi30k, bare step"
     unchanged = written(place, known)
     known = known[(known.task != "text-multi30k-en-de") | (known.model != "lstm")]
     assert written(place, known)[name] == ["–", *unchanged[name][1:]]
     assert "9" not in unchanged[name]
+
+
+def test_stacks_are_columns_of_one_model(place: Path) -> None:
+    known = committed()
+    known.loc[(known.task == "masked-word") & (known.variant == "encoder-only"), "value"] = 0.75
+    name, word = "BLEU on test2016", "Masked word, clue 16 words before / after"
+    cells = written(place, known)
+    assert cells[word][3] == "0.75 / 0.75 †"
+    assert "0.75" not in "".join(cells[word][:3])
+    assert cells[name][0] == cells["test2016"][2]
+    assert cells[name][3] == "–"
 
 
 def test_a_row_without_any_measurement_is_an_error(place: Path) -> None:
