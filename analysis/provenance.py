@@ -245,6 +245,7 @@ def as_json(store: Store) -> str:
     facts: dict[str, Any] = {
         "suite": store.suite,
         "machines": distinct(record["machine"] for record in done),
+        "speed_machines": distinct(record["machine"] for record in done if record["experiment"] == SPEED),
         "commits": sorted({str(record["git"].get("commit")) for record in done}),
         "uncommitted_changes": any(record["git"].get("dirty") for record in done),
         "versions": distinct(record["versions"] for record in done),

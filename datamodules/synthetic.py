@@ -45,7 +45,7 @@ class SyntheticData(L.LightningDataModule):
     Args:
         task: The task.
         train: Grids of parameter values, easiest first; each batch has one combination, drawn at random.
-        control: The easiest point: a model that has not mastered it is under-trained and is not judged.
+        control: An easy point: a model that has not mastered it is under-trained and is not judged.
         test: Axes of the evaluation.
         rows: Examples in a training batch on one device.
         curriculum_steps: Batches until all combinations of `train` are in use, starting with the first; within a grid

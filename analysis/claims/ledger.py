@@ -24,7 +24,8 @@ from analysis.store import Store
 
 READING = (
     "An interval decides, never a mean. Cannot tell here: this measurement could not have gone either way. Open a "
-    "claim for its rule and its reason. No correction is made for the number of claims."
+    "claim for its rule and its reason. Repeats are seeds, or processes where time was measured. No correction is made "
+    "for the number of claims."
 )
 
 
@@ -45,7 +46,7 @@ def build(store: Store, parts: Sequence[tuple[str, Verdicts]], before: Sequence[
     blocks += [Claims("As commonly told", popular)] if popular else []
     blocks += [Claims("Against the popular story", against)] if against else []
     blocks += [Claims("Mathematics, which no measurement could change", facts)] if facts else []
-    for heading, folded in (("Cannot tell here", powerless), ("Not run in this suite", untested)):
+    for heading, folded in (("Cannot tell here", powerless), ("Not run", untested)):
         number = counted(len(folded), "claim", "claims")
         blocks += [Claims(f"{heading}: {number}", folded, fold=True)] if folded else []
     return Section("claims", "Claims", blocks)
@@ -68,14 +69,16 @@ def one_line(store: Store, claim: Claim, verdict: Verdict, reading: str, drawn: 
     }
     outcome = verdict.outcome if verdict.tested else "not run"
     found = [(name, text) for name, text in details.items() if text]
-    return ClaimRow(claim.text, outcome, effect_text(verdict.effect), seeds(store, claim), found)
+    repeated = repeats(store, claim) if verdict.tested else 0
+    return ClaimRow(claim.text, outcome, effect_text(verdict.effect), str(repeated or NONE), found)
 
 
-def seeds(store: Store, claim: Claim) -> str:
-    """How many seeds the measurements come from that a claim needs."""
+def repeats(store: Store, claim: Claim) -> int:
+    """How many seeds, or processes, the measurements come from that a claim needs."""
     experiment, task, _ = claim.needs
-    found = {run.seed for run in store.finished(experiment) if task in ("", run.task)}
-    return str(len(found)) if found else NONE
+    if claim.repeats is not None:
+        return claim.repeats
+    return len({run.seed for run in store.finished(experiment) if task in ("", run.task)})
 
 
 def effect_text(effect: Interval | None) -> str:

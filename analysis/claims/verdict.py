@@ -233,7 +233,8 @@ class Needs(NamedTuple):
 class Claim:
     """A claim, who makes it, the measurements and the rule that decide it, and the figure that shows the evidence.
 
-    `contrary` marks claims against the popular story.
+    `contrary` marks claims against the popular story; `repeats` is how many processes measured it, where these are not
+    seeds of the runs that it needs.
     """
 
     text: str
@@ -242,6 +243,7 @@ class Claim:
     rule: Rule
     figure: str = ""
     contrary: bool = False
+    repeats: int | None = None
 
 
 @dataclass(frozen=True)

@@ -13,10 +13,10 @@ from analysis.store import System
 from experiments.record.metrics import MASTERED
 
 READING = (
-    f"A model below {MASTERED} at the easiest setting is under-trained, or, where ten times the budget did not help "
-    "either, not able to learn it. Budgets, curricula and controls were changed after first results had been seen "
-    "(copy: 1,800, then 5,000, now 4,000 updates), and are the same for every model. The intervals of accuracies cover "
-    "the choice of test examples and are widened until they hold every seed."
+    f"A model below {MASTERED} on its control, an easy setting, is under-trained, or, where ten times the budget did "
+    "not help either, not able to learn it. Budgets, curricula and controls were changed after first results had been "
+    "seen (copy: 1,800, then 5,000, now 4,000 updates), and are the same for every model. The intervals of accuracies "
+    "cover the choice of test examples and are widened until they hold every seed."
 )
 POPULAR = "Commonly told, after Bengio et al. 1994"
 # Groups of variants
@@ -91,7 +91,7 @@ def recurrence(evidence: Evidence, pairs: Sequence[str]) -> list[Claim]:
 
 
 def attention(evidence: Evidence, pairs: Sequence[str]) -> list[Claim]:
-    fixes = "Attention on top of the RNN fixes the accuracy"
+    fixes = "Attention on top of the RNN, in the better of its forms, fixes the accuracy"
     direct = "The Transformer relates any two positions directly, distance is irrelevant"
     told = f"Commonly told, after {BAHDANAU}"
     rows = [

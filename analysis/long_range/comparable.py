@@ -36,7 +36,7 @@ class Evidence:
         return slug(metric, task, main_axis(found, vary).name, model, group) if found else ""
 
     def require_mastered(self, task: str, *systems: System) -> None:
-        """A model below 0.99 at the easiest setting must have failed it with ten times the budget to be judged."""
+        """A model below 0.99 on its control must have failed it with ten times the budget to be judged."""
         known: Mapping[System, Control] = self.controls(task)
         without = [label(system) for system in systems if system not in known]
         if without:
@@ -46,8 +46,8 @@ class Evidence:
             each = [f"{name} (control {decimal(lowest, 3)})" for name, lowest in weak.items()]
             names = listing(list(weak))
             raise Undecided(
-                f"under-trained on {task}: {listing(each)}, below {MASTERED} at the easiest setting",
-                f"Training until every seed of {names} reaches {MASTERED} at the easiest setting, or a run of ten "
+                f"under-trained on {task}: {listing(each)}, below {MASTERED} on the control",
+                f"Training until every seed of {names} reaches {MASTERED} on the control, or a run of ten "
                 "times the budget that fails there as well.",
             )
 

@@ -118,7 +118,7 @@ class Reach(NamedTuple):
 
 @dataclass(frozen=True)
 class Control:
-    """The easiest setting: accuracy of each seed there, and the step at which each first reached 0.99.
+    """An easy setting of the training: accuracy of each seed there, and the step at which each first reached 0.99.
 
     `unable`: below 0.99 with ten times the budget too, which is a result; other models below 0.99 are under-trained.
     """
@@ -261,7 +261,7 @@ def without_tenfold(system: System) -> System:
 
 
 def unable(store: Store, task: str, system: System, found: Mapping[System, Control]) -> bool:
-    """Whether no seed learned the easiest setting, with ten times the budget neither."""
+    """Whether no seed learned the control, with ten times the budget neither."""
     own, longer = without_tenfold(system), with_tenfold(without_tenfold(system))
     if not {own, longer} <= set(found) or found[system].mastered:
         return False

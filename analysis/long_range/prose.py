@@ -26,7 +26,7 @@ def under_trained(systems: Sequence[System], controls: Mapping[System, Control])
     if weak:
         names = listing([f"{name[s]} (control {decimal(min(c.seeds.values()), 3)})" for s, c in weak.items()])
         cause = "failures there may be due to training, not to the model"
-        sentences.append(f"Under-trained, below {MASTERED} even at the easiest setting: {names}; {cause}.")
+        sentences.append(f"Under-trained, below {MASTERED} even on the control: {names}; {cause}.")
     if without:
         sentences.append(f"No control was recorded for {listing(without)}, so a failure there decides nothing.")
     return " ".join(sentences)

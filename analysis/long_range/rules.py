@@ -49,7 +49,7 @@ LEAD = Power("the lead of a perfect model over the weaker one, at the lower end 
 OVER_CHANCE = Power("the accuracy of the better model minus chance", ABOVE, MARGIN)
 AHEAD = [Line(INTERVAL, ABOVE, MARGIN)]
 VALIDATED = Learning(EXPERIMENT, "val/token_accuracy", 3)
-JUDGED = f"A model below {MASTERED} at the easiest setting is judged only if it failed with ten times the budget too"
+JUDGED = f"A model below {MASTERED} on its control is judged only if it failed with ten times the budget too"
 
 
 def said(axis: Axis, points: Mapping[System, Sequence[Point]]) -> str:

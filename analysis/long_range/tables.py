@@ -125,7 +125,7 @@ def status(control: Control | None) -> str:
 
 
 def control_table(store: Store, task: str, systems: Sequence[System], controls: Mapping[System, Control]) -> Table:
-    """Whether each system learned the easiest setting, and what it cost."""
+    """Whether each system learned its control, and what it cost."""
     header = ["model", "status", "control setting", "control accuracy", "each seed", f"steps to {MASTERED}"]
     header += ["parameters", "without embeddings", "steps", "training time"]
     rows = []
@@ -141,7 +141,7 @@ def control_table(store: Store, task: str, systems: Sequence[System], controls: 
         rows.append([*row, duration(mean_of(store, task, system, "train_seconds"))])
     flagged = {i for i, system in enumerate(systems) if system not in controls or controls[system].under_trained}
     caption = (
-        f"Control: the easiest setting of the same training. A model below {MASTERED} there was not trained enough for "
+        f"Control: an easy setting of the same training. A model below {MASTERED} there was not trained enough for "
         "its failures to mean anything. Seeds are in brackets; sizes, steps and times are means over seeds."
     )
     return Table(caption, header, rows, left=3, flagged=frozenset(flagged))

@@ -137,7 +137,7 @@ def fails_beyond(evidence: Evidence, encoding: str) -> Rule:
         if failed and most.low <= MARGIN:
             raise Undecided(
                 f"{'; '.join(reasons)}; under-trained on {listing(failed)}, where it may lose more",
-                f"Training on {listing(failed)} until the easiest setting is learned.",
+                f"Training on {listing(failed)} until the control is learned.",
             )
         return Finding("; ".join(reasons), most, power=[max(anyone)])
 

@@ -123,7 +123,7 @@ class ClaimRow:
     text: str
     outcome: str
     effect: str
-    seeds: str
+    repeats: str
     details: Sequence[tuple[str, str]]
 
 
@@ -149,8 +149,8 @@ class Claims:
     @property
     def table(self) -> Table:
         """On paper, where nothing folds out: a line each."""
-        rows = [[text, row.outcome, row.effect, row.seeds] for text, row in self.lines]
-        return Table(self.heading, ["claim", "verdict", "effect (interval)", "seeds"], rows, left=4, wrap=True)
+        rows = [[text, row.outcome, row.effect, row.repeats] for text, row in self.lines]
+        return Table(self.heading, ["claim", "verdict", "effect (interval)", "repeats"], rows, left=4, wrap=True)
 
 
 @dataclass(frozen=True)

@@ -2,9 +2,9 @@
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pandas as pd
 
@@ -12,8 +12,15 @@ from analysis.page.labels import NAMES, counted, decimal, listing, whole
 
 RESULTS = Path("results/full")
 MARKED = re.compile(r"(?<=<!-- results:begin -->\n).*?(?=<!-- results:end -->)", re.DOTALL)
-MASTERED = 0.99  # accuracy at the easiest setting; below it a model is under-trained
-BASES = ("lstm", "bahdanau", "transformer")
+MASTERED = 0.99  # accuracy on the control; below it a model is under-trained
+BASES = {model: NAMES[model] for model in ("lstm", "bahdanau", "transformer")}
+RECURRENT = {model: NAMES[model] for model in ("rnn", "gru")}
+STACKS = {
+    "transformer": "encoder and decoder",
+    "transformer-prefix": "one stack, source from both sides",
+    "transformer-decoder-only": "decoder-only",
+    "transformer-encoder-only": "encoder-only",
+}
 
 
 class Row(NamedTuple):
@@ -30,27 +37,29 @@ class Row(NamedTuple):
 
 
 class Question(NamedTuple):
+    """A table with a column for each system, named by its model or in its own words."""
+
     text: str
     caption: str
-    models: tuple[str, ...]
+    systems: Mapping[str, str]
     rows: list[Row]
 
 
 TEST_SETS = ("test2016", "test2017", "mscoco")
-RIGHT = "token_accuracy"
+RIGHT, SAVED, CUT = "token_accuracy", "context_gain", "context, cut"
 PAIRS, DISTANCE = "pairs, gap 0, keys 16", "distance, nouns 1, attractors 1"
-QUESTIONS = {
-    "bleu": Question(
+QUESTIONS = [
+    Question(
         "Which translates better?",
         "sacreBLEU on Multi30k, English to German, mixed case, beam 5",
         BASES,
         [Row(name, "multi30k-en-de", "bleu", "test_set", (name,), digits=1) for name in TEST_SETS],
     ),
-    "long-range": Question(
+    Question(
         "How far back, and how much?",
         "Accuracy of models of 165,000 to 197,000 parameters; *italics*: longer than in training; †: under-trained, "
-        "below 0.99 at the easiest setting",
-        ("rnn", "gru", *BASES),
+        "below 0.99 on an easy setting of its training",
+        RECURRENT | BASES,
         [
             Row("Recall after a gap of 256 / *512*", "recall", RIGHT, "gap, symbols 4", ("256", "512"), 1),
             Row("Copy 16 / 32 / *64* symbols", "copy", RIGHT, "length", ("16", "32", "64"), 1),
@@ -60,21 +69,34 @@ QUESTIONS = {
             Row("Parity of 20 / *200* bits", "parity", RIGHT, "length", ("20", "200"), 1),
         ],
     ),
-    "language": Question(
-        "Who gains from context?",
-        "Language models of 800,000 parameters: nats a character of Shakespeare, by how many were read before; in "
-        "generated stories the share of words asked for again that are right, by how many words ago they were said",
-        ("rnn", "gru", *BASES),
+    Question(
+        "One stack or two?",
+        "Transformers of equal size: BLEU, and accuracy",
+        STACKS,
         [
-            Row("Trained to 64 characters: 1–8 / 33–64", "shakespeare", "loss", "position", ("8", "64")),
-            Row("Trained to 256 characters: 1–8 / 129–256", "shakespeare-256", "loss", "position", ("8", "256")),
-            Row("Stories, 8 / 32 / 128 words ago", "stories", RIGHT, "distance", ("8", "32", "128")),
+            Row("BLEU on test2016", "multi30k-en-de", "bleu", "test_set", ("test2016",), digits=1),
+            Row("Copy 32 / *64* symbols", "copy", RIGHT, "length", ("32", "64"), 1),
+            Row("Look up one of 8 / *12* pairs", "associative-recall", RIGHT, PAIRS, ("8", "12"), 1),
         ],
     ),
-    "speed": Question(
+    Question(
+        "Who gains from context?",
+        "Language models of 800,000 parameters: loss on Shakespeare in nats a character, and how much of it characters "
+        "more than 32 back save; in generated stories the share right of words asked for again, by how many words ago "
+        "they were said",
+        RECURRENT | BASES,
+        [
+            Row("Loss, contexts of 64 characters", "shakespeare", "loss", "", ("",)),
+            Row("Saved beyond 32 of 64 characters", "shakespeare", SAVED, CUT, ("32",), digits=3),
+            Row("Loss, contexts of 256 characters", "shakespeare-256", "loss", "", ("",)),
+            Row("Saved beyond 32 of 256 characters", "shakespeare-256", SAVED, CUT, ("32",), digits=3),
+            Row("Stories, 1–8 / 17–32 / 65–128 words ago", "stories", RIGHT, "distance", ("8", "32", "128")),
+        ],
+    ),
+    Question(
         "How fast?",
-        "Milliseconds for a training step on 2,048 target tokens, and to decode one more token of 16 hypotheses, on "
-        "two CPU threads in 32 bits",
+        "Milliseconds for a training step on 2,048 target tokens, and to decode one more token of each of 16 "
+        "sentences greedily, on two CPU threads in 32 bits",
         BASES,
         [
             Row(
@@ -84,7 +106,7 @@ QUESTIONS = {
                 "Token at length 16 / 512", "decoding", "greedy_seconds_per_token", "length", ("16", "512"), 0, 1, 1000
             ),
             Row(
-                "Target tokens/s on Multi30k",
+                "Target tokens/s on Multi30k, bare step",
                 "text-multi30k-en-de",
                 "target_tokens_per_second",
                 "loop",
@@ -94,7 +116,7 @@ QUESTIONS = {
             ),
         ],
     ),
-}
+]
 
 LENGTHS = ("16", "64", "256", "1024", "2048")
 GPU = Question(
@@ -118,31 +140,42 @@ def tables(results: Path) -> str:
     Raises:
         ValueError: Nothing was measured for one of the rows.
     """
-    known = pd.read_csv(results / "measurements.csv", dtype={"x": str})
-    known = known[known.variant == "base"]
-    made = [table(known[known.experiment == name], name, asked) for name, asked in QUESTIONS.items()]
-    described = json.loads((results / "provenance.json").read_text(encoding="utf-8"))["machines"]
-    machines = dict.fromkeys(", ".join([f"{m['cores']} cores of {m['cpu']}", *m["gpus"]]) for m in described)
-    return "\n".join([*made, f"Measured on {listing([*machines])}.", "", on_gpu(results.parent)])
+    known = measured_in(results)
+    made = [table(known, asked) for asked in QUESTIONS]
+    described = json.loads((results / "provenance.json").read_text(encoding="utf-8"))
+    everywhere, timed = (named(described[key]) for key in ("machines", "speed_machines"))
+    return "\n".join([*made, f"Trained on {everywhere}, timed on {timed}.", "", on_gpu(results.parent)])
+
+
+def named(machines: Iterable[dict[str, Any]]) -> str:
+    return listing([*dict.fromkeys(", ".join([f"{m['cores']} cores of {m['cpu']}", *m["gpus"]]) for m in machines)])
 
 
 def on_gpu(results: Path) -> str:
     """Step times of `make gpu`."""
-    known = pd.read_csv(results / "gpu" / "measurements.csv", dtype={"x": str})
-    known = known[(known.experiment == "speed") & (known.variant == "base")]
+    known = measured_in(results / "gpu")
     gpus = json.loads((results / "gpu" / "provenance.json").read_text(encoding="utf-8"))["machines"][0]["gpus"]
     caption = f"{GPU.caption}, on one {gpus[0]} ([report](results/gpu/report.md), `make speed SUITE=gpu TASKS=length`)"
-    return table(known, "speed", GPU._replace(caption=caption))
+    return table(known, GPU._replace(caption=caption))
 
 
-def table(known: pd.DataFrame, experiment: str, asked: Question) -> str:
+def measured_in(results: Path) -> pd.DataFrame:
+    """Every measurement, its system as a suite names it: model, or model-variant."""
+    known = pd.read_csv(results / "measurements.csv", dtype={"x": str})
+    base = known.variant == "base"
+    return known.fillna({"x_name": "", "x": ""}).assign(
+        system=known.model.where(base, known.model + "-" + known.variant)
+    )
+
+
+def table(known: pd.DataFrame, asked: Question) -> str:
     tasks = {row.task for row in asked.rows}
-    known = known[known.task.isin(tasks) & known.model.isin(asked.models)]
+    known = known[known.task.isin(tasks) & known.system.isin(asked.systems)]
     caption = asked.caption
-    seeds = known.groupby(["task", "model"]).seed.nunique()
+    seeds = known.groupby(["task", "system"]).seed.nunique()
     fewest = f"{seeds.min()} to " if seeds.min() < seeds.max() else ""
-    if experiment == "speed":
-        known = known.groupby(["task", "model", "metric", "x_name", "x"])[["value"]].median().reset_index()
+    if (known.experiment == "speed").all():
+        known = known.groupby(["task", "system", "metric", "x_name", "x"])[["value"]].median().reset_index()
         caption += f"; medians of {fewest}{counted(seeds.max(), 'process', 'processes')}"
     else:
         caption += f"; {fewest}{counted(seeds.max(), 'seed', 'seeds')}"
@@ -151,12 +184,12 @@ def table(known: pd.DataFrame, experiment: str, asked: Question) -> str:
         measured = known[known.task == row.task]
         if not ((measured.metric == row.metric) & (measured.x_name == row.axis) & measured.x.isin(row.xs)).any():
             raise ValueError(f"{RESULTS} has no {row.metric} of {row.task} by {row.axis}")
-        lines.append([row.text, *(cell(measured[measured.model == model], row) for model in asked.models)])
-    return markdown(asked.text, caption, asked.models, lines)
+        lines.append([row.text, *(cell(measured[measured.system == system], row) for system in asked.systems)])
+    return markdown(asked.text, caption, [*asked.systems.values()], lines)
 
 
-def markdown(text: str, caption: str, models: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    lines = [["", *(NAMES[model] for model in models)], ["---", *("---:" for _ in models)], *rows]
+def markdown(text: str, caption: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    lines = [["", *columns], ["---", *("---:" for _ in columns)], *rows]
     return "\n".join([f"**{text}** {caption}.", "", *(f"| {' | '.join(line)} |" for line in lines), ""])
 
 
@@ -167,6 +200,8 @@ def cell(measured: pd.DataFrame, row: Row) -> str:
         found = measured[(measured.metric == row.metric) & (measured.x_name == row.axis) & (measured.x == x)]
         value = row.scale * float(found.value.mean())
         values.append("–" if found.empty else decimal(value, row.digits) if row.digits else whole(value))
+    if set(values) == {"–"}:
+        return "–"
     trained = len(values) - row.beyond
     values = values[:trained] + [f"*{value}*" for value in values[trained:]]
     control = measured[measured.metric == "control_accuracy"].value.min()

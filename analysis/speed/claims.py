@@ -25,7 +25,7 @@ TEXTBOOK = System("transformer", "narrow-math-attention")  # softmax(QKᵀ/√d)
 def all_claims(speeds: Sequence[Speed], qualities: Sequence[Quality]) -> list[Claim]:
     """The claims about hardware on each kind of machine that was measured, and those about quality."""
     here = [
-        replace(claim, text=speed.here(claim.text))
+        replace(claim, text=speed.here(claim.text), repeats=len(speed.processes))
         for kind in (by_length, on_devices, contrary)
         for speed in speeds
         for claim in kind(speed)

@@ -42,7 +42,7 @@ HEAD_WIDTHS = (4, 8, 16, 32, 64, 128, 256)
 
 
 class ControlAccuracy(Callback):
-    """Accuracy at the easiest point at each validation, and the step at which it was mastered first."""
+    """Accuracy on the control at each validation, and the step at which it was mastered first."""
 
     def __init__(self, data: SyntheticData) -> None:
         self.task = data.task
@@ -129,7 +129,7 @@ def shown(rows: list[Measurement], axis: Axis) -> str:
 
 
 def control(run: Trained[SyntheticData]) -> list[Measurement]:
-    """Accuracy at the easiest point, and when it was mastered."""
+    """Accuracy on the control, and when it was mastered."""
     data = run.data
     batch = data.examples("test", data.control, data.test_examples)
     accuracy = float(right_share(run.module.network, batch, data.task).mean())

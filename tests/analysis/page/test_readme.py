@@ -71,13 +71,13 @@ def test_other_processes_and_variants_change_no_speed_and_a_missing_model_is_a_d
 
 def test_stacks_are_columns_of_one_model(place: Path) -> None:
     known = committed()
-    known.loc[(known.task == "masked-word") & (known.variant == "encoder-only"), "value"] = 0.75
-    name, word = "BLEU on test2016", "Masked word, clue 16 words before / after"
+    pairs = known.task == "associative-recall"
+    known.loc[pairs & (known.model == "transformer") & (known.variant == "decoder-only"), "value"] = 0.75
     cells = written(place, known)
-    assert cells[word][3] == "0.75 / 0.75 †"
-    assert "0.75" not in "".join(cells[word][:3])
-    assert cells[name][0] == cells["test2016"][2]
-    assert cells[name][3] == "–"
+    both, _, alone, _ = cells["Look up one of 8 / *12* pairs"]
+    assert alone == "0.75 / *0.75* †"
+    assert "0.75" not in both
+    assert cells["BLEU on test2016"] == [cells["test2016"][2], "–", "–", "–"]
 
 
 def test_a_row_without_any_measurement_is_an_error(place: Path) -> None:
