@@ -66,11 +66,15 @@ class EncoderOnlyTransformerNetwork(EncoderOnlyNetwork):
 
     def attention(self, memory: States, decoder_input: Tensor) -> dict[str, Tensor]:
         """What the places asked for attend to, by layer."""
-        place = self.place(memory.source, decoder_input).unsqueeze(1)  # (B, 1, T, S)
-        return by_layer("cross", [place.to(weights.dtype) @ weights for weights in self._maps(memory.source)])
+        return self._asked(self._maps(memory.source), memory.source, decoder_input)
 
     def every_attention(self, source: Tensor, decoder_input: Tensor) -> dict[str, Tensor]:
-        return by_layer("encoder", self._maps(source)) | self.attention(self.encode(source), decoder_input)
+        maps = self._maps(source)
+        return by_layer("encoder", maps) | self._asked(maps, source, decoder_input)
+
+    def _asked(self, maps: list[Tensor], source: Tensor, decoder_input: Tensor) -> dict[str, Tensor]:
+        place = self.place(source, decoder_input).unsqueeze(1)  # (B, 1, T, S)
+        return by_layer("cross", [place.to(weights.dtype) @ weights for weights in maps])
 
     def _maps(self, source: Tensor) -> list[Tensor]:
         with watched(cast(EncoderLayer, layer).self_attention for layer in self.layers) as maps:
