@@ -152,8 +152,7 @@ class ReturnMemory(Callback):
 class LaunchTogether(Callback):
     """Captures the training objective for each shape of batch (`models.kernels.graphs`).
 
-    Not with several batches an update, whose gradients would share their memory, nor with several devices, which
-    exchange gradients while they are computed.
+    Not with several devices, which exchange gradients while they are computed.
     """
 
     def __init__(self, wanted: bool) -> None:
@@ -161,8 +160,7 @@ class LaunchTogether(Callback):
 
     def on_train_start(self, trainer: L.Trainer, module: L.LightningModule) -> None:
         assert isinstance(module, Seq2SeqModule)
-        alone = trainer.world_size == trainer.accumulate_grad_batches == 1
-        if self.wanted and alone and (capture := capture_on(module.device)):
+        if self.wanted and trainer.world_size == 1 and (capture := capture_on(module.device)):
             module.replays = Replays(module.network, module.objective, capture)
 
     def on_train_end(self, trainer: L.Trainer, module: L.LightningModule) -> None:

@@ -23,8 +23,10 @@ def batch(source_lengths: tuple[int, ...], target_lengths: tuple[int, ...], seed
     return sources(source_lengths, seed=seed + 1), fed, fed.roll(-1, 1).masked_fill(fed == PAD, IGNORE)
 
 
+@pytest.mark.parametrize("batches", [1, 2])
 @pytest.mark.parametrize("name", ONE_OF_EACH)
-def test_replayed_steps_have_the_same_losses_gradients_and_updates(name: str) -> None:
+def test_replayed_steps_have_the_same_losses_gradients_and_updates(name: str, batches: int) -> None:
+    """Also where gradients of several batches are summed up for an update."""
     found = []
     for capture in (None, run_again):
         network = build(name).train()
@@ -34,10 +36,11 @@ def test_replayed_steps_have_the_same_losses_gradients_and_updates(name: str) ->
         losses = []
         for number, lengths in enumerate(SHAPES):
             torch.manual_seed(number)  # dropout
-            optimiser.zero_grad()
             loss, _ = step(*batch(*lengths, seed=number))
             loss.backward()
-            optimiser.step()
+            if (number + 1) % batches == 0:
+                optimiser.step()
+                optimiser.zero_grad()
             losses.append(loss.detach())
         if capture:
             assert len(step.captured) == 2  # what is met once is not captured
