@@ -1,6 +1,7 @@
 """The scoreboard: one question per row, one model per column, the best value marked where its interval allows it."""
 
 import math
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
@@ -152,7 +153,7 @@ def standing(control: Control | None) -> tuple[bool, bool]:
 
 
 def fast(speed: Speed) -> list[Question]:
-    """Training and decoding at the shortest and at the longest length measured, and training on real sentences."""
+    """Training and decoding at the shortest and at the longest length of several models, and on real sentences."""
     questions = []
     for task in speed.kind("text"):
         medians = {s: speed.median(task, s, RATE, "loop", "bare") for s in speed.bases(task)}
@@ -164,8 +165,10 @@ def fast(speed: Speed) -> list[Question]:
         ("decoding", "greedy_seconds_per_token", "Decoding one more token in ms", milliseconds),
     ):
         curves = {system: speed.curve(task, system, metric, "length") for system in speed.bases(task)}
-        lengths = sorted({x for curve in curves.values() for x in curve})
-        for x in dict.fromkeys((lengths[0], lengths[-1])) if lengths else ():
+        measured = Counter(x for curve in curves.values() for x in curve)
+        lengths = sorted(x for x, systems in measured.items() if systems > 1 or len(curves) == 1)
+        ends = lengths[-1:] if metric == "peak_memory" else [*lengths[:1], *lengths[-1:]]
+        for x in dict.fromkeys(ends):
             medians = {system: curve[x] for system, curve in curves.items() if x in curve}
             questions.append(asked(speed, task, f"{text}, length {x:g}", medians, show, metric))
     return [question for question in questions if question.scores]

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable, Sequence
 
 from analysis.claims.verdict import (
     ABOVE,
+    CANNOT_TELL,
     CONTRADICTED,
     FACT,
     SUPPORTED,
@@ -22,8 +23,8 @@ from analysis.statistics.intervals import Interval
 from analysis.store import Store
 
 READING = (
-    "An interval decides, never a mean. Cannot tell here: this measurement could not have shown it. Open a claim for "
-    "its rule and its reason. No correction is made for the number of claims."
+    "An interval decides, never a mean. Cannot tell here: this measurement could not have gone either way. Open a "
+    "claim for its rule and its reason. No correction is made for the number of claims."
 )
 
 
@@ -35,16 +36,18 @@ def build(store: Store, parts: Sequence[tuple[str, Verdicts]], before: Sequence[
         for reading, verdicts in parts
         for claim, verdict in verdicts
     ]
-    judged = [(claim, row) for claim, verdict, row in rows if verdict.tested and verdict.outcome != FACT]
+    tested = [(claim, verdict.outcome, row) for claim, verdict, row in rows if verdict.tested]
+    judged = [(claim, row) for claim, outcome, row in tested if outcome not in (FACT, CANNOT_TELL)]
     popular, against = ([row for claim, row in judged if claim.contrary == contrary] for contrary in (False, True))
-    facts = [row for _, verdict, row in rows if verdict.tested and verdict.outcome == FACT]
+    facts, powerless = ([row for _, outcome, row in tested if outcome == kind] for kind in (FACT, CANNOT_TELL))
     untested = [row for _, verdict, row in rows if not verdict.tested]
-    blocks: list[Block] = [Paragraph(READING)] if popular or against else []
+    blocks: list[Block] = [Paragraph(READING)] if popular or against or powerless else []
     blocks += [Claims("As commonly told", popular)] if popular else []
     blocks += [Claims("Against the popular story", against)] if against else []
     blocks += [Claims("Mathematics, which no measurement could change", facts)] if facts else []
-    number = counted(len(untested), "claim", "claims")
-    blocks += [Claims(f"Not run in this suite: {number}", untested, fold=True)] if untested else []
+    for heading, folded in (("Cannot tell here", powerless), ("Not run in this suite", untested)):
+        number = counted(len(folded), "claim", "claims")
+        blocks += [Claims(f"{heading}: {number}", folded, fold=True)] if folded else []
     return Section("claims", "Claims", blocks)
 
 

@@ -124,7 +124,9 @@ def context(store: Store, look: Look, task: str, unit: str) -> list[Block]:
 
 
 def attention(store: Store, look: Look, task: str) -> list[Block]:
-    """Where each model looks when it says a word again, every other head a touch away."""
+    """Where each model looks when it says a word again, every other head a touch away; none on texts of characters."""
+    if not curves(store, task, "token_accuracy", DISTANCE):
+        return []
     runs = {system: run for system, run in chosen(store, EXPERIMENT, task).items() if system.variant == "base"}
     found = shared(with_maps({system: by_key(store.attention(run)) for system, run in runs.items()}))
     if not (keys := list(next(iter(found.values()), {}))):

@@ -2,25 +2,28 @@
 
 from analysis.claims.verdict import ATTENTION, BAHDANAU, LSTM, TRANSFORMER, VASWANI, Claim, Needs
 from analysis.page.prose import PROSE
-from analysis.store import Store
+from analysis.store import Store, System
 from analysis.translation import heads, rules
 from analysis.translation.bleu import EXPERIMENT
+from analysis.translation.rules import MATTERS
 
 READING = PROSE["claims"]
+ONE_STACK = System("transformer", "decoder-only")
 
 
 def all_claims(store: Store) -> list[Claim]:
     """Every claim on every task that was translated, or once where none was."""
     better = (
-        ("The Transformer translates better than the LSTM + attention", VASWANI, TRANSFORMER, ATTENTION),
-        ("The Transformer translates better than the LSTM", VASWANI, TRANSFORMER, LSTM),
-        ("Attention on top of the RNN improves its translations", BAHDANAU, ATTENTION, LSTM),
+        ("The Transformer translates better than the LSTM + attention", VASWANI, TRANSFORMER, ATTENTION, 0),
+        ("The Transformer translates better than the LSTM", VASWANI, TRANSFORMER, LSTM, 0),
+        ("Attention on top of the RNN improves its translations", BAHDANAU, ATTENTION, LSTM, 0),
+        ("One stack translates as well as encoder and decoder", "Zhang et al. 2022", ONE_STACK, TRANSFORMER, -MATTERS),
     )
     longer = "One fixed vector must hold everything: the LSTM alone loses more BLEU on long sentences"
     translated = sets_translated(store) or {"": [""]}
     rows = [
-        (text, source, task, rules.is_better(store, task, names, first, second))
-        for text, source, first, second in better
+        (text, source, task, rules.is_better(store, task, names, first, second, least))
+        for text, source, first, second, least in better
         for task, names in translated.items()
     ]
     of_length = f"{BAHDANAU}, Figure 2"

@@ -75,8 +75,10 @@ class Scores:
         return any_two_seeds(paired, self.seeds, other.seeds)
 
 
-def is_better(store: Store, task: str, test_sets: Sequence[str], first: System, second: System) -> Rule:
-    """On every test set; the effect shown is the smallest."""
+def is_better(
+    store: Store, task: str, test_sets: Sequence[str], first: System, second: System, least: float = 0
+) -> Rule:
+    """By more than `least` BLEU on every test set; the effect shown is the smallest."""
 
     def measure() -> Finding:
         differences, short, reasons = [], [], []
@@ -89,13 +91,13 @@ def is_better(store: Store, task: str, test_sets: Sequence[str], first: System, 
             differences.append(one.difference(other))
             where = f"{name}: " if len(test_sets) > 1 else ""
             reasons.append(f"{where}{label(first)} {decimal(one.mean)}, {label(second)} {decimal(other.mean)}")
-        nearest = min(max(interval.low, -interval.high) for interval in differences)
+        nearest = min(max(interval.low - least, least - interval.high) for interval in differences)
         return Finding("; ".join(reasons), min(differences), differences, [min(short)], missing=nearest)
 
     effect = PROSE["effect of a model"].format(first=label(first), second=label(second))
     learning = StillLearning(store, task, VALIDATED, {SUPPORTED: second, CONTRADICTED: first})
     names = [f"the interval on {name}" for name in test_sets] if len(test_sets) > 1 else [INTERVAL]
-    return Rule(effect, [Line(name, ABOVE, 0) for name in names], measure, [FLOOR], learning)
+    return Rule(effect, [Line(name, ABOVE, least) for name in names], measure, [FLOOR], learning)
 
 
 def loses_more(store: Store, task: str, test_sets: Sequence[str]) -> Rule:

@@ -4,14 +4,13 @@ The last token of each piece of text is predicted again from a context that is c
 reversed. The tokens that are predicted are the same, so differences are between pairs.
 """
 
-import math
-
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
 from datamodules.language.data import as_batch
 from datamodules.language.text import Tokens
+from experiments.language.errors import mean_and_error
 from experiments.record.keys import Measurement
 from models.network import Network
 
@@ -56,8 +55,8 @@ def measured(changed: Numbers, whole: Numbers, x_name: str, x: int) -> list[Meas
     """The loss with a changed context, and how much lower it is with the whole one."""
     rows = []
     for metric, values in (("loss", changed), ("context_gain", changed - whole)):
-        rows.append(Measurement(metric, float(values.mean()), "nats", len(values), x_name, x))
-        error = float(values.std()) / math.sqrt(len(values))
+        value, error = mean_and_error(values[:, 0])
+        rows.append(Measurement(metric, value, "nats", len(values), x_name, x))
         rows.append(Measurement(f"{metric}_error", error, "nats", len(values), x_name, x))
     return rows
 

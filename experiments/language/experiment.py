@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from datamodules.language.data import LanguageData, as_batch
 from datamodules.language.text import Text, Tokens, Windows
 from experiments.language.context import by_context, token_losses
+from experiments.language.errors import mean_and_error
 from experiments.record.keys import ATTENTION, Measurement
 from experiments.record.write import write_atomically
 from experiments.training.trained_run import Trained
@@ -70,7 +71,7 @@ def attention_records(network: Network, text: Text, tokens: Tokens) -> list[dict
 
 def overall(losses: Numbers, unit: str) -> list[Measurement]:
     """Mean loss over all tokens, in nats and bits, and what it means as a number of equally likely tokens."""
-    loss, error = mean(losses.mean(1))
+    loss, error = mean_and_error(losses.mean(1))
     n = losses.size
     rows = [
         Measurement("loss", loss, "nats", n),
@@ -96,7 +97,7 @@ def by_distance(losses: Numbers, right: NDArray[np.bool_], windows: Windows) -> 
         if here.any():
             n = int(here.sum())
             rows += loss_at(losses[here], "distance", last, n)
-            share, error = mean(right[here].astype(float))
+            share, error = mean_and_error(right[here].astype(float))
             rows.append(Measurement("token_accuracy", share, "share", n, "distance", last))
             rows.append(Measurement("token_accuracy_error", error, "share", n, "distance", last))
             guess = float(windows.guesses[here].mean())
@@ -113,11 +114,6 @@ def bins(longest: int) -> Iterator[tuple[int, int]]:
 
 
 def loss_at(losses: Numbers, x_name: str, x: int, n: int) -> list[Measurement]:
-    value, error = mean(losses)
+    value, error = mean_and_error(losses)
     rows = [Measurement("loss", value, "nats", n, x_name, x)]
     return [*rows, Measurement("loss_error", error, "nats", n, x_name, x)]
-
-
-def mean(values: Numbers) -> tuple[float, float]:
-    """Mean and its standard error."""
-    return float(values.mean()), float(values.std() / math.sqrt(len(values)))

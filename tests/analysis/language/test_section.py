@@ -59,6 +59,13 @@ def test_a_text_of_characters_has_curves_by_context(tmp_path: Path) -> None:
     assert cut.rows[0] == ["LSTM", "0.320 (0.310 to 0.330)", "0.020 (0.010 to 0.030)"]
 
 
+def test_no_attention_is_asked_for_where_none_is_recorded(tmp_path: Path) -> None:
+    write_characters(tmp_path, {"lstm": 0.02, "transformer": 0.08}, {"lstm": 1.7, "transformer": 1.6})
+    store = read_store(tmp_path, "quick")
+    build(store, Look(run.system for run in store.runs))
+    assert store.problems == []
+
+
 def test_the_scoreboard_has_a_row_for_loss_and_one_for_context(tmp_path: Path) -> None:
     write_characters(tmp_path, {"lstm": 0.02, "transformer": 0.08}, {"lstm": 1.7, "transformer": 1.6})
     write_model(tmp_path, "shakespeare", "transformer", 1.5, [], variant="width64")  # smaller, and no model of its own

@@ -159,13 +159,13 @@ def test_translations_that_do_not_compare_decide_nothing(
 def test_every_test_set_has_its_claims_and_without_any_each_is_told_once(tmp_path: Path) -> None:
     write_long_range(tmp_path, "copy", "lstm", axis_rows({4: 1.0}, "length"))
     assert sets_translated(read_store(tmp_path, "quick")) == {}
-    assert len(decided(tmp_path)) == 5
+    assert len(decided(tmp_path)) == 6
     write_translated(tmp_path, "lstm", 0.3, sentences=60, test_set="test2016")
     write_translated(tmp_path, "transformer", 0.3, sentences=60, test_set="test2017")
     store = read_store(tmp_path, "quick")
     assert sets_translated(store) == {"multi30k": ["test2016", "test2017"]}
     found = judged(all_claims(store))
-    assert len(found) == 5
+    assert len(found) == 6
     reasons = [verdict.reason for claim, verdict in found if claim.text.startswith("The Transformer")]
     assert "not run: Transformer with hypotheses on multi30k, test2016" in reasons
     assert store.problems == []  # no model is asked for a test set that it did not translate

@@ -23,7 +23,7 @@ def test_loss_by_position() -> None:
     rows = {(m.metric, m.x): (m.value, m.n) for m in by_position(LOSSES)}
     assert rows["loss", 8] == (4.5, 32)
     assert rows["loss", 20] == (18.5, 16)
-    assert rows["loss_error", 16] == (0.25, 32)
+    assert rows["loss_error", 16] == (pytest.approx(math.sqrt(1 / 12)), 32)  # four pieces, half below and half above
 
 
 def test_loss_and_accuracy_by_distance() -> None:

@@ -121,6 +121,11 @@ def bleu(first: str, second: str, one: float, other: float, phase: float, path: 
     write_translated(path, second, other, phase=phase)
 
 
+def one_stack(alone: float, both: float, phase: float, path: Path) -> None:
+    write_translated(path, "transformer", alone, variant="decoder-only")
+    write_translated(path, "transformer", both, phase=phase)
+
+
 def bleu_by_length(lstm: float, attention: float, phase: float, path: Path, short: float = 0.9) -> None:
     """Shares of right translations among long sentences."""
     write_translated(path, "lstm", short, long_share=lstm)
@@ -259,6 +264,7 @@ BETTER = {
         ("Attention on top of the RNN improves its translations", ("bahdanau", "lstm")),
     )
 }
+ONE_STACK = "One stack translates as well as encoder and decoder (multi30k)"
 BY_QUALITY = ((1.15, 1.15), (1.05, 1.05), (1.2, 1.08))
 TIMED: dict[str, Cases] = {
     WAITING: three(step_times, (power(0.15), even), (power(0.05), even), (wobbly(power(0.2)), even)),
@@ -291,6 +297,7 @@ CASES: dict[str, Cases] = {
         text: three(bleu, (*systems, 0.8, 0.2, 0.0), (*systems, 0.2, 0.8, 0.0), (*systems, 0.5, 0.5, 0.3))
         for text, systems in BETTER.items()
     },
+    ONE_STACK: three(one_stack, (0.5, 0.5, 0.0), (0.2, 0.8, 0.0), (0.5, 0.5, 0.3)),
     LONG: three(bleu_by_length, (0.3, 0.9, 0.0), (0.9, 0.3, 0.0), (0.6, 0.6, 0.4)),
     HEADS: three(
         attention_heads,
@@ -360,6 +367,7 @@ POWERLESS: dict[str, Sequence[Write]] = {
     f"{QUALITY} (operations)": UNLIKE,
     f"{QUALITY} (seconds)": [partial(in_processes, partial(to_quality, 1.15, 1.15), 2), *thrice(UNLIKE)],
     **{text: some(bleu, (*systems, 0.8, 0.05, 0.0)) for text, systems in BETTER.items()},
+    ONE_STACK: some(one_stack, (0.8, 0.05, 0.0)),
     LONG: [
         partial(bleu_by_length, 0.05, 0.9, 0.0, short=0.05),
         partial(bleu_by_length, 0.3, 0.0, 0.0),
