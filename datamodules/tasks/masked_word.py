@@ -14,7 +14,7 @@ from datamodules.tasks.task import FIRST, Drawn, Point, Split, Task
 MASK = FIRST
 WORDS = {word: number for number, word in enumerate(EVERY_WORD, start=MASK + 1)}
 HIDDEN = {*COLOURS, *NUMBERS}
-NEAREST = 8  # words: below, only a colour asked for at once is said twice
+NEAREST = 8  # words: nothing is asked for sooner after it was said
 
 
 @dataclass
@@ -29,8 +29,8 @@ class MaskedWord(Task):
 
     Measures what a model makes of both sides of a word. The stories are those of `datamodules.language.stories`, where
     a colour and a number are said of somebody's things and asked for once more. Either mention can be the gap: the
-    other one, the clue, comes after it or before it, and without the clue every colour or number is as likely. From 16
-    words on another colour or number stands between them, so that it takes to know whose is which.
+    other one, the clue, comes after it or before it, and without the clue every colour or number is as likely. The
+    farther the clue, the more often other colours or numbers are nearer, so that it takes to know whose is which.
 
     `clue` is the number of words from the gap to the clue, below 0 if the clue comes first; a point has
     all distances from more than half of it to the whole.
@@ -71,8 +71,20 @@ class MaskedWord(Task):
         return Drawn(source[:, :longest], decoder_input=np.full((rows, 1), MASK), labels=labels)
 
     def chance(self, point: Point) -> dict[str, float]:
-        """Accuracy of a guess among all colours or numbers, which is the best for a gap without its clue."""
-        return {"guessing": 1 / len(COLOURS)}
+        """Accuracy of a guess among all colours or numbers, which is the best for a gap without its clue, and of the
+        nearest one on the clue's side."""
+        return {"guessing": 1 / len(COLOURS), "the nearest of its kind": self.nearest(point["clue"])}
+
+    def nearest(self, clue: int, rows: int = 2000) -> float:
+        """How often the colour or number nearest to the gap, on the side of the clue, is the right one."""
+        random = Random(clue)
+        right = 0
+        for _ in range(rows):
+            words, gap = self._story(random, clue)
+            kind = COLOURS if words[gap] in COLOURS else NUMBERS
+            towards = reversed(words[:gap]) if clue < 0 else words[gap + 1 :]
+            right += next(word for word in towards if word in kind) == words[gap]
+        return right / rows
 
     def _story(self, random: Random, clue: int) -> tuple[list[str], int]:
         """A story, and the place of a word that has its other mention as far away as `clue` says."""
@@ -82,9 +94,7 @@ class MaskedWord(Task):
             found = [
                 (place, distance)
                 for place, (distance, _) in enumerate(asked)
-                if farthest // 2 < distance <= farthest
-                and words[place] in HIDDEN
-                and (distance <= NEAREST or others_between(words, place - distance, place))
+                if farthest // 2 < distance <= farthest and words[place] in HIDDEN
             ]
             if found:
                 place, distance = random.choice(found)
@@ -93,9 +103,3 @@ class MaskedWord(Task):
     @staticmethod
     def ids(words: list[str]) -> NDArray[np.int64]:
         return np.array([WORDS[word] for word in words], dtype=np.int64)
-
-
-def others_between(words: list[str], first: int, last: int) -> bool:
-    """Whether a word of the kind that stands at both places, but another one, stands between them."""
-    kind = COLOURS if words[last] in COLOURS else NUMBERS
-    return any(word in kind and word != words[last] for word in words[first + 1 : last])
