@@ -18,7 +18,7 @@ from torch.nn import functional as F
 from models.embedding import embeddings, output_projection
 from models.kernels.attention_loop import AttentionLoop, Weights
 from models.kernels.dropout import Dropout
-from models.multi_head_attention import hiding
+from models.multi_head_attention import minus_infinity_where
 from models.network import Network
 from models.recurrent import Bridge, RecurrentEncoder, RecurrentSettings, RecurrentState, advance, recurrent
 
@@ -122,7 +122,7 @@ class BahdanauNetwork(Network):
         annotations, hidden, cell, is_padding = self.encoder(source, padded)
         # An empty source is not masked, so that the softmax has no NaN: its annotations are all zero.
         forbidden = is_padding & ~is_padding.all(1, keepdim=True)
-        mask = hiding(forbidden)
+        mask = minus_infinity_where(forbidden)
         return BahdanauMemory(annotations, self.additive.keys(annotations), mask, *self.bridge(hidden, cell))
 
     def start(self, memory: BahdanauMemory) -> RecurrentState:

@@ -41,7 +41,7 @@ def causal_bias(queries: int, keys: int, device: torch.device) -> Tensor:
     return torch.full((queries, keys), -torch.inf, device=device).triu(keys - queries + 1)
 
 
-def hiding(hidden: Tensor) -> Tensor:
+def minus_infinity_where(hidden: Tensor) -> Tensor:
     """A score bias in single precision: -inf where `hidden`, else 0."""
     return torch.zeros_like(hidden, dtype=torch.float).masked_fill(hidden, -torch.inf)
 

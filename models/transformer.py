@@ -16,7 +16,7 @@ from torch.nn import functional as F
 
 from models.embedding import PAD, Embedding, embeddings, output_projection
 from models.kernels.dropout import Dropout
-from models.multi_head_attention import Cache, KeyValue, MultiHeadAttention, by_layer, hiding, watched
+from models.multi_head_attention import Cache, KeyValue, MultiHeadAttention, by_layer, minus_infinity_where, watched
 from models.network import Network
 from models.positions import PositionKind, Positions, positions
 
@@ -149,7 +149,7 @@ def source_biases(source: Tensor, place: Positions, padded: bool = True) -> tupl
     if not padded:
         return None, relative
     padding = (source == PAD)[:, None, None, :]
-    bias = hiding(padding)
+    bias = minus_infinity_where(padding)
     return bias, bias if relative is None else bias + relative
 
 

@@ -19,7 +19,7 @@ from torch.nn import functional as F
 from models.bahdanau import AdditiveAttention, BahdanauMemory
 from models.embedding import embeddings, output_projection
 from models.kernels.dropout import Dropout
-from models.multi_head_attention import causal_bias, hiding
+from models.multi_head_attention import causal_bias, minus_infinity_where
 from models.network import Network
 from models.recurrent import RecurrentState, StackSettings, advance, read, recurrent
 
@@ -70,7 +70,7 @@ class DecoderOnlyAttentionNetwork(Network):
     def encode(self, source: Tensor, padded: bool = True) -> BahdanauMemory:
         """(B, S) token ids -> states of the source, their keys, and the state after it."""
         is_padding = source == self.pad_id
-        mask = hiding(is_padding)
+        mask = minus_infinity_where(is_padding)
         embedded = self.dropout(self.source_embedding(source))  # (B, S, E)
         annotations, hidden, cell, _ = read(self.rnn, embedded, is_padding, padded, self.dropout)
         return BahdanauMemory(annotations, self.additive.keys(annotations), mask, hidden, cell)

@@ -19,7 +19,7 @@ from torch.nn import functional as F
 
 from models.embedding import embeddings, output_projection
 from models.kernels.dropout import Dropout
-from models.multi_head_attention import Cache, by_layer, causal_bias, hiding, watched
+from models.multi_head_attention import Cache, by_layer, causal_bias, minus_infinity_where, watched
 from models.network import Network
 from models.positions import Learned, positions
 from models.transformer import EncoderLayer, LayerSettings
@@ -123,7 +123,7 @@ class DecoderOnlyTransformerNetwork(Network):
             count = is_padding.sum(1)
             x, is_padding = rolled(x, count, 1), rolled(is_padding, count, 1)
         hidden = is_padding[:, None, None, :]
-        return x, hiding(hidden)
+        return x, minus_infinity_where(hidden)
 
     def _read(self, x: Tensor, hidden: Tensor) -> Cache:
         """Run the embedded source."""

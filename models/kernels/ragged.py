@@ -90,16 +90,14 @@ def step_through(
 ) -> tuple[Tensor, ...]:
     """torch's functional RNN for one layer: output, then the final states."""
     kernel: Any = torch.lstm if isinstance(rnn, nn.LSTM) else torch.gru if isinstance(rnn, nn.GRU) else torch.rnn_tanh
+    inputs, own = len(given), len(weights)
 
     def run(*tensors: Tensor) -> tuple[Tensor, ...]:
-        given, begin, weights = tensors[:inputs], tensors[inputs:-own], list(tensors[-own:])
-        state = begin if isinstance(rnn, nn.LSTM) else begin[0]
-        output: tuple[Tensor, ...] = kernel(
-            *given, state, weights, True, 1, 0.0, rnn.training, bidirectional, *batch_first
-        )
+        x, state, its = tensors[:inputs], tensors[inputs:-own], list(tensors[-own:])
+        hidden = state if isinstance(rnn, nn.LSTM) else state[0]
+        output: tuple[Tensor, ...] = kernel(*x, hidden, its, True, 1, 0.0, rnn.training, bidirectional, *batch_first)
         return output
 
-    inputs, own = len(given), len(weights)
     if given[0].is_cuda and torch.is_autocast_enabled("cuda"):
         return with_scaled_gradients(run, *given, *begin, *weights)
     return run(*given, *begin, *weights)
