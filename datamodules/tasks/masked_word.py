@@ -14,6 +14,7 @@ from datamodules.tasks.task import FIRST, Drawn, Point, Split, Task
 MASK = FIRST
 WORDS = {word: number for number, word in enumerate(EVERY_WORD, start=MASK + 1)}
 HIDDEN = {*COLOURS, *NUMBERS}
+DRAWN = 2000  # stories that a chance is counted on
 NEAREST = 8  # words: nothing is asked for sooner after it was said
 
 
@@ -75,16 +76,15 @@ class MaskedWord(Task):
         nearest one on the clue's side."""
         return {"guessing": 1 / len(COLOURS), "the nearest of its kind": self.nearest(point["clue"])}
 
-    def nearest(self, clue: int, rows: int = 2000) -> float:
+    def nearest(self, clue: int) -> float:
         """How often the colour or number nearest to the gap, on the side of the clue, is the right one."""
-        random = Random(clue)
-        right = 0
-        for _ in range(rows):
+        random, right = Random(clue), 0
+        for _ in range(DRAWN):
             words, gap = self._story(random, clue)
             kind = COLOURS if words[gap] in COLOURS else NUMBERS
             towards = reversed(words[:gap]) if clue < 0 else words[gap + 1 :]
             right += next(word for word in towards if word in kind) == words[gap]
-        return right / rows
+        return right / DRAWN
 
     def _story(self, random: Random, clue: int) -> tuple[list[str], int]:
         """A story, and the place of a word that has its other mention as far away as `clue` says."""

@@ -93,7 +93,7 @@ class DecoderOnlyTransformerNetwork(Network):
         if isinstance(self.positions, Learned):  # the last of its vectors are the source's, the first the target's
             self.positions.check(keys, "a stream of source and target")
         x = self._placed(self.embedding(tokens), keys - T - S)
-        bias = self._bias(memory.bias, T, keys, causal=True) if S or self.biased or T not in (1, keys) else None
+        bias = self._bias(memory.bias, T, keys, causal=True) if S or self.biased else None
         x, state = self._run(x, keys - T - S, state, bias, causal=bias is None and T > 1)
         return self.norm(x), state
 
