@@ -11,8 +11,8 @@ from datamodules.batch import PAD
 from datamodules.language.stories import COLOURS, EVERY_WORD, NUMBERS, story
 from datamodules.tasks.task import FIRST, Drawn, Point, Split, Task
 
-MASK = FIRST
-WORDS = {word: number for number, word in enumerate(EVERY_WORD, start=MASK + 1)}
+WORDS = {word: number for number, word in enumerate(EVERY_WORD, start=FIRST)}  # as in a model of the stories
+MASK = FIRST + len(WORDS)
 HIDDEN = {*COLOURS, *NUMBERS}
 DRAWN = 2000  # stories that a chance is counted on
 NEAREST = 8  # words: nothing is asked for sooner after it was said
@@ -49,7 +49,7 @@ class MaskedWord(Task):
 
     @property
     def source_vocab_size(self) -> int:
-        return MASK + 1 + len(WORDS)
+        return MASK + 1
 
     def draw(self, rng: np.random.Generator, rows: int, point: Point, split: Split) -> Drawn:
         clue = point["clue"]
