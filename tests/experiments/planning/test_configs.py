@@ -150,7 +150,7 @@ def head_of(path: Path) -> str:
     of_task = f"TASKS={path.parent.name}"
     tuned_on = {"bleu": "EXPERIMENT=bleu", "language": f"EXPERIMENT=language {of_task}"}.get(experiment, of_task)
     kinds = {"tasks": f" TASKS={path.stem}", "tuned": f" {tuned_on} MODELS={path.stem}"}
-    kinds["tenfold"] = rf" TASKS={path.stem} MODELS=\w+-tenfold"
+    kinds["tenfold"] = rf" TASKS={path.stem} MODELS=[\w-]+-tenfold"
     part = path.relative_to(EXPERIMENTS / "configs" / experiment).parts[1:2]
     folders = path.relative_to(EXPERIMENTS / "configs" / experiment).parent.parts[1:]
     of_model = next((folder for folder in folders if folder != "models"), "")
