@@ -12,7 +12,7 @@ from analysis.store import Store, read_store
 from tests.support.fakes.long_range import axis_rows, write_long_range
 from tests.support.fakes.runs import row
 
-CHANCES = {"guessing": 0.125, "the nearest of its kind": 0.8}
+CHANCES = {"guessing": 0.125, "the nearest in a sentence like the clue's": 0.8}
 
 
 def write_transfer(root: Path, examples: int, read: float, scratch: float, seed: int = 0) -> None:
@@ -69,7 +69,10 @@ def test_the_section_shows_accuracy_by_examples(tmp_path: Path) -> None:
     assert [figure.name for figure in figures.figures] == [FIGURE]
     table = next(block for block in section.blocks if isinstance(block, Table))
     assert table.header == ["model", "512", "2,048"]
-    assert [row[0] for row in table.rows][-2:] == ["chance: guessing", "chance: the nearest of its kind"]
+    assert [row[0] for row in table.rows][-2:] == [
+        "chance: guessing",
+        "chance: the nearest in a sentence like the clue's",
+    ]
     assert [[cell[:5] for cell in row[1:]] for row in table.rows[:2]] == [["0.300", "0.500"], ["0.700", "0.800"]]
     assert len(section.sources) == 4
 
