@@ -14,6 +14,7 @@ from datamodules.tasks.task import FIRST, Drawn, Point, Split, Task
 WORDS = {word: number for number, word in enumerate(EVERY_WORD, start=FIRST)}  # as in a model of the stories
 MASK = FIRST + len(WORDS)
 HIDDEN = {*COLOURS, *NUMBERS}
+BEFORE_ANSWERS = ("are", ":")  # the words before a colour or number that answers a question
 DRAWN = 2000  # stories that a chance is counted on
 NEAREST = 8  # words: nothing is asked for sooner after it was said
 
@@ -31,7 +32,8 @@ class MaskedWord(Task):
     Measures what a model makes of both sides of a word. The stories are those of `datamodules.language.stories`, where
     a colour and a number are said of somebody's things and asked for once more. Either mention can be the gap: the
     other one, the clue, comes after it or before it, and without the clue every colour or number is as likely. The
-    farther the clue, the more often other colours or numbers are nearer, so that it takes to know whose is which.
+    farther the clue, the more often other colours or numbers are nearer, so that it takes to know whose is which; after
+    the gap rarely, because few of them answer a question.
 
     `clue` is the number of words from the gap to the clue, below 0 if the clue comes first; a point has
     all distances from more than half of it to the whole.
@@ -72,18 +74,20 @@ class MaskedWord(Task):
         return Drawn(source[:, :longest], decoder_input=np.full((rows, 1), MASK), labels=labels)
 
     def chance(self, point: Point) -> dict[str, float]:
-        """Accuracy of a guess among all colours or numbers, which is the best for a gap without its clue, and of the
-        nearest one on the clue's side."""
-        return {"guessing": 1 / len(COLOURS), "the nearest of its kind": self.nearest(point["clue"])}
+        """Accuracy of a guess among all colours or numbers, which is the best for a gap without its clue, and of a
+        reader who knows that a fact is told before it is asked for, but not whose it is."""
+        return {"guessing": 1 / len(COLOURS), "the nearest in a sentence like the clue's": self.nearest(point["clue"])}
 
     def nearest(self, clue: int) -> float:
-        """How often the colour or number nearest to the gap, on the side of the clue, is the right one."""
+        """How often the nearest colour or number that was told, or after the gap that answers, is the right one."""
         random, right = Random(clue), 0
         for _ in range(DRAWN):
             words, gap = self._story(random, clue)
             kind = COLOURS if words[gap] in COLOURS else NUMBERS
-            towards = reversed(words[:gap]) if clue < 0 else words[gap + 1 :]
-            right += next(word for word in towards if word in kind) == words[gap]
+            towards = range(gap - 1, 0, -1) if clue < 0 else range(gap + 1, len(words))
+            answers = clue > 0
+            found = (words[i] for i in towards if words[i] in kind and (words[i - 1] in BEFORE_ANSWERS) == answers)
+            right += next(found) == words[gap]
         return right / DRAWN
 
     def _story(self, random: Random, clue: int) -> tuple[list[str], int]:
