@@ -70,7 +70,7 @@ STAGES = $(PY) -m experiments.suite
 OF_SUITE = --suite "$(SUITE)"
 REPORT = $(PY) -m analysis.report $(OF_SUITE)
 NEEDS_GPU = $(PY) -c 'import sys, torch; torch.cuda.is_available() or sys.exit(f"make $@ needs an NVIDIA GPU, and torch {torch.__version__} finds none here; for the CPU: make full")'
-EVERYTHING = $(STAGES) bleu long-range language contrastive inspect speed report $(OF_SUITE)$(TRAINING)
+EVERYTHING = $(STAGES) bleu language long-range contrastive inspect speed report $(OF_SUITE)$(TRAINING)
 
 # Targets under ##@ are those of `make help`; `make help-all` shows those under ##+ as well.
 ##@ Start here

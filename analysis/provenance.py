@@ -2,7 +2,7 @@
 
 import json
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from analysis.page.blocks import Anchor, Block, Code, Legend, Listing, Notice, Paragraph, Section, Table
@@ -42,18 +42,7 @@ def in_short(machine: dict[str, Any]) -> str:
 def method(store: Store, legend: Legend) -> Section:
     """What was compared, what was held equal, and what made it, in short."""
     done = [run for run in store.runs if run.status == "finished"]
-    rows = []
-    for experiment in dict.fromkeys(run.experiment for run in done if run.experiment in HELD_EQUAL):
-        equal: dict[str, bool] = {}
-        unequal: dict[str, bool] = {}
-        for task in dict.fromkeys(run.task for run in done if run.experiment == experiment):
-            runs = [run for run in done if (run.experiment, run.task) == (experiment, task)]
-            for key in dict.fromkeys(key for run in runs for key in run.record["held_equal"]):
-                (equal if held_value(runs, key)[1] else unequal)[key] = True
-        rows += [
-            [f"held equal, {HELD_EQUAL[experiment]}", listing([k for k in equal if k not in unequal] or ["nothing"])]
-        ]
-        rows += [[f"not equal, {HELD_EQUAL[experiment]}", listing(list(unequal))]] if unequal else []
+    rows = settings_in_short(done)
     rows.append(["machine", listing(list(dict.fromkeys(in_short(run.record["machine"]) for run in done)) or [NONE])])
     threads = sorted({str(run.record["machine"].get("threads")) for run in done})
     rows.append(["CPU threads", " or ".join(threads) or NONE])
@@ -64,6 +53,27 @@ def method(store: Store, legend: Legend) -> Section:
     rows.append(["made again by", Code(f"make {' '.join(targets)} report SUITE={store.suite}")])
     table = Table("The appendix lists every setting, every run and its command.", ["", ""], rows, left=2, wrap=True)
     return Section("method", "How it was made", [legend, table], short="Method")
+
+
+def settings_in_short(done: Sequence[Run]) -> list[list[str]]:
+    """What was held equal in all experiments, what in each of them too, and what was not."""
+    found = {}
+    for experiment in dict.fromkeys(run.experiment for run in done if run.experiment in HELD_EQUAL):
+        equal: dict[str, bool] = {}
+        for task in dict.fromkeys(run.task for run in done if run.experiment == experiment):
+            runs = [run for run in done if (run.experiment, run.task) == (experiment, task)]
+            for key in dict.fromkeys(key for run in runs for key in run.record["held_equal"]):
+                equal[key] = equal.get(key, True) and held_value(runs, key)[1]
+        found[experiment] = equal
+    several = len(found) > 1
+    everywhere = [key for key in next(iter(found.values()), {}) if several and all(e.get(key) for e in found.values())]
+    rows = [["held equal", listing(everywhere)]] if everywhere else []
+    for experiment, equal in found.items():
+        also = [key for key in equal if equal[key] and key not in everywhere]
+        not_equal = [key for key in equal if not equal[key]]
+        kinds = {f"held equal{' too' if everywhere else ''}": also, "not equal": not_equal}
+        rows += [[f"{kind}, {HELD_EQUAL[experiment]}", listing(keys)] for kind, keys in kinds.items() if keys]
+    return rows
 
 
 def groups(runs: Iterable[Run], value: Callable[[Run], Any]) -> dict[str, list[Run]]:

@@ -14,7 +14,7 @@ from analysis.language import evidence as language_evidence
 from analysis.language import section as language_section
 from analysis.long_range import answer as long_range_answer
 from analysis.long_range import claims as long_range_claims
-from analysis.long_range import evidence, mechanisms
+from analysis.long_range import evidence, mechanisms, transfer
 from analysis.long_range import section as long_range_section
 from analysis.long_range.comparable import Evidence
 from analysis.page.blocks import Answers, Group, Legend, LegendEntry, Notice, Page, Section
@@ -113,6 +113,7 @@ def build(store: Store, others: Sequence[Store] = ()) -> Page:
     if any(map(store.ran, questions)):
         parts = [
             (long_range_claims.READING, judged(long_range_claims.all_claims(Evidence(store)))),
+            (transfer.READING, judged(transfer.all_claims(store))),
             (translation_claims.READING, judged(translation_claims.all_claims(store))),
             (language_claims.READING, judged(language_claims.all_claims(store))),
             (speed_claims.READING, judged(speed_claims.all_claims(speeds, quality))),
@@ -144,7 +145,7 @@ def translation(store: Store, look: Look, results: list[bleu.TestSet]) -> list[S
 def long_range_sections(store: Store, look: Look) -> list[Section]:
     if not store.ran(evidence.EXPERIMENT):
         return []
-    return [*long_range_section.build(store, look), *mechanisms.build(store, look)]
+    return [*long_range_section.build(store, look), *transfer.sections(store), *mechanisms.build(store, look)]
 
 
 def models(look: Look) -> Legend:

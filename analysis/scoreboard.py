@@ -3,11 +3,12 @@
 import math
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import NamedTuple
 
 from analysis.language import claims as language_claims
 from analysis.language import evidence as language_evidence
-from analysis.long_range.evidence import Control, axes, controls, main_axis, tasks_of
+from analysis.long_range.evidence import Control, axes, controls, main_axis, tasks_of, with_tenfold
 from analysis.long_range.rules import over_seeds
 from analysis.long_range.wording import at, title
 from analysis.page.blocks import Best, Section, SectionLink, Table, Weak
@@ -28,13 +29,15 @@ USUAL = ("precision", "mode")  # of all models alike; a kernel is each model's o
 class Score(NamedTuple):
     """How well a model did: the value shown, the interval that decides.
 
-    `weak` if the model was under-trained, `unable` if it did not learn the task with ten times the budget either.
+    `weak` if the model was under-trained, `unable` if it did not learn the task with ten times the budget either,
+    `tenfold` if it did.
     """
 
     text: str
     interval: Interval
     weak: bool = False
     unable: bool = False
+    tenfold: bool = False
 
 
 class Question(NamedTuple):
@@ -53,13 +56,15 @@ class Question(NamedTuple):
     def best(self) -> System | None:
         """The model better than every other one; None while that is open.
 
-        With an under-trained model in the row none is best: more training might change that.
+        With an under-trained model in the row none is best: more training might change that. Nor is one that was
+        trained for longer.
         """
         if len(self.scores) < 2 or any(score.weak for score in self.scores.values()):
             return None
         sign = 1 if metrics()[self.metric].better == "higher" else -1
         first = max(self.scores, key=lambda system: sign * self.scores[system].interval.value)
-        return first if all(self.beats(first, other, sign) for other in self.scores if other != first) else None
+        ahead = all(self.beats(first, other, sign) for other in self.scores if other != first)
+        return first if ahead and not self.scores[first].tenfold else None
 
     def beats(self, first: System, other: System, sign: int) -> bool:
         pair = next((pair for pair in self.pairs if {pair.first, pair.second} == {first, other}), None)
@@ -95,6 +100,8 @@ def shown(score: Score | None, is_best: bool) -> str:
         return NONE
     if score.weak or score.unable:
         return Weak(f"{score.text} {'under-trained' if score.weak else 'not learned'}")
+    if score.tenfold:
+        return f"{score.text} tenfold"
     return Best(score.text) if is_best else score.text
 
 
@@ -123,7 +130,9 @@ def long_range(store: Store) -> list[Question]:
         found = axes(store, task, metric)
         if not found:
             continue
-        axis, known = main_axis(found).bases, controls(store, task)
+        axis, known = main_axis(found), controls(store, task)
+        later = {s: axis.curve(with_tenfold(s)) for s, control in known.items() if control.later}
+        axis = replace(axis, curves={**axis.bases.curves, **later}).bases
         inside = [point.x for point in axis.points if point.trained is not False]
         for x, beyond in [(max(inside, default=None), ""), (max(axis.beyond, default=None), ", beyond training")]:
             if x is None:
@@ -147,9 +156,11 @@ def language(store: Store) -> list[Question]:
     return questions
 
 
-def standing(control: Control | None) -> tuple[bool, bool]:
-    """Whether a model was under-trained, and whether it did not learn with ten times the budget either."""
-    return (control.under_trained, control.unable) if control else (False, False)
+def standing(control: Control | None) -> tuple[bool, bool, bool]:
+    """Whether a model was under-trained, did not learn with ten times the budget either, or learned with it."""
+    if control is None:
+        return False, False, False
+    return control.under_trained and not control.later, control.unable, control.later
 
 
 def fast(speed: Speed) -> list[Question]:

@@ -1,4 +1,4 @@
-"""Long-range tasks as a LightningDataModule: new training batches at every step, fixed examples for evaluation."""
+"""Long-range tasks as a LightningDataModule: training batches drawn on demand, fixed examples for evaluation."""
 
 import zlib
 from collections.abc import Iterator
@@ -40,7 +40,7 @@ class Axis:
 
 
 class SyntheticData(L.LightningDataModule):
-    """Examples of a task, drawn on demand: nothing is stored, and training examples do not repeat by design.
+    """Examples of a task, drawn on demand: nothing is stored, and training examples repeat only where they are few.
 
     Args:
         task: The task.
@@ -48,6 +48,7 @@ class SyntheticData(L.LightningDataModule):
         control: An easy point: a model that has not mastered it is under-trained and is not judged.
         test: Axes of the evaluation.
         rows: Examples in a training batch on one device.
+        training_examples: Those of training, which repeat; 0 for new ones at every step.
         curriculum_steps: Batches until all combinations of `train` are in use, starting with the first; within a grid
             the last name varies fastest.
         validation_examples: Validation examples, spread evenly over the combinations of `train`.
@@ -55,7 +56,8 @@ class SyntheticData(L.LightningDataModule):
         seed: Seed of the training batches; evaluation examples do not depend on it.
 
     Raises:
-        ValueError: a setting has a parameter unknown to the task, or lacks one.
+        ValueError: a setting has a parameter unknown to the task, or lacks one; examples are not whole batches, or too
+            few for a curriculum.
     """
 
     def __init__(
@@ -65,6 +67,7 @@ class SyntheticData(L.LightningDataModule):
         control: dict[str, int],
         test: list[Axis],
         rows: int = 64,
+        training_examples: int = 0,
         curriculum_steps: int = 0,
         validation_examples: int = 512,
         test_examples: int = 500,
@@ -72,7 +75,12 @@ class SyntheticData(L.LightningDataModule):
     ) -> None:
         super().__init__()
         self.task, self.control, self.test = task, control, test
-        self.rows, self.curriculum_steps = rows, curriculum_steps
+        if training_examples % rows or (training_examples and curriculum_steps):
+            raise ValueError(
+                f"data.training_examples is {training_examples}; it must be a multiple of data.rows, {rows}, and "
+                "curriculum_steps 0."
+            )
+        self.rows, self.training_examples, self.curriculum_steps = rows, training_examples, curriculum_steps
         self.validation_examples, self.test_examples, self.seed = validation_examples, test_examples, seed
         self.points: list[Point] = [
             dict(zip(grid, values, strict=True)) for grid in train for values in product(*grid.values())
@@ -100,6 +108,8 @@ class SyntheticData(L.LightningDataModule):
 
     def training_batch(self, index: int) -> Batch:
         """Training batch number `index`, a function of task, seed and index only."""
+        if self.training_examples:
+            index %= self.training_examples // self.rows
         rng = self._generator("train", self.seed, index)
         known = len(self.points)
         if index < self.curriculum_steps:

@@ -24,12 +24,13 @@ from experiments.planning.yaml_files import one_sentence
 from experiments.record.keys import TOKENIZERS, RunKey
 from experiments.tracking.logger import publish, wandb_logger
 from experiments.training.callbacks import Clock, LocalRecord, Progress, ReturnMemory
-from experiments.training.device_processes import pass_on, run_in_processes, started_here
+from experiments.training.devices.process_group import by_the_first, count_to_start, is_first, join, leave
+from experiments.training.devices.processes import pass_on, run_in_processes, started_here
 from experiments.training.environment import quiet
 from experiments.training.failures import Failure, modified, record_failure, run_error
 from experiments.training.graceful_stop import end_with_parent
-from experiments.training.process_group import by_the_first, count_to_start, is_first, join, leave
 from experiments.training.run_folder import is_of, is_owner, is_settled, prepare, run_lock
+from experiments.training.starting_weights import start_from
 from experiments.training.trained_run import Trained
 from experiments.training.trainer import TrainerSettings, build_trainer, fit, hardware
 from experiments.translation import experiment as bleu
@@ -102,6 +103,8 @@ def run(parser: ArgumentParser, config: Namespace, key: RunKey) -> None:
     tokenizers = data.serialised_tokenizers() if isinstance(data, TranslationData) else {}
     checkpoint = by_the_first(lambda: prepare(key, config, dumped, tokenizers, type(module).__name__))
 
+    if config.starts_from and checkpoint is None:
+        start_from(module, key, config.starts_from)
     clock = Clock()
     wandb = wandb_logger(key, describes, clock) if is_first() else None
     loggers = [LocalRecord(key.folder / "metrics.jsonl", clock), *([wandb] if wandb else [])]

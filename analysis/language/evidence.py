@@ -20,8 +20,9 @@ SHARES = ("-half", "-quarter")  # end the name of a task with part of another's 
 
 
 def tasks_of(store: Store) -> list[str]:
-    """The texts, each in its whole length."""
-    return sorted({run.task for run in store.finished(EXPERIMENT) if not run.task.endswith(SHARES)})
+    """The texts on which models are compared, each in its whole length."""
+    runs = [run for run in store.finished(EXPERIMENT) if run.variant == "base"]
+    return sorted({run.task for run in runs if not run.task.endswith(SHARES)})
 
 
 def bases(found: Curves) -> Curves:

@@ -121,6 +121,7 @@ class Control:
     """An easy setting of the training: accuracy of each seed there, and the step at which each first reached 0.99.
 
     `unable`: below 0.99 with ten times the budget too, which is a result; other models below 0.99 are under-trained.
+    `later`: they have a run of ten times the budget that is not.
     """
 
     setting: str
@@ -128,6 +129,7 @@ class Control:
     seeds: Mapping[int, float]
     steps: Mapping[int, float]
     unable: bool = False
+    later: bool = False
 
     @property
     def mastered(self) -> bool:
@@ -139,13 +141,23 @@ class Control:
 
 
 def tasks_of(store: Store) -> list[str]:
-    """Tasks with a finished run: those known in their order, each followed by its kinds, then others by name."""
-    present = {run.task for run in store.finished(EXPERIMENT)}
+    """Tasks with a finished run: those known in their order, each followed by its kinds, then others by name.
+
+    Not those learned from few examples, which show what was known before.
+    """
+    present = {run.task for run in store.finished(EXPERIMENT)} - few(store).keys()
 
     def place(task: str) -> int:
         return next((i for i, known in enumerate(TITLES) if is_kind_of(task, known)), len(TITLES))
 
     return sorted(present, key=lambda task: (place(task), task))
+
+
+def few(store: Store) -> dict[str, int]:
+    """Tasks learned from a number of examples that repeat, and the number, from the fewest."""
+    rows = store.rows(EXPERIMENT, metric="training_examples")
+    found = {task: int(number) for task, number in zip(rows["task"], rows["value"], strict=True)}
+    return dict(sorted(found.items(), key=lambda each: each[1]))
 
 
 def systems_of(store: Store, task: str) -> list[System]:
@@ -280,4 +292,8 @@ def controls(store: Store, task: str) -> dict[System, Control]:
             share = share_of(rows)
             setting = f"{setting:g}" if isinstance(setting, float) else str(setting)
             found[system] = Control(setting, share.interval, share.seeds, steps)
-    return {system: replace(own, unable=unable(store, task, system, found)) for system, own in found.items()}
+    for system, own in found.items():
+        longer = found.get(with_tenfold(system))
+        later = longer is not None and longer.mastered and not own.mastered
+        found[system] = replace(own, unable=unable(store, task, system, found), later=later)
+    return found

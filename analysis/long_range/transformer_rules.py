@@ -122,15 +122,17 @@ def fails_beyond(evidence: Evidence, encoding: str) -> Rule:
         own: dict[str, Interval] = {}
         anyone, reasons, failed = [], [], []
         for task in tasks_of(evidence.store):
-            system = evidence.by_encoding(task).get(encoding)
-            axis = evidence.beyond(task)
-            ends = {s: axis.farthest(s) for s in axis.curves if evidence.mastered(task, s)} if axis else {}
-            if axis and system in axis.curves and system not in ends:
-                failed.append(task)
-            if axis and system in ends:
+            base, axis = evidence.by_encoding(task).get(encoding), evidence.beyond(task)
+            if axis is None or base not in axis.curves:
+                continue
+            (system,) = evidence.trained_enough(task, base)
+            ends = {s: axis.farthest(s) for s in axis.curves if evidence.mastered(task, s)}
+            if system in ends:
                 own[task] = loss(*ends[system])
                 anyone += [loss(*pair).value for pair in ends.values()]
                 reasons.append(f"{task}: {said(axis, {system: ends[system]}).partition(': ')[2]}")
+            elif not evidence.unable(task, base):
+                failed.append(task)
         if not own:
             raise NotRun(f"no Transformer with {encoding or 'recorded'} positions that learned a task measured beyond")
         most = Interval(*map(max, zip(*own.values(), strict=True)))  # no task loses more than this

@@ -21,6 +21,11 @@ STACKS = {
     "transformer-decoder-only": "decoder-only",
     "transformer-encoder-only": "encoder-only",
 }
+READERS = {
+    f"{model}-decoder-only{variant}": f"{NAMES[model]}{said}"
+    for model in ("lstm", "transformer")
+    for variant, said in (("", ""), ("-pretrained", " that has read"))
+}
 
 
 class Row(NamedTuple):
@@ -37,14 +42,22 @@ class Row(NamedTuple):
 
 
 class Question(NamedTuple):
-    """A table with a column for each system, named by its model or in its own words."""
+    """A table with a column for each system, named by its model or in its own words.
+
+    `marked`: cells of models that were under-trained have a mark.
+    """
 
     text: str
     caption: str
     systems: Mapping[str, str]
     rows: list[Row]
+    marked: bool = True
 
 
+MARKS = {
+    " †": "under-trained, below 0.99 on an easy setting of its training",
+    " ‡": "under-trained, and so shown after ten times the budget",
+}
 TEST_SETS = ("test2016", "test2017", "mscoco")
 RIGHT, SAVED, CUT = "token_accuracy", "context_gain", "context, cut"
 PAIRS, DISTANCE = "pairs, gap 0, keys 16", "distance, nouns 1, attractors 1"
@@ -57,8 +70,7 @@ QUESTIONS = [
     ),
     Question(
         "How far back, and how much?",
-        "Accuracy of models of 165,000 to 197,000 parameters; *italics*: longer than in training; †: under-trained, "
-        "below 0.99 on an easy setting of its training",
+        "Accuracy of models of 165,000 to 197,000 parameters; *italics*: longer than in training",
         RECURRENT | BASES,
         [
             Row("Recall after a gap of 256 / *512*", "recall", RIGHT, "gap, symbols 4", ("256", "512"), 1),
@@ -80,6 +92,17 @@ QUESTIONS = [
             Row("Masked word, clue 16 words before / after", "masked-word", RIGHT, "clue", ("-16", "16")),
             Row("… from the words before it alone", "masked-word-left", RIGHT, "clue", ("-16", "16")),
         ],
+    ),
+    Question(
+        "Does reading first help?",
+        "Accuracy on masked words, clue 16 words before / after, learned from few examples by one stack that had read "
+        "other stories before, and by one that had not",
+        READERS,
+        [
+            Row(f"{whole(number)} examples", f"masked-word-{number}", RIGHT, "clue", ("-16", "16"))
+            for number in (512, 2048, 8192)
+        ],
+        marked=False,
     ),
     Question(
         "Who gains from context?",
@@ -172,7 +195,8 @@ def measured_in(results: Path) -> pd.DataFrame:
 
 def table(known: pd.DataFrame, asked: Question) -> str:
     tasks = {row.task for row in asked.rows}
-    known = known[known.task.isin(tasks) & known.system.isin(asked.systems)]
+    systems = [*asked.systems, *map(with_tenfold, asked.systems)]
+    known = known[known.task.isin(tasks) & known.system.isin(systems)]
     caption = asked.caption
     seeds = known.groupby(["task", "system"]).seed.nunique()
     fewest = f"{seeds.min()} to " if seeds.min() < seeds.max() else ""
@@ -186,7 +210,10 @@ def table(known: pd.DataFrame, asked: Question) -> str:
         measured = known[known.task == row.task]
         if not ((measured.metric == row.metric) & (measured.x_name == row.axis) & measured.x.isin(row.xs)).any():
             raise ValueError(f"{RESULTS} has no {row.metric} of {row.task} by {row.axis}")
-        lines.append([row.text, *(cell(measured[measured.system == system], row) for system in asked.systems)])
+        lines.append([row.text, *(cell(measured, system, row, marked=asked.marked) for system in asked.systems)])
+    for mark, meaning in MARKS.items():
+        if any(mark in found for line in lines for found in line):
+            caption += f";{mark}: {meaning}"
     return markdown(asked.text, caption, [*asked.systems.values()], lines)
 
 
@@ -195,19 +222,31 @@ def markdown(text: str, caption: str, columns: Sequence[str], rows: Sequence[Seq
     return "\n".join([f"**{text}** {caption}.", "", *(f"| {' | '.join(line)} |" for line in lines), ""])
 
 
-def cell(measured: pd.DataFrame, row: Row) -> str:
-    """Means over seeds, with a mark where a seed was under-trained."""
+def cell(measured: pd.DataFrame, system: str, row: Row, *, marked: bool) -> str:
+    """Means over seeds, with a mark where a seed was under-trained, or where ten times the budget helped."""
+    own, longer = (measured[measured.system == each] for each in (system, with_tenfold(system)))
+    mark = ""
+    if marked and control(own) < MASTERED:
+        own, mark = (longer, " ‡") if control(longer) >= MASTERED else (own, " †")
     values = []
     for x in row.xs:
-        found = measured[(measured.metric == row.metric) & (measured.x_name == row.axis) & (measured.x == x)]
+        found = own[(own.metric == row.metric) & (own.x_name == row.axis) & (own.x == x)]
         value = row.scale * float(found.value.mean())
         values.append("–" if found.empty else decimal(value, row.digits) if row.digits else whole(value))
     if set(values) == {"–"}:
         return "–"
     trained = len(values) - row.beyond
     values = values[:trained] + [f"*{value}*" for value in values[trained:]]
-    control = measured[measured.metric == "control_accuracy"].value.min()
-    return " / ".join(values) + (" †" if control < MASTERED else "")
+    return " / ".join(values) + mark
+
+
+def control(measured: pd.DataFrame) -> float:
+    """Accuracy of the weakest seed on the control, NaN if there is none."""
+    return float(measured[measured.metric == "control_accuracy"].value.min())
+
+
+def with_tenfold(system: str) -> str:
+    return f"{system}-tenfold"
 
 
 if __name__ == "__main__":

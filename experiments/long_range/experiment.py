@@ -108,6 +108,8 @@ def evaluate_run(run: Trained[SyntheticData]) -> list[Measurement]:
         for value, point in axis.points().items():
             rows += at_point(run, axis, value, point)
     data = run.data
+    if data.training_examples:
+        rows.append(Measurement("training_examples", data.training_examples, "examples", 1))
     held_equal = {
         "data order seed": data.seed,
         "examples per batch": data.rows,

@@ -196,9 +196,15 @@ def shares_values(name: str) -> bool:
 
 
 def tuned_files(folder: Path, name: str) -> list[Path]:
-    """The values chosen for a model or variant; for a variant without trials those of its model."""
-    candidates = [folder / f"{each}.yaml" for each in (tuned_name(name), name.partition("-")[0])]
-    return [path for path in candidates if path.exists()][:1]
+    """The values chosen for a model or variant; for a variant without trials those of what it varies."""
+    candidates = [folder / f"{each}.yaml" for each in lineage(tuned_name(name))]
+    return [path for path in candidates if path.exists()][-1:]
+
+
+def lineage(name: str) -> list[str]:
+    """A model, and the variants on the way to this one: lstm, lstm-decoder, lstm-decoder-only."""
+    parts = name.split("-")
+    return ["-".join(parts[:end]) for end in range(1, len(parts) + 1)]
 
 
 def row_of(suite: str, experiment: str) -> dict[str, Any]:
@@ -221,27 +227,31 @@ def row_of(suite: str, experiment: str) -> dict[str, Any]:
 
 
 def model_files(folder: Path, name: str, suite: str) -> list[Path]:
-    """The configuration of a model, and the one with what is different in its variant; that of another class alone."""
-    base, own = (model_file(folder, each) for each in (name.partition("-")[0], name))
-    for path, each in ((base, name.partition("-")[0]), (own, name)):
-        if not path.exists() or each == "common":
+    """The configuration of a model, and those with what is different in its variant; nothing before another class."""
+    first, *_ = names = lineage(name)
+    for each in (first, name):
+        if not model_file(folder, each).exists() or each == "common":
             known = ", ".join(models_in(folder))
             raise ValueError(f"MODELS names {each!r}, not in SUITE={suite}: choose from {known}.")
-    alone = base == own or re.search(r"^ +class_path:", own.read_text(encoding="utf-8"), re.MULTILINE)
-    return [own] if alone else [base, own]
+    files = [path for path in (model_file(folder, each) for each in names) if path.exists()]
+    of_class = [re.search(r"^ +class_path:", path.read_text(encoding="utf-8"), re.MULTILINE) for path in files]
+    return files[max(i for i, found in enumerate(of_class) if found or not i) :]
 
 
 def model_file(folder: Path, name: str) -> Path:
-    """Where the configuration of a model, or of its variant model-variant, is."""
+    """Where the configuration of a model is, or that of a variant, in the model's folder or one of a kind in there."""
     model, _, variant = name.partition("-")
-    return folder / model / f"{variant}.yaml" if variant else folder / f"{model}.yaml"
+    if not variant:
+        return folder / f"{model}.yaml"
+    found = (path for path in sorted((folder / model).rglob("*.yaml")) if path.stem == variant)
+    return next(found, folder / model / f"{variant}.yaml")
 
 
 def models_in(folder: Path) -> list[str]:
     """Models and variants that have a configuration."""
-    files = [*folder.glob("*.yaml"), *folder.glob("*/*.yaml")]
-    names = ("-".join(path.relative_to(folder).with_suffix("").parts) for path in files)
-    return sorted({*names} - {"common"})
+    models = sorted({path.stem for path in folder.glob("*.yaml")} - {"common"})
+    variants = [f"{model}-{path.stem}" for model in models for path in (folder / model).rglob("*.yaml")]
+    return sorted([*models, *variants])
 
 
 def trials_file(tuned: Path) -> Path:

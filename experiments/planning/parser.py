@@ -12,6 +12,7 @@ from experiments.planning.yaml_files import PlainConfig, one_sentence
 from experiments.record.keys import IDENTITY, RunKey
 from experiments.record.read import read_json
 from experiments.record.schema import Identity
+from experiments.training.starting_weights import best_of, source_of
 from experiments.training.trainer import TrainerSettings
 from models import Seq2SeqModule
 from models.search import Decoding
@@ -44,6 +45,11 @@ def build_parser() -> ArgumentParser:
     parser.add_subclass_arguments((TranslationData, SyntheticData, LanguageData), "data", required=True)
     parser.add_class_arguments(TrainerSettings, "trainer")
     parser.add_class_arguments(Decoding, "decoding")
+    parser.add_argument(
+        "--starts_from",
+        default="",
+        help="experiment/task/model of a finished run, same suite and seed, whose weights training starts from",
+    )
     parser.add_argument("--validation_sentences", type=int, default=1000, help="decoded greedily at each validation")
     parser.add_argument(
         "--evaluate_tests", type=bool, default=True, help="false: train and validate only, as trials of tuning do"
@@ -64,8 +70,12 @@ def identity(config: Namespace) -> dict[str, Any]:
     for name in NOT_PART_OF_THE_EXPERIMENT:
         kept.pop(name, None)
     described = kept.as_dict()
-    if found := contents_of_files(config.data.init_args):
-        before = recorded_identity(RunKey(**config.run.as_dict()).folder).get("contents", {})
+    key = RunKey(**config.run.as_dict())
+    found = contents_of_files(config.data.init_args)
+    if config.starts_from:
+        found[config.starts_from] = content_of(best_of(source_of(key, config.starts_from)))
+    if found:
+        before = recorded_identity(key.folder).get("contents", {})
         described["contents"] = {name: content or before.get(name) for name, content in found.items()}
     return described
 
@@ -77,9 +87,12 @@ def contents_of_files(data: Namespace) -> dict[str, str | None]:
         return contents(corpus, find_data_dir(data.data_dir), Path(data.cache_dir))
     if "text" in data and "path" in data.text.init_args:
         name = data.text.init_args.path
-        path = find_data_dir(data.data_dir) / name
-        return {name: content_hash(path, Path(".cache")) if path.is_file() else None}
+        return {name: content_of(find_data_dir(data.data_dir) / name)}
     return {}
+
+
+def content_of(path: Path) -> str | None:
+    return content_hash(path, Path(".cache")) if path.is_file() else None
 
 
 def recorded_identity(folder: Path) -> Identity:

@@ -10,7 +10,7 @@ from typing import Any
 import lightning as L
 from lightning.pytorch.callbacks import Callback
 
-from experiments.training.device_processes import started_here
+from experiments.training.devices.processes import started_here
 from experiments.training.environment import BOUND
 
 POLL = 0.5  # seconds

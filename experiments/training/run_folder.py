@@ -20,7 +20,7 @@ from experiments.record.keys import FAILURE, IDENTITY, RESULT, TOKENIZERS, RunKe
 from experiments.record.read import is_finished
 from experiments.record.write import remove_halves, write_atomically
 from experiments.training.checkpoints import resume_from
-from experiments.training.device_processes import started_here
+from experiments.training.devices.processes import started_here
 
 PATIENCE = 20.0  # seconds to wait for a process that was told to end a moment ago, because its suite was killed
 

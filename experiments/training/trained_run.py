@@ -100,6 +100,7 @@ class Trained(Generic[Data]):
         settings, optimisation = self.config["trainer"], self.module.optimisation
         average = f"exponential, decay {settings['ema_decay']}" if settings["ema_decay"] else "none"
         common = {
+            "weights at the start": self.config["starts_from"] or "random",
             "steps": settings["max_steps"],
             "batches per step": settings["accumulate"] * self.trainer.world_size,
             "precision": self.trainer.precision,

@@ -15,10 +15,10 @@ from lightning.pytorch.utilities.exceptions import SIGTERMException
 from experiments.training.callbacks import LaunchTogether, MovingAverage
 from experiments.training.checkpoints import AtomicCheckpoints, StopEarly, best_and_last
 from experiments.training.determinism import SeedEachStep
+from experiments.training.devices.fsdp import DivideWeights, prepare_sharding
+from experiments.training.devices.process_group import cluster
 from experiments.training.divergence import ClipFinite
-from experiments.training.fsdp import DivideWeights, prepare_sharding
 from experiments.training.graceful_stop import EndBetweenUpdates
-from experiments.training.process_group import cluster
 from models.kernels.gpu import use_equal_kernels
 from models.kernels.matmul_backend import onednn_matmul
 

@@ -3,8 +3,9 @@
 import json
 from pathlib import Path
 
-from analysis.provenance import as_json, build
+from analysis.provenance import as_json, build, settings_in_short
 from analysis.store import read_store
+from tests.support.fakes.long_range import axis_rows, write_long_range
 from tests.support.fakes.runs import folder_of, write_json, write_run, write_suite
 
 
@@ -33,6 +34,25 @@ def test_what_differs_between_runs_is_flagged(tmp_path: Path) -> None:
     assert "The runs come from different commits" in text
     assert "uncommitted changes, so no commit holds their code: LSTM seed 1." in text
     assert "another CPU" in text
+
+
+def test_what_is_equal_in_every_experiment_is_said_once(tmp_path: Path) -> None:
+    """Steps differ between models of one task, and that is held against the experiment."""
+    write_suite(tmp_path, sentences=5, test_sets=("test",))
+    runs = read_store(tmp_path, "quick").runs
+    equal = "data order seed, steps, tokens per batch and beam size"
+    assert settings_in_short(runs) == [["held equal, translation", equal]]
+    for model, steps in (("lstm", 500), ("gru", 400)):
+        folder = write_long_range(tmp_path, "copy", model, axis_rows({4: 1.0}, "length"))
+        record = json.loads((folder / "result.json").read_text())
+        record["held_equal"] = {"data order seed": 0, "steps": steps, "examples per batch": 64}
+        write_json(folder / "result.json", record)
+    assert settings_in_short(read_store(tmp_path, "quick").runs) == [
+        ["held equal", "data order seed"],
+        ["held equal too, translation", "steps, tokens per batch and beam size"],
+        ["held equal too, long range", "examples per batch"],
+        ["not equal, long range", "steps"],
+    ]
 
 
 def test_each_machine_and_commit_is_named_once(tmp_path: Path) -> None:

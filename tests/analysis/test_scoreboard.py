@@ -12,7 +12,7 @@ from analysis.speed.runs import measured
 from analysis.statistics.intervals import Interval
 from analysis.store import System, read_store
 from analysis.translation.bleu import measure
-from tests.support.fakes.long_range import write_task
+from tests.support.fakes.long_range import axis_rows, write_long_range, write_task
 from tests.support.fakes.runs import write_run, write_suite
 
 A, B, C = (System(model, "base") for model in ("lstm", "bahdanau", "transformer"))
@@ -45,6 +45,24 @@ def test_best_is_whose_interval_lies_apart(
 def test_nobody_beats_a_model_that_was_not_trained_enough() -> None:
     assert asked((0.5, 0.4, 0.6), (1, 0.99, 1)) == B
     assert asked((0.5, 0.4, 0.6), (1, 0.99, 1), weak=0) is None
+
+
+def test_more_training_may_win_but_is_not_marked() -> None:
+    scores = {A: Score("", Interval(0.5, 0.4, 0.6)), B: Score("", Interval(1, 0.99, 1), tenfold=True)}
+    assert Question("", scores, "bleu", "results").best is None
+    assert Question("", {A: scores[B]._replace(tenfold=False), B: scores[A]}, "bleu", "results").best == A
+
+
+@pytest.mark.parametrize(("control", "shown"), [(1.0, "0.900 tenfold"), (0.98, "0.600 under-trained")])
+def test_who_needed_ten_times_the_budget_is_shown_with_it(control: float, shown: str, tmp_path: Path) -> None:
+    write_long_range(tmp_path, "parity", "lstm", axis_rows({8: 0.7}, "length"))
+    for variant, value, own in (("base", 0.6, 0.5), ("tenfold", 0.9, control)):
+        rows = axis_rows({8: value}, "length")
+        write_long_range(tmp_path, "parity", "transformer", rows, variant=variant, control=own)
+    section = scoreboard.build(read_store(tmp_path, "quick"), [], [])
+    assert section is not None
+    (table,) = [block for block in section.blocks if isinstance(block, Table)]
+    assert [list(row[1:]) for row in table.rows] == [[shown, "0.700"]]
 
 
 def test_every_kind_of_question_has_its_row_and_links_to_its_section(tmp_path: Path) -> None:

@@ -47,6 +47,19 @@ def test_a_training_batch_follows_from_seed_and_number_alone(seed: int, number: 
     assert batch.ids.tolist() == [number * 3, number * 3 + 1, number * 3 + 2]
 
 
+def test_few_training_examples_repeat_in_their_order() -> None:
+    data = copying(training_examples=12)
+    batches = [data.training_batch(number) for number in range(9)]
+    assert [batch.ids.tolist() for batch in batches[:4]] == [[0, 1, 2], [3, 4, 5], [6, 7, 8], [9, 10, 11]]
+    assert all(same(batch, copying().training_batch(number % 4)) for number, batch in enumerate(batches))
+
+
+@pytest.mark.parametrize("changes", [{"training_examples": 10}, {"training_examples": 12, "curriculum_steps": 4}])
+def test_few_training_examples_are_whole_batches_without_a_curriculum(changes: dict[str, int]) -> None:
+    with pytest.raises(ValueError, match=r"training_examples is 1\d; it must be a multiple of data\.rows, 3"):
+        copying(**changes)
+
+
 def test_grids_are_put_one_after_another() -> None:
     points = [(point["gap"], point["symbols"]) for point in recalling().points]
     assert points == [(1, 2), (8, 2), (4, 1), (4, 3)]

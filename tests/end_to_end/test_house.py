@@ -81,9 +81,7 @@ def violations(root: Path) -> list[str]:
 
 def crowded(root: Path) -> list[str]:
     folders = [root / top for top in (*PACKAGES, "tests")]
-    folders += [
-        path for top in list(folders) for path in top.rglob("*") if path.is_dir() and "configs" not in path.parts
-    ]
+    folders += [path for top in list(folders) for path in top.rglob("*") if path.is_dir()]
     files = [path for top in folders[: len(PACKAGES) + 1] for path in top.rglob("*") if path.is_file()]
     present = {parent for path in files if path.suffix != ".pyc" for parent in (path, *path.parents)}
     counts = {folder: sum(path in present for path in folder.iterdir()) for folder in folders}

@@ -230,6 +230,22 @@ def test_the_task_where_most_is_lost_decides_beyond_training_and_the_encoding_is
     assert "Transformer, tenfold (rotary positions): 1.000" in decided(tmp_path)[further].reason  # both with ten times
 
 
+@pytest.mark.parametrize(("control", "expected"), [(1.0, SUPPORTED), (0.9, CANNOT_TELL)])
+def test_beyond_training_a_run_of_ten_times_the_budget_takes_the_place_of_one_that_failed(
+    control: float, expected: str, tmp_path: Path
+) -> None:
+    """Where it learned, what it loses counts; where it did not either, the task says nothing."""
+    made: dict[str, Any] = {"settings": settings_of("transformer")}
+    write_long_range(tmp_path, "recall", "transformer", axis_rows({4: 1.0, 32: 1.0, 64: 1.0}, "gap"), **made)
+    falls = axis_rows({4: 1.0, 32: 1.0, 48: 0.5}, "distance")
+    write_long_range(tmp_path, "agreement", "transformer", falls, control=0.9, **made)
+    write_long_range(
+        tmp_path, "agreement", "transformer", falls, variant="tenfold", control=control, steps=15_000, **made
+    )
+    beyond = "Beyond the lengths of training the Transformer loses accuracy on some task (rotary positions)"
+    assert decided(tmp_path)[beyond].outcome == expected
+
+
 @pytest.mark.parametrize("lost", ["head size, scaled", "head size, unscaled", 64])
 def test_a_softmax_measured_in_part_decides_nothing(tmp_path: Path, lost: str | int) -> None:
     rows = [r for r in score_rows() if lost not in (r["x_name"], r["x"])]

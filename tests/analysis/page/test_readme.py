@@ -82,6 +82,17 @@ def test_stacks_are_columns_of_one_model(place: Path) -> None:
     assert encoder_only == "–"
 
 
+def test_who_needed_ten_times_the_budget_is_shown_with_it(place: Path) -> None:
+    known = committed()
+    longer = (known.task == "parity") & (known.model == "transformer") & (known.variant == "tenfold")
+    known.loc[longer & (known.metric == "token_accuracy"), "value"] = 0.75
+    assert written(place, known)["Parity of 20 / *200* bits"][-1] == "0.75 / *0.75* ‡"
+    known.loc[longer & (known.metric == "control_accuracy"), "value"] = 0.98
+    cell = written(place, known)["Parity of 20 / *200* bits"][-1]
+    assert "0.75" not in cell
+    assert cell.endswith("†")
+
+
 def test_a_row_without_any_measurement_is_an_error(place: Path) -> None:
     known = committed()
     with pytest.raises(ValueError, match="no token_accuracy of parity by length"):

@@ -166,7 +166,7 @@ def test_chance_is_what_its_strategies_score(task: Task, point: dict[str, int]) 
     found = guesses(task, drawn, np.random.default_rng(9))
     near = 0.02 if few else 0.009
     scores = {name: pytest.approx((guess == drawn.labels).mean(), abs=near) for name, guess in found.items()}
-    learned = {"counting words", "the nearest of its kind"}  # each tested with its task
+    learned = {"counting words", "the nearest in a sentence like the clue's"}  # each tested with its task
     assert {name: value for name, value in task.chance(point).items() if name not in learned} == scores
 
 

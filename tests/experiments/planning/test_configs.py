@@ -150,9 +150,11 @@ def head_of(path: Path) -> str:
     of_task = f"TASKS={path.parent.name}"
     tuned_on = {"bleu": "EXPERIMENT=bleu", "language": f"EXPERIMENT=language {of_task}"}.get(experiment, of_task)
     kinds = {"tasks": f" TASKS={path.stem}", "tuned": f" {tuned_on} MODELS={path.stem}"}
-    kinds["tenfold"] = rf" TASKS={path.stem} MODELS=\w+-tenfold"
+    kinds["tenfold"] = rf" TASKS={path.stem} MODELS=[\w-]+-tenfold"
     part = path.relative_to(EXPERIMENTS / "configs" / experiment).parts[1:2]
-    model = path.stem if path.parent.name in (name, "models") else f"{path.parent.name}-{path.stem}"
+    folders = path.relative_to(EXPERIMENTS / "configs" / experiment).parent.parts[1:]
+    of_model = next((folder for folder in folders if folder != "models"), "")
+    model = f"{of_model}-{path.stem}" if of_model else path.stem
     what = "" if path.stem in ("common", name) else kinds.get(part[0], f" MODELS={model}")
     target = "tune" if part == ("tuned",) else experiment.replace("_", "-")
     return rf"# make {target} SUITE={name}{what}( DATA_DIR=\.\.\.)?( TRIALS=\d+)?"

@@ -234,3 +234,25 @@ def test_a_variant_is_its_model_with_something_changed_and_tuned_values_are_read
     _, wide, longer, _ = planned_long_range("mine")
     assert {run.configs[-1] for run in (wide, longer)} == {folder / "tuned" / "recall" / "lstm-wide.yaml"}
     assert (wide.key.model, wide.key.variant) == ("lstm", "wide")
+
+
+def test_a_variant_of_a_variant_is_built_on_it_and_has_its_values() -> None:
+    (run,) = planned_long_range("full", tasks=["masked-word-512"], models=["lstm-decoder-only-pretrained"], seeds=[0])
+    names = [path.relative_to(EXPERIMENTS / "configs" / "long_range" / "full").as_posix() for path in run.configs]
+    assert names == [
+        "common.yaml",
+        "tasks/masked-word-512.yaml",
+        "models/lstm/decoder-only.yaml",
+        "models/lstm/decoder-only-pretrained.yaml",
+        "tuned/masked-word/lstm-decoder-only.yaml",
+    ]
+
+
+def test_what_a_run_starts_from_is_planned_before_it_with_the_same_network() -> None:
+    parser, made = build_parser(), {}
+    for experiment in ("language", "long-range"):  # the order of make full
+        for run in plan_tasks(experiment, "full", [], [], [], "runs", []):
+            config = parser.parse_args(run.arguments)
+            made[f"{experiment}/{run.key.task}/{run.key.system}", run.key.seed] = config.model.init_args.network
+            if config.starts_from:
+                assert made[config.starts_from, run.key.seed] == config.model.init_args.network

@@ -18,8 +18,8 @@ from torch.nn.parallel import DistributedDataParallel
 
 from datamodules.sampler import rank_and_world
 from experiments.training import divergence as finite
+from experiments.training.devices.process_group import join, leave
 from experiments.training.divergence import ClipFinite, Diverged, gradient_norms
-from experiments.training.process_group import join, leave
 from models import Seq2SeqModule
 from tests.support.several import in_processes
 from tests.support.tiny_runs import STEPS, VALIDATE_EVERY, read_json, read_lines, saved, tiny_key, tiny_run

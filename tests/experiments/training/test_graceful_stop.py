@@ -5,7 +5,7 @@ import os
 import time
 from pathlib import Path
 
-from experiments.training import device_processes
+from experiments.training.devices import processes
 from experiments.training.graceful_stop import end_with_parent
 from tests.support.waiting import alive, wait
 
@@ -13,7 +13,7 @@ FORK = multiprocessing.get_context("fork")
 
 
 def stay(pid: Path) -> None:
-    os.environ["TORCHELASTIC_RUN_ID"] = device_processes.OURS
+    os.environ["TORCHELASTIC_RUN_ID"] = processes.OURS
     end_with_parent()
     pid.write_text(str(os.getpid()))
     time.sleep(60)

@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 from lightning.pytorch.utilities.exceptions import SIGTERMException
 
-from experiments.training import device_processes as processes
-from experiments.training.device_processes import run_in_processes
+from experiments.training.devices import processes
+from experiments.training.devices.processes import run_in_processes
 from experiments.training.failures import Failure
 from tests.support.waiting import wait
 

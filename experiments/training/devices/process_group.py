@@ -17,7 +17,7 @@ T = TypeVar("T")
 
 
 def cluster() -> ClusterEnvironment:
-    """How this process was started: by torchrun or `device_processes`, by SLURM's srun, or as a single one."""
+    """How this process was started: by torchrun or `processes`, by SLURM's srun, or as a single one."""
     if TorchElasticEnvironment.detect():
         return TorchElasticEnvironment()
     if int(os.environ.get("SLURM_STEP_NUM_TASKS", "1")) > 1:

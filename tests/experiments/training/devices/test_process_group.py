@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import pytest
 
-from experiments.training.process_group import cluster, count_to_start
+from experiments.training.devices.process_group import cluster, count_to_start
 
 
 @pytest.fixture

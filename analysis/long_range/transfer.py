@@ -1,0 +1,103 @@
+"""Transfer: a task learned from few examples by models that have read stories before, and by models that have not."""
+
+from dataclasses import replace
+
+from analysis.claims.verdict import TRANSFORMER, Claim, Finding, Needs, NotRun, Rule
+from analysis.long_range import networks
+from analysis.long_range.evidence import EXPERIMENT, axes, few, systems_of
+from analysis.long_range.rules import AHEAD, LEAD, OVER_CHANCE, change, lead, together
+from analysis.long_range.wording import title
+from analysis.page.blocks import Block, Figures, Heading, Paragraph, Section, Table
+from analysis.page.curves import Curves, Levels, Point, by_x
+from analysis.page.labels import NONE, decimal, label, slug, whole, with_span
+from analysis.page.look import VariantLook
+from analysis.page.run_sources import behind
+from analysis.store import Store, System
+
+TASK = "masked-word"
+SCRATCH = System(TRANSFORMER.model, "decoder-only")
+PRETRAINED = System(TRANSFORMER.model, "decoder-only-pretrained")
+FIGURE = slug("transfer", TASK)
+X = "training examples"
+READING = (
+    "Intervals of accuracies cover the choice of test examples and are widened until they hold every seed. Seeds have "
+    "different training examples."
+)
+QUESTION = (
+    "A colour or number left out of a story, learned from few examples that repeat. The pretrained models have read "
+    "endless other stories before, in which no word was left out; the others begin with random weights. Both have the "
+    "same network, learning rate and updates, chosen for the one that begins with random weights. Accuracy is over "
+    "gaps at all distances from their clue. Does reading teach what the task needs?"
+)
+
+
+def accuracy(store: Store) -> tuple[Curves, Levels]:
+    """Accuracy over all distances, and that of chance, by the number of training examples."""
+    curves: dict[System, list[Point]] = {}
+    levels: dict[str, list[tuple[float, float]]] = {}
+    for task, examples in few(store).items():
+        (axis,) = axes(store, task)
+        for system, points in axis.curves.items():
+            curves.setdefault(system, []).append(replace(together(points), x=examples))
+        for name, line in axis.chance.items():
+            levels.setdefault(name, []).append((examples, sum(y for _, y in line) / len(line)))
+    return curves, levels
+
+
+def all_claims(store: Store) -> list[Claim]:
+    """A claim for each number of examples."""
+    text, source = "Pre-training transfers: who has read stories needs fewer examples", "Radford et al. 2018, section 5"
+    found = few(store) or {"": 0}
+    return [
+        Claim(
+            f"{text} (Transformer, {whole(examples)} masked words)" if task else text,
+            source,
+            Needs(EXPERIMENT, task or TASK, "token_accuracy"),
+            transfers(store, examples),
+            FIGURE,
+        )
+        for task, examples in found.items()
+    ]
+
+
+def transfers(store: Store, examples: int) -> Rule:
+    def measure() -> Finding:
+        curves, levels = accuracy(store)
+        found = {system: point for system in curves for point in curves[system] if point.x == examples}
+        for system in (PRETRAINED, SCRATCH):
+            if system not in found:
+                raise NotRun(f"{label(system)} on masked words from few examples")
+        read, scratch = found[PRETRAINED], found[SCRATCH]
+        guess = min(dict(line)[examples] for line in levels.values())
+        reason = f"{label(PRETRAINED)}: {decimal(read.value, 3)}; {label(SCRATCH)}: {decimal(scratch.value, 3)}"
+        return Finding(reason, change(read, scratch), power=[lead(read, scratch), read.value - guess])
+
+    effect = "accuracy of the Transformer that has read stories minus that of the one that has not, as one stack"
+    power = [LEAD, OVER_CHANCE._replace(what="the accuracy of the one that has read stories minus that of a guess")]
+    return Rule(effect, AHEAD, measure, power, note="Who does not learn the task from few examples is judged as well")
+
+
+def sections(store: Store) -> list[Section]:
+    """One section for all numbers of examples; none where no task was learned from few."""
+    curves, levels = accuracy(store)
+    if not curves:
+        return []
+    look, last = VariantLook(list(curves)), max(few(store), key=few(store).__getitem__)
+    name = f"{title(TASK)} from few examples"
+    figure = by_x(FIGURE, name, look, curves, levels, X, "accuracy")
+    caption = "Lines are means over seeds, bands 95 % intervals over the test examples, dots single seeds."
+    blocks: list[Block] = [Paragraph(QUESTION), Figures(caption, [figure]), by_examples(curves, levels)]
+    settings = networks.table(store, last, systems_of(store, last))
+    blocks += [Heading("What was compared"), settings] if settings else []
+    runs = [source for task in few(store) for source in behind(store, EXPERIMENT, task)]
+    return [Section(FIGURE, name, blocks, runs)]
+
+
+def by_examples(curves: Curves, levels: Levels) -> Table:
+    sizes = sorted({point.x for points in curves.values() for point in points})
+    rows = []
+    for system, points in curves.items():
+        cells = {point.x: with_span(point.interval, 3) for point in points}
+        rows.append([label(system), *(cells.get(x, NONE) for x in sizes)])
+    rows += [[f"chance: {name}", *(decimal(dict(line)[x], 3) for x in sizes)] for name, line in levels.items()]
+    return Table(f"Accuracy by {X}: means over seeds.", ["model", *map(whole, sizes)], rows)

@@ -1,0 +1,1 @@
+"""Several devices, or machines, on one run: their processes, what these send one another, weights that are divided."""
