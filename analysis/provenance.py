@@ -8,6 +8,7 @@ from typing import Any
 from analysis.page.blocks import Anchor, Block, Code, Legend, Listing, Notice, Paragraph, Section, Table
 from analysis.page.labels import NONE, counted, label, listing
 from analysis.page.run_sources import commit, in_order
+from analysis.speed.runs import COUNTED
 from analysis.speed.runs import EXPERIMENT as SPEED
 from analysis.store import Run, Store, missing_runs
 from experiments.record.metrics import metrics
@@ -252,10 +253,11 @@ def meaning_section(store: Store) -> Section:
 def as_json(store: Store) -> str:
     """Machines, commits and versions behind a report, so that two reports can be distinguished."""
     done = [run.record for run in store.runs if run.status == "finished"]
+    timed = [each for each in done if each["experiment"] == SPEED and not each["task"].startswith(COUNTED)]
     facts: dict[str, Any] = {
         "suite": store.suite,
         "machines": distinct(record["machine"] for record in done),
-        "speed_machines": distinct(record["machine"] for record in done if record["experiment"] == SPEED),
+        "speed_machines": distinct(record["machine"] for record in timed),
         "commits": sorted({str(record["git"].get("commit")) for record in done}),
         "uncommitted_changes": any(record["git"].get("dirty") for record in done),
         "versions": distinct(record["versions"] for record in done),

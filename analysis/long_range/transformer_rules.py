@@ -123,7 +123,7 @@ def fails_beyond(evidence: Evidence, encoding: str) -> Rule:
         anyone, reasons, failed = [], [], []
         for task in tasks_of(evidence.store):
             base, axis = evidence.by_encoding(task).get(encoding), evidence.beyond(task)
-            if axis is None or base not in axis.curves:
+            if base is None or axis is None or base not in axis.curves:
                 continue
             (system,) = evidence.trained_enough(task, base)
             ends = {s: axis.farthest(s) for s in axis.curves if evidence.mastered(task, s)}

@@ -21,11 +21,6 @@ STACKS = {
     "transformer-decoder-only": "decoder-only",
     "transformer-encoder-only": "encoder-only",
 }
-READERS = {
-    f"{model}-decoder-only{variant}": f"{NAMES[model]}{said}"
-    for model in ("lstm", "transformer")
-    for variant, said in (("", ""), ("-pretrained", " that has read"))
-}
 
 
 class Row(NamedTuple):
@@ -42,16 +37,12 @@ class Row(NamedTuple):
 
 
 class Question(NamedTuple):
-    """A table with a column for each system, named by its model or in its own words.
-
-    `marked`: cells of models that were under-trained have a mark.
-    """
+    """A table with a column for each system, named by its model or in its own words."""
 
     text: str
     caption: str
     systems: Mapping[str, str]
     rows: list[Row]
-    marked: bool = True
 
 
 MARKS = {
@@ -92,17 +83,6 @@ QUESTIONS = [
             Row("Masked word, clue 16 words before / after", "masked-word", RIGHT, "clue", ("-16", "16")),
             Row("… from the words before it alone", "masked-word-left", RIGHT, "clue", ("-16", "16")),
         ],
-    ),
-    Question(
-        "Does reading first help?",
-        "Accuracy on masked words, clue 16 words before / after, learned from few examples by one stack that had read "
-        "other stories before, and by one that had not",
-        READERS,
-        [
-            Row(f"{whole(number)} examples", f"masked-word-{number}", RIGHT, "clue", ("-16", "16"))
-            for number in (512, 2048, 8192)
-        ],
-        marked=False,
     ),
     Question(
         "Who gains from context?",
@@ -210,7 +190,7 @@ def table(known: pd.DataFrame, asked: Question) -> str:
         measured = known[known.task == row.task]
         if not ((measured.metric == row.metric) & (measured.x_name == row.axis) & measured.x.isin(row.xs)).any():
             raise ValueError(f"{RESULTS} has no {row.metric} of {row.task} by {row.axis}")
-        lines.append([row.text, *(cell(measured, system, row, marked=asked.marked) for system in asked.systems)])
+        lines.append([row.text, *(cell(measured, system, row) for system in asked.systems)])
     for mark, meaning in MARKS.items():
         if any(mark in found for line in lines for found in line):
             caption += f";{mark}: {meaning}"
@@ -222,11 +202,11 @@ def markdown(text: str, caption: str, columns: Sequence[str], rows: Sequence[Seq
     return "\n".join([f"**{text}** {caption}.", "", *(f"| {' | '.join(line)} |" for line in lines), ""])
 
 
-def cell(measured: pd.DataFrame, system: str, row: Row, *, marked: bool) -> str:
+def cell(measured: pd.DataFrame, system: str, row: Row) -> str:
     """Means over seeds, with a mark where a seed was under-trained, or where ten times the budget helped."""
     own, longer = (measured[measured.system == each] for each in (system, with_tenfold(system)))
     mark = ""
-    if marked and control(own) < MASTERED:
+    if control(own) < MASTERED:
         own, mark = (longer, " ‡") if control(longer) >= MASTERED else (own, " †")
     values = []
     for x in row.xs:

@@ -109,7 +109,7 @@ def test_settings_reach_the_command_which_knows_them_and_no_others_are_passed(ta
 
 
 def test_stages_are_carried_out_in_order_and_quick_is_the_quick_suite_whatever_the_default(checkout: Path) -> None:
-    assert 'suite bleu long-range language contrastive inspect speed report --suite "quick"' in dry_run(
+    assert 'suite bleu language long-range contrastive inspect speed report --suite "quick"' in dry_run(
         checkout, "quick"
     )
     assert 'suite long-range contrastive report --suite "smoke"' in dry_run(checkout, "long-range", "SUITE=smoke")

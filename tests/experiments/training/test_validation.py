@@ -12,7 +12,7 @@ from experiments.training.decode import Translation, bleu
 from experiments.training.trainer import TrainerSettings, build_trainer
 from experiments.training.validation import ValidationBLEU
 from models.search import Decoding
-from tests.experiments.training.test_devices import half_right
+from tests.experiments.training.devices.test_devices import half_right
 from tests.support.tiny_runs import SIZES, tiny_arguments
 
 

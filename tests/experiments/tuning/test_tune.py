@@ -206,7 +206,7 @@ def test_a_variant_has_trials_of_its_own_and_a_longer_run_of_the_same_has_none(
 
 def test_translation_is_tuned_on_validation_bleu_with_a_quarter_of_the_budget(tmp_path: Path, here: Path) -> None:
     found = searches("bleu", "full", [], [], 8, str(tmp_path), [])
-    names = ("lstm", "lstm-reversed", "bahdanau", "transformer", "transformer-decoder-only")
+    names = ("lstm", "lstm-reversed", "bahdanau", "transformer", "transformer-decoder-only", "transformer-prefix")
     assert [one.label for one in found] == [f"multi30k-en-de {name}" for name in names]
     assert {(one.monitor, one.mode, one.steps) for one in found} == {("val/bleu", "max", 600)}
     assert found[0].command == "make tune SUITE=full EXPERIMENT=bleu MODELS=lstm TRIALS=8"

@@ -6,10 +6,10 @@ import sys
 from pathlib import Path
 
 import pytest
-from tests.experiments.training.test_devices import TWO, folder_of
 
 from experiments.run import main
 from experiments.training.devices import processes
+from tests.experiments.training.devices.test_devices import TWO, folder_of
 from tests.support.readme import ROOT
 from tests.support.several import free_port, in_processes
 from tests.support.tiny_runs import VALIDATE_EVERY, assert_same, read_json, tiny_arguments

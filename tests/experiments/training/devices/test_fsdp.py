@@ -5,12 +5,12 @@ from pathlib import Path
 import lightning as L
 import pytest
 import torch
-from tests.experiments.training.test_devices import DROPOUT, UNEVEN, folder_of, run_in_two
 
 from experiments.planning.parser import build_parser
 from experiments.training.trained_run import load_module
 from experiments.training.trainer import TrainerSettings, build_trainer, fit
 from models import Seq2SeqModule
+from tests.experiments.training.devices.test_devices import DROPOUT, UNEVEN, folder_of, run_in_two
 from tests.support.tiny_runs import VALIDATE_EVERY, recorded, saved, terminate_at, tiny_arguments, tiny_run
 
 FSDP = ("--trainer.strategy=fsdp", "--trainer.ema_decay=0", UNEVEN)
