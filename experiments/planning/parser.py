@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from jsonargparse import ArgumentError, ArgumentParser, Namespace
+from jsonargparse.typing import restricted_string_type
 
 from datamodules import LanguageData, SyntheticData, TranslationData
 from datamodules.corpora import Corpus, contents, find_data_dir
@@ -23,6 +24,7 @@ DESCRIPTION = """One run: train a model, choose its best checkpoint on validatio
     python -m experiments.run -c $C/common.yaml -c $C/lstm.yaml \\
         --run.suite quick --run.experiment bleu --run.task embedded-en-de --run.model lstm
 """
+NameOfRun = restricted_string_type("NameOfRun", r"^([^/]+/[^/]+/[^/]+)?$")  # experiment/task/model
 # What may change without changing a run's numbers.
 NOT_PART_OF_THE_EXPERIMENT = (
     "config",
@@ -47,6 +49,7 @@ def build_parser() -> ArgumentParser:
     parser.add_class_arguments(Decoding, "decoding")
     parser.add_argument(
         "--starts_from",
+        type=NameOfRun,
         default="",
         help="experiment/task/model of a finished run, same suite and seed, whose weights training starts from",
     )

@@ -17,14 +17,8 @@ def source_of(key: RunKey, name: str) -> RunKey:
     Args:
         key: The run that starts.
         name: experiment/task/model of the other, for example language/stories-short/transformer-small.
-
-    Raises:
-        ValueError: The name is none.
     """
-    parts = name.split("/")
-    if len(parts) != 3 or not all(parts):
-        raise ValueError(f"starts_from is {name!r}; write experiment/task/model, such as language/stories/transformer.")
-    experiment, task, system = parts
+    experiment, task, system = name.split("/")
     model, _, variant = system.partition("-")
     return replace(key, experiment=experiment, task=task, model=model, variant=variant or "base", command="")
 

@@ -5,11 +5,10 @@ from pathlib import Path
 import lightning as L
 import pytest
 import torch
-from torch import nn
 
 from experiments.record.keys import RunKey
-from experiments.training.starting_weights import extended, source_of, start_from
-from tests.support.tiny_runs import before, read_json, saved, tiny_key, tiny_run
+from experiments.training.starting_weights import extended, source_of
+from tests.support.tiny_runs import before, read_json, saved, tiny_run
 
 FIRST = "bleu/files-en-de/lstm"
 
@@ -63,8 +62,8 @@ def test_weights_of_another_size_are_refused(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["lstm", "bleu/lstm", "bleu//lstm", "a/b/c/d"])
 def test_a_name_is_experiment_task_and_model(name: str, tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="write experiment/task/model"):
-        start_from(nn.Linear(1, 1), tiny_key(tmp_path), name)
+    with pytest.raises(SystemExit, match=r"error: .*starts_from"):
+        tiny_run(tmp_path, f"--starts_from={name}")
 
 
 def test_the_other_run_is_of_the_same_suite_and_seed() -> None:
