@@ -26,8 +26,8 @@ READING = (
 QUESTION = (
     "A colour or number left out of a story, learned from few examples that repeat. The pretrained models have read "
     "endless other stories before, in which no word was left out; the others begin with random weights. Both have the "
-    "same network, learning rate and updates, chosen for the one that begins with random weights. Accuracy is over "
-    "gaps at all distances from their clue. Does reading teach what the task needs?"
+    "same network, as many updates and as many trials of the learning rate. Accuracy is over gaps at all distances "
+    "from their clue. Does reading teach what the task needs?"
 )
 
 

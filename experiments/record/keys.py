@@ -10,6 +10,7 @@ from typing import Any
 KEY = ("suite", "experiment", "task", "model", "variant", "seed")  # nothing else distinguishes two runs
 RESULT, FAILURE, HISTORY = "result.json", "failure.json", "metrics.jsonl"
 IDENTITY, TOKENIZERS = "identity.json", "tokenizers"
+TUNING = "-tuning"  # ends the suite of the trials of a suite
 BLOCKS, ATTENTION, TRIALS, WORD_COUNTS = "blocks.jsonl", "attention.json", "trials.json", "target_word_counts.json"
 
 

@@ -26,15 +26,20 @@ def run_decoding(asked: Decode, settings: Settings, device: torch.device) -> tup
         module = build(settings.models[system.network], settings.vocabulary)
         networks[system.name] = module.network.to(device).eval()
     found = {system.name: Rows() for system in systems}
-    shapes = [("length", length, asked.batch, length) for length in asked.lengths]
-    shapes += [("batch", rows, rows, asked.length) for rows in asked.batches]
-    for axis, value, rows, length in shapes:
-        log(f"decoding, {axis} {value}: {rows} sentences of {length} tokens")
+    shapes = {"length": [(n, asked.batch, n) for n in asked.lengths]}
+    shapes["batch"] = [(n, n, asked.length) for n in asked.batches]
+    for axis, along in shapes.items():
         for search_name, beams in SEARCHES.items():
-            runs = {name: searching(network, rows, length, beams, settings) for name, network in networks.items()}
-            seconds = alternate(runs, settings.clock.rounds, settings.clock.seconds, device)
-            for name, taken in seconds.items():
-                each = [s / length for s in taken]
+            log(f"decoding, {search_name}: {axis} {', '.join(str(value) for value, _, _ in along)}")
+            runs = {
+                (name, value, rows, length): searching(network, rows, length, beams, settings)
+                for value, rows, length in along
+                for name, network in networks.items()
+            }
+            # All in turn: what is asked is how a token's cost changes, and so does a machine's clock within minutes.
+            taken = alternate(runs, settings.clock.rounds, settings.clock.seconds, device)
+            for (name, value, rows, length), seconds in taken.items():
+                each = [s / length for s in seconds]
                 found[name].add_spread(f"{search_name}_seconds_per_token", each, "s", axis, value)
                 rate = rows / spread(each).median
                 found[name].add(f"{search_name}_tokens_per_second", rate, "tokens/s", axis, value)

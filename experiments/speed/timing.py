@@ -2,12 +2,14 @@
 
 import gc
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 import torch
 
+Name = TypeVar("Name", bound=Hashable)
 Run = Callable[[], object]
 STEADY = 1.1  # a call that takes at most this much longer than the fastest before it is warm
 MOST_WARM_UPS = 6
@@ -24,8 +26,8 @@ class Spread:
 
 
 def alternate(
-    runs: Mapping[str, Run], rounds: int, seconds: float, device: torch.device | None = None
-) -> dict[str, list[float]]:
+    runs: Mapping[Name, Run], rounds: int, seconds: float, device: torch.device | None = None
+) -> dict[Name, list[float]]:
     """Seconds per call of each run, once a round: A B C A B C ... in blocks of at least `seconds`.
 
     Each run is warmed up first, and a block is read off the clock once: on an accelerator between two events with one
@@ -40,7 +42,7 @@ def alternate(
     """
     device = device or torch.device("cpu")
     calls = {name: max(1, round(seconds / warm_up(run, device))) for name, run in runs.items()}
-    taken: dict[str, list[float]] = {name: [] for name in runs}
+    taken: dict[Name, list[float]] = {name: [] for name in runs}
     collects = gc.isenabled()
     gc.disable()  # a collection would hit one run and not another
     try:

@@ -13,6 +13,7 @@ from pathlib import Path
 import wandb
 from jsonargparse import auto_cli
 
+from experiments.record.keys import TUNING
 from experiments.tracking.logger import is_mirrored, publish_record, quiet
 
 STILL = 60.0  # seconds without a change after which an unfinished run's log is no longer being written
@@ -94,7 +95,7 @@ def is_being_written(folder: Path) -> bool:
 def records(root: Path) -> list[Path]:
     """Folders of finished runs that have no offline run, the oldest first; trials of tuning are no dashboard."""
     files = root.glob("*/*/*/*/*/seed*/result.json")
-    wanted = [file for file in files if not file.relative_to(root).parts[0].endswith("-tuning")]
+    wanted = [file for file in files if not file.relative_to(root).parts[0].endswith(TUNING)]
     folders = [file.parent for file in sorted(wanted, key=lambda file: file.stat().st_mtime)]
     return [folder for folder in folders if not any(folder.glob("wandb/offline-run-*"))]
 

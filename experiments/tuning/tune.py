@@ -38,6 +38,7 @@ from experiments.planning.grid import (
 )
 from experiments.planning.parser import build_parser
 from experiments.planning.yaml_files import one_sentence
+from experiments.record.keys import TUNING
 from experiments.record.read import read_failure, read_history, read_json, read_result
 from experiments.record.schema import Trials
 from experiments.record.write import write_atomically
@@ -105,7 +106,7 @@ class Search:
         return [self.trial(f"{of}trial{number}", values) for number, values in enumerate(self.points)]
 
     def trial(self, variant: str, values: Mapping[str, float]) -> Planned:
-        key = replace(self.base.key, suite=f"{self.base.key.suite}-tuning", variant=variant, command=self.command)
+        key = replace(self.base.key, suite=f"{self.base.key.suite}{TUNING}", variant=variant, command=self.command)
         chosen = (f"--{self.space[name].key}={value}" for name, value in values.items())
         return replace(self.base, key=key, overrides=(*self.base.overrides, *self.shorter, *chosen))
 

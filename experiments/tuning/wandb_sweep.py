@@ -15,6 +15,7 @@ import wandb
 from jsonargparse import auto_cli
 
 from experiments.planning.grid import EXPERIMENTS
+from experiments.record.keys import TUNING
 from experiments.record.wandb_names import PROJECT
 from experiments.tuning.tune import Search, searches
 
@@ -63,7 +64,7 @@ def main(
     )
     # The trials' command is `python`, and so that of this environment.
     os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)])
-    files = Path(root, f"{suite}-tuning").absolute()
+    files = Path(root, f"{suite}{TUNING}").absolute()
     files.mkdir(parents=True, exist_ok=True)
     os.environ["WANDB_DIR"] = str(files)  # the agent hands values over in files
     wandb.agent(identifier, project=PROJECT, count=trials)

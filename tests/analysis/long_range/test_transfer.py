@@ -20,7 +20,7 @@ def write_transfer(root: Path, examples: int, read: float, scratch: float, seed:
     for variant, accuracy in (("decoder-only-pretrained", read), ("decoder-only", scratch)):
         curve = {-16: accuracy - 0.02, 16: accuracy + 0.02}
         rows = [*axis_rows(curve, "clue", chance=CHANCES), row("training_examples", examples, "examples", 1)]
-        write_long_range(root, f"masked-word-{examples}", "transformer", rows, variant=variant, seed=seed, control=0.5)
+        write_long_range(root, f"transfer-{examples}", "transformer", rows, variant=variant, seed=seed, control=0.5)
 
 
 def store_of(root: Path) -> Store:
@@ -56,7 +56,7 @@ def test_a_seed_without_the_gain_leaves_it_open(tmp_path: Path) -> None:
 def test_each_number_of_examples_has_its_claim_from_the_fewest(tmp_path: Path) -> None:
     for examples in (8192, 512, 2048):
         write_transfer(tmp_path, examples, 0.7, 0.3)
-    assert few(store_of(tmp_path)) == {"masked-word-512": 512, "masked-word-2048": 2048, "masked-word-8192": 8192}
+    assert few(store_of(tmp_path)) == {"transfer-512": 512, "transfer-2048": 2048, "transfer-8192": 8192}
     assert list(verdicts(tmp_path)) == ["512 masked words)", "2,048 masked words)", "8,192 masked words)"]
     assert tasks_of(store_of(tmp_path)) == []
 

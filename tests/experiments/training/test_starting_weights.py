@@ -73,6 +73,13 @@ def test_the_other_run_is_of_the_same_suite_and_seed() -> None:
     )
 
 
+def test_trials_start_from_what_the_first_published_run_starts_from() -> None:
+    key = RunKey("full-tuning", "long-range", "copy", "lstm", "pretrained-trial2", 100, "elsewhere")
+    assert source_of(key, "language/stories/transformer-small") == RunKey(
+        "full", "language", "stories", "transformer", "small", 0, "elsewhere"
+    )
+
+
 def test_words_that_are_new_keep_their_own_rows() -> None:
     weights = {"table": torch.ones(2, 3), "bias": torch.ones(2), "inner": torch.ones(3, 3)}
     own = {"table": torch.zeros(4, 3), "bias": torch.zeros(3), "inner": torch.zeros(3, 3)}
