@@ -85,6 +85,7 @@ def build(store: Store, test_sets: Sequence[TestSet], speeds: Sequence[Speed]) -
     questions += [row for speed in speeds for row in fast(speed)]
     if not questions:
         return None
+    questions = [question for question in questions if len(question.scores) > 1] or questions  # one alone is no score
     systems = ordered(system for question in questions for system in question.scores)[::-1]
     rows = []
     for question in questions:

@@ -14,6 +14,7 @@ import sys
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from itertools import groupby
+from operator import itemgetter
 from pathlib import Path
 from typing import NoReturn
 
@@ -120,11 +121,17 @@ def together(stages: Sequence[str]) -> list[list[str]]:
 
 
 def run_experiments(experiments: Sequence[str], options: argparse.Namespace) -> int:
-    """Run what is not finished of their grids; small runs of several experiments one after another, one a core."""
+    """Run what is not finished of their grids; small runs of several experiments one after another, one a core.
+
+    What starts from the weights of another run waits until all others have ended, and is not finished before that is.
+    """
     grids = {experiment: planned(experiment, options) for experiment in experiments}
-    left: list[tuple[bool, Planned]] = []
+    all_runs = [one for runs in grids.values() for one in runs]
+    unfinished = {one.key.folder for one, there in zip(all_runs, finished(all_runs), strict=True) if not there}
+    sources = {one.key.folder: source.folder for one in all_runs if (source := one.source)}
+    left: list[tuple[bool, bool, Planned]] = []
     for experiment, runs in grids.items():
-        some = [one for one, there in zip(runs, finished(runs), strict=True) if not there]
+        some = [one for one in runs if unfinished & {one.key.folder, sources.get(one.key.folder)}]
         if len(some) < len(runs):
             say(f"finished already: {len(runs) - len(some)} of {len(runs)} {experiment} runs\n")
         try:
@@ -133,10 +140,10 @@ def run_experiments(experiments: Sequence[str], options: argparse.Namespace) -> 
             print(f"error: {run_error(error)}", file=sys.stderr)
             return FAILED
         small = experiment != "bleu" or row_of(options.suite, experiment)["small"]
-        left += [(small, one) for one in some]
+        left += [(one.key.folder in sources, small, one) for one in some]
     ended: list[Ended] = []
-    for small, each in groupby(left, key=lambda pair: pair[0]):
-        ended += launch([one for _, one in each], options, small)
+    for (_, small), each in groupby(sorted(left, key=itemgetter(0)), key=itemgetter(0, 1)):
+        ended += launch([one for *_, one in each], options, small)
     return conclude(ended, options.suite)
 
 

@@ -140,7 +140,7 @@ def family(evidence: Evidence, tasks: Sequence[str]) -> list[Claim]:
 
 def of_part(evidence: Evidence, part: Part, tasks: Sequence[str]) -> list[Claim]:
     found: list[tuple[str, str, System | None]] = [
-        (f"{part.text} ({task}, variant {system.variant})", task, system)
+        (f"{part.text} ({task}, {system.variant})", task, system)
         for task in tasks
         if not part.tasks or task in part.tasks
         for system in without_part(evidence, task, part.without)

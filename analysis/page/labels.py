@@ -42,7 +42,7 @@ def decimal(value: float, digits: int = 1) -> str:
 
 
 def signed(value: float) -> str:
-    return NONE if math.isnan(value) else f"{value:+.1f}".replace("-", "−")
+    return NONE if math.isnan(value) else f"{round(value, 1) + 0.0:+.1f}".replace("-", "−")
 
 
 def whole(value: float) -> str:

@@ -23,6 +23,7 @@ ESCAPES = {
     "√": r"$\surd$",
     "²": "$^2$",
     "α": r"$\alpha$",
+    "β": r"$\beta$",
 }
 HEAD = r"""\documentclass{article}
 \usepackage[T1]{fontenc}

@@ -48,12 +48,12 @@ def by_length(speed: Speed) -> list[Claim]:
     keeps = next((s for s in kernels if speed.keeps_all(s)), TEXTBOOK)
     fused = next((s for s in kernels if not speed.keeps_all(s)), NARROW)
     for text, source, system, side in (
-        ("Attention costs O(n²): memory of a kernel that keeps n × n weights", table, keeps, ABOVE),
-        ("A fused attention kernel keeps no n × n weights: its memory is linear", "Dao et al. 2022", fused, BELOW),
+        ("Attention costs O(n²): memory, if the kernel keeps all weights", table, keeps, ABOVE),
+        ("A fused attention kernel needs linear memory", "Dao et al. 2022", fused, BELOW),
     ):
         rule = rules.quadratic(speed, MEMORY, system, side)
         needs = Needs(EXPERIMENT, "length", MEMORY)
-        rows.append(Claim(f"{text} ({label(system)})", source, needs, rule, figure(speed, MEMORY, system)))
+        rows.append(Claim(text, source, needs, rule, figure(speed, MEMORY, system)))
     return rows
 
 

@@ -75,7 +75,7 @@ def run_all(runs: Sequence[Planned], limits: Limits) -> list[Ended]:
                 ended.append(Ended(futures[future], future.result()))
                 if ended[-1].code in INTERRUPTED:
                     raise Interrupted(ended[-1].code)
-                print_time_left(len(ended), len(runs), time.monotonic() - begun)
+                print_time_left(len(ended), len(runs), time.monotonic() - begun, jobs)
         except (KeyboardInterrupt, Interrupted) as interruption:
             running.stop()
             pool.shutdown(cancel_futures=True)
@@ -83,10 +83,12 @@ def run_all(runs: Sequence[Planned], limits: Limits) -> list[Ended]:
     return ended
 
 
-def print_time_left(done: int, of: int, seconds: float) -> None:
-    """Print how long the others will take if they take as long as those before."""
+def print_time_left(done: int, of: int, seconds: float, jobs: int = 1) -> None:
+    """Print how long the others will take if they take as long as those before; those under way are half done."""
     if others := of - done:
-        say(f"      {done} of {of} done, about {seconds / done * others / 60:.0f} min left for the other {others}\n")
+        half = min(jobs - 1, others) / 2
+        minutes = seconds / (done + half) * (others - half) / 60
+        say(f"      {done} of {of} done, about {minutes:.0f} min left for the other {others}\n")
 
 
 def run_one(planned: Planned, position: str, threads: int, running: Running, minutes: float = 0.0) -> int:

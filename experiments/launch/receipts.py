@@ -15,7 +15,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from experiments.record.keys import RESULT
+from experiments.record.keys import RESULT, RunKey, source_of
 from experiments.record.write import write_atomically
 
 ROOT = Path(__file__).parents[2]
@@ -27,6 +27,7 @@ RESULTS = {
     "speed": f"speed/*/{SEEDS}",
 }
 VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "CUDA_VISIBLE_DEVICES", "DATA_DIR")
+STARTS = re.compile(r"^(?:--starts_from=|starts_from: )(\w[\w-]*/[\w-]+/[\w-]+)$", re.MULTILINE)
 WORD = re.compile(r"[^\s'\",=\[\]{}]+")
 
 
@@ -77,7 +78,16 @@ def of_arguments(arguments: Sequence[str], code: str) -> str:
     """
     seen: set[Path] = set()
     fetched = texts(Path(os.environ.get("DATA_DIR") or "data"))
-    return of(code, *map(state, fetched), *(part for word in arguments for part in named(word, Path(), seen)))
+    parts = [part for word in arguments for part in named(word, Path(), seen)]
+    return of(code, *map(state, fetched), *parts, *weights(arguments, parts))
+
+
+def weights(arguments: Sequence[str], parts: Iterable[str]) -> Iterator[Path]:
+    """The results of runs that this one starts from."""
+    given = dict(word.removeprefix("--run.").split("=", 1) for word in arguments if word.startswith("--run."))
+    for name in STARTS.findall("\n".join(parts)):
+        key = RunKey(**given | {"seed": int(given["seed"])})  # type: ignore[arg-type]
+        yield source_of(key, name).folder / RESULT
 
 
 def of_stage(stage: str, suite: str, root: str, *settings: str) -> Receipt:

@@ -9,7 +9,7 @@ from typing import Any
 from jsonargparse import ArgumentError, ArgumentParser
 
 from experiments.planning.yaml_files import one_sentence, read_yaml
-from experiments.record.keys import RunKey
+from experiments.record.keys import RunKey, source_of
 from experiments.record.text import visible
 
 EXPERIMENTS = Path(__file__).parents[1]
@@ -30,6 +30,13 @@ class Planned:
         named = {**self.key.identity, "root": self.key.root, "command": self.key.command}
         run = [f"--run.{name}={value}" for name, value in named.items()]
         return [*(word for path in self.configs for word in ("-c", str(path))), *self.overrides, *run]
+
+    @property
+    def source(self) -> RunKey | None:
+        """The run whose weights it starts from, if its files name one."""
+        naming = [path for path in self.configs if "starts_from:" in path.read_text(encoding="utf-8", errors="replace")]
+        names = [name for path in naming if (name := read_yaml(path).get("starts_from"))]
+        return source_of(self.key, names[-1]) if names else None
 
     @property
     def label(self) -> str:

@@ -10,10 +10,10 @@ from datamodules import LanguageData, SyntheticData, TranslationData
 from datamodules.corpora import Corpus, contents, find_data_dir
 from datamodules.text_files import content_hash
 from experiments.planning.yaml_files import PlainConfig, one_sentence
-from experiments.record.keys import IDENTITY, RunKey
+from experiments.record.keys import IDENTITY, RunKey, source_of
 from experiments.record.read import read_json
 from experiments.record.schema import Identity
-from experiments.training.starting_weights import best_of, source_of
+from experiments.training.starting_weights import best_of
 from experiments.training.trainer import TrainerSettings
 from models import Seq2SeqModule
 from models.search import Decoding

@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -57,6 +57,20 @@ class RunKey:
     def identity(self) -> dict[str, Any]:
         """The key columns of every measurement."""
         return {name: getattr(self, name) for name in KEY}
+
+
+def source_of(key: RunKey, name: str) -> RunKey:
+    """The run that another one starts from: of the same suite and seed, but trials start from that of seed 0.
+
+    Args:
+        key: The run that starts.
+        name: experiment/task/model of the other, for example language/stories-short/transformer-small.
+    """
+    if key.suite.endswith(TUNING):
+        key = replace(key, suite=key.suite.removesuffix(TUNING), seed=0)
+    experiment, task, system = name.split("/")
+    model, _, variant = system.partition("-")
+    return replace(key, experiment=experiment, task=task, model=model, variant=variant or "base", command="")
 
 
 @dataclass(frozen=True)

@@ -1,31 +1,13 @@
-"""Weights that training starts from: those that validation chose in another run of the same suite and seed.
-
-Trials, whose seed no published run has, start from that of seed 0.
-"""
+"""Weights that training starts from: those that validation chose in another run of the same suite and seed."""
 
 from collections.abc import Mapping
-from dataclasses import replace
 from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 
-from experiments.record.keys import TUNING, RunKey
+from experiments.record.keys import RunKey, source_of
 from experiments.training.checkpoints import BEST, read_checkpoint
-
-
-def source_of(key: RunKey, name: str) -> RunKey:
-    """The run that another one starts from.
-
-    Args:
-        key: The run that starts.
-        name: experiment/task/model of the other, for example language/stories-short/transformer-small.
-    """
-    if key.suite.endswith(TUNING):
-        key = replace(key, suite=key.suite.removesuffix(TUNING), seed=0)
-    experiment, task, system = name.split("/")
-    model, _, variant = system.partition("-")
-    return replace(key, experiment=experiment, task=task, model=model, variant=variant or "base", command="")
 
 
 def best_of(key: RunKey) -> Path:

@@ -85,6 +85,21 @@ def test_every_kind_of_question_has_its_row_and_links_to_its_section(tmp_path: P
     assert marked == ["Transformer"]
 
 
+def test_a_question_to_one_model_alone_is_no_row_where_others_compare_several(tmp_path: Path) -> None:
+    write_long_range(tmp_path, "reverse", "transformer", axis_rows({8: 0.7}, "length"))
+
+    def rows() -> list[str]:
+        section = scoreboard.build(read_store(tmp_path, "quick"), [], [])
+        assert section is not None
+        (table,) = [block for block in section.blocks if isinstance(block, Table)]
+        return [row[0] for row in table.rows]
+
+    assert rows() == ["Reverse at length 8"]
+    for model in ("lstm", "transformer"):
+        write_long_range(tmp_path, "copy", model, axis_rows({8: 0.7}, "length"))
+    assert rows() == ["Copy at length 8"]
+
+
 def test_without_results_there_is_no_scoreboard(tmp_path: Path) -> None:
     write_suite(tmp_path, sentences=5, test_sets=("test",))
     store = read_store(tmp_path, "quick")

@@ -144,7 +144,8 @@ def assert_harmless(html: str) -> str:
     assert not {tag for tag, _ in tags} & {"img", "iframe", "object", "embed", "link", "base", "form", "b"}
     for _, attributes in tags:
         assert not [name for name in attributes if name.startswith("on")]
-        assert not [name for name in ("src", "srcdoc", "style") if "expression" in str(attributes.get(name))]
+        assert not [value for name, value in attributes.items() if "javascript:" in str(value).lower()]
+        assert not {"src", "srcdoc", "action", "formaction"} & set(attributes)
     assert not OBEYED.search(html)
     return Page(re.sub(r"<(script|style)\b.*?</\1>", "", html, flags=re.DOTALL)).text
 
@@ -154,7 +155,6 @@ def test_the_page_shows_hostile_sentences_and_obeys_none(root: Path) -> None:
     found = [name for name, text in PROBES.items() if " ".join(visible(text).split())[:LONGEST] in shown]
     assert set(found) >= {"escape sequences", "script", "template", "plain"} & set(PROBES)
     assert len(found) > 20, set(PROBES) - set(found)
-    assert "49" not in re.findall(r"\{\{.{0,9}\}\}", shown)
     assert "more characters)" in shown
 
 

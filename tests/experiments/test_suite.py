@@ -4,10 +4,11 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
-from typing import get_args, get_type_hints
+from typing import Any, get_args, get_type_hints
 
 import pytest
 
@@ -152,6 +153,30 @@ def test_finished_runs_are_counted_and_a_suite_announces_its_runs_and_those_left
     assert announced["runs"] == list(FOLDERS.values())
     assert announced["left"] == [FOLDERS["bahdanau"], FOLDERS["transformer"]]
     assert [p.name for p in path.parent.iterdir()] == [path.name]  # nothing temporary is left
+
+
+@pytest.mark.parametrize("stages", [("language", "long-range"), ("long-range", "language")])
+def test_what_starts_from_another_run_waits_for_it_and_is_run_again_with_it(
+    stages: tuple[str, str], ran: list[Planned], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    def finished(runs: list[Planned]) -> list[bool]:  # only the LSTM that reads stories is not
+        return [one.key.experiment == "long-range" or one.key.model != "lstm" for one in runs]
+
+    monkeypatch.setattr(suite, "finished", finished)
+    words = ["--suite", "full", "--seeds", "0 1", "--jobs", "1", "--root", str(tmp_path)]
+    monkeypatch.setattr(suite, "plan_tasks", partial(of_its_own_tasks, suite.plan_tasks))
+    assert main([*stages, *words]) == 0
+    assert [one.label for one in ran] == [
+        "stories-short lstm small seed 0",
+        "stories-short lstm small seed 1",
+        "transfer-512 lstm decoder-only-pretrained seed 0",
+        "transfer-512 lstm decoder-only-pretrained seed 1",
+    ]
+
+
+def of_its_own_tasks(plan: Callable[..., Iterator[Planned]], experiment: str, *words: Any) -> Iterator[Planned]:
+    suite, _, *others = words
+    return plan(experiment, suite, ["stories-short" if experiment == "language" else "transfer-512"], *others)
 
 
 def test_settings_reach_the_runs_they_concern(ran: list[Planned], tmp_path: Path) -> None:

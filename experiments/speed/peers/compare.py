@@ -154,8 +154,8 @@ def fingerprint() -> str:
     digest = hashlib.sha256()
     for place in CODE:
         path = HERE / place
-        for file in sorted(path.glob("*")) if path.is_dir() else [path]:
-            if file.is_file():
+        for file in sorted(path.rglob("*")) if path.is_dir() else [path]:
+            if file.is_file() and file.suffix != ".pyc":
                 digest.update(file.read_bytes())
     return digest.hexdigest()[:16]
 

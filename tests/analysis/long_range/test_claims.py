@@ -29,7 +29,7 @@ GRADIENT = "RNNs forget: before training the gradient of the first words fades (
 SHUFFLED = "Without positions, “dog bites man” equals “man bites dog”"
 SOFTMAX = "1/√d keeps the softmax from saturating (random queries and keys)"
 COPIES = "No model copies far beyond its training length"
-UNSCALED = "1/√d matters for what is learned (copy, variant unscaled-d64)"
+UNSCALED = "1/√d matters for what is learned (copy, unscaled-d64)"
 PARITY = "LSTMs generalise on parity where Transformers do not"
 
 
@@ -61,7 +61,7 @@ def test_effects_and_reasons_are_the_numbers(tmp_path: Path) -> None:
 def test_one_head_in_one_layer_is_judged_against_four_in_one_layer(tmp_path: Path) -> None:
     for variant, curve in (("base", FLAT), ("heads1-layers1", FALLING), ("heads4-layers1", FLAT)):
         write_long_range(tmp_path, "two-keys", "transformer", axis_rows(curve, "pairs"), variant=variant)
-    verdict = decided(tmp_path)["Several heads see several relations (two-keys, variant heads1-layers1)"]
+    verdict = decided(tmp_path)["Several heads see several relations (two-keys, heads1-layers1)"]
     assert verdict.reason.startswith("Transformer, heads4-layers1: ")
 
 

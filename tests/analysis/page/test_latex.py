@@ -2,11 +2,13 @@
 
 import re
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from analysis.page.blocks import Best, Paragraph, Section, Table
 from analysis.page.latex import escaped, latex
+from tests.support.readme import ROOT
 
 SPECIAL = r"\{}&%$#_~^"
 
@@ -26,3 +28,9 @@ def test_a_table_keeps_its_cells_and_its_best_value() -> None:
     assert r"\begin{longtable}{lr}" in text
     assert text.count(r"\begin{longtable}") == text.count(r"\end{longtable}") == 1
     assert text.rstrip().endswith(r"\end{document}")
+
+
+@pytest.mark.parametrize("suite", ["full", "gpu"])
+def test_the_committed_tables_have_only_what_the_font_has(suite: str) -> None:
+    text = re.sub("[“”„…–]", "", (ROOT / "results" / suite / "tables.tex").read_text())
+    text.encode("latin-1")

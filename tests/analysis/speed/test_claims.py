@@ -15,8 +15,8 @@ from tests.support.fakes.speed import Cost
 
 SEQUENTIAL = "RNN training is sequential: more length, more waiting; the Transformer does it in parallel"
 TIME = "Attention costs O(n²): time (Transformer, narrow)"
-MEMORY = "Attention costs O(n²): memory of a kernel that keeps n × n weights (Transformer, narrow-math-attention)"
-FUSED = "A fused attention kernel keeps no n × n weights: its memory is linear (Transformer, narrow)"
+MEMORY = "Attention costs O(n²): memory, if the kernel keeps all weights"
+FUSED = "A fused attention kernel needs linear memory"
 WEAK, STRONG = (f"More GPUs, proportionally faster: {kind} scaling" for kind in ("weak", "strong"))
 SECONDS = "The Transformer trains faster to the same quality (seconds)"
 OPERATIONS = "The Transformer trains faster to the same quality (operations)"

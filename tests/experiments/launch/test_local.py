@@ -61,6 +61,17 @@ def test_small_runs_take_a_core_each_and_others_the_whole_machine(monkeypatch: p
     assert [jobs_at_once(None, False), jobs_at_once(None, True), jobs_at_once(3, False)] == [1, 4, 3]
 
 
+@pytest.mark.parametrize(
+    ("done", "of", "jobs", "minutes"),
+    [(1, 3, 1, 20), (2, 6, 2, 14), (2, 3, 2, 2), (4, 40, 4, 63)],  # after 10 minutes
+)
+def test_the_time_left_counts_runs_under_way_as_half_done(
+    done: int, of: int, jobs: int, minutes: int, capsys: pytest.CaptureFixture[str]
+) -> None:
+    local.print_time_left(done, of, 600, jobs)
+    assert f"{done} of {of} done, about {minutes} min left for the other {of - done}" in capsys.readouterr().out
+
+
 @pytest.mark.parametrize("code", [130, 143])
 def test_an_interruption_ends_the_suite(code: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     ran: list[Planned] = []

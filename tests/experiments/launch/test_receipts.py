@@ -87,6 +87,24 @@ def test_a_run_without_its_result_or_with_other_arguments_is_not_finished(one: P
     assert finished([one]) == [False]
 
 
+@pytest.mark.parametrize("named", ["file", "option"])
+def test_a_run_that_starts_from_another_is_not_finished_after_that_was_trained_again(
+    named: str, one: Planned, checkout: Path
+) -> None:
+    if named == "file":
+        with (checkout / "configs" / "common.yaml").open("a") as file:
+            file.write("starts_from: language/stories-short/lstm-small\n")
+    else:
+        one = replace(one, overrides=(*one.overrides, "--starts_from=language/stories-short/lstm-small"))
+    first = checkout / "runs/smoke/language/stories-short/lstm/small/seed0/result.json"
+    first.parent.mkdir(parents=True)
+    first.write_text("{}")
+    receipt_of(one).write()
+    assert receipt_of(one).holds()
+    append(first)
+    assert not receipt_of(one).holds()
+
+
 @pytest.mark.parametrize("name", ["more.yaml", "with space.yaml"])
 @pytest.mark.parametrize("naming", ["--trainer={}", "-c={}", "nested: {}", "nested: {{a: '{}', b: 1}}", "- {}"])
 def test_a_file_that_is_named_counts_wherever_it_is_named(

@@ -3,7 +3,7 @@ from typing import Any
 
 import pytest
 
-from experiments.record.keys import RunKey, config_hash
+from experiments.record.keys import RunKey, config_hash, source_of
 
 CONFIG = {"model": {"width": 32, "rates": [0.1, 0.2]}, "seed": 0}
 
@@ -31,3 +31,17 @@ def test_everything_but_the_order_of_keys_is_in_the_hash(changed: dict[str, Any]
 
 def test_the_hash_is_the_same_in_every_process() -> None:
     assert config_hash({"a": 1, "b": None}) == "0c6b73e7b48e199a"
+
+
+def test_the_other_run_is_of_the_same_suite_and_seed() -> None:
+    key = RunKey("full", "long-range", "copy", "lstm", "pretrained", 3, "elsewhere", "make x")
+    assert source_of(key, "language/stories/transformer-small") == RunKey(
+        "full", "language", "stories", "transformer", "small", 3, "elsewhere"
+    )
+
+
+def test_trials_start_from_what_the_first_published_run_starts_from() -> None:
+    key = RunKey("full-tuning", "long-range", "copy", "lstm", "pretrained-trial2", 100, "elsewhere")
+    assert source_of(key, "language/stories/transformer-small") == RunKey(
+        "full", "language", "stories", "transformer", "small", 0, "elsewhere"
+    )

@@ -6,8 +6,7 @@ import lightning as L
 import pytest
 import torch
 
-from experiments.record.keys import RunKey
-from experiments.training.starting_weights import extended, source_of
+from experiments.training.starting_weights import extended
 from tests.support.tiny_runs import before, read_json, saved, tiny_run
 
 FIRST = "bleu/files-en-de/lstm"
@@ -64,20 +63,6 @@ def test_weights_of_another_size_are_refused(tmp_path: Path) -> None:
 def test_a_name_is_experiment_task_and_model(name: str, tmp_path: Path) -> None:
     with pytest.raises(SystemExit, match=r"error: .*starts_from"):
         tiny_run(tmp_path, f"--starts_from={name}")
-
-
-def test_the_other_run_is_of_the_same_suite_and_seed() -> None:
-    key = RunKey("full", "long-range", "copy", "lstm", "pretrained", 3, "elsewhere", "make x")
-    assert source_of(key, "language/stories/transformer-small") == RunKey(
-        "full", "language", "stories", "transformer", "small", 3, "elsewhere"
-    )
-
-
-def test_trials_start_from_what_the_first_published_run_starts_from() -> None:
-    key = RunKey("full-tuning", "long-range", "copy", "lstm", "pretrained-trial2", 100, "elsewhere")
-    assert source_of(key, "language/stories/transformer-small") == RunKey(
-        "full", "language", "stories", "transformer", "small", 0, "elsewhere"
-    )
 
 
 def test_words_that_are_new_keep_their_own_rows() -> None:

@@ -175,8 +175,8 @@ FADES = "RNNs forget: the first words fade with the gap (plain RNN)"
 COPIES = "No model copies far beyond its training length"
 STRUCTURE = "The LSTM is ahead of the Transformer on logical structure"
 PARITY = "LSTMs generalise on parity where Transformers do not"
-KEEPS = "Attention costs O(n²): memory of a kernel that keeps n × n weights (Transformer, narrow-math-attention)"
-FUSED = "A fused attention kernel keeps no n × n weights: its memory is linear (Transformer, narrow)"
+KEEPS = "Attention costs O(n²): memory, if the kernel keeps all weights"
+FUSED = "A fused attention kernel needs linear memory"
 QUADRATIC = [(f"Transformer, {variant}", variant) for variant in ("narrow", "narrow-math-attention")]
 FACTS: dict[str, Sequence[Write]] = {  # and what only a wrong implementation measures
     "Without positions, “dog bites man” equals “man bites dog”": some(shuffled, 0.0, 0.1),
@@ -244,7 +244,7 @@ ACCURACIES: dict[str, tuple[tuple[str, str, str, int], tuple[Any, Any, Any], tup
         for task in ("copy", *PAIR_TASKS)
     },
     **{
-        f"{text} ({task}, variant {variant})": (
+        f"{text} ({task}, {variant})": (
             (task, "length", f"transformer transformer/{variant} transformer/another", 32),
             ((1.0, 0.93, 1.0), (1.0, 0.97, 0.93), (1.0, 0.95, 0.9)),
             ((1.0, 0.97, 0.97),),

@@ -118,7 +118,7 @@ def test_every_file_that_is_timed_is_in_the_fingerprint(tmp_path: Path, monkeypa
         assert (compare.HERE / place).exists(), place
     monkeypatch.setattr(compare, "HERE", tmp_path)
     for place in compare.CODE:
-        file = tmp_path / place if place.endswith(".py") else tmp_path / place / "one.py"
+        file = tmp_path / place if place.endswith(".py") else tmp_path / place / "deep/one.py"
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text("first")
         before = compare.fingerprint()
