@@ -85,7 +85,7 @@ class BahdanauNetwork(Network):
 
     Two deviations from the paper leave little but attention between this network and `LSTMNetwork`, whose readout is of
     s_t alone: the paper's is a maxout of [s_{t-1}; c_t; E y_{t-1}] (A.2.2), ours a tanh of [s_t; c_t; E y_{t-1}], and
-    the cell is an LSTM, not a GRU. For s_0 see `Bridge`.
+    the cell is an LSTM, not a GRU. W_o may be the embedding (`tied`). For s_0 see `Bridge`.
 
     Args:
         source_vocabulary, target_vocabulary: Sizes of the vocabularies.

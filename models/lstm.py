@@ -5,6 +5,9 @@
     s_t = LSTM(E y_{t-1}, s_{t-1})                 decoder
     p(y_t) = softmax(W_o tanh(W_r s_t))            readout
 
+Sutskever et al. copy the encoder's state and have no W_r. Here a `Bridge` and a readout lead from one size to another,
+so that an encoder may read in both directions and W_o may be the embedding: both as in `models.bahdanau`.
+
 B batch, S source length, T target length, E embedding, H hidden, L layers, V target vocabulary.
 """
 

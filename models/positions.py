@@ -90,8 +90,8 @@ class Rotary(Positions):
         t = torch.arange(start, start + x.shape[2], device=x.device).unsqueeze(1)  # (T, 1)
         frequency = 10000.0 ** (-torch.arange(0, self.head_width, 2, device=x.device) / self.head_width)  # (d/2,)
         cos, sin = (t * frequency).cos().to(x.dtype), (t * frequency).sin().to(x.dtype)  # (T, d/2)
-        first, second = x.unflatten(-1, (2, -1)).unbind(-2)  # (B, h, T, d/2) each
-        return torch.cat([first * cos - second * sin, first * sin + second * cos], dim=-1)
+        swapped = x.roll(self.head_width // 2, -1)  # a pair is feature i and feature i + d/2
+        return x * torch.cat([cos, cos], dim=-1) + swapped * torch.cat([-sin, sin], dim=-1)
 
 
 class ALiBi(Positions):

@@ -154,6 +154,9 @@ def plan_tasks(
     folder, known = configs_of(experiment, suite), tasks_in(experiment, suite)
     for task in tasks:
         if task not in known:
+            other = "language" if experiment == "long-range" else "long-range"
+            if task in tasks_in(other, suite):
+                raise ValueError(f"TASKS names {task!r}, a task of {other}: make {other} SUITE={suite} TASKS={task}.")
             raise ValueError(f"TASKS names {task!r}, not in SUITE={suite}: choose from {', '.join(known)}.")
     usual: list[str] = next(iter(row["tasks"].values()), [])  # for a task of one's own, which the suite does not list
     for seed in seeds or row["seeds"]:

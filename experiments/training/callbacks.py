@@ -185,6 +185,7 @@ class MovingAverage(WeightAveraging):
         super().__init__()
         self.decay = decay
         self._weights: tuple[list[Tensor], list[Tensor]] = [], []  # averaged and current
+        self._buffers: list[tuple[Tensor, Tensor]] = []
 
     def setup(self, trainer: L.Trainer, module: L.LightningModule, stage: str) -> None:
         self._device = trainer.strategy.root_device
@@ -192,7 +193,9 @@ class MovingAverage(WeightAveraging):
 
     def on_train_start(self, trainer: L.Trainer, module: L.LightningModule) -> None:
         assert self._average_model is not None
-        self._weights = [*self._average_model.module.parameters()], [*module.parameters()]
+        averaged = self._average_model.module
+        self._weights = [*averaged.parameters()], [*module.parameters()]
+        self._buffers = [*zip(averaged.buffers(), module.buffers(), strict=True)]
 
     def on_train_batch_end(
         self, trainer: L.Trainer, module: L.LightningModule, outputs: Any, batch: Any, batch_idx: int
@@ -206,6 +209,5 @@ class MovingAverage(WeightAveraging):
         decay = min(self.decay, (1 + updates) / (10 + updates)) if updates else 0
         averaged, current = self._weights
         torch._foreach_lerp_(averaged, current, 1 - decay)
-        assert self._average_model is not None
-        for kept, buffer in zip(self._average_model.module.buffers(), module.buffers(), strict=True):
+        for kept, buffer in self._buffers:
             kept.copy_(buffer)

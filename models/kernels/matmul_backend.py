@@ -9,14 +9,12 @@ torch gives such products to oneDNN only with the permission to round their fact
 whether oneDNN does round. On CPUs without bf16 matrix units it does not.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import cache
-from typing import Any
 
 import torch
 from torch import Tensor
-from torch.autograd.function import once_differentiable
 
 MATMUL = torch.backends.mkldnn.matmul  # type: ignore[attr-defined]
 
@@ -36,7 +34,8 @@ def onednn_matmul(wanted: bool = True) -> Iterator[None]:
 
 
 def call_with_mkl(function: Callable[..., Tensor], query: Tensor, *others: Tensor | None) -> Tensor:
-    """function(query, *others) with MKL, forward and backward, for many small products: oneDNN has more overhead each.
+    """function(query, *others) with MKL, and so the backward pass of the last that it calls: of many small products
+    each has more overhead with oneDNN.
 
     Without this torch's attention kernel takes seven times as long inside `onednn_matmul`.
     """
@@ -44,30 +43,20 @@ def call_with_mkl(function: Callable[..., Tensor], query: Tensor, *others: Tenso
     if torch.compiler.is_compiling() or query.device.type != "cpu" or MATMUL.fp32_precision != "bf16":
         return function(query, *others)
     with onednn_matmul(False):
-        if not torch.is_grad_enabled():
-            return function(query, *others)
-        output: Tensor = _CallWithMKL.apply(function, query, *others)
+        output = function(query, *others)
+    if node := output.grad_fn:
+        before: list[str] = []
+
+        def multiply_with_mkl(gradients: Sequence[Tensor]) -> None:
+            before.append(MATMUL.fp32_precision)
+            MATMUL.fp32_precision = "none"
+
+        def as_before(inputs: Sequence[Tensor], outputs: Sequence[Tensor]) -> None:
+            MATMUL.fp32_precision = before.pop()
+
+        node.register_prehook(multiply_with_mkl)
+        node.register_hook(as_before)
     return output
-
-
-class _CallWithMKL(torch.autograd.Function):
-    """Keep the function's graph and run its backward pass with MKL too."""
-
-    @staticmethod
-    def forward(ctx: Any, function: Callable[..., Tensor], *inputs: Tensor | None) -> Tensor:
-        ctx.inputs = [x if x is None else x.detach().requires_grad_(x.requires_grad) for x in inputs]
-        with torch.enable_grad():
-            ctx.output = function(*ctx.inputs)
-        output: Tensor = ctx.output.detach()
-        return output
-
-    @staticmethod
-    @once_differentiable
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
-        inputs = [x for x in ctx.inputs if x is not None and x.requires_grad]
-        with onednn_matmul(False):
-            gradients = iter(torch.autograd.grad(ctx.output, inputs, gradient))
-        return None, *(next(gradients) if x is not None and x.requires_grad else None for x in ctx.inputs)
 
 
 @cache

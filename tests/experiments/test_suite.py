@@ -74,6 +74,8 @@ def test_precisions_are_those_of_the_trainer_and_a_seed_counts_once(ran: list[Pl
         ("bleu --direction xx", ["DIRECTION", "'xx'", "en-de"]),
         ("bleu --direction en-", ["DIRECTION", "'en-'", "en-de"]),
         ("long-range --tasks recal", ["TASKS", "'recal'", "recall", "copy"]),
+        ("language --tasks copy", ["TASKS", "'copy'", "make long-range SUITE=quick TASKS=copy"]),
+        ("long-range --tasks stories", ["TASKS", "'stories'", "make language SUITE=quick TASKS=stories"]),
         ("long-range --models lstm-huge", ["MODELS", "'lstm-huge'", "lstm", "transformer"]),
         *((f"bleu --jobs {text}", ["JOBS", f"'{text}'"]) for text in ("many", "0", "-1")),
         *((f"bleu --timeout {text}", ["TIMEOUT", f"'{text}'"]) for text in ("-1", "hour", "inf", "nan", "0")),

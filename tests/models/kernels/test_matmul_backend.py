@@ -1,6 +1,7 @@
 """oneDNN's products are as exact as MKL's, are used in a block only, and leave small products to MKL."""
 
 from collections.abc import Iterator
+from typing import Any, ClassVar
 
 import pytest
 import torch
@@ -49,31 +50,48 @@ def test_a_library_that_rounds_is_detected(monkeypatch: pytest.MonkeyPatch) -> N
     assert not matmul_backend._keeps_last_bit(16)
 
 
+class Watched(torch.autograd.Function):
+    """A sum, which notes the setting under which it and its backward pass run."""
+
+    settings: ClassVar[list[str]] = []
+
+    @staticmethod
+    def forward(ctx: Any, *inputs: Tensor) -> Tensor:
+        Watched.settings.append(MATMUL.fp32_precision)
+        return sum(inputs, torch.zeros(()))
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, ...]:
+        Watched.settings.append(MATMUL.fp32_precision)
+        return gradient, gradient
+
+
+@pytest.mark.parametrize("inside", [True, False])
+def test_a_function_and_its_backward_pass_use_mkl_wherever_that_is_called(exact: bool, inside: bool) -> None:
+    Watched.settings.clear()
+    x = torch.ones(3, requires_grad=True)
+    with onednn_matmul():
+        output = call_with_mkl(Watched.apply, x, x).sum()
+    with onednn_matmul(inside):
+        setting = MATMUL.fp32_precision
+        output.backward()
+        assert MATMUL.fp32_precision == setting
+    assert Watched.settings == ["none", "none"]
+
+
 @pytest.mark.parametrize("bias", [None, CAUSAL, torch.randn(5, 5).requires_grad_()], ids=["none", "mask", "learned"])
-def test_small_products_and_their_gradients_are_the_functions_own(exact: bool, bias: Tensor | None) -> None:
+def test_attention_and_its_gradients_are_the_same(exact: bool, bias: Tensor | None) -> None:
     torch.manual_seed(0)
-    settings: list[str] = []
-
-    def attend(query: Tensor, key: Tensor, value: Tensor, bias: Tensor | None) -> Tensor:
-        settings.append(MATMUL.fp32_precision)
-        heads = F.scaled_dot_product_attention(query, key, value, bias)
-        if heads.requires_grad:
-            heads.register_hook(lambda _: settings.append(MATMUL.fp32_precision))
-        return heads
-
     given = [torch.randn(2, 3, 5, 8) for _ in range(3)]
     found = []
     for inside in (True, False):
         query, *others = [x.clone().requires_grad_() for x in given]
         inputs = [query, *others, None if bias is None else bias.detach().clone().requires_grad_(bias.requires_grad)]
         with onednn_matmul(inside):
-            output = call_with_mkl(attend, query, *inputs[1:])
-            assert ("CallWithMKL" in type(output.grad_fn).__name__) == (inside and exact)
+            output = call_with_mkl(F.scaled_dot_product_attention, query, *inputs[1:])
             (output**2).sum().backward()
             with torch.no_grad():
-                assert not call_with_mkl(attend, query, *inputs[1:]).requires_grad
+                assert not call_with_mkl(F.scaled_dot_product_attention, query, *inputs[1:]).requires_grad
         found.append([output, *(x.grad for x in inputs if x is not None and x.requires_grad)])
     for ours, theirs in zip(*found, strict=True):
         torch.testing.assert_close(ours, theirs)
-    assert set(settings) == {"none"}
-    assert len(settings) == 6
