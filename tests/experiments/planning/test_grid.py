@@ -239,11 +239,12 @@ def test_a_variant_is_its_model_with_something_changed_and_tuned_values_are_read
 def test_a_variant_of_a_variant_is_built_on_it_and_has_its_values() -> None:
     (run,) = planned_long_range("full", tasks=["transfer-512"], models=["lstm-decoder-only-pretrained"], seeds=[0])
     names = [path.relative_to(EXPERIMENTS / "configs" / "long_range" / "full").as_posix() for path in run.configs]
-    assert names[:4] == [
+    assert names == [
         "common.yaml",
         "tasks/transfer-512.yaml",
         "models/lstm/decoder-only.yaml",
         "models/lstm/decoder-only-pretrained.yaml",
+        "tuned/transfer-512/lstm-decoder-only-pretrained.yaml",
     ]
 
 
