@@ -129,7 +129,8 @@ def quadratic(speed: Speed, metric: str, system: System, side: str = ABOVE) -> R
         memory = f", out of memory at {min(ended):g}" if ended else ""
         grown = [curve[chosen[-1]] / curve[chosen[0]], counts[chosen[-1]] / counts[chosen[0]]]
         reason = (
-            f"from length {chosen[0]:g} to {chosen[-1]:g} {decimal(grown[0], 2)} times the cost a token, "
+            f"{label(system)}, from length {chosen[0]:g} to {chosen[-1]:g}: "
+            f"{decimal(grown[0], 2)} times the cost a token, "
             f"{decimal(grown[1], 2)} times the operations counted{memory}"
         )
         return Finding(reason, found, power=[len(most)])

@@ -14,8 +14,9 @@ import sysconfig
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from experiments.record.keys import RESULT, RunKey, source_of
+from experiments.record.keys import KEY, RESULT, RunKey, source_of
 from experiments.record.write import write_atomically
 
 ROOT = Path(__file__).parents[2]
@@ -28,6 +29,7 @@ RESULTS = {
 }
 VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "CUDA_VISIBLE_DEVICES", "DATA_DIR")
 STARTS = re.compile(r"^(?:--starts_from=|starts_from: )(\w[\w-]*/[\w-]+/[\w-]+)$", re.MULTILINE)
+GIVEN = re.compile(rf"--run\.({'|'.join(KEY)}|root)=(.*)", re.DOTALL)
 WORD = re.compile(r"[^\s'\",=\[\]{}]+")
 
 
@@ -84,10 +86,9 @@ def of_arguments(arguments: Sequence[str], code: str) -> str:
 
 def weights(arguments: Sequence[str], parts: Iterable[str]) -> Iterator[Path]:
     """The results of runs that this one starts from."""
-    given = dict(word.removeprefix("--run.").split("=", 1) for word in arguments if word.startswith("--run."))
-    for name in STARTS.findall("\n".join(parts)):
-        key = RunKey(**given | {"seed": int(given["seed"])})  # type: ignore[arg-type]
-        yield source_of(key, name).folder / RESULT
+    given: dict[str, Any] = {found[1]: found[2] for word in arguments if (found := GIVEN.fullmatch(word))}
+    for name in STARTS.findall("\n".join(parts)) if {*KEY} <= given.keys() else ():
+        yield source_of(RunKey(**given), name).folder / RESULT
 
 
 def of_stage(stage: str, suite: str, root: str, *settings: str) -> Receipt:

@@ -79,7 +79,8 @@ def test_quadratic_cost_is_judged_where_most_operations_are_quadratic(tmp_path: 
     assert effect == pytest.approx((0.9, 0.9, 0.9))
     grown = (2.5 + 20.48) / (2.5 + 2.56)
     assert found[TIME].reason.startswith(
-        f"from length 128 to 1024 {grown**0.9:.2f} times the cost a token, {grown:.2f} times the operations counted"
+        "Transformer, narrow, from length 128 to 1024: "
+        f"{grown**0.9:.2f} times the cost a token, {grown:.2f} times the operations counted"
     )
     assert "from length 128 to 512" in found[MEMORY].reason
     assert "operations counted, out of memory at 1024" in found[MEMORY].reason

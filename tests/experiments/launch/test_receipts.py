@@ -105,6 +105,12 @@ def test_a_run_that_starts_from_another_is_not_finished_after_that_was_trained_a
     assert not receipt_of(one).holds()
 
 
+@pytest.mark.parametrize("mistyped", ["--run.seed", "--run.seed=", "--run.seed=x", "--run.sed=1"])
+def test_mistyped_arguments_have_a_fingerprint_too_and_are_the_parsers_to_refuse(mistyped: str, one: Planned) -> None:
+    words = [*one.arguments, mistyped, "0", "--starts_from=language/stories/lstm"]
+    assert receipts.of_arguments(words, "") != receipts.of_arguments(one.arguments, "")
+
+
 @pytest.mark.parametrize("name", ["more.yaml", "with space.yaml"])
 @pytest.mark.parametrize("naming", ["--trainer={}", "-c={}", "nested: {}", "nested: {{a: '{}', b: 1}}", "- {}"])
 def test_a_file_that_is_named_counts_wherever_it_is_named(
