@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -35,44 +36,34 @@ class Batch(NamedTuple):
         return Batch(source, decoder_input, labels, ids, self.padded)
 
 
-class Example(NamedTuple):
-    """One unpadded example: three one-dimensional int64 tensors and its number in the split."""
-
-    source: Tensor
-    decoder_input: Tensor
-    labels: Tensor
-    id: int
-
-
-def collate(examples: Sequence[Example], multiple: int = 1, most: tuple[int, int] | None = None) -> Batch:
-    """Pad examples on the right to the longest of each field, and on to a multiple.
-
-    Args:
-        examples: At least one.
-        multiple: Of source and target length.
-        most: Source and target length beyond which nothing is padded to a multiple.
-    """
-    longest_source, longest_target = most or (None, None)
-    source = pad([e.source for e in examples], PAD, multiple, longest_source)
-    return Batch(
-        source=source,
-        decoder_input=pad([e.decoder_input for e in examples], PAD, multiple, longest_target),
-        labels=pad([e.labels for e in examples], IGNORE, multiple, longest_target),
-        ids=torch.tensor([e.id for e in examples]),
-        padded=min(e.source.numel() for e in examples) < source.shape[1],
-    )
-
-
 def unscored(batch: Batch) -> Batch:
     """The same examples with every label ignored."""
     return batch._replace(labels=torch.full_like(batch.labels, IGNORE))
 
 
-def pad(rows: Sequence[Tensor], value: int, multiple: int = 1, most: int | None = None) -> Tensor:
-    """Stack one-dimensional tensors into (len(rows), longest), padded with `value` to a multiple, or only to `most`."""
-    lengths = torch.tensor([row.numel() for row in rows])
-    longest = int(lengths.max())
-    width = longest + -longest % multiple
-    padded = torch.full((len(rows), max(longest, min(width, most or width))), value)
-    padded[torch.arange(padded.shape[1]) < lengths.unsqueeze(1)] = torch.cat(list(rows))
-    return padded
+class Rows:
+    """Sequences of token ids, end to end in one array.
+
+    A batch is taken from it at once: an accelerator's step is as short as what the host does for it.
+    """
+
+    def __init__(self, sequences: Sequence[Sequence[int]]) -> None:
+        self.lengths = np.array([len(ids) for ids in sequences])
+        self._begins = self.lengths.cumsum() - self.lengths
+        self._flat = np.fromiter((i for ids in sequences for i in ids), np.int32, int(self.lengths.sum()))
+
+    def padded(self, rows: Sequence[int], value: int, length: int, skip: int = 0, drop: int = 0) -> Tensor:
+        """(rows, length) int64, padded on the right with `value`, each row without its first and last ids.
+
+        Args:
+            rows: Which sequences.
+            value: Of the padding.
+            length: At least that of the longest row.
+            skip: Ids left out at the beginning.
+            drop: Ids left out at the end.
+        """
+        place = np.arange(length)
+        begins, lengths = self._begins[rows] + skip, self.lengths[rows] - skip - drop
+        places = np.minimum(begins[:, None] + place, len(self._flat) - 1)
+        filled = np.where(place < lengths[:, None], self._flat[places], value)
+        return torch.from_numpy(filled.astype(np.int64))

@@ -9,17 +9,16 @@ from typing import Any
 import lightning as L
 import numpy as np
 import torch
-from torch import Tensor
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import DataLoader
 
-from datamodules.batch import BOS, EOS, Batch, Example, collate, unscored
+from datamodules.batch import BOS, EOS, IGNORE, PAD, Batch, Rows, unscored
 from datamodules.corpora import Corpus, ParallelText, find_data_dir, load_corpus, test_sets, tidied_corpus
 from datamodules.sampler import TokenBucketBatchSampler, rank_and_world
 from datamodules.subword_tokenizer import SentencePieceTokenizer, cached_sentencepiece, fits
 from datamodules.tokenizer import Tokenizer, TokenizerSettings
 
 
-class TranslationExamples(Dataset[Example]):
+class TranslationExamples:
     """Pairs of id sequences: source + EOS, decoder input BOS + target, labels target + EOS.
 
     Args:
@@ -27,18 +26,26 @@ class TranslationExamples(Dataset[Example]):
         targets: Target ids of each pair, without BOS and EOS.
     """
 
-    def __init__(self, sources: Sequence[list[int]], targets: Sequence[list[int]]) -> None:
-        both = zip(rows([[*ids, EOS] for ids in sources]), rows([[BOS, *ids, EOS] for ids in targets]), strict=True)
-        # Sliced here and not at every batch: an accelerator's step is as short as what the host does for it.
-        self._examples = [Example(s, t[:-1], t[1:], index) for index, (s, t) in enumerate(both)]
-        # (N, 2) lengths S and T of the tensors, EOS included
-        self.lengths = np.array([(len(example.source), len(example.labels)) for example in self._examples])
+    def __init__(self, sources: Sequence[Sequence[int]], targets: Sequence[Sequence[int]]) -> None:
+        self._sources = Rows([[*ids, EOS] for ids in sources])
+        self._targets = Rows([[BOS, *ids, EOS] for ids in targets])
+        self.lengths = np.stack([self._sources.lengths, self._targets.lengths - 1], axis=1)  # (N, 2), EOS included
 
     def __len__(self) -> int:
-        return len(self._examples)
+        return len(self.lengths)
 
-    def __getitem__(self, index: int) -> Example:
-        return self._examples[index]
+    def batch(self, rows: Sequence[int], multiple: int = 1) -> Batch:
+        """Pairs, padded to their longest source and target, and on to a multiple, but not beyond the longest of all."""
+        lengths = self.lengths[rows]
+        longest = lengths.max(0)
+        S, T = np.maximum(longest, np.minimum(-(-longest // multiple) * multiple, self.lengths.max(0))).tolist()
+        return Batch(
+            source=self._sources.padded(rows, PAD, S),
+            decoder_input=self._targets.padded(rows, PAD, T, drop=1),
+            labels=self._targets.padded(rows, IGNORE, T, skip=1),
+            ids=torch.tensor(rows),
+            padded=bool(lengths[:, 0].min() < S),
+        )
 
 
 class ResumableLoader(DataLoader):
@@ -62,12 +69,6 @@ class ResumableLoader(DataLoader):
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         self.skipped = state_dict["taken"]
-
-
-def rows(sequences: Sequence[list[int]]) -> Sequence[Tensor]:
-    """Views into one tensor: a single allocation, cheap to share with other processes."""
-    flat = torch.tensor([i for ids in sequences for i in ids])
-    return flat.split([len(ids) for ids in sequences])
 
 
 def build_tokenizers(
@@ -265,15 +266,13 @@ class TranslationData(L.LightningDataModule):
         sampler = TokenBucketBatchSampler(examples.lengths, budget, self.seed, split == "train", accumulate, multiple)
         spare = split != "train" and rank_and_world()[0] >= len(sampler.plan(1))
         padded_to = multiple if split == "train" and multiple else 1
-        # Only as far as learned positions need to reach.
-        longest = int(examples.lengths[:, 0].max()), int(examples.lengths[:, 1].max())
 
-        def together(rows: Sequence[Example]) -> Batch:
-            batch = collate(rows, padded_to, longest)
+        def together(rows: Sequence[int]) -> Batch:
+            batch = examples.batch(rows, padded_to)
             return unscored(batch) if spare else batch
 
         return ResumableLoader(
-            examples,
+            range(len(examples)),  # type: ignore[arg-type]  # rows, of which `together` makes a batch
             batch_sampler=sampler,
             collate_fn=together,
             pin_memory=torch.cuda.is_available(),

@@ -6,9 +6,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from models.kernels.cross_entropy import IGNORE, summed_cross_entropy
 from models.network import Network
-
-IGNORE = -100  # label of a position that is not scored; the default of torch's cross-entropy
 
 
 class Loss(NamedTuple):
@@ -61,9 +60,7 @@ def masked_loss(
     """The same for an accelerator: every position is projected, because to find the scored ones means to wait."""
     tokens = (labels != IGNORE).sum()
     logits = network.project(network.decode(network.encode(source, padded), decoder_input))  # (B, T, V)
-    total = F.cross_entropy(
-        logits.flatten(0, 1).float(), labels.flatten(), ignore_index=IGNORE, label_smoothing=smoothing, reduction="sum"
-    )
+    total = summed_cross_entropy(logits.flatten(0, 1), labels.flatten(), smoothing)
     return total / tokens.clamp(min=1), tokens.float()
 
 

@@ -8,14 +8,17 @@ B batch, h heads, T queries, S keys, D model width, d = D / h width of a head.
 
 import math
 from collections.abc import Iterable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
+from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from models.kernels.matmul_backend import call_with_mkl
+
+SHORT = 64  # positions up to which a GPU's flash kernel, which works in blocks of 128, is not the fastest
 
 
 def attention_weights(query: Tensor, key: Tensor, bias: Tensor | None = None, *, scale: float | None = None) -> Tensor:
@@ -91,12 +94,15 @@ class MultiHeadAttention(nn.Module):
 
     def queries(self, x: Tensor) -> Tensor:
         """(B, T, D) -> (B, h, T, d)."""
-        return self.W_q(x).unflatten(-1, (self.heads, -1)).transpose(1, 2)
+        return self._by_head(self.W_q(x))
 
     def keys_values(self, x: Tensor) -> KeyValue:
         """(B, S, D) -> keys and values, each (B, h, S, d)."""
-        key, value = self.W_kv(x).unflatten(-1, (2, self.heads, -1)).permute(2, 0, 3, 1, 4)
-        return KeyValue(key, value)
+        key, value = self.W_kv(x).chunk(2, dim=-1)
+        return KeyValue(self._by_head(key), self._by_head(value))
+
+    def _by_head(self, x: Tensor) -> Tensor:
+        return x.unflatten(-1, (self.heads, -1)).transpose(1, 2)
 
     def forward(self, query: Tensor, keys_values: KeyValue, bias: Tensor | None, *, causal: bool = False) -> Tensor:
         """Queries (B, h, T, d) over keys and values (B, h, S, d) -> (B, T, D).
@@ -118,11 +124,19 @@ class MultiHeadAttention(nn.Module):
         key, value = keys_values.key.to(dtype), keys_values.value.to(dtype)
 
         def attend(query: Tensor, key: Tensor, value: Tensor, bias: Tensor | None) -> Tensor:
-            return F.scaled_dot_product_attention(query, key, value, bias, is_causal=causal, scale=self.scale)
+            with _for_short() if not on_cpu and T > 1 and max(T, S) <= SHORT else nullcontext():
+                return F.scaled_dot_product_attention(query, key, value, bias, is_causal=causal, scale=self.scale)
 
         with torch.autocast(query.device.type, enabled=not on_cpu and torch.is_autocast_enabled(query.device.type)):
             heads = call_with_mkl(attend, query.to(dtype), key, value, None if bias is None else bias.to(dtype))
         return self.W_o(heads.transpose(1, 2).flatten(2))  # (B, T, D)
+
+
+def _for_short() -> AbstractContextManager[None]:
+    """torch's memory-efficient kernel first, unless one was chosen already."""
+    if not torch.backends.cuda.flash_sdp_enabled():
+        return nullcontext()
+    return sdpa_kernel([SDPBackend.EFFICIENT_ATTENTION, SDPBackend.MATH], set_priority=True)
 
 
 @contextmanager

@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.distributed.tensor import DTensor
 
 from datamodules.batch import Batch
-from models.lightning_modules import gather_interleaved
+from models.lightning_modules import Seq2SeqModule, gather_interleaved
 
 NAMED = 20  # examples in the message; the traceback has them all
 
@@ -65,13 +65,19 @@ class ClipFinite(Callback):
     ) -> None:
         self._named = self._named or list(module.named_parameters())
         gradients = {name: p.grad for name, p in self._named if p.grad is not None}
-        norms, norm = gradient_norms(list(gradients.values()))
+        replayed = module.replays.gradients if isinstance(module, Seq2SeqModule) and module.replays else None
+        if replayed and replayed.norms is not None:
+            norms, norm = replayed.norms, torch.linalg.vector_norm(replayed.norms)
+        else:
+            norms, norm = gradient_norms(list(gradients.values()))
         step = trainer.global_step + 1
         self._unseen.append(Update(step, self._ids, self._losses, list(gradients), norms, norm))
         self._ids, self._losses = [], []
         if not waits(norm) or len(self._unseen) == self.every:
             self._look(trainer)
-        if self.clip:
+        if self.clip and replayed and replayed.norms is not None:
+            replayed.together.mul_((self.clip / (norm + 1e-6)).clamp(max=1.0))  # as torch does, with one kernel
+        elif self.clip:
             torch.nn.utils.clip_grads_with_norm_([p for _, p in self._named], self.clip, norm)
 
     def on_validation_start(self, trainer: L.Trainer, module: L.LightningModule) -> None:
@@ -87,7 +93,7 @@ class ClipFinite(Callback):
         updates, self._unseen = self._unseen, []
         for update in updates:
             decisive = [update.norm] if trainer.world_size > 1 else [update.norm, *update.losses]
-            if not all(torch.isfinite(number) for number in decisive):
+            if not torch.stack(decisive).isfinite().all():
                 raise self._diverged(update)
 
     def _diverged(self, update: Update) -> Diverged:

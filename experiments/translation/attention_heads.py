@@ -98,7 +98,7 @@ def measurements(network: Network, data: TranslationData) -> list[Measurement]:
     found: dict[tuple[str, str], list[Tensor]] = defaultdict(list)  # by metric and map, (h, queries) a sentence
     chance: list[Tensor] = []
     for i in measured:
-        source, decoder_input = examples[i].source.unsqueeze(0), examples[i].decoder_input.unsqueeze(0)
+        source, decoder_input, *_ = examples.batch([i])
         for name, weights in network.every_attention(source, decoder_input).items():
             for metric, values in head_values(name, weights[0].double()).items():
                 found[metric, name].append(values)

@@ -16,10 +16,9 @@ import torch
 from jsonargparse import auto_cli
 from torch import Tensor
 from torch.nn import functional as F
-from torch.utils.data import DataLoader
 
 from datamodules import TranslationData
-from datamodules.batch import IGNORE, collate
+from datamodules.batch import IGNORE
 from datamodules.contrast.pairs import ContrastPair, contrast_pairs
 from datamodules.sampler import TokenBucketBatchSampler
 from datamodules.translation import TranslationExamples
@@ -157,14 +156,15 @@ def log_probs(network: Network, encoded: Sequence[Encoded], max_tokens: int) -> 
         max_tokens: Budget of a batch; a longer sentence gets its own.
     """
     unique = list(dict.fromkeys(encoded))
-    examples = TranslationExamples([[*source] for source, _ in unique], [[*target] for _, target in unique])
+    examples = TranslationExamples([source for source, _ in unique], [target for _, target in unique])
     budget = max(max_tokens, int(examples.lengths.max()))
     sampler = TokenBucketBatchSampler(examples.lengths, budget, shuffle=False)
     device = next(iter(network.parameters()), torch.empty(0)).device
     scores: dict[Encoded, LogProb] = {}
-    for source, decoder_input, labels, ids, _ in DataLoader(examples, batch_sampler=sampler, collate_fn=collate):
-        tensors = (tensor.to(device) for tensor in (source, decoder_input, labels))
-        for i, score in zip(ids.tolist(), batch_log_probs(network, *tensors), strict=True):
+    for rows in sampler:
+        batch = examples.batch(rows).of(lambda tensor: tensor.to(device))
+        found = batch_log_probs(network, batch.source, batch.decoder_input, batch.labels)
+        for i, score in zip(rows, found, strict=True):
             scores[unique[i]] = score
     return [scores[pair] for pair in encoded]
 

@@ -139,9 +139,9 @@ def attention_records(
     device = next(network.parameters()).device
     records = []
     for i in evenly_spaced(examples.lengths[:, 0].tolist(), wanted):
-        if len(examples[i].source) > MAPPED:
+        if examples.lengths[i, 0] > MAPPED:
             continue
-        source = examples[i].source.to(device)
+        source = examples.batch([i]).source[0].to(device)
         tokens = search(network, source.unsqueeze(0), decoding)[0][0].tokens
         found = maps(network, source, tokens, decoding)
         records.append(

@@ -5,7 +5,7 @@ accelerator to run them.
 """
 
 import warnings
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Sequence
 from typing import Any
 
 import torch
@@ -14,6 +14,7 @@ from torch import Tensor, nn
 Outputs = tuple[Tensor, Tensor]
 Function = Callable[..., Outputs]
 MOST = 128  # shapes that are captured: each takes memory, and the first are those met most
+ALIGNED = 64  # elements: each gradient begins where kernels can read several at once
 
 # Work on fixed tensors -> what does the same work again on whatever they hold by then
 Capture = Callable[[Callable[[], None]], Callable[[], None]]
@@ -35,18 +36,16 @@ class Replays:
         self.network, self.function, self.capture = network, function, capture
         self.captured: dict[Hashable, Step] = {}
         self.failure = ""
+        self.gradients = Gradients(list(network.parameters()))
         self._met: set[Hashable] = set()
-        # One set for all shapes: a step's gradients are read before the next step.
-        self._parameters = list(network.parameters())
-        self._gradients = [torch.empty_like(p) for p in self._parameters]
 
     def __call__(self, *tensors: Tensor, **settings: Hashable) -> Outputs:
         shapes = (*(tensor.shape for tensor in tensors), *settings.items())
-        step = self.captured.get(shapes) or Step(self.network, self.function, tensors, settings, self._gradients)
+        step = self.captured.get(shapes) or Step(self.network, self.function, tensors, settings, self.gradients)
         if shapes in self._met and shapes not in self.captured and not self.failure and len(self.captured) < MOST:
             self._capture(shapes, step)
         self._met.add(shapes)
-        outputs: Outputs = _Replay.apply(step, tensors, *self._parameters)
+        outputs: Outputs = _Replay.apply(step, tensors, self.gradients.wanted)
         return outputs
 
     def _capture(self, shapes: Hashable, step: "Step") -> None:
@@ -61,6 +60,47 @@ class Replays:
             )
         else:
             self.captured[shapes] = step
+
+
+class Gradients:
+    """The gradients of a step of any shape, side by side in one tensor: one kernel scales or clips them all.
+
+    They become the parameters' own, unless a parameter has one already, to which they are added.
+    """
+
+    def __init__(self, parameters: list[nn.Parameter]) -> None:
+        self.parameters = parameters
+        sizes = [p.numel() + -p.numel() % ALIGNED for p in parameters]
+        self.together = torch.zeros(sum(sizes), dtype=parameters[0].dtype, device=parameters[0].device)
+        parts = self.together.split(sizes)
+        self.each = [part[: p.numel()].view_as(p) for part, p in zip(parts, parameters, strict=True)]
+        self.wanted = self.together.new_zeros((), requires_grad=True)  # so that one can go back from a loss
+        self.norms: Tensor | None = None  # of those that are the parameters' own; None after a sum
+
+    def keep(self) -> None:
+        """Gradients of an earlier batch of the update are about to be overwritten."""
+        for p, fixed in zip(self.parameters, self.each, strict=True):
+            if p.grad is not None and p.grad is fixed:
+                p.grad = p.grad.clone()
+
+    def hand_over(self, found: Sequence[bool], norms: Tensor, scale: Tensor) -> None:
+        """Those that a step found, times a factor.
+
+        Args:
+            found: Whether the step found a gradient for each parameter.
+            norms: Of each that it found.
+            scale: The factor, one number.
+        """
+        self.together.mul_(scale)
+        self.norms = norms * scale.abs()
+        for p, fixed, its in zip(self.parameters, self.each, found, strict=True):
+            if not its:
+                continue
+            if p.grad is None:
+                p.grad = fixed
+            else:
+                p.grad.add_(fixed)
+                self.norms = None
 
 
 class Step:
@@ -79,42 +119,43 @@ class Step:
         function: Function,
         example: tuple[Tensor, ...],
         settings: dict[str, Hashable],
-        gradients: list[Tensor],
+        gradients: Gradients,
     ) -> None:
-        self.network, self.function, self.settings = network, function, settings
+        self.network, self.function, self.settings, self.gradients = network, function, settings, gradients
         self.inputs = [tensor.clone() for tensor in example]
         self.outputs: tuple[Tensor, ...] = ()
-        self.gradients: list[Tensor | None] = list(gradients)
+        self.found: list[bool] = []
         self.replay: Callable[[], None] = self.work
 
     @torch.enable_grad()
     def work(self) -> None:
         loss, number = self.function(self.network, *self.inputs, **self.settings)
         with torch.autocast(loss.device.type, enabled=False):
-            found = torch.autograd.grad(loss, list(self.network.parameters()), allow_unused=True)
-        self.gradients = [None if new is None else fixed for fixed, new in zip(self.gradients, found, strict=True)]
-        fixed = [tensor for tensor in self.gradients if tensor is not None]
-        torch._foreach_copy_(fixed, [new for new in found if new is not None])
-        self.outputs = loss.detach(), number
+            new = torch.autograd.grad(loss, self.gradients.parameters, allow_unused=True)
+        self.found = [gradient is not None for gradient in new]
+        fixed = [tensor for tensor, its in zip(self.gradients.each, self.found, strict=True) if its]
+        torch._foreach_copy_(fixed, [gradient for gradient in new if gradient is not None])
+        self.outputs = loss.detach(), number, torch.stack(torch._foreach_norm(fixed))
 
 
 class _Replay(torch.autograd.Function):
-    """A replayed step as an operation whose gradients are those that it found."""
+    """A replayed step as an operation; going back from it hands over the gradients that it found."""
 
     @staticmethod
-    def forward(ctx: Any, step: Step, tensors: tuple[Tensor, ...], *parameters: Tensor) -> Outputs:
+    def forward(ctx: Any, step: Step, tensors: tuple[Tensor, ...], wanted: Tensor) -> Outputs:
+        step.gradients.keep()
         for fixed, given in zip(step.inputs, tensors, strict=True):
             fixed.copy_(given)
         step.replay()
-        ctx.gradients = step.gradients
-        loss, number = (output.clone() for output in step.outputs)  # the next replay overwrites them
+        ctx.step = step
+        loss, number, ctx.norms = (output.clone() for output in step.outputs)  # the next replay overwrites them
         ctx.mark_non_differentiable(number)
         return loss, number
 
     @staticmethod
-    def backward(ctx: Any, *given: Tensor) -> tuple[Tensor | None, ...]:
-        scaled = iter(torch._foreach_mul([g for g in ctx.gradients if g is not None], given[0]))
-        return None, None, *(None if gradient is None else next(scaled) for gradient in ctx.gradients)
+    def backward(ctx: Any, *given: Tensor) -> tuple[None, ...]:
+        ctx.step.gradients.hand_over(ctx.step.found, ctx.norms, given[0])
+        return None, None, None
 
 
 class CUDAGraphs:

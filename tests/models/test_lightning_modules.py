@@ -6,10 +6,12 @@ import pytest
 import sacrebleu
 import torch
 from lightning.pytorch.callbacks import Callback
+from torch import Tensor
 from torch.utils.data import DataLoader
 
-from datamodules.batch import BOS, EOS, IGNORE, SPECIAL_TOKENS, Batch, Example, collate, unscored
+from datamodules.batch import EOS, IGNORE, SPECIAL_TOKENS, Batch, unscored
 from datamodules.embedded.corpus import embedded_corpus
+from datamodules.translation import TranslationExamples
 from models import BahdanauSeq2Seq, LSTMSeq2Seq, Seq2SeqModule, TransformerSeq2Seq
 from models.bahdanau import BahdanauSettings
 from models.lightning_modules import Optimisation
@@ -122,13 +124,10 @@ def corpus() -> tuple[Batch, list[str], list[str]]:
     pairs = embedded_corpus("train", size=8, longest=12)
     words = [*SPECIAL_TOKENS, *sorted({word for p in pairs for word in f"{p.english} {p.german}".split()})]
     number = {word: n for n, word in enumerate(words)}
-    examples = []
-    for n, pair in enumerate(pairs):
-        source = [number[word] for word in pair.english.split()] + [EOS]
-        target = [number[word] for word in pair.german.split()]
-        fields = (torch.tensor(source), torch.tensor([BOS, *target]), torch.tensor([*target, EOS]))
-        examples.append(Example(*fields, n))
-    return collate(examples), [pair.german for pair in pairs], words
+    german = [pair.german for pair in pairs]
+    sides = ([pair.english for pair in pairs], german)
+    sources, targets = ([[number[word] for word in text.split()] for text in side] for side in sides)
+    return TranslationExamples(sources, targets).batch(range(len(pairs))), german, words
 
 
 @every_kind
@@ -180,7 +179,7 @@ def test_an_update_of_several_batches_is_that_of_one_with_all_their_tokens(kind:
     """Of uneven batches, one of them without a scored token; a mean of their means would weigh them alike."""
     parts = [batch(seed=0), batch((4,), (1,), seed=1), batch((2, 5, 3), (7, 6, 4), seed=2)]
     parts.insert(1, unscored(parts[0]))
-    examples = [Example(*(field[i] for field in part[:4])) for part in parts for i in range(len(part.ids))]
+    examples = [[field[i] for field in part[:4]] for part in parts for i in range(len(part.ids))]
     one, several = (
         module(kind, dropout=0.0, schedule="constant", warmup_steps=1, eps=1.0, learning_rate=1.0) for _ in range(2)
     )
@@ -191,7 +190,7 @@ def test_an_update_of_several_batches_is_that_of_one_with_all_their_tokens(kind:
     assert losses[1] == pytest.approx(losses[0], rel=1e-5)
 
 
-def padded(examples: list[Example]) -> Batch:
+def padded(examples: list[list[Tensor]]) -> Batch:
     fields = zip(*examples, strict=True)
     source, decoder_input, labels, ids = (list(field) for field in fields)
     padding = ((source, PAD), (decoder_input, PAD), (labels, IGNORE))

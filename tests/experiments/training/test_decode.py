@@ -27,7 +27,7 @@ def test_a_split_is_translated_whole_and_in_the_corpuss_order(made: tuple[Networ
     network, data = made
     found = translate_split(network, data, "seen", DECODING, CPU)
     assert [t.id for t in found] == list(range(SIZES["seen"]))
-    lengths = [len(example.source) for example in (data.examples("seen")[i] for i in range(SIZES["seen"]))]
+    lengths = data.examples("seen").lengths[:, 0].tolist()
     assert [t.source_tokens for t in found] == lengths
     assert lengths != sorted(lengths)  # batches go by length: order had to be restored
 
@@ -36,7 +36,7 @@ def test_a_translation_is_that_of_the_sentence_alone(made: tuple[Network, Transl
     network, data = made
     together = translate_split(network, data, "seen", DECODING, CPU)
     for i, translation in enumerate(together):
-        source = data.examples("seen")[i].source.unsqueeze(0)
+        source = data.examples("seen").batch([i]).source
         (alone,) = translate_batch(network, source, torch.tensor([i]), data, DECODING)
         assert alone.hypothesis == translation.hypothesis
         assert alone.log_prob == pytest.approx(translation.log_prob, abs=1e-4)

@@ -4,7 +4,6 @@ from pathlib import Path
 
 import pytest
 
-from datamodules.batch import collate
 from experiments.speed.peers import sizes
 from experiments.speed.peers.joeynmt_files import write_config, write_text
 from experiments.speed.peers.protocol import Worker
@@ -32,7 +31,7 @@ def test_joeynmt_trains_on_and_counts_the_tokens_that_we_do(model: str, tmp_path
         first, second = worker.ask("train"), worker.ask("train")
         hypotheses = worker.ask("translate")["hypotheses"]
     examples = data.examples("train")
-    batch = collate([examples[i] for i in range(len(examples))])
+    batch = examples.batch(range(len(examples)))
     target_tokens = int(examples.lengths[:, 1].sum())
     for block in (first, second):
         assert block.pop("seconds") > 0

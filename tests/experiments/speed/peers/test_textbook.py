@@ -5,7 +5,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from datamodules.batch import BOS, EOS, IGNORE, PAD, Batch, Example, collate
+from datamodules.batch import IGNORE, PAD, Batch
+from datamodules.translation import TranslationExamples
 from experiments.speed.peers import sizes
 from experiments.speed.peers.textbook import TextbookBahdanau, TorchTransformer, sinusoids, training_loop
 from models import BahdanauSeq2Seq, TransformerSeq2Seq
@@ -24,10 +25,10 @@ def network(request: pytest.FixtureRequest) -> nn.Module:
     return TorchTransformer(V, TRANSFORMER) if request.param == "torch" else TextbookBahdanau(V, BAHDANAU)
 
 
-def example(length: int, number: int = 0) -> Example:
-    words = torch.randint(4, V, (length,), generator=torch.Generator().manual_seed(length + number))
-    end, begin = torch.tensor([EOS]), torch.tensor([BOS])
-    return Example(torch.cat([words, end]), torch.cat([begin, words.flip(0)]), torch.cat([words.flip(0), end]), number)
+def batch_of(*sizes: tuple[int, int]) -> Batch:
+    """Words and the same backwards, of each (length, seed)."""
+    words = [torch.randint(4, V, (n,), generator=torch.Generator().manual_seed(n + seed)).tolist() for n, seed in sizes]
+    return TranslationExamples(words, [row[::-1] for row in words]).batch(range(len(words)))
 
 
 def logits(network: nn.Module, batch: Batch) -> Tensor:
@@ -36,7 +37,7 @@ def logits(network: nn.Module, batch: Batch) -> Tensor:
 
 
 def test_what_comes_later_changes_nothing_before(network: nn.Module) -> None:
-    batch = collate([example(6)])
+    batch = batch_of((6, 0))
     changed = batch.decoder_input.clone()
     changed[0, 4:] = torch.tensor([4, 5, 6])
     before, after = (logits(network, batch._replace(decoder_input=d)) for d in (batch.decoder_input, changed))
@@ -45,7 +46,7 @@ def test_what_comes_later_changes_nothing_before(network: nn.Module) -> None:
 
 
 def test_training_learns_and_padding_is_not_asked_for(network: nn.Module) -> None:
-    batch = collate([example(n, n) for n in (3, 5, 7)])
+    batch = batch_of((3, 3), (5, 5), (7, 7))
     assert (batch.labels == IGNORE).any()
 
     def loss() -> float:
@@ -61,7 +62,7 @@ def test_training_learns_and_padding_is_not_asked_for(network: nn.Module) -> Non
 
 def test_the_transformer_does_not_look_at_padding() -> None:
     network = TorchTransformer(V, TRANSFORMER)
-    alone, padded = collate([example(4)]), collate([example(4), example(9)])
+    alone, padded = batch_of((4, 0)), batch_of((4, 0), (9, 0))
     assert (padded.source[0] == PAD).any()
     torch.testing.assert_close(logits(network, alone)[0], logits(network, padded)[0, :5], atol=1e-5, rtol=1e-4)
 

@@ -1,0 +1,93 @@
+"""Cross-entropy on a GPU that goes over the logits once in each direction.
+
+torch's goes over them some fifteen times, in single precision: with 16,384 tokens and 8,000 words 2.2 of a small
+Transformer's 13 ms (H200), and three times the memory of the logits. Here a program takes a row. Forward it reads the
+row and keeps log sum_v exp z_v; backward it reads it again and writes the gradient over it:
+
+    loss = log sum_v exp z_v - (1 - smoothing) z_label - smoothing mean_v z_v
+    d loss / d z_v = softmax(z)_v - (1 - smoothing) [v = label] - smoothing / V
+
+N rows, V words.
+"""
+
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+try:
+    import triton
+    import triton.language as tl
+except ImportError:  # a build of torch without a GPU
+    triton = None
+
+IGNORE = -100  # label of a row that is not scored, as in torch
+LONGEST = 65_536  # words of a row that fits into a program's registers
+
+
+def summed_cross_entropy(logits: Tensor, labels: Tensor, smoothing: float) -> Tensor:
+    """Label-smoothed cross-entropy of (N, V) logits and (N,) labels, summed over the rows whose label is not IGNORE.
+
+    With Triton the logits are overwritten in the backward pass.
+    """
+    if triton is None or not _on_gpu(logits) or logits.shape[1] > LONGEST or torch.compiler.is_compiling():
+        return F.cross_entropy(logits.float(), labels, reduction="sum", label_smoothing=smoothing)
+    loss: Tensor = _SummedCrossEntropy.apply(logits.contiguous(), labels, smoothing)
+    return loss
+
+
+def _on_gpu(logits: Tensor) -> bool:
+    return logits.is_cuda
+
+
+class _SummedCrossEntropy(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, logits: Tensor, labels: Tensor, smoothing: float) -> Tensor:
+        losses, log_sums = (torch.empty(len(labels), device=logits.device) for _ in range(2))
+        _launch(_losses, logits, labels, losses, log_sums, smoothing)
+        ctx.save_for_backward(logits, labels, log_sums)
+        ctx.smoothing = smoothing
+        return losses.sum()
+
+    @staticmethod
+    def backward(ctx: Any, *given: Tensor) -> tuple[Tensor | None, ...]:
+        logits, labels, log_sums = ctx.saved_tensors
+        _launch(_gradients, logits, labels, log_sums, given[0].contiguous(), ctx.smoothing)
+        return logits, None, None
+
+
+def _launch(kernel: Any, logits: Tensor, *others: Any) -> None:
+    N, V = logits.shape
+    block = triton.next_power_of_2(V)
+    warps = min(32, max(4, block // 1024))
+    if N:
+        kernel[(N,)](logits, *others, V, IGNORE, block, num_warps=warps)
+
+
+if triton:
+
+    @triton.jit
+    def _losses(logits, labels, losses, log_sums, smoothing, V, IGNORE: tl.constexpr, BLOCK: tl.constexpr):  # type: ignore[no-untyped-def]
+        row, column = tl.program_id(0).to(tl.int64), tl.arange(0, BLOCK)
+        begin = logits + row * V
+        z = tl.load(begin + column, mask=column < V, other=-float("inf")).to(tl.float32)
+        label = tl.load(labels + row)
+        of_label = tl.load(begin + tl.maximum(label, 0)).to(tl.float32)
+        largest = tl.max(z)
+        log_sum = largest + tl.log(tl.sum(tl.exp(z - largest)))
+        mean = tl.sum(tl.where(column < V, z, 0.0)) / V
+        loss = log_sum - (1 - smoothing) * of_label - smoothing * mean
+        tl.store(losses + row, tl.where(label == IGNORE, 0.0, loss))
+        tl.store(log_sums + row, log_sum)
+
+    @triton.jit
+    def _gradients(logits, labels, log_sums, scale, smoothing, V, IGNORE: tl.constexpr, BLOCK: tl.constexpr):  # type: ignore[no-untyped-def]
+        row, column = tl.program_id(0).to(tl.int64), tl.arange(0, BLOCK)
+        begin = logits + row * V
+        z = tl.load(begin + column, mask=column < V, other=-float("inf")).to(tl.float32)
+        label = tl.load(labels + row)
+        softmax = tl.exp(z - tl.load(log_sums + row))
+        gradient = softmax - tl.where(column == label, 1 - smoothing, 0.0) - smoothing / V
+        gradient *= tl.where(label == IGNORE, 0.0, tl.load(scale))
+        tl.store(begin + column, gradient, mask=column < V)
