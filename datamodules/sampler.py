@@ -7,6 +7,8 @@ import numpy as np
 import torch.distributed as dist
 from torch.utils.data import Sampler
 
+from datamodules.shapes import Lengths, rectangles
+
 T = TypeVar("T")
 
 NOISE = 2.0  # tokens of noise on length differences when sorting: new batches each epoch for 2 % more padding
@@ -16,10 +18,9 @@ class TokenBucketBatchSampler(Sampler[list[int]]):
     """Batches of examples of similar length within `max_tokens`, every example exactly once per epoch.
 
     A batch costs rows x longest row in tokens, where the length of a row is that of the longer of source and target.
-    With a `multiple`, for an accelerator, which captures a step for each shape of batch, sources and targets of a
-    training batch are padded to multiples of it, and nearly every batch has the most rows that its budget allows. On
-    Multi30k, with budgets of 2,500 tokens, multiples of 2, 3 and 4 have 83, 55 and 37 shapes and 5, 7 and 10 % padding.
-    A CPU has no need of it, and mixed lengths teach more: the LSTM without attention had a BLEU of 34 on short
+    With a number of `shapes`, for an accelerator, which captures a step for each shape of batch, the examples of a
+    training batch are padded to one of so many rectangles, and nearly every batch has the most rows that its budget
+    allows. A CPU has no need of it, and mixed lengths teach more: the LSTM without attention had a BLEU of 34 on short
     sentences of the embedded corpus where equal lengths left it at 22 (two seeds each).
 
     All ranks of torch.distributed derive one plan from (seed, epoch) and take its batches in rotation, so that the plan
@@ -35,7 +36,7 @@ class TokenBucketBatchSampler(Sampler[list[int]]):
         seed: Seed of the order.
         shuffle: New batches in a new order every epoch; otherwise the same ones, shortest first.
         accumulate: Batches per rank in an update; an epoch has a multiple of them.
-        multiple: To which sources and targets are padded in training.
+        shapes: Rectangles to which sources and targets are padded in training.
 
     Raises:
         ValueError: an example is longer than the budget; when iterated, too few examples for the ranks.
@@ -48,7 +49,7 @@ class TokenBucketBatchSampler(Sampler[list[int]]):
         seed: int = 0,
         shuffle: bool = True,
         accumulate: int = 1,
-        multiple: int | None = None,
+        shapes: int | None = None,
     ) -> None:
         longest = lengths.max(axis=1)
         if longest.max() > max_tokens:
@@ -58,10 +59,8 @@ class TokenBucketBatchSampler(Sampler[list[int]]):
             )
         self.lengths, self.max_tokens, self.seed = lengths, max_tokens, seed
         self.shuffle, self.accumulate = shuffle, accumulate
-        self.multiple = multiple if shuffle else None
-        padded = -(-lengths // self.multiple) * self.multiple if self.multiple else lengths
-        self.padded = np.minimum(padded, max_tokens)  # (N, 2)
-        self.cost = self.padded.max(axis=1)  # of a row, in tokens
+        self.cost = longest  # of a row, in tokens
+        self.rectangles = rectangles(lengths, shapes) if shapes and shuffle else None
         self.epoch = 0
         self.sampler = self  # Lightning calls set_epoch only on `dataloader.batch_sampler.sampler`
         self._planned: tuple[int, int] | None = None
@@ -90,7 +89,7 @@ class TokenBucketBatchSampler(Sampler[list[int]]):
 
     def _make_plan(self, multiple: int) -> list[list[int]]:
         rng = np.random.default_rng((self.seed, self.epoch))
-        batches = self._few_shapes(rng) if self.multiple else self._similar_lengths(rng)
+        batches = self._similar_lengths(rng) if self.rectangles is None else self._few_shapes(rng, self.rectangles)
         if not self.shuffle:
             return batches
         split_to_multiple(batches, multiple)
@@ -112,24 +111,36 @@ class TokenBucketBatchSampler(Sampler[list[int]]):
             batches[-1].append(example)
         return batches
 
-    def _few_shapes(self, rng: np.random.Generator) -> list[list[int]]:
-        # By padded source, then longest target first, else in random order: the first row says how many rows there are.
-        # Those for which a batch is not filled join the next longer sources. Every epoch has the same shapes.
-        sources, targets = self.padded.T
-        shuffled = rng.permutation(len(sources))
-        batches, left = [], shuffled[:0]
-        for length in np.unique(sources):
-            rows = np.concatenate([left, shuffled[sources[shuffled] == length]])
-            left = rows[np.argsort(-targets[rows], kind="stable")]
-            last = length == sources.max()
-            while len(left) and (last or len(left) >= self._rows(length, targets[left[0]])):
-                most = self._rows(length, targets[left[0]])
-                batches.append(left[:most].tolist())
-                left = left[most:]
+    def _few_shapes(self, rng: np.random.Generator, shapes: Lengths) -> list[list[int]]:
+        # Those for which a batch is not filled join the next larger rectangle around theirs; the largest holds all.
+        # Which one that is does not depend on the examples, so every epoch has the same number of each.
+        shuffled = rng.permutation(len(self.lengths))
+        smallest = (self.lengths[shuffled, None] <= shapes).all(2).argmax(1)
+        waiting = [shuffled[smallest == place].tolist() for place in range(len(shapes))]
+        batches = []
+        for place, rows in enumerate(waiting):
+            most = self._rows(shapes[place])
+            while len(rows) >= most:
+                batches.append(rows[:most])
+                del rows[:most]
+            around = (shapes[place] <= shapes[place + 1 :]).all(1)
+            if around.any():
+                waiting[place + 1 + int(around.argmax())] += rows
+            elif rows:
+                batches.append(rows)
         return batches
 
-    def _rows(self, source: int, target: int) -> int:
-        return int(self.max_tokens // max(source, target))
+    def _rows(self, shape: Lengths) -> int:
+        return int(self.max_tokens // shape.max())
+
+    def shape(self, rows: Sequence[int]) -> tuple[int, int]:
+        """Lengths to which the sources and targets of a batch are padded."""
+        source, target = self.lengths[rows].max(0).tolist()
+        if self.rectangles is None:
+            return source, target
+        holds = (self.rectangles >= (source, target)).all(1)
+        planned = holds & (self.max_tokens // self.rectangles.max(1) == len(rows))
+        return tuple(self.rectangles[(planned if planned.any() else holds).argmax()].tolist())
 
 
 def split_to_multiple(batches: list[list[int]], multiple: int) -> None:

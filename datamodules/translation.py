@@ -17,6 +17,8 @@ from datamodules.sampler import TokenBucketBatchSampler, rank_and_world
 from datamodules.subword_tokenizer import SentencePieceTokenizer, cached_sentencepiece, fits
 from datamodules.tokenizer import Tokenizer, TokenizerSettings
 
+SHAPES = 24  # of a training batch on an accelerator
+
 
 class TranslationExamples:
     """Pairs of id sequences: source + EOS, decoder input BOS + target, labels target + EOS.
@@ -34,11 +36,10 @@ class TranslationExamples:
     def __len__(self) -> int:
         return len(self.lengths)
 
-    def batch(self, rows: Sequence[int], multiple: int = 1) -> Batch:
-        """Pairs, padded to their longest source and target, and on to a multiple, but not beyond the longest of all."""
+    def batch(self, rows: Sequence[int], shape: tuple[int, int] | None = None) -> Batch:
+        """Pairs, padded to their longest source and target or to a shape (S, T)."""
         lengths = self.lengths[rows]
-        longest = lengths.max(0)
-        S, T = np.maximum(longest, np.minimum(-(-longest // multiple) * multiple, self.lengths.max(0))).tolist()
+        S, T = shape or lengths.max(0).tolist()
         return Batch(
             source=self._sources.padded(rows, PAD, S),
             decoder_input=self._targets.padded(rows, PAD, T, drop=1),
@@ -260,15 +261,14 @@ class TranslationData(L.LightningDataModule):
         budget = max_tokens or self.max_tokens
         accumulate = self.trainer.accumulate_grad_batches if self.trainer else 1
         # An accelerator captures a step for each shape: few shapes, at the price of some padding.
-        multiple = 3 if self.trainer and self.trainer.strategy.root_device.type != "cpu" else None
+        shapes = SHAPES if self.trainer and self.trainer.strategy.root_device.type != "cpu" else None
         if split != "train":
             budget = max(budget, int(examples.lengths.max()))
-        sampler = TokenBucketBatchSampler(examples.lengths, budget, self.seed, split == "train", accumulate, multiple)
+        sampler = TokenBucketBatchSampler(examples.lengths, budget, self.seed, split == "train", accumulate, shapes)
         spare = split != "train" and rank_and_world()[0] >= len(sampler.plan(1))
-        padded_to = multiple if split == "train" and multiple else 1
 
         def together(rows: Sequence[int]) -> Batch:
-            batch = examples.batch(rows, padded_to)
+            batch = examples.batch(rows, sampler.shape(rows))
             return unscored(batch) if spare else batch
 
         return ResumableLoader(

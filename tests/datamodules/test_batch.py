@@ -30,11 +30,11 @@ def test_a_batch_loses_nothing_and_adds_only_padding(
     assert batch.padded == bool((batch.source == PAD).any())
 
 
-def test_lengths_are_padded_to_a_multiple_and_the_host_knows_of_padded_sources() -> None:
-    examples = TranslationExamples([[4], [5], [], [6] * 4], [[6] * 4, [7], [6], [8] * 6])
-    padded = examples.batch([0, 1], 4)
+def test_a_batch_is_padded_to_a_shape_and_the_host_knows_of_padded_sources() -> None:
+    examples = TranslationExamples([[4], [5], []], [[6] * 4, [7], [6]])
+    padded = examples.batch([0, 1], (4, 7))
     assert (padded.source.shape, padded.labels.shape, padded.decoder_input.shape) == ((2, 4), (2, 7), (2, 7))
     assert padded.source[0].tolist() == [4, EOS, PAD, PAD]
-    assert padded.labels[0].tolist() == [6] * 4 + [EOS] + [IGNORE] * 2  # 7 and not 8: there is nothing longer
-    found = [examples.batch([0, 1]), examples.batch([0, 2]), padded, examples.batch([0, 1], 2)]
+    assert padded.labels[0].tolist() == [6] * 4 + [EOS] + [IGNORE] * 2
+    found = [examples.batch([0, 1]), examples.batch([0, 2]), padded, examples.batch([0, 1], (2, 6))]
     assert [batch.padded for batch in found] == [False, True, True, False]

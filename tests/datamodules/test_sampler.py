@@ -1,5 +1,3 @@
-from collections import Counter
-
 import lightning as L
 import numpy as np
 import pytest
@@ -123,22 +121,36 @@ def test_little_is_padding_and_the_batches_of_an_update_have_similar_lengths(len
         assert max(longest) - min(longest) <= 3
 
 
-def test_with_a_multiple_batches_have_few_shapes_and_every_epoch_has_the_same(lengths: np.ndarray) -> None:
+def test_few_shapes_are_the_same_in_every_epoch_and_cost_little_padding(lengths: np.ndarray) -> None:
     """What is captured for one epoch is replayed in all."""
-    padded = -(-lengths // 4) * 4
-    sampler, shapes = TokenBucketBatchSampler(lengths, 500, multiple=4), []
+    sampler, shapes = TokenBucketBatchSampler(lengths, 500, shapes=12), []
     for epoch in range(2):
         sampler.set_epoch(epoch)
         batches = list(sampler)
         assert sorted(i for batch in batches for i in batch) == list(range(len(lengths)))
-        shapes.append(Counter((len(b), *padded[b].max(axis=0)) for b in batches))
+        assert all((lengths[batch] <= sampler.shape(batch)).all() for batch in batches)
+        shapes.append({(len(batch), *sampler.shape(batch)) for batch in batches})
     assert shapes[0] == shapes[1]
-    few, many = len(shapes[0]), len({(len(b), *lengths[b].max(axis=0)) for b in TokenBucketBatchSampler(lengths, 500)})
-    assert few < many / 2
-    filled = [rows == 500 // max(source, target) for rows, source, target in shapes[0].elements()]
-    assert sum(filled) >= len(filled) - 3  # the longest sources are too few
-    places = sum(rows * (source + target) for rows, source, target in shapes[0].elements())
-    assert lengths.sum() / places > 0.85
+    assert len(shapes[0]) <= 13  # and one that is not filled
+    filled = [rows == 500 // max(source, target) for rows, source, target in shapes[0]]
+    assert sum(filled) >= len(filled) - 1
+    padded = sum(len(batch) * sum(sampler.shape(batch)) for batch in batches)
+    rounded = -(-lengths // 5) * 5  # has as many shapes
+    assert len(np.unique(rounded, axis=0)) >= 12
+    assert lengths.sum() / padded > max(0.88, lengths.sum() / rounded.sum())
+
+
+@given(corpora, st.integers(MAX, 200), st.integers(1, 9), st.integers(1, 4))
+def test_with_few_shapes_too_every_example_comes_once_within_the_budget(
+    lengths: np.ndarray, max_tokens: int, shapes: int, multiple: int
+) -> None:
+    sampler = TokenBucketBatchSampler(lengths, max_tokens, accumulate=multiple, shapes=shapes)
+    assume(can_be_dealt(sampler, multiple))
+    batches = list(sampler)
+    assert sorted(example for batch in batches for example in batch) == list(range(len(lengths)))
+    for batch in batches:
+        assert (lengths[batch] <= sampler.shape(batch)).all()
+        assert len(batch) * max(sampler.shape(batch)) <= max_tokens
 
 
 def test_example_over_the_budget_is_named() -> None:
