@@ -44,7 +44,6 @@ def method(store: Store, legend: Legend) -> Section:
     """What was compared, what was held equal, and what made it, in short."""
     done = [run for run in store.runs if run.status == "finished"]
     rows = settings_in_short(done)
-    rows.append(["machine", listing(list(dict.fromkeys(in_short(run.record["machine"]) for run in done)) or [NONE])])
     threads = sorted({str(run.record["machine"].get("threads")) for run in done})
     rows.append(["CPU threads", " or ".join(threads) or NONE])
     versions = {name: [*dict.fromkeys(str(r.record["versions"].get(name)) for r in done)] for name in VERSIONS}

@@ -55,7 +55,7 @@ class Sizes:
     vocabulary: int = 32_000
     width: int = 512
     rows: tuple[int, int] = (128, 192)
-    steps: int = 109
+    steps: int = 107
 
 
 def main(data_dir: str = "", suite: str = "gpu") -> None:
