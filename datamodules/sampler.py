@@ -61,6 +61,8 @@ class TokenBucketBatchSampler(Sampler[list[int]]):
         self.shuffle, self.accumulate = shuffle, accumulate
         self.cost = longest  # of a row, in tokens
         self.rectangles = rectangles(lengths, shapes) if shapes and shuffle else None
+        if self.rectangles is not None:
+            self.smallest = (lengths[:, None] <= self.rectangles).all(2).argmax(1)  # of each example
         self.epoch = 0
         self.sampler = self  # Lightning calls set_epoch only on `dataloader.batch_sampler.sampler`
         self._planned: tuple[int, int] | None = None
@@ -113,28 +115,27 @@ class TokenBucketBatchSampler(Sampler[list[int]]):
 
     def _few_shapes(self, rng: np.random.Generator, shapes: Lengths) -> list[list[int]]:
         # Those for which a batch is not filled join the next larger rectangle around theirs; the largest holds all.
-        # Which one that is does not depend on the examples, so every epoch has the same number of each.
+        # Which one that is does not depend on the examples, so every epoch has as many batches of each.
         shuffled = rng.permutation(len(self.lengths))
-        smallest = (self.lengths[shuffled, None] <= shapes).all(2).argmax(1)
+        smallest = self.smallest[shuffled]
         waiting = [shuffled[smallest == place].tolist() for place in range(len(shapes))]
         batches = []
         for place, rows in enumerate(waiting):
             most = self._rows(shapes[place])
-            while len(rows) >= most:
-                batches.append(rows[:most])
-                del rows[:most]
+            full = len(rows) // most * most
+            batches += [rows[first : first + most] for first in range(0, full, most)]
             around = (shapes[place] <= shapes[place + 1 :]).all(1)
             if around.any():
-                waiting[place + 1 + int(around.argmax())] += rows
-            elif rows:
-                batches.append(rows)
+                waiting[place + 1 + int(around.argmax())] += rows[full:]
+            elif rows[full:]:
+                batches.append(rows[full:])
         return batches
 
     def _rows(self, shape: Lengths) -> int:
         return int(self.max_tokens // shape.max())
 
     def shape(self, rows: Sequence[int]) -> tuple[int, int]:
-        """Lengths to which the sources and targets of a batch are padded."""
+        """Lengths to which the sources and targets of a batch are padded: the smallest rectangle with as many rows."""
         source, target = self.lengths[rows].max(0).tolist()
         if self.rectangles is None:
             return source, target

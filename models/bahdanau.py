@@ -206,10 +206,11 @@ class BahdanauNetwork(Network):
         self, embedded: Tensor, memory: BahdanauMemory, state: tuple[Tensor, Tensor]
     ) -> tuple[Tensor, Tensor, Tensor, tuple[Tensor, Tensor]]:
         """s_t = LSTM(E y_{t-1}, s_{t-1}) for all t, then c_t from s_t for all t at once, in B x T x S x A memory."""
-        output, (hidden, cell) = self.first(embedded, tuple(s.unsqueeze(0) for s in state))  # (B, T, H)
+        before = RecurrentState(*(s.unsqueeze(1) for s in state))
+        output, (hidden, cell) = advance(self.first, embedded, before)  # (B, T, H)
         alpha = self.additive.weights(output, memory.keys, memory.mask)  # (B, T, S)
         context = torch.bmm(alpha.to(memory.annotations.dtype), memory.annotations)  # (B, T, H)
-        return output, context, alpha, (hidden.squeeze(0), cell.squeeze(0))
+        return output, context, alpha, (hidden.squeeze(1), cell.squeeze(1))
 
 
 def _output_before_cell(parameter: Tensor) -> Tensor:

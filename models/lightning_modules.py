@@ -129,6 +129,12 @@ class Seq2SeqModule(L.LightningModule):
             total = self.trainer.strategy.reduce(torch.stack(losses).sum(), reduce_op="sum")
             self.log("train/loss", total / tokens.clamp(min=1))
 
+    def optimizer_step(self, epoch: int, batch_idx: int, optimizer: Any, optimizer_closure: Any = None) -> None:
+        """An update. Lightning drops its gradients after the next forward pass, which would first have to keep them."""
+        super().optimizer_step(epoch, batch_idx, optimizer, optimizer_closure)
+        if self.replays:
+            optimizer.zero_grad()
+
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
         logits, labels = scored_logits(self.network, batch.source, batch.decoder_input, batch.labels)
         self._measured.append(evaluate(logits, labels, self.optimisation.label_smoothing))

@@ -133,10 +133,10 @@ class MultiHeadAttention(nn.Module):
 
 
 def _for_short() -> AbstractContextManager[None]:
-    """torch's memory-efficient kernel first, unless one was chosen already."""
-    if not torch.backends.cuda.flash_sdp_enabled():
+    """torch's memory-efficient kernel, unless flash is switched off already; compiled code cannot choose."""
+    if torch.compiler.is_compiling() or not torch.backends.cuda.flash_sdp_enabled():
         return nullcontext()
-    return sdpa_kernel([SDPBackend.EFFICIENT_ATTENTION, SDPBackend.MATH], set_priority=True)
+    return sdpa_kernel([SDPBackend.EFFICIENT_ATTENTION, SDPBackend.MATH])
 
 
 @contextmanager

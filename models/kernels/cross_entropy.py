@@ -23,7 +23,7 @@ except ImportError:  # a build of torch without a GPU
     triton = None
 
 IGNORE = -100  # label of a row that is not scored, as in torch
-LONGEST = 65_536  # words of a row that fits into a program's registers
+LONGEST = 32_768  # words of a row that fits into a program's registers
 
 
 def summed_cross_entropy(logits: Tensor, labels: Tensor, smoothing: float) -> Tensor:

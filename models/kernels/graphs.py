@@ -76,9 +76,11 @@ class Gradients:
         self.each = [part[: p.numel()].view_as(p) for part, p in zip(parts, parameters, strict=True)]
         self.wanted = self.together.new_zeros((), requires_grad=True)  # so that one can go back from a loss
         self.norms: Tensor | None = None  # of those that are the parameters' own; None after a sum
+        self.turn = 0  # steps so far; only the last one's gradients are there
 
     def keep(self) -> None:
         """Gradients of an earlier batch of the update are about to be overwritten."""
+        self.turn += 1
         for p, fixed in zip(self.parameters, self.each, strict=True):
             if p.grad is not None and p.grad is fixed:
                 p.grad = p.grad.clone()
@@ -92,15 +94,13 @@ class Gradients:
             scale: The factor, one number.
         """
         self.together.mul_(scale)
-        self.norms = norms * scale.abs()
+        summed = any(p.grad is not None for p in self.parameters)
+        self.norms = None if summed else norms * scale.abs()
         for p, fixed, its in zip(self.parameters, self.each, found, strict=True):
-            if not its:
-                continue
-            if p.grad is None:
+            if its and p.grad is None:
                 p.grad = fixed
-            else:
+            elif its and p.grad is not None:
                 p.grad.add_(fixed)
-                self.norms = None
 
 
 class Step:
@@ -147,13 +147,16 @@ class _Replay(torch.autograd.Function):
         for fixed, given in zip(step.inputs, tensors, strict=True):
             fixed.copy_(given)
         step.replay()
-        ctx.step = step
+        ctx.step, ctx.turn = step, step.gradients.turn
         loss, number, ctx.norms = (output.clone() for output in step.outputs)  # the next replay overwrites them
         ctx.mark_non_differentiable(number)
         return loss, number
 
     @staticmethod
     def backward(ctx: Any, *given: Tensor) -> tuple[None, ...]:
+        if ctx.turn != ctx.step.gradients.turn:
+            raise RuntimeError("The gradients of this loss are gone: go back from a loss once, before the next step.")
+        ctx.turn = None
         ctx.step.gradients.hand_over(ctx.step.found, ctx.norms, given[0])
         return None, None, None
 

@@ -49,6 +49,15 @@ def test_replayed_steps_have_the_same_losses_gradients_and_updates(name: str, ba
         assert torch.equal(eager, replayed)
 
 
+def test_gradients_of_an_earlier_step_cannot_be_had_any_more() -> None:
+    step = Replays(nn.Linear(1, 1), summed, run_again)
+    first, second = (step(torch.ones(2, 1))[0] for _ in range(2))
+    second.backward()
+    for gone in (first, second):
+        with pytest.raises(RuntimeError, match="once, before the next step"):
+            gone.backward(retain_graph=True)
+
+
 def summed(network: nn.Module, x: Tensor) -> tuple[Tensor, Tensor]:
     return network(x).sum(), torch.zeros(())
 
@@ -130,6 +139,28 @@ def test_captured_steps_on_a_gpu_are_those_launched_one_by_one_and_wait_for_noth
             )
     assert len(step.captured) == 2
     assert not step.failure
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("padded", [False, True])
+@pytest.mark.parametrize("name", ONE_OF_EACH)
+def test_captured_steps_in_bf16_are_those_launched_one_by_one(name: str, padded: bool) -> None:
+    """As trained: attention, recurrent layers and loss have other kernels then than in double precision."""
+    network = without_dropout(build(name, dtype=torch.float).cuda().train())
+    objective = lambda network, *tensors, padded: masked_loss(network, *tensors, 0.1, padded=padded)  # noqa: E731
+    step, found = Replays(network, objective, CUDAGraphs()), []
+    given = tuple(tensor.cuda() for tensor in batch((5, 5 - padded, 5), (4, 6, 2), seed=0))
+    for _ in range(3):
+        network.zero_grad()
+        with torch.autocast("cuda", torch.bfloat16):
+            loss, _ = step(*given, padded=padded)
+        loss.backward()
+        found.append([loss.detach(), *(p.grad.clone() for p in network.parameters() if p.grad is not None)])
+    assert not step.failure
+    for replayed in found[1:]:
+        for a, b in zip(replayed, found[0], strict=True):
+            assert a.isfinite().all()
+            torch.testing.assert_close(a, b, rtol=0.02, atol=0.02 * float(b.abs().max()))
 
 
 @pytest.mark.gpu
