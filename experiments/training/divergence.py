@@ -66,16 +66,16 @@ class ClipFinite(Callback):
         self._named = self._named or list(module.named_parameters())
         gradients = {name: p.grad for name, p in self._named if p.grad is not None}
         replayed = module.replays.gradients if isinstance(module, Seq2SeqModule) and module.replays else None
-        if replayed and replayed.norms is not None:
-            norms, norm = replayed.norms, torch.linalg.vector_norm(replayed.norms)
+        if replayed is None or replayed.norms is None:  # none, or summed over several batches
+            replayed, (norms, norm) = None, gradient_norms(list(gradients.values()))
         else:
-            norms, norm = gradient_norms(list(gradients.values()))
+            norms, norm = replayed.norms, torch.linalg.vector_norm(replayed.norms)
         step = trainer.global_step + 1
         self._unseen.append(Update(step, self._ids, self._losses, list(gradients), norms, norm))
         self._ids, self._losses = [], []
         if not waits(norm) or len(self._unseen) == self.every:
             self._look(trainer)
-        if self.clip and replayed and replayed.norms is not None:
+        if self.clip and replayed:
             replayed.together.mul_((self.clip / (norm + 1e-6)).clamp(max=1.0))  # as torch does, with one kernel
         elif self.clip:
             torch.nn.utils.clip_grads_with_norm_([p for _, p in self._named], self.clip, norm)

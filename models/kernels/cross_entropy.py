@@ -31,14 +31,10 @@ def summed_cross_entropy(logits: Tensor, labels: Tensor, smoothing: float) -> Te
 
     With Triton the logits are overwritten in the backward pass.
     """
-    if triton is None or not _on_gpu(logits) or logits.shape[1] > LONGEST or torch.compiler.is_compiling():
+    if triton is None or not logits.is_cuda or logits.shape[1] > LONGEST or torch.compiler.is_compiling():
         return F.cross_entropy(logits.float(), labels, reduction="sum", label_smoothing=smoothing)
     loss: Tensor = _SummedCrossEntropy.apply(logits.contiguous(), labels, smoothing)
     return loss
-
-
-def _on_gpu(logits: Tensor) -> bool:
-    return logits.is_cuda
 
 
 class _SummedCrossEntropy(torch.autograd.Function):

@@ -33,7 +33,7 @@ def check(device: str, dtype: torch.dtype, shape: tuple[int, int], smoothing: fl
 
 @pytest.mark.parametrize("smoothing", [0.0, 0.1])
 @pytest.mark.parametrize("shape", SHAPES)
-def test_it_is_torchs(shape: tuple[int, int], smoothing: float) -> None:
+def test_without_a_gpu_it_is_torchs(shape: tuple[int, int], smoothing: float) -> None:
     check("cpu", torch.float, shape, smoothing)
 
 
