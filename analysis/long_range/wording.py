@@ -36,7 +36,6 @@ QUESTIONS = {
     "The answer follows from words, their order and their brackets together.",
 }
 FURTHER = {
-    "masked-word-left": "Here the story ends with the gap, as it does for a model that writes from left to right.",
     "associative-recall": "Arora et al. 2023 (Zoology) have pairs, filler and queries in one sequence, of 8,192 kinds "
     "of tokens; here the source holds the pairs, of 16 keys and 16 values, and the decoder is fed the queries.",
 }

@@ -81,7 +81,6 @@ QUESTIONS = [
             Row("Copy 32 / *64* symbols", "copy", RIGHT, "length", ("32", "64"), 1),
             Row("Look up one of 8 / *12* pairs", "associative-recall", RIGHT, PAIRS, ("8", "12"), 1),
             Row("Masked word, clue 16 words before / after", "masked-word", RIGHT, "clue", ("-16", "16")),
-            Row("… from the words before it alone", "masked-word-left", RIGHT, "clue", ("-16", "16")),
         ],
     ),
     Question(

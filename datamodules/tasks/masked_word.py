@@ -7,7 +7,6 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from datamodules.batch import PAD
 from datamodules.language.stories import COLOURS, EVERY_WORD, NUMBERS, story
 from datamodules.tasks.task import FIRST, Drawn, Point, Split, Task
 
@@ -41,12 +40,10 @@ class MaskedWord(Task):
     Args:
         words: Length of a story.
         facts: How many people have something, at most.
-        left_only: The source ends with the gap, as all that a model sees which writes from left to right.
     """
 
     words: int = 64
     facts: int = 6
-    left_only: bool = False
     parameters: ClassVar[tuple[str, ...]] = ("clue",)
 
     @property
@@ -61,17 +58,14 @@ class MaskedWord(Task):
                 f"ask for {NEAREST} to {self.words // 2}, or as much below 0"
             )
         random = Random(int(rng.integers(2**62)))
-        source = np.full((rows, self.words), PAD)
+        source = np.empty((rows, self.words), np.int64)
         labels = np.empty((rows, 1), np.int64)
         for row in range(rows):
             words, gap = self._story(random, clue)
-            seen = gap + 1 if self.left_only else len(words)
-            ids = self.ids(words)
-            labels[row] = ids[gap]
-            ids[gap] = MASK
-            source[row, :seen] = ids[:seen]
-        longest = (source != PAD).any(0).sum()
-        return Drawn(source[:, :longest], decoder_input=np.full((rows, 1), MASK), labels=labels)
+            source[row] = self.ids(words)
+            labels[row] = source[row, gap]
+            source[row, gap] = MASK
+        return Drawn(source, decoder_input=np.full((rows, 1), MASK), labels=labels)
 
     def chance(self, point: Point) -> dict[str, float]:
         """Accuracy of a guess among all colours or numbers, which is the best for a gap without its clue, and of a

@@ -183,7 +183,7 @@ def tasks_in(experiment: str, suite: str) -> list[str]:
 
 
 def tuned_task(task: str, known: Iterable[str]) -> str:
-    """The task on which the values of this one are chosen: recall for recall, masked-word for masked-word-left."""
+    """The task on which the values of this one are chosen: recall for recall, shakespeare for shakespeare-half."""
     return min((each for each in known if f"{task}-".startswith(f"{each}-")), key=len, default=task)
 
 

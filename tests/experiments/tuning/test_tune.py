@@ -221,8 +221,8 @@ def test_translation_is_tuned_on_validation_bleu_with_a_quarter_of_the_budget(tm
         ({"trials": 0}, ["TRIALS", "0"]),
         ({"models": "lstm-tenfold"}, ["MODELS", "'lstm-tenfold'", "values of lstm: name that"]),
         (
-            {"suite": "full", "tasks": "masked-word-left"},
-            ["TASKS", "'masked-word-left'", "values of masked-word: name that"],
+            {"suite": "full", "experiment": "language", "tasks": "shakespeare-half"},
+            ["TASKS", "'shakespeare-half'", "values of shakespeare: name that"],
         ),
         ({"models": "nonsense"}, ["MODELS", "'nonsense'", "lstm"]),
         ({"tasks": "nonsense"}, ["TASKS", "'nonsense'", "copy"]),
