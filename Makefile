@@ -69,7 +69,7 @@ TRAINING = $(GRID)$(call given,seeds,$(SEEDS))$(call given,direction,$(DIRECTION
 STAGES = $(PY) -m experiments.suite
 OF_SUITE = --suite "$(SUITE)"
 REPORT = $(PY) -m analysis.report $(OF_SUITE)
-NEEDS_GPU = $(PY) -c 'import sys, torch; torch.cuda.is_available() or sys.exit(f"make $@ needs an NVIDIA GPU, and torch {torch.__version__} finds none here; for the CPU: make full")'
+NEEDS_GPU = $(PY) -c 'import sys, torch; torch.cuda.is_available() or sys.exit(f"make $@ needs an NVIDIA GPU, and torch {torch.__version__} finds none here; for the CPU: SUITE=full")'
 EVERYTHING = $(STAGES) bleu language long-range contrastive inspect speed report $(OF_SUITE)$(TRAINING)
 
 # Targets under ##@ are those of `make help`; `make help-all` shows those under ##+ as well.
@@ -107,6 +107,7 @@ language: $(INSTALLED) ## What language models gain from a long context (smoke 1
 	@$(STAGES) language report $(OF_SUITE)$(TRAINING)
 
 speed: $(INSTALLED) ## Step time by length, memory, decoding, processes, the Trainer's cost (quick 1 min, full 50 min)
+	@$(if $(filter gpu,$(SUITE)),$(NEEDS_GPU))
 	@$(STAGES) speed $(OF_SUITE)$(call given,tasks,$(TASKS))
 	@$(REPORT)
 

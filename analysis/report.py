@@ -97,14 +97,14 @@ def build(store: Store, others: Sequence[Store] = ()) -> Page:
     """
     look = Look(run.system for run in store.runs if run.experiment != speed_runs.EXPERIMENT)
     speeds = speed_runs.places([store, *others])
-    quality = qualities(store)
+    own, quality = speed_runs.with_operations(speeds), qualities(store)
     results = bleu.measure(store)
     timed = any(each.ran(speed_runs.EXPERIMENT) for each in (store, *others))
     groups = {
         "Translation": translation(store, look, results),
         "Long range": long_range_sections(store, look),
         "Language models": language_section.build(store, look) if store.ran(language_evidence.EXPERIMENT) else [],
-        "Speed": [speed_section.build(speed, [] if n else quality) for n, speed in enumerate(speeds)] if timed else [],
+        "Speed": [speed_section.build(speed, quality if speed is own else []) for speed in speeds] if timed else [],
     }
     answers = [translation_answer.answer(store, look, results), long_range_answer.answer(store, look)]
     opening = Section("answers", "", [Answers([*answers, speed_answer.answer(store, speeds)])], short="Answers")

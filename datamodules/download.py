@@ -85,7 +85,7 @@ def fetch(file: RemoteFile, data_dir: Path) -> bool:
         ) from error
     if (found := sha256(content)) != file.sha256:
         raise ValueError(f"{file.url} sent content with SHA-256 {found}, not {file.sha256}: nothing was saved.")
-    partial = path.with_name(path.name + ".partial")
+    partial = path.with_name(f"{path.name}.{os.getpid()}.partial")  # another download may be under way
     try:
         partial.write_bytes(content)
         os.replace(partial, path)

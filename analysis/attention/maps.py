@@ -4,7 +4,6 @@ import base64
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import matplotlib
 import numpy as np
 from matplotlib.colors import LinearSegmentedColormap
 
@@ -16,10 +15,8 @@ from analysis.page.look import Look
 from analysis.statistics.intervals import Array
 from analysis.store import Run, Store, System, by_system, first_common_seed
 
-SEEING = (
-    "the stronger the colour, the more attention. Touch a cell or use the arrow keys to read it; the small maps are "
-    "the other heads."
-)
+SHADES = "the stronger the colour, the more attention"
+SEEING = f"{SHADES}. Touch a cell or use the arrow keys to read it; the small maps are the other heads."
 
 Sentences = dict[tuple[str, int], dict[str, Any]]  # by test set and number, with words in place of tokens
 
@@ -70,11 +67,11 @@ def blocks(
         first: The sentence shown first.
         shown: The map and the head of each model shown first.
     """
-    figures = [one_map(look, task, system, sentences[first], shown[system]) for system, sentences in found.items()]
-    caption, names = f"{caption}; {SEEING}", [figure.name for figure in figures]
+    still = [one_map(look, task, system, sentences[first], shown[system]) for system, sentences in found.items()]
+    names = [figure.name for figure in still]
     place = list(next(iter(found.values()))).index(first)
-    explored = explorer(f"explorer-{slug(task)}", caption, look, found, place, shown, names)
-    return [Figures(caption, figures, chart=False), explored]
+    explored = explorer(f"explorer-{slug(task)}", f"{caption}; {SEEING}", look, found, place, shown, names)
+    return [Figures(f"{caption}; {SHADES}.", still, chart=False), explored]
 
 
 def one_map(look: Look, task: str, system: System, sentence: Mapping[str, Any], shown: tuple[str, int]) -> Figure:
@@ -82,14 +79,15 @@ def one_map(look: Look, task: str, system: System, sentence: Mapping[str, Any], 
     name, head = shown
     which = f", {name}, head {head + 1}" if len(sentence["maps"]) > 1 else ""
     columns = ("written", "said before") if name.startswith("decoder") else ("source", "source")
+    of_source = name.startswith("encoder")
     return attention_map(
         f"attention-{task}-{sentence['test_set']}-{sentence['id']}-{system.model}-{system.variant}",
         f"{label(system)}{which}",
         look.colour(system),
         sentence["maps"][name][head],
         sentence[columns[0]],
-        sentence["target"],
-        seen=columns[1],
+        sentence["source" if of_source else "target"],
+        ("source" if of_source else "being written", columns[1]),
     )
 
 
@@ -100,12 +98,13 @@ def attention_map(
     weights: Array,
     columns: Sequence[str],
     rows: Sequence[str],
-    seen: str = "source",
+    sides: tuple[str, str] = ("being written", "source"),
 ) -> Figure:
-    """Attention weights (rows, columns), a row for each word being written; full colour is 1."""
+    """Attention weights (rows, columns), a row for each word that looks, named as `sides`; full colour is 1."""
     shades = LinearSegmentedColormap.from_list("weight", [f"{colour}00", colour])
     # the size of the map; the figure grows by its labels
-    with panel((0.17 * len(columns), 0.17 * len(rows))) as (canvas, axes):
+    above_the_words = {"axes.titley": None}  # which are at the top
+    with panel((0.17 * len(columns), 0.17 * len(rows)), above_the_words) as (canvas, axes):
         axes.set_position((0, 0, 1, 1))
         axes.imshow(weights, cmap=shades, vmin=0, vmax=1, aspect="equal", interpolation="none")
         axes.set_xticks(range(len(columns)), columns, rotation=90, fontsize=9, parse_math=False)
@@ -113,11 +112,9 @@ def attention_map(
         axes.tick_params(length=0)
         axes.xaxis.tick_top()
         axes.grid(visible=False)
-        axes.set(xlabel=seen, ylabel="being written")
-        with matplotlib.rc_context({"axes.titley": None}):  # above the tokens at the top
-            axes.set_title(title)
+        axes.set(xlabel=sides[1], ylabel=sides[0], title=title)
         strongest = [f"{row} → {columns[int(i)]}" for row, i in zip(rows, weights.argmax(axis=1), strict=True)]
-        description = f"Where each word being written looks most: {', '.join(strongest)}."
+        description = f"Where each word looks most: {', '.join(strongest)}."
         return finish(canvas, name, title, description, grow=True)
 
 

@@ -18,6 +18,8 @@ PROPORTIONS = {
     "contrastive_accuracy": "",
     "contrastive_accuracy_mean": "",
     "probe_accuracy": "",
+    "sense_probe": "",
+    "subject_flip": "",
     "truncated_share": "",
     "token_accuracy": "token_accuracy_error",
 }

@@ -122,12 +122,12 @@ def parts(evidence: Evidence, tasks: Sequence[str]) -> list[Claim]:
 
 def family(evidence: Evidence, tasks: Sequence[str]) -> list[Claim]:
     """Encoder-only, decoder-only, or both parts."""
-    task = "masked-word"
-    better = "Reading in both directions understands better than from left to right (masked word)"
-    rule = rules.compared(
-        evidence, task, "clue", (ENCODER_ONLY, DECODER_ONLY), rules.AHEAD, [rules.LEAD, rules.OVER_CHANCE]
-    )
-    rows = [about(evidence, better, "Devlin et al. 2019, section 5.1", rule, task, "clue", group=FAMILY)]
+    task, rows = "senses", []
+    better = "Reading in both directions understands better than from left to right"
+    for metric, what in (("token_accuracy", "answers"), ("sense_probe", "states of words")):
+        rule = rules.compared(evidence, task, "clue", (ENCODER_ONLY, DECODER_ONLY), rules.AHEAD, ALIKE, metric=metric)
+        source = "Devlin et al. 2019, section 5.1"
+        rows.append(about(evidence, f"{better} ({what})", source, rule, task, "clue", metric, FAMILY))
     both = [
         each for each in tasks if each != task and {DECODER_ONLY, TRANSFORMER} <= {*systems_of(evidence.store, each)}
     ]

@@ -25,6 +25,7 @@ HELD = 0.9  # a model holds a length, a gap or a load if its accuracy there is a
 CHANCE = {
     "token_accuracy": "chance: ",
     "contrastive_accuracy": "chance: ",
+    "sense_probe": "probe chance: ",
     "squared_error": "chance squared error: ",
 }
 

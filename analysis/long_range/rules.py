@@ -25,6 +25,7 @@ from analysis.claims.verdict import (
 )
 from analysis.long_range.comparable import Evidence
 from analysis.long_range.evidence import EXPERIMENT, HELD, Axis, by_seed, rows_of
+from analysis.long_range.tables import name_of
 from analysis.long_range.wording import at, quantity
 from analysis.page.curves import Point
 from analysis.page.labels import decimal, label, listing, whole
@@ -183,6 +184,7 @@ def compared(
     lines: Sequence[Line],
     power: Sequence[Power],
     *,
+    metric: str = "token_accuracy",
     beyond: bool = False,
 ) -> Rule:
     """The first system's accuracy minus the second's at the largest trained value, or at the largest beyond training.
@@ -194,7 +196,7 @@ def compared(
     def measure() -> Finding:
         if not task:
             raise NotRun(label(systems[0]))
-        axis = evidence.axis(task, vary)
+        axis = evidence.axis(task, vary, metric)
         ends = {system: axis.farthest(system) if beyond else axis.trained(system)[-1:] for system in systems}
         if alike:
             ends = dict(zip(systems, ([point] for point in most_apart(axis, *systems)), strict=True))
@@ -211,7 +213,13 @@ def compared(
     where = "the largest value beyond training" if beyond else "the largest trained value"
     where = "the value within the trained range where they differ most" if alike else where
     first, second = map(label, systems)
-    return Rule(f"accuracy of the {first} minus that of the {second} at {where}", lines, measure, power, note=JUDGED)
+    return Rule(
+        f"{name_of(metric, '')} of the {first} minus that of the {second} at {where}",
+        lines,
+        measure,
+        power,
+        note=JUDGED,
+    )
 
 
 def parity_beyond(evidence: Evidence, transformer: System) -> Rule:

@@ -20,6 +20,7 @@ from analysis.long_range.evidence import (
     systems_of,
     tasks_of,
 )
+from analysis.long_range.senses import attention
 from analysis.long_range.wording import heading, is_kind_of, quantity, question, title
 from analysis.page.blocks import Block, Figures, Heading, Notice, Paragraph, Section
 from analysis.page.canvas import Figure, learning_curve, lines
@@ -29,9 +30,9 @@ from analysis.page.look import Look, VariantLook
 from analysis.page.run_sources import behind
 from analysis.store import Store, System
 
-DRAWN = ("token_accuracy", "exact_match", "squared_error", "contrastive_accuracy")
-METRICS = (*DRAWN, "subject_flip")
-JUDGED = ("token_accuracy", "contrastive_accuracy")  # what ablations speak of
+DRAWN = ("token_accuracy", "exact_match", "squared_error", "contrastive_accuracy", "sense_probe")
+METRICS = (*DRAWN, "subject_flip", "sense_attention")
+JUDGED = ("token_accuracy", "contrastive_accuracy", "sense_probe", "sense_attention")  # what ablations speak of
 LEARNING = {"val/token_accuracy": "validation accuracy", "val/control_accuracy": "accuracy on the control"}
 GROUPS = {
     "position encodings": r"none|sinusoidal|learned|rotary|alibi",
@@ -59,6 +60,7 @@ def task_section(store: Store, look: Look, task: str) -> Section:
     evidence = axis_blocks(look, main)
     evidence += [table for table in [tables.over_all_pairs(store, task, systems)] if table]
     evidence += ablations(store, measured, known)
+    evidence += attention(store, task) if is_kind_of(task, "senses") else []
     texts = [question(task), *in_words(task, main, known)]
     texts += ["Exact match equals accuracy everywhere, so it is not shown."] if repeated else []
     blocks: list[Block] = [Paragraph(text) for text in texts if text]

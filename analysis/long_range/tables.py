@@ -19,9 +19,12 @@ NAMES = {
     "contrastive_accuracy": "accuracy, judged by total probability",
     "subject_flip": "right with the subject in either number, all other words the same",
     "attention_on_answer": "attention on the answer",
+    "sense_probe": "senses read off the noun's own state",
+    "sense_attention": "attention from the noun to its place",
 }
 NEAR = "share within 0.04 of the sum"  # what counts as right where the answer is a number
-BY_SEED = ("squared_error", "attention_on_answer")  # no shares of examples: their spread is that of the seeds
+# no shares of examples: their spread is that of the seeds
+BY_SEED = ("squared_error", "attention_on_answer", "sense_attention")
 Columns = Mapping[str, tuple[Axis, float]]  # a value of an axis by its name in the header
 
 
@@ -55,7 +58,7 @@ def by_value(axis: Axis) -> Table:
     """A row per system, a column per value; shares with their intervals and the value where 0.9 is lost."""
     columns = along(axis)
     header, rows = ["model", *columns], grid(columns)
-    if axis.metric not in BY_SEED:
+    if axis.metric not in BY_SEED and axis.xs[0] >= 0:
         header.append(f"{together(most(axis.vary))} {together('with ≥ 0.9')}")
         ends = [*(str(reach(curve)) for curve in axis.curves.values()), *(NONE for _ in axis.chance)]
         rows = [[*row, end] for row, end in zip(rows, ends, strict=True)]

@@ -7,7 +7,6 @@ from analysis.claims.verdict import TRANSFORMER, Claim, Finding, Needs, NotRun, 
 from analysis.long_range import networks
 from analysis.long_range.evidence import EXPERIMENT, axes, few, systems_of
 from analysis.long_range.rules import AHEAD, LEAD, OVER_CHANCE, change, lead, together
-from analysis.long_range.wording import title
 from analysis.page.blocks import Block, Figures, Heading, Paragraph, Section, Table
 from analysis.page.curves import Curves, Levels, Point, by_x
 from analysis.page.labels import NONE, decimal, label, slug, whole, with_span
@@ -15,10 +14,10 @@ from analysis.page.look import VariantLook
 from analysis.page.run_sources import behind
 from analysis.store import Store, System
 
-TASK = "masked-word"
+NAME = "Masked words from few examples"
 SCRATCH = System(TRANSFORMER.model, "decoder-only")
 PRETRAINED = System(TRANSFORMER.model, "decoder-only-pretrained")
-FIGURE = slug("transfer", TASK)
+FIGURE = slug(NAME)
 X = "training examples"
 READING = (
     "Intervals of accuracies cover the choice of test examples and are widened until they hold every seed. Seeds have "
@@ -53,7 +52,7 @@ def all_claims(store: Store) -> list[Claim]:
         Claim(
             f"{text} (Transformer, {whole(examples)} masked words)" if task else text,
             source,
-            Needs(EXPERIMENT, task or TASK, "token_accuracy"),
+            Needs(EXPERIMENT, task, "token_accuracy"),
             transfers(store, examples),
             FIGURE,
         )
@@ -70,7 +69,7 @@ def transfers(store: Store, examples: int) -> Rule:
                 raise NotRun(f"{label(system)} on masked words from few examples")
         read, scratch = found[PRETRAINED], found[SCRATCH]
         # Of the chances the lowest: who beats a blind guess has learned something, and its gain can be measured.
-        guess = min(dict(line).get(examples, math.nan) for line in levels.values())
+        guess = min((y for line in levels.values() for x, y in line if x == examples), default=math.nan)
         reason = f"{label(PRETRAINED)}: {decimal(read.value, 3)}; {label(SCRATCH)}: {decimal(scratch.value, 3)}"
         return Finding(reason, change(read, scratch), power=[lead(read, scratch), read.value - guess])
 
@@ -85,14 +84,13 @@ def sections(store: Store) -> list[Section]:
     if not curves:
         return []
     look, last = VariantLook(list(curves)), max(few(store), key=few(store).__getitem__)
-    name = f"{title(TASK)} from few examples"
-    figure = by_x(FIGURE, name, look, curves, levels, X, "accuracy")
+    figure = by_x(FIGURE, NAME, look, curves, levels, X, "accuracy")
     caption = "Lines are means over seeds, bands 95 % intervals over the test examples, dots single seeds."
     blocks: list[Block] = [Paragraph(QUESTION), Figures(caption, [figure]), by_examples(curves, levels)]
     settings = networks.table(store, last, systems_of(store, last))
     blocks += [Heading("What was compared"), settings] if settings else []
     runs = [source for task in few(store) for source in behind(store, EXPERIMENT, task)]
-    return [Section(FIGURE, name, blocks, runs)]
+    return [Section(FIGURE, NAME, blocks, runs)]
 
 
 def by_examples(curves: Curves, levels: Levels) -> Table:

@@ -12,7 +12,7 @@ TITLES = {
     "parity": "Parity",
     "two-keys": "Two keys",
     "agreement": "Agreement",
-    "masked-word": "Masked word",
+    "senses": "Senses of a word",
     "inference": "Inference",
 }
 QUESTIONS = {
@@ -30,8 +30,9 @@ QUESTIONS = {
     "two-keys": "The source lists keys with their values; one token asks for the values of two of them. Can a model "
     "look at two places at once and know which is which?",
     "agreement": "A verb must agree in number with its subject, with other nouns in between.",
-    "masked-word": "A colour or number is left out of a story that says it once more: so many words after the gap, or, "
-    "below 0, before it. Who can use what comes later?",
+    "senses": "In “the bank _ again by the river” the place tells what the bank did. It comes so many words after the "
+    "noun, or, below 0, before it; nearer to the noun can be another's place. Does the noun's own state know its "
+    "sense?",
     "inference": "Two formulas of propositional logic: does one follow from the other, exclude it, or say the same? "
     "The answer follows from words, their order and their brackets together.",
 }

@@ -149,8 +149,9 @@ def styled() -> Iterator[None]:
 
 
 @contextmanager
-def panel(inches: tuple[float, float]) -> Iterator[tuple[Canvas, Axes]]:
-    with styled():
+def panel(inches: tuple[float, float], style: Mapping[Any, Any] | None = None) -> Iterator[tuple[Canvas, Axes]]:
+    """A figure with one panel in the common style, and what `style` changes in it."""
+    with styled(), matplotlib.rc_context(dict(style or {})):
         canvas = Canvas(figsize=inches)
         yield canvas, canvas.subplots()
 

@@ -76,11 +76,10 @@ def exponents(speed: Speed, systems: Sequence[System]) -> list[Block]:
         for part, chosen in (("all", curves), ("longer half", [upper_half(curve) for curve in curves])):
             found = [power_law(curve) for curve in chosen]
             rows.append([label(system), part, *(times(fit.exponent) if fit else NONE for fit in found)])
-    upper = sorted(upper_half(dict.fromkeys(xs, 1.0)))
     caption = (
         "Exponents in length at a fixed number of tokens per batch: least squares on logarithms (95 % t interval of "
-        f"the slope), over all lengths, {xs[0]:g} to {xs[-1]:g}, and over the longer half, {upper[0]:g} to "
-        f"{upper[-1]:g}, fewer where memory ran out."
+        f"the slope), over all lengths at which a model was measured, within {xs[0]:g} to {xs[-1]:g}, and over the "
+        "longer half of them."
     )
     return [Table(caption, ["model", "lengths", *COSTS.values()], rows, left=2)]
 

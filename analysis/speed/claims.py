@@ -7,7 +7,7 @@ from analysis.claims.verdict import ABOVE, BELOW, TRANSFORMER, VASWANI, Claim, N
 from analysis.page.labels import label
 from analysis.speed import rules
 from analysis.speed.quality import TRANSLATION, Quality
-from analysis.speed.runs import EXPERIMENT, STEP, Speed
+from analysis.speed.runs import EXPERIMENT, STEP, Speed, with_operations
 from analysis.speed.units import RATE
 from analysis.store import System
 
@@ -32,7 +32,7 @@ def all_claims(speeds: Sequence[Speed], qualities: Sequence[Quality]) -> list[Cl
     ]
     seconds = [(speed, to_quality(speed, qualities, "seconds")) for speed in speeds]
     there = [replace(claim, text=speed.here(claim.text)) for speed, claim in seconds]
-    return [*here, fewer_operations(speeds[0]), *there, to_quality(speeds[0], qualities, "operations")]
+    return [*here, fewer_operations(speeds[0]), *there, to_quality(with_operations(speeds), qualities, "operations")]
 
 
 def by_length(speed: Speed) -> list[Claim]:

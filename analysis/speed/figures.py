@@ -19,7 +19,7 @@ from analysis.page.canvas import (
     plot,
     scale_x,
 )
-from analysis.page.labels import label
+from analysis.page.labels import decimal, label
 from analysis.page.look import Look
 from analysis.speed.runs import Curve, Speed
 from analysis.speed.scaling_laws import Crossing, Fit, power_law, upper_half
@@ -124,7 +124,7 @@ def description(chart: Chart) -> str:
     for system, curve in chart.curves.items():
         values = ", ".join(f"{rounded(m.value * chart.scale)} at {x:g}" for x, m in curve.items())
         fit = chart.fits.get(system)
-        slope = f" (exponent {fit.exponent.value:.2f} from {fit.start:g} to {fit.end:g})" if fit else ""
+        slope = f" (exponent {decimal(fit.exponent.value, 2)} from {fit.start:g} to {fit.end:g})" if fit else ""
         parts.append(f"{label(system)}: {values}{slope}")
     for system, places in chart.absent.items():
         parts.append(f"{label(system)} ran out of memory at {', '.join(f'{x:g}' for x in places)}")

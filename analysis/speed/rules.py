@@ -171,7 +171,7 @@ def attention_is_not_faster(speed: Speed) -> Rule:
         return Finding(reason + (f", {rounds} rounds" if rounds else ""), ratio(*pair))
 
     effect = (
-        "target tokens/s of the LSTM + attention over those of the LSTM, bare step on real sentences, 32-bit, with the "
+        "target tokens/s of the LSTM + attention over those of the LSTM, bare step on real sentences, with the "
         "bootstrap interval of the median over rounds that timed both, else from quartiles"
     )
     return Rule(effect, [Line(INTERVAL, BELOW, FASTER)], **in_each_process(speed, measure))

@@ -104,13 +104,14 @@ class Speed:
         return [system for system in self.systems(task) if system.variant == "base"]
 
     def value(self, task: str, system: System, metric: str, x_name: str = "", x: Any = "") -> float:
-        """One number; NaN if it was not measured."""
-        return self.numbers.get((task, system), {}).get((metric, x_name, x), math.nan)
+        """The median over processes; NaN if it was not measured."""
+        return self.median(task, system, metric, x_name, x).value
 
     def median(self, task: str, system: System, metric: str, x_name: str = "", x: Any = "") -> Median:
         names = (metric, f"{metric}_q25", f"{metric}_q75")
-        each = [[process.value(task, system, name, x_name, x) for name in names] for process in self.processes]
-        values, lows, highs = np.array([found for found in each if not math.isnan(found[0])] or [[math.nan] * 3]).T
+        found = [process.numbers.get((task, system), {}) for process in self.processes]
+        each = [[numbers.get((name, x_name, x), math.nan) for name in names] for numbers in found]
+        values, lows, highs = np.array([row for row in each if not math.isnan(row[0])] or [[math.nan] * 3]).T
         return Median(float(np.median(values)), float(lows.min()), float(highs.max()))
 
     def curve(self, task: str, system: System, metric: str, x_name: str = "") -> Curve:
@@ -168,6 +169,11 @@ def places(stores: Sequence[Store]) -> list[Speed]:
     if len(found) == 2:
         return [replace(speed, place=place) for speed, place in zip(found, (ON_GPU, ON_CPU), strict=True)]
     return found or [measured(stores[0])]
+
+
+def with_operations(speeds: Sequence[Speed]) -> Speed:
+    """The one whose store has the operations of a target token, and so the runs that they are spent on."""
+    return next((speed for speed in speeds if speed.kind("cost")), speeds[0])
 
 
 def measured(store: Store, place: str = "") -> Speed:

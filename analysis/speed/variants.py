@@ -24,7 +24,7 @@ def blocks(speed: Speed) -> list[Block]:
         mine = [s for s in speed.systems("length") if s.model == model and not set(s.variant.split("-")) & set(MODES)]
         if len(mine) > 1:
             figures = drawn(speed, VariantLook(mine), "length", mine, (STEP_TIME, MEMORY), model=model)
-            text = f"{label(System(model, 'base'))}: variants of the network against their base, 32-bit and eager."
+            text = f"{label(System(model, 'base'))}: variants of the network against their base."
             shown += [Figures(text, figures)] if figures else []
     return [Heading("Precision, compilation and variants"), *shown, *table]
 
@@ -48,8 +48,8 @@ def variant_table(speed: Speed) -> list[Block]:
         rows.append([*row, f"{max(compiled):.1f}" if compiled else NONE])
     header = ["model", "variant", *(f"speed at length {n:g}" for n in ends), "memory", "longest compilation (s)"]
     caption = (
-        "Speed of a variant relative to the base (32-bit, eager) of the same model: 2 is twice as fast; 95 % intervals "
-        "of the median over rounds that timed both. Memory relative to the base at the longest length of both."
+        "Speed of a variant relative to the base of the same model: 2 is twice as fast; 95 % intervals of the median "
+        "over rounds that timed both. Memory relative to the base at the longest length of both."
     )
     return [Table(caption, header, rows, left=2)]
 

@@ -1,4 +1,4 @@
-"""Every pair of systems on a test set: the difference in BLEU, its interval and p, adjusted for the number of pairs."""
+"""Pairs of systems on a test set: the difference in BLEU, its interval and p, adjusted for the number of pairs."""
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
@@ -49,9 +49,12 @@ class Pair:
 
 
 def pairs_of(store: Store, systems: Mapping[System, Mapping[int, Run]], test_set: str) -> list[Pair]:
-    """Every pair that shares a seed and has translated the same sentences; sentences that differ become a problem."""
+    """Bases with each other, and variants with their base, on the same sentences at a seed that both finished.
+
+    Sentences that differ become a problem.
+    """
     found = []
-    for first, second in combinations(systems, 2):
+    for first, second in filter(worth_a_test, combinations(systems, 2)):
         seed = first_common_seed([dict(systems[first]), dict(systems[second])])
         if seed is None:
             continue
@@ -67,6 +70,13 @@ def pairs_of(store: Store, systems: Mapping[System, Mapping[int, Run]], test_set
         }
         found.append(Pair(test_set, first, second, seed, each, (one, other), comparison))
     return found
+
+
+def worth_a_test(pair: tuple[System, System]) -> bool:
+    """Whether both are bases, or a variant and its base: every further test makes the others harder to pass."""
+    first, second = pair
+    bases = [system.variant for system in pair].count("base")
+    return bases == 2 or (bases == 1 and first.model == second.model)
 
 
 def same_sentences(

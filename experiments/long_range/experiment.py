@@ -4,6 +4,7 @@ An answer of several tokens is judged under teacher forcing. The exact match nee
 finds the whole answer if and only if every token is the most likely one after the right tokens before it.
 """
 
+import json
 import math
 from dataclasses import asdict
 from itertools import product
@@ -17,7 +18,9 @@ from torch import Tensor
 from datamodules.batch import IGNORE, Batch
 from datamodules.synthetic import Axis, SyntheticData
 from datamodules.tasks.agreement import Agreement
+from datamodules.tasks.senses import Senses
 from datamodules.tasks.task import Drawn, Point, Task
+from experiments.long_range import senses
 from experiments.long_range.probes import (
     KEYS,
     attention_on_answer,
@@ -27,8 +30,9 @@ from experiments.long_range.probes import (
     probe,
     score_statistics,
 )
-from experiments.record.keys import Measurement
+from experiments.record.keys import ATTENTION, Measurement
 from experiments.record.metrics import MASTERED
+from experiments.record.write import write_atomically
 from experiments.training.trained_run import Trained
 from models import Seq2SeqModule
 from models.network import Network
@@ -110,6 +114,9 @@ def evaluate_run(run: Trained[SyntheticData]) -> list[Measurement]:
     data = run.data
     if data.training_examples:
         rows.append(Measurement("training_examples", data.training_examples, "examples", 1))
+    if isinstance(data.task, Senses):
+        maps = senses.attention_records(run.module.network)
+        write_atomically(run.key.folder / ATTENTION, json.dumps(maps, ensure_ascii=False))
     held_equal = {
         "data order seed": data.seed,
         "examples per batch": data.rows,
@@ -229,6 +236,8 @@ def at_point(run: Trained[SyntheticData], axis: Axis, value: int, point: Point) 
     if isinstance(data.task, Agreement):
         measured["chance: never sees the subject"] = (data.task.without_subject(point, data.points), "share", 1)
         measured["subject_flip"] = (subject_flip(network, data.task, batch), "share", n)
+    if isinstance(data.task, Senses):
+        measured |= senses.measured(network, on_device(network, data.examples("test", point, PROBED)))
     first = on_device(network, batch.of(lambda field: field[:ROWS]))
     found = attention_on_answer(network, first) if data.shared_vocabulary else None
     if found is not None:

@@ -18,6 +18,7 @@ from models.decoder_only.attention import DecoderOnlyAttentionNetwork
 from models.decoder_only.recurrent import DecoderOnlyRecurrentNetwork
 from models.decoder_only.transformer import DecoderOnlyTransformerNetwork
 from models.embedding import Embedding
+from models.encoder_only.network import EncoderOnlyNetwork
 from models.encoder_only.transformer import EncoderOnlyTransformerNetwork
 from models.kernels.gpu import without_cudnn
 from models.multi_head_attention import attention_weights
@@ -164,6 +165,28 @@ class Probe(NamedTuple):
     n: int
 
 
+@torch.no_grad()
+def word_states(network: Network, source: Tensor, at: Tensor) -> Tensor:
+    """The state at a word of each source, after all that it can see: (N, S) token ids and places (N,) -> (N, features).
+
+    Of a Transformer's stack what `encoder_states` takes of it; a recurrent encoder or decoder is run up to there.
+    """
+    row = torch.arange(len(source), device=source.device)
+    at = at.to(source.device)
+    with evaluating(network):
+        if isinstance(network, EncoderOnlyNetwork):
+            return network.encode(source).states[row, at]
+        if isinstance(network, TransformerNetwork):
+            with outputs_of(network.encoder_norm) as outputs:
+                network.encode(source)
+            return outputs[0][row, at]
+        if isinstance(network, DecoderOnlyTransformerNetwork):
+            place = (source == network.pad_id).sum(1) + at  # padding is on the left there
+            return torch.cat([part[row, :, place].flatten(1) for part in network.encode(source).cache[-1]], dim=-1)
+    later = torch.arange(source.shape[1], device=source.device) > at.unsqueeze(1)
+    return encoder_states(network, source.masked_fill(later, network.pad_id))
+
+
 def probe(network: Network, source: Tensor, classes: Tensor) -> list[Probe]:
     """How much of the second word is linearly decodable from the encoder's state after it and after each further word.
 
@@ -177,12 +200,13 @@ def probe(network: Network, source: Tensor, classes: Tensor) -> list[Probe]:
         classes: (N,) class of the second word, 0 and above.
     """
     return [
-        _probe_states(encoder_states(network, source[:, : words_read + 2]), classes, words_read)
+        probe_states(encoder_states(network, source[:, : words_read + 2]), classes, words_read)
         for words_read in range(source.shape[1] - 1)
     ]
 
 
-def _probe_states(states: Tensor, classes: Tensor, words_read: int) -> Probe:
+def probe_states(states: Tensor, classes: Tensor, words_read: int = 0) -> Probe:
+    """Fit a probe on the first half of states (N, features) with their classes (N,), judge it on the second."""
     half = len(states) // 2
     held_out = classes[half:]
     predicted = ridge_predictions(states[:half], classes[:half], states[half:])

@@ -44,7 +44,7 @@ def main(suite: str = "quick", tasks: str = "", data_dir: str = "", root: str = 
     The first process starts the others that the suite asks for, one after the other.
 
     Args:
-        suite: smoke, quick or full; what they measure is in experiments/configs/speed.
+        suite: One of experiments/configs/speed, where what they measure is.
         tasks: Some tasks only, separated by blanks, for example "length decoding".
         data_dir: Folder of downloaded corpora.
         root: Folder of the run store.
@@ -78,18 +78,8 @@ def main(suite: str = "quick", tasks: str = "", data_dir: str = "", root: str = 
     if not process:
         for number in range(1, settings.processes):
             print(f"process {number + 1} of {settings.processes}", flush=True)
-            words = [
-                "--suite",
-                suite,
-                "--tasks",
-                tasks,
-                "--data_dir",
-                data_dir,
-                "--root",
-                root,
-                "--process",
-                str(number),
-            ]
+            words = [f"--suite={suite}", f"--tasks={tasks}", f"--data_dir={data_dir}", f"--root={root}"]
+            words.append(f"--process={number}")
             if code := subprocess.run([sys.executable, "-m", "experiments.speed", *words]).returncode:
                 raise SystemExit(code)
         receipt.write()

@@ -1,4 +1,5 @@
 import hashlib
+import os
 import re
 import socket
 import sys
@@ -109,7 +110,7 @@ def test_a_full_disk_is_told_once_and_not_blamed_on_the_server(
     server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys
 ) -> None:
     monkeypatch.setattr(download, "DATASETS", {"one": [server.file]})
-    partial = tmp_path / "set/file.gz.partial"
+    partial = tmp_path / f"set/file.gz.{os.getpid()}.partial"
     partial.parent.mkdir()
     partial.symlink_to("/dev/full")  # takes no byte
     assert main(["--data_dir", str(tmp_path)]) == 1

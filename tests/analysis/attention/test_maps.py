@@ -28,6 +28,7 @@ PAGE = (
     "<title>maps</title><style>{{ style() }}</style><figure><div id='figure-static'></div></figure>"
     "{{ explorer(block) }}</html>"
 )
+SVG = "{http://www.w3.org/2000/svg}"
 BROWSER = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 
 
@@ -41,9 +42,17 @@ def test_bytes_are_the_weights_to_half_a_255th(weights: NDArray[np.float64]) -> 
 def test_any_token_is_shown_as_written(token: str) -> None:
     weights = np.full((3, 2), 0.5)
     figure = attention_map("map", "Transformer", COLOURS["transformer"], weights, [token, "</s>"], ["a", token, "</s>"])
-    shown = ET.fromstring(figure.svg).iter("{http://www.w3.org/2000/svg}text")
+    shown = ET.fromstring(figure.svg).iter(f"{SVG}text")
     assert ["".join(text.itertext()) for text in shown].count(token) == 2
     assert "<script" not in figure.svg
+
+
+def test_the_title_stands_above_the_words_of_the_columns() -> None:
+    figure = attention_map("map", "Head 1", COLOURS["transformer"], np.eye(2), ["riverside", "office"], ["a", "b"])
+    texts = {"".join(text.itertext()): text for text in ET.fromstring(figure.svg).iter(f"{SVG}text")}
+    (word,) = re.findall(r"translate\([\d.]+ ([\d.]+)\)", texts["riverside"].attrib["transform"])
+    (title,) = re.findall(r"([\d.]+)\)", texts["Head 1"].attrib["transform"])
+    assert float(title) < float(word) - 4 * 9, "by more than the height of four letters"
 
 
 def made(caption: str = "Every map.") -> Explorer:

@@ -14,7 +14,7 @@ from analysis.page.labels import NONE
 from analysis.store import Store, read_store
 from tests.support.fakes import long_range as fake_long_range
 from tests.support.fakes import speed as fake_speed
-from tests.support.fakes.ledger_cases import CASES, FACTS, POWERLESS
+from tests.support.fakes.ledger_cases import CASES, FACTS, POWERLESS, read_off
 from tests.support.fakes.long_range import axis_rows, write_long_range
 from tests.support.fakes.translations import write_heads
 from tests.support.verdicts import claims_of
@@ -33,7 +33,8 @@ def everything(tmp_path_factory: pytest.TempPathFactory) -> Store:
     fake_speed.write_everything(path)
     write_long_range(path, "copy", "transformer", axis_rows({4: 1.0, 32: 0.3}, "length"), variant="no-residual-layers2")
     write_long_range(path, "two-keys", "transformer", axis_rows({4: 1.0, 32: 0.3}, "length"), variant="heads1")
-    for task, variant in (("copy", "decoder-only"), ("masked-word", "encoder-only"), ("inference", "encoder-only")):
+    read_off(1.0, 0.5, path)
+    for task, variant in (("copy", "decoder-only"), ("inference", "encoder-only")):
         write_long_range(path, task, "transformer", axis_rows({4: 1.0, 32: 0.3}, "length"), variant=variant)
     fake_speed.repeat(path)
     write_heads(path, [(0.8, 0.1), (0.7, 0.1)])

@@ -118,7 +118,7 @@ def test_further_seeds_are_the_same_measurement_in_other_processes(tmp_path: Pat
     changed = [r | {"value": 9.0} for r in record["measurements"]]
     write_json(folder.with_name("seed1") / "result.json", record | {"seed": 1, "measurements": changed})
     speed = read(tmp_path)
-    assert speed.value("length", LSTM, "step_seconds", "length", 16) == 1.0
+    assert speed.value("length", LSTM, "step_seconds", "length", 16) == 5.0, "the median of both"
     (second,) = speed.again
     assert second.value("length", LSTM, "step_seconds", "length", 16) == 9.0
     assert second.systems("length") == [LSTM]

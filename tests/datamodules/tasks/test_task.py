@@ -20,6 +20,7 @@ from datamodules.tasks.masked_word import WORDS, MaskedWord
 from datamodules.tasks.parity import Parity
 from datamodules.tasks.recall import Recall
 from datamodules.tasks.selective_copy import SelectiveCopy
+from datamodules.tasks.senses import Senses
 from datamodules.tasks.task import FIRST, Drawn, Split, Task
 from datamodules.tasks.two_keys import TwoKeys
 
@@ -109,6 +110,7 @@ POINTS: list[tuple[Task, dict[str, int]]] = [
     (Recall(5, anywhere=True), {"gap": 4, "symbols": 4}),
     (SelectiveCopy(5), {"length": 9, "content": 4}),
     (MaskedWord(words=24), {"clue": 12}),
+    (Senses(), {"clue": 12}),
     (Inference(), {"operators": 3}),
 ]
 every_task = pytest.mark.parametrize(("task", "point"), POINTS, ids=[type(task).__name__ for task, _ in POINTS])
@@ -156,17 +158,24 @@ def guesses(task: Task, drawn: Drawn, rng: np.random.Generator) -> dict[str, np.
             colours, numbers = ([WORDS[word] for word in kind] for kind in (COLOURS, NUMBERS))
             guessed = rng.choice(colours, labels.shape), rng.choice(numbers, labels.shape)
             return {"guessing": np.where(np.isin(labels, colours), *guessed)}
+        case Senses():
+            first = labels - Senses.sense(labels)[:, None]  # a noun's verbs have neighbouring ids
+            return {"the noun alone": first + rng.integers(0, 2, labels.shape)}
     raise NotImplementedError
 
 
 @pytest.mark.parametrize(("task", "point"), [case for case in POINTS if not isinstance(case[0], Agreement)])
 def test_chance_is_what_its_strategies_score(task: Task, point: dict[str, int]) -> None:
-    few = isinstance(task, Inference | MaskedWord)  # whose examples take long to draw
+    few = isinstance(task, Inference | MaskedWord | Senses)  # whose examples take long to draw
     drawn = draw(task, point, rows=3_000 if few else 30_000)
     found = guesses(task, drawn, np.random.default_rng(9))
     near = 0.02 if few else 0.009
     scores = {name: pytest.approx((guess == drawn.labels).mean(), abs=near) for name, guess in found.items()}
-    learned = {"counting words", "the nearest in a sentence like the clue's"}  # each tested with its task
+    learned = {
+        "counting words",
+        "the nearest in a sentence like the clue's",
+        "the nearest place",
+    }  # each tested with its task
     assert {name: value for name, value in task.chance(point).items() if name not in learned} == scores
 
 

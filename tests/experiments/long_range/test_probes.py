@@ -19,8 +19,10 @@ from experiments.long_range.probes import (
     probe,
     ridge_predictions,
     score_statistics,
+    word_states,
 )
 from models.decoder_only.transformer import DecoderOnlyTransformerNetwork
+from models.encoder_only.network import EncoderOnlyNetwork
 from models.encoder_only.transformer import EncoderOnlyTransformerNetwork
 from models.lstm import LSTMNetwork
 from models.multi_head_attention import attention_weights
@@ -209,6 +211,22 @@ def test_encoder_states_are_those_at_the_last_word_read(name: str) -> None:
     encoded = network.encode(source) if name.startswith("decoder_only") else network.get_submodule("encoder")(source)
     top = [encoded.hidden[:, -1]] if "gru" in name or "rnn" in name else [encoded.hidden[:, -1], encoded.cell[:, -1]]
     torch.testing.assert_close(states, torch.cat(top, -1))
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_the_state_at_a_word_depends_on_all_words_that_the_network_sees_from_there(name: str) -> None:
+    network, source, at = build(name), sources(), torch.tensor([3, 0, 0, 5])
+    states = word_states(network, source, at)
+    both_sides = isinstance(network, EncoderOnlyNetwork | TransformerNetwork) or getattr(network, "prefix", False)
+    for row, (place, length) in enumerate(zip(at.tolist(), LENGTHS, strict=True)):
+        seen = length if both_sides else place + 1
+        alone = word_states(network, source[row : row + 1, :length], at[row : row + 1])
+        torch.testing.assert_close(states[row : row + 1], alone, rtol=0, atol=1e-12)
+        for changed in range(length):
+            other = source.clone()
+            other[row, changed] = 3 if source[row, changed] != 3 else 4
+            same = torch.equal(word_states(network, other, at)[row], states[row])
+            assert same == (changed >= seen)
 
 
 def test_the_probe_finds_a_class_planted_in_the_state_and_none_in_noise() -> None:

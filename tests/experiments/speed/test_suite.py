@@ -110,8 +110,8 @@ def test_further_processes_measure_the_same_again_as_further_seeds(
 
     def run(words: list[str]) -> subprocess.CompletedProcess[str]:
         started.append(words[:3])
-        named = dict(zip(words[3::2], words[4::2], strict=True))
-        main(**{name.strip("-"): int(value) if value.isdigit() else value for name, value in named.items()})  # type: ignore[arg-type]
+        named = dict(word.removeprefix("--").split("=") for word in words[3:])
+        main(**{name: int(value) if value.isdigit() else value for name, value in named.items()})  # type: ignore[arg-type]
         return subprocess.CompletedProcess(words, 0)
 
     monkeypatch.setattr(suite, "subprocess", SimpleNamespace(run=run))

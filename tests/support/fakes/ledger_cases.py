@@ -38,6 +38,15 @@ def curve(task: str, axis: str, systems: str, values: dict[int, float], path: Pa
         write_long_range(path, task, model, axis_rows(values, axis), variant=variant or "base")
 
 
+def read_off(encoder_only: float, decoder_only: float, path: Path) -> None:
+    """Accuracies, and the same ones of a probe."""
+    for variant, value in (("encoder-only", encoder_only), ("decoder-only", decoder_only)):
+        rows = axis_rows({4: 1.0, 32: value}, "clue")
+        names = {"token_accuracy": "sense_probe", "chance: guessing": "probe chance: guessing"}
+        renamed = [each | {"metric": names[each["metric"]]} for each in rows if each["metric"] in names]
+        write_long_range(path, "senses", "transformer", [*rows, *renamed], variant=variant)
+
+
 def falling(task: str, lstm: dict[int, float], path: Path) -> None:
     """The LSTM falls, the one with attention does not."""
     curve(task, "length", "lstm", lstm, path)
@@ -173,6 +182,7 @@ HEADS = "Several heads see several relations (in translation)"
 LONG = f"{VECTOR}: the LSTM alone loses more BLEU on long sentences (multi30k)"
 FADES = "RNNs forget: the first words fade with the gap (plain RNN)"
 COPIES = "No model copies far beyond its training length"
+BOTH_SIDES = "Reading in both directions understands better than from left to right"
 STRUCTURE = "The LSTM is ahead of the Transformer on logical structure"
 PARITY = "LSTMs generalise on parity where Transformers do not"
 KEEPS = "Attention costs O(n²): memory, if the kernel keeps all weights"
@@ -199,8 +209,8 @@ ACCURACIES: dict[str, tuple[tuple[str, str, str, int], tuple[Any, Any, Any], tup
         ((0.93, 0.93), (1.0, 0.92), (0.97, 0.93)),
         ((0.96, 0.96), (0.15, 0.13)),
     ),
-    "Reading in both directions understands better than from left to right (masked word)": (
-        ("masked-word", "clue", "transformer/encoder-only transformer/decoder-only", 32),
+    f"{BOTH_SIDES} (answers)": (
+        ("senses", "clue", "transformer/encoder-only transformer/decoder-only", 32),
         ((1.0, 0.93), (0.93, 0.93), (0.97, 0.92)),
         ((1.0, 1.0), (0.15, 0.13)),
     ),
@@ -288,6 +298,7 @@ CASES: dict[str, Cases] = {
         f"{FORGET} ({name})": three(partial(gradients, model), 0.3, 0.9, 0.5)
         for name, model in (("plain RNN", "rnn"), ("LSTM", "lstm"))
     },
+    f"{BOTH_SIDES} (states of words)": three(read_off, (1.0, 0.85), (0.8, 0.9), (0.9, 0.85)),
     f"RNN and Transformer are close on agreement ({PAIRS})": three(pairs, (0.92, 0.92), (0.99, 0.92), (0.96, 0.92)),
     **{text: (thrice(cases)[0], thrice(cases)[1], thrice(cases)[2]) for text, cases in TIMED.items()},
     KEEPS: three(partial(cost_by_length, "narrow-math-attention"), power(0.7), power(0.2), wobbly(power(0.33))),
@@ -332,6 +343,7 @@ POWERLESS: dict[str, Sequence[Write]] = {
         f"{FORGET} ({name})": [partial(gradients, model, 0.2, last=16)]
         for name, model in (("plain RNN", "rnn"), ("LSTM", "lstm"))
     },
+    f"{BOTH_SIDES} (states of words)": some(read_off, (1.0, 1.0), (0.15, 0.13)),
     f"RNN and Transformer are close on agreement ({PAIRS})": some(pairs, (0.96, 0.955), (0.54, 0.53)),
     **{text: [partial(in_processes, cases[0], 2)] for text, cases in TIMED.items()},
     WAITING: [
