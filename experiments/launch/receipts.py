@@ -133,7 +133,7 @@ AT_START = of_code()
 
 
 def named(text: str, folder: Path, seen: set[Path]) -> Iterator[str]:
-    """A text and the files that it names, each once: YAML as it is, with what that names; of others size and time."""
+    """A text and the files that it names, each once: YAML and JSON with what they name; of others size and time."""
     yield text
     for line in text.splitlines():
         ends = (line, line.partition("=")[2], line.partition(": ")[2], line.strip().removeprefix("- "))
@@ -141,7 +141,7 @@ def named(text: str, folder: Path, seen: set[Path]) -> Iterator[str]:
             for path in (Path(name), folder / name):
                 if name and path not in seen and os.path.isfile(path):
                     seen.add(path)
-                    if path.suffix in (".yaml", ".yml"):
+                    if path.suffix in (".yaml", ".yml", ".json"):
                         yield from named(path.read_text(encoding="utf-8", errors="replace"), path.parent, seen)
                     else:
                         yield state(path)

@@ -206,8 +206,8 @@ def shares_values(name: str) -> bool:
 
 
 def tuned_files(folder: Path, name: str) -> list[Path]:
-    """The values chosen for a model or variant; for a variant without trials those of what it varies."""
-    candidates = [folder / f"{each}.yaml" for each in lineage(tuned_name(name))]
+    """The trials that chose the values of a model or variant; of a variant without any those of what it varies."""
+    candidates = [folder / f"{each}.json" for each in lineage(tuned_name(name))]
     return [path for path in candidates if path.exists()][-1:]
 
 
@@ -262,8 +262,3 @@ def models_in(folder: Path) -> list[str]:
     models = sorted({path.stem for path in folder.glob("*.yaml")} - {"common"})
     variants = [f"{model}-{path.stem}" for model in models for path in (folder / model).rglob("*.yaml")]
     return sorted([*models, *variants])
-
-
-def trials_file(tuned: Path) -> Path:
-    """The trials from which the values of a tuned configuration were chosen."""
-    return tuned.parent / "trials" / f"{tuned.stem}.json"

@@ -1,11 +1,14 @@
-"""YAML files: plain values alone, whatever a file asks for."""
+"""Configuration files: YAML of plain values alone, whatever a file asks for, or the trials that chose values."""
 
+import json
 from pathlib import Path
 from typing import Any
 
 import yaml
 from jsonargparse import ActionConfigFile, ArgumentError, ArgumentParser, Namespace
 
+from experiments.record.read import read_json
+from experiments.record.schema import Trials
 from experiments.record.text import visible
 
 MOST = 600  # characters of a parser's own words: it may repeat the whole file
@@ -24,18 +27,36 @@ class PlainLoader(yaml.SafeLoader):
 
 
 class PlainConfig(ActionConfigFile):
-    """A configuration file as an argument, looked at before the parser's own reader, which deep nesting would end."""
+    """A configuration file as an argument, looked at before the parser's own reader, which deep nesting would end.
+
+    Of a file of trials, in JSON, the values of the chosen one.
+    """
 
     @staticmethod
     def apply_config(parser: ArgumentParser, cfg: Namespace, dest: str, value: str) -> None:
         path = Path(value)
         try:
+            if path.suffix == ".json":
+                ActionConfigFile.apply_config(parser, cfg, dest, json.dumps(chosen_values(path)))
+                cfg[dest][-1] = path
+                return
             if path.is_file():
                 read_yaml(path)
             ActionConfigFile.apply_config(parser, cfg, dest, value)
         except (ValueError, ArgumentError) as error:
             said = str(error)
             raise ArgumentError(None, said if value in said else f"{value}: {said}") from error
+
+
+def chosen_values(trials: Path) -> dict[str, Any]:
+    """The configuration that tuning chose.
+
+    Raises:
+        ValueError: The file is not as tuning writes it.
+    """
+    record = read_json(trials, Trials)
+    values = next(trial["values"] for trial in record["trials"] if trial["number"] == record["chosen"])
+    return Namespace({record["space"][name]["key"]: value for name, value in values.items()}).as_dict()
 
 
 def read_yaml(path: Path) -> dict[str, Any]:

@@ -14,9 +14,8 @@ from lightning.pytorch.utilities import rank_zero_only
 
 from experiments.launch import receipts
 from experiments.launch.exit_codes import BUSY
-from experiments.planning.grid import trials_file
 from experiments.planning.parser import identity, recorded_identity
-from experiments.record.keys import FAILURE, IDENTITY, RESULT, TOKENIZERS, RunKey, config_hash
+from experiments.record.keys import FAILURE, IDENTITY, RESULT, TOKENIZERS, TRIALS, RunKey, config_hash
 from experiments.record.read import is_finished
 from experiments.record.write import remove_halves, write_atomically
 from experiments.training.checkpoints import resume_from
@@ -93,9 +92,9 @@ def prepare(
 
 def _keep_trials(folder: Path, configs: Sequence[Path]) -> None:
     """Copy the trials that the configuration's values were chosen from."""
-    for trials in map(trials_file, configs):
-        if trials.exists():
-            write_atomically(folder / "trials.json", trials.read_text(encoding="utf-8"))
+    for path in configs:
+        if path.suffix == ".json":
+            write_atomically(folder / TRIALS, path.read_text(encoding="utf-8"))
 
 
 def _rename_other_run(folder: Path, described: Mapping[str, Any]) -> None:

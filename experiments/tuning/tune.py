@@ -2,9 +2,9 @@
 
     python -m experiments.tuning.tune --suite full --tasks "copy recall" --models "lstm transformer" --trials 8
 
-A trial is an ordinary run of the suite SUITE-tuning; finished ones are skipped. The best values go to
-configs/EXPERIMENT/SUITE/tuned/TASK/MODEL.yaml, which the published runs of that model and of its variants read;
-trials/MODEL.json next to it lists every trial.
+A trial is an ordinary run of the suite SUITE-tuning; finished ones are skipped. All of them go, with the number of the
+best, to configs/EXPERIMENT/SUITE/tuned/TASK/MODEL.json, from which the published runs of that model and of its variants
+take their values.
 """
 
 import json
@@ -18,8 +18,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal
 
-import yaml
-from jsonargparse import ArgumentError, Namespace, auto_cli
+from jsonargparse import ArgumentError, auto_cli
 from jsonargparse.typing import PositiveInt
 
 from experiments.launch.exit_codes import BUSY
@@ -32,7 +31,6 @@ from experiments.planning.grid import (
     plan_tasks,
     shares_values,
     tasks_in,
-    trials_file,
     tuned_name,
     tuned_task,
 )
@@ -88,9 +86,9 @@ class Search:
 
     @property
     def tuned(self) -> Path:
-        """Configuration file of the chosen values."""
+        """The file of its trials, which is the configuration of the chosen values."""
         key = self.base.key
-        return configs_of(key.experiment, key.suite) / "tuned" / key.task / f"{key.system}.yaml"
+        return configs_of(key.experiment, key.suite) / "tuned" / key.task / f"{key.system}.json"
 
     @property
     def space(self) -> Mapping[str, Range]:
@@ -241,8 +239,7 @@ def origin(folder: Path) -> Row:
 
 
 def write_tuned(one: Search, rows: Sequence[Row], best: Row) -> None:
-    """Write the chosen values as a configuration, and next to it every trial they were chosen from."""
-    trials = trials_file(one.tuned)
+    """Write every trial, and which was chosen."""
     record = {
         "suite": one.base.key.suite,
         "task": one.base.key.task,
@@ -260,18 +257,14 @@ def write_tuned(one: Search, rows: Sequence[Row], best: Row) -> None:
     }
     each = ",\n  ".join(json.dumps(row, ensure_ascii=False, allow_nan=False) for row in rows)  # a line for each trial
     text = json.dumps(record, indent=1, ensure_ascii=False).removesuffix("\n}")
-    write_atomically(trials, f'{text},\n "trials": [\n  {each}\n ]\n}}\n')
-    score = f"{one.monitor} of {len(rows)} trials, {best['reports'][-1][1]:.4f} after {one.steps} steps"
-    head = f"# {one.command}\n# The {record['chosen_by'].split()[0]} {score}: trials/{trials.name}.\n"
-    config = Namespace({values.key: best["values"][name] for name, values in one.space.items()})
-    write_atomically(one.tuned, head + yaml.safe_dump(config.as_dict(), sort_keys=False))
+    write_atomically(one.tuned, f'{text},\n "trials": [\n  {each}\n ]\n}}\n')
 
 
 def unequal(found: Sequence[Search]) -> list[str]:
     """A sentence for each task whose models were not all given the same number of trials."""
     sentences = []
     for folder in sorted({one.tuned.parent for one in found}):
-        files = sorted((folder / "trials").glob("*.json"))
+        files = sorted(folder.glob("*.json"))
         counts = {file.stem: len(read_json(file, Trials)["trials"]) for file in files}
         if len(set(counts.values())) > 1:
             listed = ", ".join(f"{model} {count}" for model, count in counts.items())

@@ -1,3 +1,4 @@
+import json
 import math
 from pathlib import Path
 from typing import Any, cast
@@ -28,6 +29,7 @@ from models.lstm import LSTMSettings
 from models.network import Network
 from models.search import Decoding, greedy_search
 from tests.support import tiny_runs
+from tests.support.fakes.long_range import trials_of
 from tests.support.tiny_runs import read_json, read_lines
 from tests.support.toy_networks import transformer
 
@@ -224,16 +226,18 @@ def lstm_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tiny(tmp_path_factory.mktemp("lstm"))
 
 
-def test_tuned_values_change_a_run_but_not_its_probes_at_initialisation(lstm_folder: Path, tmp_path: Path) -> None:
-    tuned = tmp_path / "lstm.yaml"
-    tuned.write_text("model: {init_args: {optimisation: {learning_rate: 0.1}}}")
-    (tmp_path / "trials").mkdir()
-    (tmp_path / "trials" / "lstm.json").write_text('{"trials": []}')
+def test_a_tuned_learning_rate_changes_a_run_but_not_its_probes_at_initialisation(
+    lstm_folder: Path, tmp_path: Path
+) -> None:
+    tuned, trials = tmp_path / "lstm.json", trials_of(chosen=1)
+    for each in (trials["space"], *(trial["values"] for trial in trials["trials"])):
+        del each["initialisation_scale"]
+    tuned.write_text(json.dumps(trials))
     one = planned(tmp_path / "runs", "recall", "lstm", "--trainer.accelerator=cpu")
     main([*one.arguments, "-c", str(tuned)])
-    assert read_json(one.key.folder / "trials.json") == {"trials": []}
+    assert read_json(one.key.folder / "trials.json") == read_json(tuned)
     record, untuned = (read_json(folder / "result.json") for folder in (one.key.folder, lstm_folder))
-    assert record["model_settings"]["init_args"]["optimisation"]["learning_rate"] == 0.1
+    assert record["model_settings"]["init_args"]["optimisation"]["learning_rate"] == 0.00284
     assert record["model_settings"]["init_args"]["network"] == untuned["model_settings"]["init_args"]["network"]
     initial, trained = (
         [[row["value"] for row in each["measurements"] if row["x_name"] == f"distance, {when}"]

@@ -187,9 +187,9 @@ def test_a_task_takes_the_values_that_were_chosen_on_the_task_whose_name_it_exte
     copied = tmp_path / "configs"
     shutil.copytree(plan.configs_of("language", "full"), copied, ignore=shutil.ignore_patterns("tuned"))
     monkeypatch.setattr(plan, "configs_of", lambda *_: copied)
-    chosen = copied / "tuned" / "shakespeare" / "lstm-hidden58.yaml"
+    chosen = copied / "tuned" / "shakespeare" / "lstm-hidden58.json"
     chosen.parent.mkdir(parents=True)
-    chosen.write_text("model: {init_args: {optimisation: {learning_rate: 0.5}}}")
+    chosen.touch()
     for task in plan.tasks_in("language", "full"):
         (run,) = plan_tasks("language", "full", [task], ["lstm-hidden58"], [0], "runs", [])
         assert (run.configs[-1] == chosen) == task.startswith("shakespeare"), task
@@ -215,7 +215,7 @@ def test_a_variant_is_its_model_with_something_changed_and_tuned_values_are_read
     folder = tmp_path / "configs" / "long_range" / "mine"
     files = ["common", "tasks/recall", "models/lstm", "models/lstm/wide", "tuned/recall/lstm", "tenfold/recall"]
     for file in files:
-        path = folder / f"{file}.yaml"
+        path = folder / f"{file}.{'json' if 'tuned' in file else 'yaml'}"
         path.parent.mkdir(parents=True, exist_ok=True)
         path.touch()
     (tmp_path / "suites").mkdir()
@@ -230,9 +230,9 @@ def test_a_variant_is_its_model_with_something_changed_and_tuned_values_are_read
     assert longer.configs.index(folder / "tenfold" / "recall.yaml") > longer.configs.index(folder / "tasks/recall.yaml")
     assert [path.stem for path in base.configs] == ["common", "recall", "lstm", "lstm"]
     assert [path.stem for path in untuned.configs] == ["common", "copy", "lstm"]
-    (folder / "tuned" / "recall" / "lstm-wide.yaml").touch()  # trials of its own
+    (folder / "tuned" / "recall" / "lstm-wide.json").touch()  # trials of its own
     _, wide, longer, _ = planned_long_range("mine")
-    assert {run.configs[-1] for run in (wide, longer)} == {folder / "tuned" / "recall" / "lstm-wide.yaml"}
+    assert {run.configs[-1] for run in (wide, longer)} == {folder / "tuned" / "recall" / "lstm-wide.json"}
     assert (wide.key.model, wide.key.variant) == ("lstm", "wide")
 
 
@@ -244,7 +244,7 @@ def test_a_variant_of_a_variant_is_built_on_it_and_has_its_values() -> None:
         "tasks/transfer-512.yaml",
         "models/lstm/decoder-only.yaml",
         "models/lstm/decoder-only-pretrained.yaml",
-        "tuned/transfer-512/lstm-decoder-only-pretrained.yaml",
+        "tuned/transfer-512/lstm-decoder-only-pretrained.json",
     ]
 
 

@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 from jsonargparse import Namespace
 
 from analysis.page.tuning import way
@@ -14,8 +13,9 @@ from experiments import run
 from experiments.launch.exit_codes import BUSY
 from experiments.launch.finished import finished
 from experiments.launch.local import Ended, Limits
-from experiments.planning.grid import Planned, plan_tasks, trials_file
+from experiments.planning.grid import Planned, plan_tasks
 from experiments.planning.parser import build_parser
+from experiments.planning.yaml_files import chosen_values
 from experiments.record.read import checked
 from experiments.record.schema import Trials
 from experiments.tuning import tune as module
@@ -48,7 +48,7 @@ def values_of(config: Namespace, experiment: str = "long-range") -> dict[str, fl
 
 
 def record(one: Search) -> dict[str, Any]:
-    text = trials_file(one.tuned).read_text()
+    text = one.tuned.read_text()
     assert checked(text, Trials)  # the report can read it
     content: dict[str, Any] = json.loads(text)
     return content
@@ -65,7 +65,7 @@ def test_every_model_is_given_the_same_trials_and_the_best_is_written(tmp_path: 
         assert [row["number"] for row in kept["trials"]] == list(range(6))
         losses = [row["validation_loss"] for row in kept["trials"]]
         assert kept["chosen"] == losses.index(min(losses))
-        tuned = yaml.safe_load(one.tuned.read_text())["model"]["init_args"]["optimisation"]
+        tuned = chosen_values(one.tuned)["model"]["init_args"]["optimisation"]
         assert tuned == kept["trials"][kept["chosen"]]["values"]
     assert not list(tmp_path.rglob("checkpoints"))
 
@@ -76,9 +76,6 @@ def test_the_record_shows_where_the_values_come_from(tmp_path: Path, launched: A
     kept = record(one)
     assert (kept["suite"], kept["task"], kept["model"]) == ("full", "copy", "lstm")
     assert kept["command"] == "make tune SUITE=full TASKS=copy MODELS=lstm TRIALS=5"
-    assert one.tuned.read_text().startswith(
-        f"# {kept['command']}\n# The lowest val/loss of 5 trials, 1.0000 after 100 steps: trials/lstm.json.\n"
-    )
     assert (kept["seed"], kept["steps"], kept["share_of_steps"]) == (SEED, 100, 0.25)
     assert [row["outcome"] for row in kept["trials"]] == ["finished", "failed", "diverged", "finished", "finished"]
     assert [row["reports"] for row in kept["trials"][:3]] == [
@@ -132,7 +129,7 @@ def test_where_nothing_can_be_chosen_the_earlier_file_stays(
     one.tuned.write_text("kept")
     problems, _ = launched(one, launcher=FakeLauncher(codes=codes))
     assert problems[-1].endswith(f"so {one.tuned} was left as it is")
-    assert [p.name for p in one.tuned.parent.iterdir()] == ["lstm.yaml"]
+    assert [p.name for p in one.tuned.parent.iterdir()] == ["lstm.json"]
     assert one.tuned.read_text() == "kept"
 
 
@@ -141,11 +138,11 @@ def test_trials_resume_and_a_repeated_search_changes_nothing(
 ) -> None:
     one = search(tmp_path, 3)
     launched(one)
-    before = one.tuned.read_bytes() + trials_file(one.tuned).read_bytes()
+    before = one.tuned.read_bytes()
     problems, launcher = launched(one)
     assert (problems, launcher.ran) == ([], [])
     assert "finished already: 3 of 3 trials" in capsys.readouterr().out
-    assert before == one.tuned.read_bytes() + trials_file(one.tuned).read_bytes()
+    assert before == one.tuned.read_bytes()
     _, launcher = launched(search(tmp_path, 5))
     assert launcher.variants == ["trial3", "trial4"]
 
@@ -192,14 +189,14 @@ def test_a_variant_has_trials_of_its_own_and_a_longer_run_of_the_same_has_none(
 ) -> None:
     def plan(*given: Any) -> Iterator[Planned]:
         for planned in plan_tasks(*given):
-            yield replace(planned, configs=(*planned.configs, tmp_path / "tuned" / "copy" / "lstm.yaml"))
+            yield replace(planned, configs=(*planned.configs, tmp_path / "tuned" / "copy" / "lstm.json"))
             yield replace(planned, key=replace(planned.key, variant="hidden64"))
             yield replace(planned, key=replace(planned.key, variant="tenfold"))
 
     monkeypatch.setattr(module, "plan_tasks", plan)
     base, variant = searches("long-range", "quick", ["copy"], ["lstm"], 8, str(tmp_path), [])
     assert (base.label, variant.label) == ("copy lstm", "copy lstm-hidden64")
-    assert (base.tuned.name, variant.tuned.name) == ("lstm.yaml", "lstm-hidden64.yaml")
+    assert (base.tuned.name, variant.tuned.name) == ("lstm.json", "lstm-hidden64.json")
     assert not {trial.key.folder for trial in base.trials} & {trial.key.folder for trial in variant.trials}
     assert not any("tuned" in path.parts for path in base.base.configs)
 
@@ -210,7 +207,7 @@ def test_translation_is_tuned_on_validation_bleu_with_a_quarter_of_the_budget(tm
     assert [one.label for one in found] == [f"multi30k-en-de {name}" for name in names]
     assert {(one.monitor, one.mode, one.steps) for one in found} == {("val/bleu", "max", 600)}
     assert found[0].command == "make tune SUITE=full EXPERIMENT=bleu MODELS=lstm TRIALS=8"
-    assert found[0].tuned == here / "bleu/full/tuned/multi30k-en-de/lstm.yaml"
+    assert found[0].tuned == here / "bleu/full/tuned/multi30k-en-de/lstm.json"
     config = build_parser().parse_args(found[3].trials[7].arguments)
     assert values_of(config, "bleu") == points("bleu", 8)[7]
 

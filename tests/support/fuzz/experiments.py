@@ -173,7 +173,7 @@ def prepare_records(folder: Path) -> None:
     (folder / "reference.json").write_text(reference, encoding="utf-8")
     fake_runs.write_json(made / "wandb.json", {"config_hash": "0", "finished": "1", "url": "http://localhost"})
     (made / "config.yaml").write_text("trainer:\n  max_steps: 10\nmodel:\n  a: [1, 2]\n", encoding="utf-8")
-    fake_runs.write_json(folder / "tuned" / "trials" / "lstm.json", fake_long_range.trials_of() | {"model": "lstm"})
+    fake_runs.write_json(folder / "tuned" / "lstm.json", fake_long_range.trials_of() | {"model": "lstm"})
 
 
 def read_records(folder: Path) -> Sequence[str]:
@@ -203,7 +203,7 @@ def read_records(folder: Path) -> Sequence[str]:
         lambda: tune.recorded_error(trial),
         lambda: list(failed_runs.failures(str(folder), "quick")),
         lambda: read_reference(folder / "reference.json"),
-        lambda: tune.unequal([cast(Any, Namespace(tuned=folder / "tuned" / "lstm.yaml"))]),
+        lambda: tune.unequal([cast(Any, Namespace(tuned=folder / "tuned" / "lstm.json"))]),
         lambda: LocalRecord(made / "metrics.jsonl", Clock()).forget_after(500),
     )
 
