@@ -58,7 +58,7 @@ HELP_PY := a Python with everything installed, for example python3: skips setup
 
 INSTALLED := $(if $(filter .venv/bin/python,$(PY)),.venv/installed)
 .DEFAULT_GOAL := help
-.PHONY: help help-all setup quick full data bleu long-range language speed report translate test contrastive inspect speed-peers benchmark plan tune sweep retry reproduce-check gpu gpu-check generate compare watch records readme dashboard sync test-slow fuzz lint check clean-runs
+.PHONY: help help-all setup quick full data bleu long-range language speed report translate test contrastive inspect speed-peers benchmark plan tune sweep reproduce-check gpu gpu-check generate compare watch records readme dashboard sync test-slow lint check clean-runs
 
 # An option, where its variable is set.
 given = $(if $(2), --$(1) "$(2)")
@@ -154,9 +154,6 @@ tune: $(INSTALLED) ## The same TRIALS settings for every model of EXPERIMENT (lo
 sweep: $(INSTALLED) ## The space of `make tune` as a W&B sweep: register it and start an agent for TRIALS runs
 	@$(PY) -m experiments.tuning.wandb_sweep --experiment "$(EXPERIMENT)" $(OF_SUITE)$(GRID)$(call given,trials,$(TRIALS))$(TRAINER)
 
-retry: $(INSTALLED) ## Run again what failed in SUITE, and nothing else; each run resumes from its last checkpoint
-	@$(STAGES) retry report $(OF_SUITE)$(RUNS)
-
 reproduce-check: $(INSTALLED) ## Train a small suite again and compare every number with the committed ones (1 min)
 	@$(PY) -m experiments.reproduce
 
@@ -193,9 +190,6 @@ check: lint test ## Everything that must pass before a commit
 
 test-slow: $(INSTALLED) ## The tests that take minutes each
 	@$(PY) -m pytest -q -m slow
-
-fuzz: $(INSTALLED) ## Broken files for every reader: each is read, or rejected in one sentence (10 min)
-	@$(PY) -m tests.support.fuzz.readers
 
 clean-runs: ## Delete runs/SUITE, after asking
 	@case '$(SUITE)' in ''|*/*|.|..) echo 'name one suite: make clean-runs SUITE=quick'; exit 1;; esac; \

@@ -56,13 +56,19 @@ def method(store: Store, legend: Legend) -> Section:
 
 
 def settings_in_short(done: Sequence[Run]) -> list[list[str]]:
-    """What was held equal in all experiments, what in each of them too, and what was not."""
+    """What was held equal in all experiments, what in each of them too, and what was not.
+
+    Between base models, whose variants may differ by it, and where all of them recorded it.
+    """
     found = {}
+    done = [run for run in done if run.variant == "base"] or done
     for experiment in dict.fromkeys(run.experiment for run in done if run.experiment in HELD_EQUAL):
         equal: dict[str, bool] = {}
         for task in dict.fromkeys(run.task for run in done if run.experiment == experiment):
             runs = [run for run in done if (run.experiment, run.task) == (experiment, task)]
-            for key in dict.fromkeys(key for run in runs for key in run.record["held_equal"]):
+            for key in [
+                key for key in runs[0].record["held_equal"] if all(key in r.record["held_equal"] for r in runs)
+            ]:
                 equal[key] = equal.get(key, True) and held_value(runs, key)[1]
         found[experiment] = equal
     several = len(found) > 1
@@ -109,7 +115,8 @@ def held_equal(store: Store) -> Section:
             text = f"{len(flagged)} of {len(keys)} settings are not the same for all models: compare with care."
             section.blocks.append(Notice(text))
         caption = f"Settings of {experiment} on {task}, compared over its {len(runs)} finished runs."
-        section.blocks.append(Table(caption, ["setting", "value"], rows, left=2, flagged=frozenset(flagged)))
+        table = Table(caption, ["setting", "value"], rows, left=2, flagged=frozenset(flagged))
+        section.blocks += [table] if rows else []
     if not done:
         section.blocks.append(Paragraph("No run has finished, so there is nothing to compare."))
     return section
@@ -140,7 +147,9 @@ def runs_section(store: Store) -> Section:
         blocks.append(Notice(incomplete(store)))
         items = [f"{run.name}: {run.status}{reason(run)}" for run in others]
         blocks.append(Listing([*items, *(f"{name}: missing, no run folder" for name in absent)]))
-    blocks += differences(done)
+    dirty = [run for run in done if run.record["git"].get("dirty")]
+    if dirty:
+        blocks.append(Notice(f"Made from uncommitted changes, so no commit holds their code: {names(dirty)}."))
     if store.problems:
         blocks.append(Notice("Files that could not be used as they are:"))
         blocks.append(Listing(list(dict.fromkeys(store.problems))))
@@ -188,31 +197,6 @@ def run_row(run: Run) -> list[str]:
     ]
 
 
-def differences(runs: list[Run]) -> list[Block]:
-    """A notice for everything about the runs' origin that is not the same for all."""
-    questions: dict[str, Callable[[Run], Any]] = {
-        "different machines": lambda run: {k: v for k, v in run.record["machine"].items() if k != "threads"},
-        "different numbers of CPU threads": lambda run: run.record["machine"].get("threads"),
-        "different commits": lambda run: run.record["git"].get("commit"),
-        "different versions of the software": lambda run: run.record["versions"],
-    }
-    blocks: list[Block] = []
-    for what, value in questions.items():
-        blocks += unequal(f"The runs come from {what}", groups(runs, value))
-    for experiment in dict.fromkeys(run.experiment for run in scored(runs)):
-        of_experiment = [run for run in runs if run.experiment == experiment]
-        settings = groups(of_experiment, lambda run: run.record["signatures"])
-        blocks += unequal("The metrics have different settings", settings)
-    dirty = [run for run in runs if run.record["git"].get("dirty")]
-    if dirty:
-        blocks.append(Notice(f"Made from uncommitted changes, so no commit holds their code: {names(dirty)}."))
-    return blocks
-
-
-def unequal(what: str, found: dict[str, list[Run]]) -> list[Block]:
-    return [Notice(f"{what}: {'; '.join(map(names, found.values()))}.")] if len(found) > 1 else []
-
-
 def scored(runs: list[Run]) -> list[Run]:
     """All but the speed runs, whose signatures are the kernels that ran, shown with their times."""
     return [run for run in runs if run.experiment != SPEED]
@@ -227,7 +211,7 @@ def machine_section(store: Store) -> Section:
         for text, runs in variants.items():
             whose = f" of {names(runs)}" if len(variants) > 1 else ""
             rows = [[key, shown(value)] for key, value in json.loads(text).items()]
-            section.blocks.append(Table(f"{caption}{whose}.", ["", "value"], rows, left=2))
+            section.blocks += [Table(f"{caption}{whose}.", ["", "value"], rows, left=2)] if rows else []
     if not done:
         section.blocks.append(Paragraph("No finished runs."))
     return section

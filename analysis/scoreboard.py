@@ -15,7 +15,7 @@ from analysis.page.blocks import Best, Section, SectionLink, Table, Weak
 from analysis.page.labels import NONE, decimal, label, ordered, slug, whole
 from analysis.page.prose import PROSE
 from analysis.speed.runs import Median, Speed
-from analysis.speed.units import RATE, memory, milliseconds, precision_name
+from analysis.speed.units import RATE, memory, milliseconds
 from analysis.statistics.intervals import Interval
 from analysis.store import Store, System
 from analysis.translation.bleu import TestSet
@@ -23,7 +23,6 @@ from analysis.translation.pairs import Pair
 from experiments.record.metrics import metrics
 
 FEWEST = 30  # examples; of fewer a share says next to nothing
-USUAL = ("precision", "mode")  # of all models alike; a kernel is each model's own
 
 
 class Score(NamedTuple):
@@ -170,7 +169,7 @@ def fast(speed: Speed) -> list[Question]:
     for task in speed.kind("text"):
         medians = {s: speed.median(task, s, RATE, "loop", "bare") for s in speed.bases(task)}
         text = f"Target tokens/s in training, {task.removeprefix('text-')}"
-        questions.append(asked(speed, task, text, medians, whole, RATE))
+        questions.append(asked(speed, text, medians, whole, RATE))
     for task, metric, text, show in (
         ("length", "step_seconds", "Training step in ms", milliseconds),
         ("length", "peak_memory", "Memory of a training step", memory),
@@ -182,25 +181,13 @@ def fast(speed: Speed) -> list[Question]:
         ends = lengths[-1:] if metric == "peak_memory" else [*lengths[:1], *lengths[-1:]]
         for x in dict.fromkeys(ends):
             medians = {system: curve[x] for system, curve in curves.items() if x in curve}
-            questions.append(asked(speed, task, f"{text}, length {x:g}", medians, show, metric))
+            questions.append(asked(speed, f"{text}, length {x:g}", medians, show, metric))
     return [question for question in questions if question.scores]
 
 
 def asked(
-    speed: Speed, task: str, text: str, medians: Mapping[System, Median], show: Callable[[float], str], metric: str
+    speed: Speed, text: str, medians: Mapping[System, Median], show: Callable[[float], str], metric: str
 ) -> Question:
     measured = {system: median for system, median in medians.items() if not math.isnan(median.value)}
-    scores = {
-        s: Score(show(median.value) + unusual(speed, task, s), Interval(*median)) for s, median in measured.items()
-    }
+    scores = {s: Score(show(median.value), Interval(*median)) for s, median in measured.items()}
     return Question(speed.here(text), scores, metric, speed.name)
-
-
-def unusual(speed: Speed, task: str, system: System) -> str:
-    """In brackets: another precision than most runs have, another kernel than the model has in most tasks."""
-    found = []
-    for key, value in speed.runs[task, system].record["signatures"].items():
-        alike = [run for (_, other), run in speed.runs.items() if key in USUAL or other == system]
-        values = [run.record["signatures"][key] for run in alike if key in run.record["signatures"]]
-        found += [precision_name(str(value))] if value != max(values, key=values.count) else []
-    return f" ({', '.join(found)})" if found else ""

@@ -80,7 +80,7 @@ def run_or_record_failure(parser: ArgumentParser, config: Namespace, key: RunKey
         if started_here():
             pass_on(failure)
             raise SystemExit(1) from None
-        record_failure(key, failure.error, failure.trace, arguments, recorded)
+        record_failure(key, failure.error, failure.trace, recorded)
         if failure.expected:
             raise SystemExit(f"error: {failure.message}") from error
         if isinstance(error, Failure):

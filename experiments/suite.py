@@ -20,7 +20,7 @@ from typing import NoReturn
 
 from jsonargparse.typing import PositiveInt, restricted_number_type
 
-from experiments.launch import failed_runs, local, receipts
+from experiments.launch import local, receipts
 from experiments.launch.exit_codes import BUSY, FAILED, mistake
 from experiments.launch.finished import finished
 from experiments.launch.local import Ended, Limits, jobs_at_once, say
@@ -60,9 +60,7 @@ def numbers(text: str) -> list[int]:
 
 def parser() -> argparse.ArgumentParser:
     made = Parser(prog="python -m experiments.suite", description=__doc__, allow_abbrev=False)
-    made.add_argument(
-        "stages", nargs="+", choices=(*EXPERIMENTS, "retry", *MODULES), metavar="STAGE", help="%(choices)s"
-    )
+    made.add_argument("stages", nargs="+", choices=(*EXPERIMENTS, *MODULES), metavar="STAGE", help="%(choices)s")
     made.add_argument("--suite", default="quick", help="a grid of experiments/suites (default: quick)")
     made.add_argument("--tasks", type=str.split, default=[], help="TASKS of long-range, language or speed")
     made.add_argument("--models", type=str.split, default=[], help="MODELS: model configurations")
@@ -97,12 +95,8 @@ def main(words: Sequence[str] | None = None) -> int:
     with contextlib.suppress(OSError):
         Path(options.root, options.suite, UNANSWERED).unlink()  # W&B may answer again
     for stages in together(options.stages):
-        if stages[0] in EXPERIMENTS:
-            code = run_experiments(stages, options)
-        elif stages[0] == "retry":
-            code = run_again(options)
-        else:
-            code = run_module(stages[0], options)
+        trains = stages[0] in EXPERIMENTS
+        code = run_experiments(stages, options) if trains else run_module(stages[0], options)
         status = code or status
         if code not in (0, FAILED, BUSY):
             break
@@ -144,7 +138,7 @@ def run_experiments(experiments: Sequence[str], options: argparse.Namespace) -> 
     ended: list[Ended] = []
     for (_, small), each in groupby(sorted(left, key=itemgetter(0)), key=itemgetter(0, 1)):
         ended += launch([one for *_, one in each], options, small)
-    return conclude(ended, options.suite)
+    return conclude(ended)
 
 
 def planned(experiment: str, options: argparse.Namespace) -> list[Planned]:
@@ -160,17 +154,6 @@ def planned(experiment: str, options: argparse.Namespace) -> list[Planned]:
         return list(plan_tasks(experiment, suite, options.tasks, models, seeds, root, settings))
     except ValueError as error:
         raise mistake(str(error)) from None
-
-
-def run_again(options: argparse.Namespace) -> int:
-    """Run again what failed in the suite, and nothing else: each run resumes from its last checkpoint."""
-    runs, others = failed_runs.failures(options.root, options.suite)
-    if not runs and not others:
-        print(f"nothing has failed in {Path(options.root, options.suite)}")
-    code = conclude(launch(runs, options, small="bleu" not in {run.key.experiment for run in runs}), options.suite)
-    for command in others:
-        print(f"failed as well, and is no training run: {command}", file=sys.stderr)
-    return FAILED if others else code
 
 
 def run_module(stage: str, options: argparse.Namespace) -> int:
@@ -210,7 +193,7 @@ def launch(runs: Sequence[Planned], options: argparse.Namespace, small: bool) ->
     return ray_runs.run_all(runs, limits, options.ray)
 
 
-def conclude(ended: Sequence[Ended], suite: str) -> int:
+def conclude(ended: Sequence[Ended]) -> int:
     """List the runs that have no result; return FAILED, BUSY if other processes still work on all of these, or 0."""
     failed = [one for one, code in ended if code not in (0, BUSY)]
     busy = [one for one, code in ended if code == BUSY]
@@ -218,7 +201,7 @@ def conclude(ended: Sequence[Ended], suite: str) -> int:
         print(f"\n{len(failed)} of {len(ended)} runs failed:", file=sys.stderr)
         for one in failed:
             print(f"  {one.label}: {error_of(one)}\n    see {one.key.log}", file=sys.stderr)
-        print(f"to run these again: make retry SUITE={suite}", file=sys.stderr)
+        print("the same command runs these again, each from its last checkpoint", file=sys.stderr)
     if busy:
         print(f"\n{len(busy)} of {len(ended)} runs are being run by another process:", file=sys.stderr)
         for one in busy:

@@ -16,7 +16,7 @@ TASK = "copy"
 
 
 def answer(store: Store, look: Look) -> Answer:
-    curves = {task: [axis.bases for axis in axes(store, task) if not axis.single] for task in tasks_of(store)}
+    curves = {task: [axis.bases for axis in axes(store, task)] for task in tasks_of(store)}
     drawn = {task: found for task, found in curves.items() if any(axis.curves for axis in found)}
     if not drawn:
         missing = "has finished yet" if store.ran(EXPERIMENT) else "is part of it"

@@ -46,11 +46,6 @@ class Axis:
         return self.name.partition(",")[0]
 
     @property
-    def single(self) -> bool:
-        """Whether it was measured at one value only, so that there is no curve to draw."""
-        return len(self.xs) == 1
-
-    @property
     def figure(self) -> str:
         return slug(self.metric, self.task, self.name)
 

@@ -15,7 +15,6 @@ from analysis.long_range.evidence import (
     systems_of,
     tasks_of,
 )
-from analysis.long_range.tables import at_points
 from analysis.long_range.wording import heading, quantity, title
 from analysis.page.blocks import Block, Figures, Heading, Paragraph, Section, Table
 from analysis.page.canvas import Figure
@@ -96,26 +95,20 @@ def probe(store: Store, look: Look, task: str) -> list[Block]:
 
 def attention(store: Store, look: Look, task: str) -> list[Block]:
     """Mean attention of the best head to the source position that holds the answer."""
-    figures, single = [], []
+    figures = []
     for axis in base_axes(store, task, "attention_on_answer"):
         curves = {
             system: [replace(point, interval=spread(point.seeds.values())) for point in points]
             for system, points in axis.curves.items()
         }
-        if axis.single:
-            single.append(replace(axis, curves=curves))
-        else:
-            by, what = quantity(axis.vary), "attention on the answer"
-            figures.append(
-                by_x(axis.figure, f"{what.capitalize()} by {by}", look, curves, {}, heading(axis.name), what)
-            )
+        by, what = quantity(axis.vary), "attention on the answer"
+        figures.append(by_x(axis.figure, f"{what.capitalize()} by {by}", look, curves, {}, heading(axis.name), what))
     text = (
         "Mean attention of the best head to the source position that holds the answer; bands from the lowest to the "
         "highest seed. 1 means that the model looks at the right place and nowhere else. A Transformer can be right "
         "with less, since earlier layers may have moved the answer."
     )
-    blocks: list[Block] = [Figures(text, figures)] if figures else []
-    return [*blocks, at_points(single)] if single else blocks
+    return [Figures(text, figures)] if figures else []
 
 
 def shuffling(store: Store) -> list[Block]:

@@ -100,19 +100,3 @@ def unequal(runs: Sequence[Run]) -> list[str]:
     """Settings of the optimisation that differ between runs, except those that trials choose."""
     keys = dict.fromkeys(key for run in runs for key in part(run, "optimisation") if key not in CHOSEN)
     return [key for key in keys if len({shown(part(run, "optimisation").get(key)) for run in runs}) > 1]
-
-
-def base_in_words(store: Store, task: str, model: str) -> str:
-    """The settings of a base model in one sentence; empty if they were not recorded."""
-    base = (task, System(model, "base"))
-    networks = [part(run, "network") for run in store.finished(EXPERIMENT) if (run.task, run.system) == base]
-    if not networks or not networks[0]:
-        return ""
-    network = networks[0]
-    found = [described(network)]
-    if "positions" in network:
-        kind = positions(network)
-        found.append("no position encoding" if kind == "none" else f"{kind} positions")
-    if forget_bias(network) != NONE and "positions" not in network:
-        found.append(f"forget-gate bias {forget_bias(network)}")
-    return f"The base: {', '.join(found)}."

@@ -59,7 +59,7 @@ def task_section(store: Store, look: Look, task: str) -> Section:
     main = [axis.bases for axis in measured if axis.bases.curves]
     evidence = axis_blocks(look, main)
     evidence += [table for table in [tables.over_all_pairs(store, task, systems)] if table]
-    evidence += ablations(store, measured, known)
+    evidence += ablations(measured, known)
     evidence += attention(store, task) if is_kind_of(task, "senses") else []
     texts = [question(task), *in_words(task, main, known)]
     texts += ["Exact match equals accuracy everywhere, so it is not shown."] if repeated else []
@@ -98,24 +98,16 @@ def in_words(task: str, main: Sequence[Axis], known: dict[System, Control]) -> l
 
 
 def axis_blocks(look: Look, measured: Sequence[Axis]) -> list[Block]:
-    """For each axis its figures side by side, then a table for each metric; what has no curve shares a table."""
+    """For each axis its figures side by side, then a table for each metric."""
     blocks: list[Block] = []
-    curves = [axis for axis in measured if not axis.single]
-    for name in dict.fromkeys(axis.name for axis in curves):
-        here = [axis for axis in curves if axis.name == name]
+    for name in dict.fromkeys(axis.name for axis in measured):
+        here = [axis for axis in measured if axis.name == name]
         figures = [draw(axis, look, axis.figure) for axis in here if axis.metric in DRAWN]
         blocks += [Heading(f"By {heading(name)}")]
         if figures:
             blocks.append(Figures(caption(here), figures))
         blocks += [tables.by_value(axis) for axis in here]
-        blocks += [table for table in [tables.over_seeds(tables.along(here[0]))] if table]
-    single = [axis for axis in measured if axis.single]
-    blocks += [Heading("At single settings")] if single else []
-    for metric in dict.fromkeys(axis.metric for axis in single):
-        blocks.append(tables.at_points([axis for axis in single if axis.metric == metric]))
-    if single:
-        first = [axis for axis in single if axis.metric == single[0].metric]
-        blocks += [table for table in [tables.over_seeds(tables.single_points(first))] if table]
+        blocks += [table for table in [tables.over_seeds(here[0])] if table]
     return blocks
 
 
@@ -152,7 +144,7 @@ def group_of(variant: str) -> str:
     return next((group for group, pattern in GROUPS.items() if re.fullmatch(pattern, known)), "other variants")
 
 
-def ablations(store: Store, measured: Sequence[Axis], known: dict[System, Control]) -> list[Block]:
+def ablations(measured: Sequence[Axis], known: dict[System, Control]) -> list[Block]:
     """Variants of a model against its base, by kind of change: a figure and a table for each axis."""
     blocks: list[Block] = []
     judged = [axis for axis in measured if axis.metric in JUDGED]
@@ -161,17 +153,14 @@ def ablations(store: Store, measured: Sequence[Axis], known: dict[System, Contro
         parts = [axis.only(partial(belongs, model, group)) for axis in judged]
         parts = [part for part in parts if any(s.variant != "base" for s in part.curves)]
         systems = ordered(s for part in parts for s in part.curves)
-        look, base = VariantLook(systems), network_settings.base_in_words(store, parts[0].task, model)
+        look = VariantLook(systems)
         weak = words.under_trained(systems, known) if known else ""
         blocks.append(Heading(f"Ablations: {group} ({NAMES.get(model, model)})"))
         blocks += [Paragraph(weak)] if weak else []
         for part in parts:
-            if not part.single:
-                name = slug(part.metric, part.task, part.name, model, group)
-                figure = draw(part, look, name, f"{group[0].upper()}{group[1:]} by {quantity(part.vary)}")
-                blocks += [Figures(" ".join(filter(None, (caption([part]), base))), [figure]), tables.by_value(part)]
-        single = [part for part in parts if part.single]
-        blocks += [tables.at_points(single)] if single else []
+            name = slug(part.metric, part.task, part.name, model, group)
+            figure = draw(part, look, name, f"{group[0].upper()}{group[1:]} by {quantity(part.vary)}")
+            blocks += [Figures(caption([part]), [figure]), tables.by_value(part)]
     return blocks
 
 

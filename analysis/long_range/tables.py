@@ -4,10 +4,10 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 
 from analysis.long_range.evidence import Axis, Control, reach, rows_of, share_of
-from analysis.long_range.wording import heading, is_kind_of, most, one_value, settings
+from analysis.long_range.wording import heading, is_kind_of, most, settings
 from analysis.page.blocks import Table
 from analysis.page.curves import Point
-from analysis.page.labels import NONE, decimal, duration, label, ordered, span, together, whole, with_span
+from analysis.page.labels import NONE, decimal, duration, label, span, together, whole, with_span
 from analysis.statistics.intervals import t_interval
 from analysis.store import Store, System
 from experiments.record.metrics import MASTERED
@@ -25,7 +25,6 @@ NAMES = {
 NEAR = "share within 0.04 of the sum"  # what counts as right where the answer is a number
 # no shares of examples: their spread is that of the seeds
 BY_SEED = ("squared_error", "attention_on_answer", "sense_attention")
-Columns = Mapping[str, tuple[Axis, float]]  # a value of an axis by its name in the header
 
 
 def name_of(metric: str, task: str) -> str:
@@ -41,72 +40,49 @@ def counted(points: Sequence[Point]) -> str:
     return f"n = {n} test examples per value and seed; {of} seed{'' if seeds == [1] else 's'}"
 
 
-def along(axis: Axis) -> Columns:
-    return {f"{x:g}{extrapolated(axis, x)}": (axis, x) for x in axis.xs}
-
-
-def single_points(axes: Sequence[Axis]) -> Columns:
-    """The one value of each axis that was measured at one value only."""
-    return {f"{one_value(axis.name, axis.xs[0])}{extrapolated(axis, axis.xs[0])}": (axis, axis.xs[0]) for axis in axes}
-
-
-def extrapolated(axis: Axis, x: float) -> str:
-    return " (extrapolation)" if x in axis.beyond else ""
+def header_of(axis: Axis) -> list[str]:
+    return ["model", *(f"{x:g}{' (extrapolation)' if x in axis.beyond else ''}" for x in axis.xs)]
 
 
 def by_value(axis: Axis) -> Table:
     """A row per system, a column per value; shares with their intervals and the value where 0.9 is lost."""
-    columns = along(axis)
-    header, rows = ["model", *columns], grid(columns)
+    header, rows = header_of(axis), grid(axis)
     if axis.metric not in BY_SEED and axis.xs[0] >= 0:
         header.append(f"{together(most(axis.vary))} {together('with ≥ 0.9')}")
         ends = [*(str(reach(curve)) for curve in axis.curves.values()), *(NONE for _ in axis.chance)]
         rows = [[*row, end] for row, end in zip(rows, ends, strict=True)]
-    return Table(described([axis], f" by {heading(axis.name)}"), header, rows)
+    what = name_of(axis.metric, axis.task).capitalize()
+    kind = "lowest to highest seed" if axis.metric in BY_SEED else "95 % intervals over test examples"
+    caption = f"{what} by {heading(axis.name)}, mean over seeds ({kind}); {counted(axis.points)}."
+    return Table(caption, header, rows)
 
 
-def at_points(axes: Sequence[Axis]) -> Table:
-    """A row per system, a column per axis that was measured at one value only; all of one metric."""
-    columns = single_points(axes)
-    return Table(described(axes, " at single settings"), ["model", *columns], grid(columns))
-
-
-def described(axes: Sequence[Axis], where: str) -> str:
-    what = name_of(axes[0].metric, axes[0].task).capitalize()
-    kind = "lowest to highest seed" if axes[0].metric in BY_SEED else "95 % intervals over test examples"
-    sizes = counted([p for axis in axes for p in axis.points])
-    return f"{what}{where}, mean over seeds ({kind}); {sizes}."
-
-
-def grid(columns: Columns) -> list[list[str]]:
+def grid(axis: Axis) -> list[list[str]]:
     """Values with their intervals by system, then the chance lines."""
-    axes = [axis for axis, _ in columns.values()]
-    digits = 4 if axes[0].metric == "squared_error" else 3
-    rows = by_system(columns, lambda point: with_span(point.interval, digits))
-    for name in dict.fromkeys(name for axis in axes for name in axis.chance):
-        values = [dict(axis.chance.get(name, [])).get(x, math.nan) for axis, x in columns.values()]
-        rows.append([f"chance: {name}", *(decimal(value, digits) for value in values)])
+    digits = 4 if axis.metric == "squared_error" else 3
+    rows = by_system(axis, lambda point: with_span(point.interval, digits))
+    for name, line in axis.chance.items():
+        rows.append([f"chance: {name}", *(decimal(dict(line).get(x, math.nan), digits) for x in axis.xs)])
     return rows
 
 
-def by_system(columns: Columns, cell: Callable[[Point], str]) -> list[list[str]]:
+def by_system(axis: Axis, cell: Callable[[Point], str]) -> list[list[str]]:
     rows = []
-    for system in ordered(system for axis, _ in columns.values() for system in axis.curves):
-        found = [[cell(p) for p in axis.curves.get(system, []) if p.x == x] for axis, x in columns.values()]
-        rows.append([label(system), *(cells[0] if cells else NONE for cells in found)])
+    for system, curve in axis.curves.items():
+        found = {point.x: cell(point) for point in curve}
+        rows.append([label(system), *(found.get(x, NONE) for x in axis.xs)])
     return rows
 
 
-def over_seeds(columns: Columns) -> Table | None:
+def over_seeds(axis: Axis) -> Table | None:
     """The spread of the seeds, or None if no system has two."""
-    axes = [axis for axis, _ in columns.values()]
-    if not any(len(p.seeds) > 1 for axis in axes for p in axis.points):
+    if not any(len(point.seeds) > 1 for point in axis.points):
         return None
     caption = (
-        f"Seeds of the {name_of(axes[0].metric, axes[0].task)}: lowest to highest; after “t” the 95 % t interval of "
-        "their mean, an estimate for another training run."
+        f"Seeds of the {name_of(axis.metric, axis.task)}: lowest to highest; after “t” the 95 % t interval of their "
+        "mean, an estimate for another training run."
     )
-    return Table(caption, ["model", *columns], by_system(columns, seed_cell))
+    return Table(caption, header_of(axis), by_system(axis, seed_cell))
 
 
 def seed_cell(point: Point) -> str:

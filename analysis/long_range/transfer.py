@@ -5,11 +5,12 @@ from dataclasses import replace
 
 from analysis.claims.verdict import TRANSFORMER, Claim, Finding, Needs, NotRun, Rule
 from analysis.long_range import networks
-from analysis.long_range.evidence import EXPERIMENT, axes, few, systems_of
+from analysis.long_range.evidence import EXPERIMENT, Axis, axes, few, systems_of
 from analysis.long_range.rules import AHEAD, LEAD, OVER_CHANCE, change, lead, together
+from analysis.long_range.tables import grid
 from analysis.page.blocks import Block, Figures, Heading, Paragraph, Section, Table
-from analysis.page.curves import Curves, Levels, Point, by_x
-from analysis.page.labels import NONE, decimal, label, slug, whole, with_span
+from analysis.page.curves import Point, by_x
+from analysis.page.labels import decimal, label, ordered, slug, whole
 from analysis.page.look import VariantLook
 from analysis.page.run_sources import behind
 from analysis.store import Store, System
@@ -31,7 +32,7 @@ QUESTION = (
 )
 
 
-def accuracy(store: Store) -> tuple[Curves, Levels]:
+def accuracy(store: Store) -> Axis:
     """Accuracy over all distances, and that of chance, by the number of training examples."""
     curves: dict[System, list[Point]] = {}
     levels: dict[str, list[tuple[float, float]]] = {}
@@ -41,7 +42,7 @@ def accuracy(store: Store) -> tuple[Curves, Levels]:
                 curves.setdefault(system, []).append(replace(together(points), x=examples))
             for name, line in axis.chance.items():
                 levels.setdefault(name, []).append((examples, sum(y for _, y in line) / len(line)))
-    return curves, levels
+    return Axis(NAME, X, "token_accuracy", {system: curves[system] for system in ordered(curves)}, levels)
 
 
 def all_claims(store: Store) -> list[Claim]:
@@ -62,14 +63,13 @@ def all_claims(store: Store) -> list[Claim]:
 
 def transfers(store: Store, examples: int) -> Rule:
     def measure() -> Finding:
-        curves, levels = accuracy(store)
-        found = {system: point for system in curves for point in curves[system] if point.x == examples}
-        for system in (PRETRAINED, SCRATCH):
-            if system not in found:
-                raise NotRun(f"{label(system)} on masked words from few examples")
-        read, scratch = found[PRETRAINED], found[SCRATCH]
+        axis = accuracy(store)
+        here = {s: [point for point in axis.curve(s) if point.x == examples] for s in (PRETRAINED, SCRATCH)}
+        if not all(here.values()):
+            raise NotRun(f"{' and '.join(map(label, here))} with as many examples")
+        (read,), (scratch,) = here.values()
         # Of the chances the lowest: who beats a blind guess has learned something, and its gain can be measured.
-        guess = min((y for line in levels.values() for x, y in line if x == examples), default=math.nan)
+        guess = min((y for line in axis.chance.values() for x, y in line if x == examples), default=math.nan)
         reason = f"{label(PRETRAINED)}: {decimal(read.value, 3)}; {label(SCRATCH)}: {decimal(scratch.value, 3)}"
         return Finding(reason, change(read, scratch), power=[lead(read, scratch), read.value - guess])
 
@@ -80,26 +80,18 @@ def transfers(store: Store, examples: int) -> Rule:
 
 def sections(store: Store) -> list[Section]:
     """One section for all numbers of examples; none where no task was learned from few."""
-    curves, levels = accuracy(store)
-    if not curves:
+    axis = accuracy(store)
+    if not axis.curves:
         return []
-    look, last = VariantLook(list(curves)), max(few(store), key=few(store).__getitem__)
-    figure = by_x(FIGURE, NAME, look, curves, levels, X, "accuracy")
+    look, last = VariantLook(list(axis.curves)), max(few(store), key=few(store).__getitem__)
+    figure = by_x(FIGURE, NAME, look, axis.curves, axis.chance, X, "accuracy")
     caption = "Lines are means over seeds, bands 95 % intervals over the test examples, dots single seeds."
-    blocks: list[Block] = [Paragraph(QUESTION), Figures(caption, [figure]), by_examples(curves, levels)]
+    blocks: list[Block] = [Paragraph(QUESTION), Figures(caption, [figure]), by_examples(axis)]
     settings = networks.table(store, last, systems_of(store, last))
     blocks += [Heading("What was compared"), settings] if settings else []
     runs = [source for task in few(store) for source in behind(store, EXPERIMENT, task)]
     return [Section(FIGURE, NAME, blocks, runs)]
 
 
-def by_examples(curves: Curves, levels: Levels) -> Table:
-    sizes = sorted({point.x for points in curves.values() for point in points})
-    rows = []
-    for system, points in curves.items():
-        cells = {point.x: with_span(point.interval, 3) for point in points}
-        rows.append([label(system), *(cells.get(x, NONE) for x in sizes)])
-    rows += [
-        [f"chance: {name}", *(decimal(dict(line).get(x, math.nan), 3) for x in sizes)] for name, line in levels.items()
-    ]
-    return Table(f"Accuracy by {X}: means over seeds.", ["model", *map(whole, sizes)], rows)
+def by_examples(axis: Axis) -> Table:
+    return Table(f"Accuracy by {X}: means over seeds.", ["model", *map(whole, axis.xs)], grid(axis))

@@ -95,12 +95,6 @@ def heading(name: str) -> str:
     return f"{quantity(vary)} ({settings(', '.join(fixed))})" if fixed else quantity(vary)
 
 
-def one_value(name: str, x: float) -> str:
-    """One value of an axis with what is fixed: "4 pairs, gap 52, 512 keys"."""
-    vary, *fixed = name.split(", ")
-    return ", ".join([amount(vary, x), *map(setting, fixed)])
-
-
 def settings(text: str) -> str:
     """ "gap 52, keys 512" as "gap 52, 512 keys"."""
     return ", ".join(map(setting, text.split(", ")))

@@ -194,24 +194,14 @@ class Explorer:
 Block = Paragraph | Notice | Listing | Heading | Table | Figures | Answers | Claims | Legend | Explorer
 
 
-@dataclass(frozen=True)
-class Source:
-    """A run behind a section's numbers: its number in the list of runs, whose it is, and what made it."""
-
-    number: str
-    system: str
-    seed: int
-    origin: str
-
-
 @dataclass
 class Section:
-    """A part of the page; `sources` are the runs that its numbers come from, `short` is its name in the contents."""
+    """A part of the page; `sources` are the numbers of the runs behind it, `short` is its name in the contents."""
 
     identifier: str
     title: str
     blocks: list[Block] = field(default_factory=list)
-    sources: Sequence[Source] = ()
+    sources: Sequence[str] = ()
     short: str = ""
 
 

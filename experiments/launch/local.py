@@ -143,7 +143,7 @@ def run_one(planned: Planned, position: str, threads: int, running: Running, min
         error = f"TimeoutError: it took more than {minutes:g} min (TIMEOUT)"
     else:  # a mistake in the configuration is found before there is a folder
         error = said[-1].strip() if code == FAILED and said else how_it_died(code)
-    record_failure(planned.key, error, "".join(said), planned.arguments, recorded)
+    record_failure(planned.key, error, "".join(said), recorded)
     return FAILED
 
 

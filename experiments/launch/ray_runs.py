@@ -121,7 +121,7 @@ def code_of(ray: Any, ref: Any, followed: "LogFollower") -> int:
         if isinstance(cause, Interrupted):
             line = f"it was ended on its machine, {LOSSES + 1} times"
         planned, said = followed.planned, "".join(followed.last_lines())
-        record_failure(planned.key, f"{type(cause).__name__}: {line}", said, planned.arguments, followed.recorded)
+        record_failure(planned.key, f"{type(cause).__name__}: {line}", said, followed.recorded)
         return FAILED
 
 

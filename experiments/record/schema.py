@@ -157,7 +157,6 @@ class Failure(Key):
     traceback: str
     log: str
     command: str
-    arguments: list[str]
 
 
 class Plan(TypedDict):
@@ -289,8 +288,11 @@ def with_the_chosen(record: Tuned) -> Tuned:
     finished = [trial for trial in record["trials"] if trial["outcome"] == "finished"]
     if any(trial["validation_loss"] is None for trial in finished):
         refuse("a finished trial has no validation_loss")
-    if all(trial["number"] != record["chosen"] for trial in finished):
+    chosen = [trial for trial in finished if trial["number"] == record["chosen"]]
+    if not chosen:
         refuse(f"trial {record['chosen']}, the chosen one, is not among those that finished")
+    if unknown := chosen[0]["values"].keys() - record["space"].keys():
+        refuse(f"the chosen trial has values of {', '.join(sorted(unknown))}, which are not in the space")
     return record
 
 

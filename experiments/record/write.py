@@ -3,7 +3,7 @@
 import json
 import os
 import tempfile
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -83,14 +83,13 @@ def write_result(
     (key.folder / FAILURE).unlink(missing_ok=True)
 
 
-def write_failure(key: RunKey, error: str, trace: str, arguments: Sequence[str] = ()) -> None:
+def write_failure(key: RunKey, error: str, trace: str) -> None:
     """Record why a run did not finish.
 
     Args:
         key: Names the run.
         error: The error in a line.
         trace: Python's traceback, or the last output of the run.
-        arguments: Arguments of `experiments.run`, by which the run can be tried again.
     """
     record = {
         **key.identity,
@@ -98,7 +97,6 @@ def write_failure(key: RunKey, error: str, trace: str, arguments: Sequence[str] 
         "traceback": trace,
         "log": str(key.log),
         "command": key.command,
-        "arguments": list(arguments),
     }
     write_atomically(key.folder / FAILURE, json.dumps(record, indent=1, ensure_ascii=False) + "\n")
 

@@ -3,7 +3,6 @@
 import contextlib
 import sys
 import traceback
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 from experiments.record.keys import FAILURE, RunKey
@@ -52,11 +51,11 @@ def modified(key: RunKey) -> int | None:
     return record.stat().st_mtime_ns if record.exists() else None
 
 
-def record_failure(key: RunKey, error: str, trace: str, arguments: Sequence[str], before: int | None) -> None:
+def record_failure(key: RunKey, error: str, trace: str, before: int | None) -> None:
     """Write failure.json, unless a process of the run has done so since it was `modified` before: that failed first."""
     if modified(key) == before:
         try:
-            write_failure(key, error, trace, arguments)
+            write_failure(key, error, trace)
         except OSError as full:  # a full disk cannot record that it is full
             with contextlib.suppress(OSError):  # nor need there be a terminal
                 print(f"the failure of {key.folder} could not be recorded: {full}", file=sys.stderr)

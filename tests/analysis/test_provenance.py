@@ -6,7 +6,7 @@ from pathlib import Path
 from analysis.provenance import as_json, build, settings_in_short
 from analysis.store import read_store
 from tests.support.fakes.long_range import axis_rows, write_long_range
-from tests.support.fakes.runs import folder_of, write_json, write_run, write_suite
+from tests.support.fakes.runs import PROVENANCE, folder_of, write_json, write_run, write_suite
 
 
 def shown(path: Path) -> str:
@@ -30,8 +30,7 @@ def test_what_differs_between_runs_is_flagged(tmp_path: Path) -> None:
     assert "2 of 4 settings are not the same for all models" in text
     assert "1999 (LSTM seed 1)" in text
     assert "not recorded (LSTM seed 1)" in text
-    assert "The runs come from different machines" in text
-    assert "The runs come from different commits" in text
+    assert "Machine of LSTM seed 1." in text
     assert "uncommitted changes, so no commit holds their code: LSTM seed 1." in text
     assert "another CPU" in text
 
@@ -71,7 +70,8 @@ def test_each_machine_and_commit_is_named_once(tmp_path: Path) -> None:
 def test_many_runs_are_counted_and_not_named_one_by_one(tmp_path: Path) -> None:
     """A list of 243 names is read by nobody, and every run has its row in the table."""
     for seed in range(20):
-        changes = {"git": {"commit": "2" * 40, "dirty": False}} if seed < 12 else {}
+        changes = {"machine": PROVENANCE["machine"] | {"cpu": "another"}} if seed < 12 else {}
         write_run(tmp_path, "lstm", seed=seed, sentences=5, test_sets=("test",), changes=changes)
     named = ", ".join(f"LSTM seed {seed}" for seed in range(12, 20))
-    assert f"The runs come from different commits: 12 runs of translation; {named}." in shown(tmp_path)
+    assert "Machine of 12 runs of translation." in shown(tmp_path)
+    assert f"Machine of {named}." in shown(tmp_path)

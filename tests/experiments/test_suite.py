@@ -17,7 +17,6 @@ from experiments.launch import local
 from experiments.launch.exit_codes import BUSY, FAILED
 from experiments.planning import grid
 from experiments.planning.grid import Planned
-from experiments.record.write import write_failure
 from experiments.suite import main
 from experiments.training.trainer import TrainerSettings
 from tests.support.readme import ROOT
@@ -121,7 +120,7 @@ def test_a_failure_is_listed_and_the_others_are_run(
     ]  # fmt: skip
     said = capsys.readouterr()
     assert "2 of 4 runs failed" in said.err
-    assert "make retry SUITE=smoke" in said.err
+    assert "the same command runs these again" in said.err
     assert str(tmp_path / "smoke" / "bleu" / "embedded-en-de" / "lstm" / "base" / "log-seed13.txt") in said.err
     assert "seed 0" not in said.err
     assert "[4/4]" in said.out
@@ -259,29 +258,3 @@ def test_a_request_to_end_reaches_the_stage_which_may_save_first(
         process.wait()
     assert (tmp_path / "saved").exists()
     assert not (tmp_path / "next").exists()
-
-
-def fail(planned: Planned) -> Planned:
-    write_failure(planned.key, "ValueError: too wide", "Traceback ...", planned.arguments)
-    return planned
-
-
-def test_retry_runs_again_what_failed_as_it_was_planned_and_lists_what_fails_again(
-    ran: list[Planned], tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    root = str(tmp_path)
-    lstm, _, transformer = grid.plan_bleu("smoke", [], [1], "de-en", root, ["--trainer.precision=32-true"])
-    recall, *_ = grid.plan_tasks("long-range", "smoke", ["recall"], ["lstm"], [13], root, [])
-    failed = [fail(planned) for planned in (lstm, transformer, recall)]
-    assert smoke(tmp_path, "retry") == FAILED
-    assert [one.key for one in ran] == [one.key for one in failed]
-    assert [sorted(one.arguments) for one in ran] == [sorted(one.arguments) for one in failed]
-    said = capsys.readouterr().err
-    assert "1 of 3 runs failed:" in said
-    assert "recall lstm base seed 13: ValueError: too wide" in said
-    for planned in failed:
-        (planned.key.folder / "failure.json").unlink()
-    ran.clear()
-    assert smoke(tmp_path, "retry") == 0
-    assert not ran
-    assert capsys.readouterr().out.splitlines()[-1] == f"nothing has failed in {tmp_path / 'smoke'}"

@@ -53,7 +53,6 @@ def test_axes_hold_means_seeds_chance_and_the_range_of_training(tmp_path: Path) 
     write_long_range(tmp_path, "recall", "lstm", axis_rows({8: 0.1}, "gap, symbols 4"), seed=2)
     (folder_of(tmp_path, "recall", "lstm", seed=2) / "result.json").unlink()  # an unfinished run is in no number
     (axis,) = axes(store_of(tmp_path), "recall")
-    assert not axis.single
     inside, beyond = axis.curves[LSTM]
     assert (axis.name, axis.vary, axis.xs, axis.beyond) == ("gap, symbols 4", "gap", [8, 64], [64])
     assert (inside.trained, beyond.trained) == (True, False)
@@ -74,7 +73,6 @@ def test_what_was_not_recorded_is_none_and_nothing_fails(tmp_path: Path) -> None
     write_long_range(tmp_path, "copy", "lstm", [row("token_accuracy", 0.5, "share", 64, "length", 4)], control=None)
     store = store_of(tmp_path)
     (axis,) = axes(store, "copy")
-    assert axis.single
     (point,) = axis.curves[LSTM]
     assert (point.trained, axis.chance, axis.beyond) == (None, {}, [])
     assert point.interval == wilson(0.5, 64)

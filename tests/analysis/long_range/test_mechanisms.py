@@ -23,7 +23,6 @@ from tests.support.fakes.long_range import (
     score_rows,
     write_ablations,
     write_long_range,
-    write_published,
 )
 from tests.support.fakes.runs import row
 
@@ -93,16 +92,6 @@ def test_nothing_measured_is_said(tmp_path: Path, finished: bool) -> None:
         (folder / "result.json").unlink()
     (section,) = sections_of(tmp_path)
     assert "No finished run measured gradients" in str(section.blocks)
-
-
-def test_attention_at_single_values_is_a_table(tmp_path: Path) -> None:
-    write_published(tmp_path)
-    (section,) = sections_of(tmp_path)
-    assert figures_of(section) == []
-    (table,) = (block for block in section.blocks if isinstance(block, Table))
-    assert table.caption.startswith("Attention on the answer at single settings, mean over seeds (lowest to highest")
-    assert table.header[1:] == ["4 pairs, gap 52, 512 keys", "8 pairs, gap 104, 512 keys"]
-    assert table.rows[0] == ["LSTM + attention", "0.800 (0.800 to 0.800)", "0.800 (0.800 to 0.800)"]
 
 
 def test_random_scores_are_drawn_by_head_size_however_many_runs_recorded_them(tmp_path: Path) -> None:

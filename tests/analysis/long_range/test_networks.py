@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from analysis.long_range.evidence import systems_of
-from analysis.long_range.networks import base_in_words, described, direction, forget_bias, positions, table
+from analysis.long_range.networks import described, direction, forget_bias, positions, table
 from analysis.page.blocks import Table
 from analysis.store import Store, read_store
 from tests.support.fakes.long_range import NETWORKS, VARIANTS, axis_rows, settings_of, write_long_range
@@ -88,12 +88,4 @@ def test_the_table_has_a_row_for_each_system_and_a_column_for_what_else_differs(
 def test_without_settings_there_is_no_table(tmp_path: Path, settings: dict[str, Any] | None) -> None:
     write_long_range(tmp_path, "copy", "lstm", ROWS, settings=settings)
     assert table_of(tmp_path) is None
-    assert base_in_words(stored(tmp_path), "copy", "lstm") == ""
     assert stored(tmp_path).problems == []
-
-
-def test_the_base_is_named_with_its_positions(tmp_path: Path) -> None:
-    write_long_range(tmp_path, "copy", "transformer", ROWS, settings=settings_of("transformer"))
-    assert base_in_words(stored(tmp_path), "copy", "transformer").endswith("norm pre, rotary positions.")
-    write_long_range(tmp_path, "copy", "transformer", ROWS, settings=settings_of("transformer", "none"))
-    assert base_in_words(stored(tmp_path), "copy", "transformer").endswith("no position encoding.")

@@ -93,11 +93,11 @@ def test_values_have_intervals_and_extrapolation_is_marked(sections: dict[str, S
 def test_seeds_are_distinguished_where_there_are_several(tmp_path: Path) -> None:
     for seed, value in ((0, 0.8), (1, 0.9)):
         write_long_range(tmp_path, "copy", "lstm", axis_rows({4: value}, "length"), seed=seed)
-    table = tables.over_seeds(tables.along(axes(store_of(tmp_path), "copy")[0]))
+    table = tables.over_seeds(axes(store_of(tmp_path), "copy")[0])
     assert table is not None
     assert table.rows[0][1] == "0.800 to 0.900; t 0.215 to 1.485"  # 0.85 ± 12.706 × 0.05
     folder_of(tmp_path, "copy", "lstm", seed=1).joinpath("result.json").unlink()
-    assert tables.over_seeds(tables.along(axes(store_of(tmp_path), "copy")[0])) is None
+    assert tables.over_seeds(axes(store_of(tmp_path), "copy")[0]) is None
 
 
 def test_the_control_table_names_what_is_under_trained(store: Store) -> None:
@@ -137,7 +137,7 @@ def test_what_was_not_recorded_is_said(tmp_path: Path) -> None:
     assert "recorded no accuracy" in str(found["recall"].blocks)
 
 
-def test_ablations_are_apart_from_the_main_figure_and_name_their_base(sections: dict[str, Section]) -> None:
+def test_ablations_are_apart_from_the_main_figure(sections: dict[str, Section]) -> None:
     section = sections["copy"]
     assert [heading for heading in headings_of(section) if heading.startswith("Ablations")] == [
         "Ablations: forget-gate bias (LSTM)",
@@ -149,9 +149,6 @@ def test_ablations_are_apart_from_the_main_figure_and_name_their_base(sections: 
     hidden = next(t for t in tables_of(section) if t.rows[0][0] == "LSTM" and t.rows[1][0] == "LSTM, hidden64")
     assert [cells[0] for cells in hidden.rows] == ["LSTM", "LSTM, hidden64", "LSTM, hidden128", "chance: guessing"]
     assert list(table_of(section, "Settings of each model"))[-1] == "Transformer, unscaled-d64"
-    captions = [block.caption for block in section.blocks if isinstance(block, Figures)]
-    assert sum("The base: width 64, heads 4" in text and "rotary positions." in text for text in captions) == 3
-    assert sum("The base: cell lstm, " in text and "forget-gate bias 1." in text for text in captions) == 2
 
 
 def test_variants_of_one_figure_are_distinguished() -> None:
@@ -212,26 +209,6 @@ def test_an_exact_match_that_repeats_the_accuracy_is_not_shown(tmp_path: Path, s
     assert [one_answer(store, task) for task in ("parity", "copy", "reverse", "never run")] == [True, *[False] * 3]
     write_long_range(tmp_path, "parity", "mamba", only["exact_match"])  # nothing to compare it with
     assert not one_answer(store_of(tmp_path), "parity")
-
-
-def test_single_values_share_a_table_and_have_no_figure(sections: dict[str, Section]) -> None:
-    section = sections["associative-recall"]
-    assert all(name.startswith("curve-") for name in figures_of(section))
-    accuracy, exact, seeds = (t for t in tables_of(section) if "gap 52" in " ".join(t.header))
-    assert accuracy.header == ["model", "4 pairs, gap 52, 512 keys", "8 pairs, gap 104, 512 keys"]
-    assert accuracy.rows[-1] == ["chance: values without their keys", "0.250", "0.125"]
-    assert accuracy.rows[0][2].startswith("0.400 (0.3")
-    assert exact.caption.startswith("Exact match at single settings, mean over seeds (95 % intervals")
-    assert seeds.rows[0][2] == "0.400 to 0.400; t 0.400 to 0.400"
-
-
-def test_variants_measured_at_single_values_have_a_table_too(tmp_path: Path) -> None:
-    for variant, value in (("base", 1.0), ("heads1", 0.5)):
-        rows = axis_rows({8: value}, "pairs, gap 104, keys 512")
-        write_long_range(tmp_path, "associative-recall", "transformer", rows, variant=variant)
-    (found,) = sections_of(store_of(tmp_path)).values()
-    table = [t for t in tables_of(found) if t.header[1:] == ["8 pairs, gap 104, 512 keys"]][-1]
-    assert [line[0] for line in table.rows][:2] == ["Transformer", "Transformer, heads1"]
 
 
 def test_pairs_of_translations_need_no_control(tmp_path: Path) -> None:

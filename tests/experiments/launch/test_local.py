@@ -157,7 +157,6 @@ def test_a_run_that_could_not_record_its_failure_has_it_recorded(
     failure = failure_of(one)
     assert failure["error"].startswith(error)
     assert failure["traceback"] == "nearly there\n"
-    assert failure["arguments"] == one.arguments
 
 
 def test_a_run_that_was_killed_after_its_result_is_finished(stand_in: StandIn, tmp_path: Path) -> None:

@@ -57,8 +57,8 @@ def test_records_come_back_as_they_were_written(tmp_path: Path) -> None:
     record = read_result(folder)
     assert record["measurements"] == [row("bleu", 1.5, "BLEU", 7, "test_set", "test")]
     assert record == json.loads((folder / "result.json").read_text())
-    write_failure(RunKey(**KEY.identity, root=str(tmp_path)), "ValueError", "Traceback", ["-c", "a.yaml"])
-    assert read_failure(folder)["arguments"] == ["-c", "a.yaml"]
+    write_failure(RunKey(**KEY.identity, root=str(tmp_path)), "ValueError", "Traceback")
+    assert read_failure(folder)["error"] == "ValueError"
 
 
 @pytest.mark.parametrize(

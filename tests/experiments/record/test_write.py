@@ -68,14 +68,13 @@ def test_what_a_killed_process_was_writing_is_removed_and_nothing_else(tmp_path:
 
 def test_a_failure_is_not_a_result_and_goes_when_the_run_finishes(tmp_path: Path) -> None:
     named = key(tmp_path)
-    write_failure(named, "ValueError: too wide", "Traceback ...", ["-c", "common.yaml"])
+    write_failure(named, "ValueError: too wide", "Traceback ...")
     assert json.loads((named.folder / "failure.json").read_text()) == {
         **named.identity,
         "error": "ValueError: too wide",
         "traceback": "Traceback ...",
         "log": str(named.log),
         "command": "make bleu",
-        "arguments": ["-c", "common.yaml"],
     }
     assert not is_finished(named.folder, config_hash(CONFIG))
     record(tmp_path)

@@ -165,7 +165,6 @@ def failure(suite: str, model: str, variant: str, seed: int, error: str) -> dict
         "traceback": "",
         "log": "runs/log.txt",
         "command": f"make bleu SUITE={suite}",
-        "arguments": [],
     }
 
 

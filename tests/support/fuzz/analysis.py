@@ -119,10 +119,10 @@ def read_sides(folder: Path) -> Sequence[str]:
 
 
 ANALYSIS = [
-    Target("translations report", prepare_translations, STORE, read_numbers, 2),
-    Target("long-range report", prepare_long_range, STORE, read_numbers, 2),
-    Target("speed report", prepare_speed, STORE, read_numbers, 2),
-    Target("pictures", prepare_pictures, STORE, read_report, 2),
+    Target("translations report", prepare_translations, STORE, read_numbers),
+    Target("long-range report", prepare_long_range, STORE, read_numbers),
+    Target("speed report", prepare_speed, STORE, read_numbers),
+    Target("pictures", prepare_pictures, STORE, read_report),
     Target("watch", prepare_watched, [*STORE, "**/config.yaml", "**/log-*"], read_watched),
     Target("compare", prepare_sides, ["*/measurements.csv", "*/provenance.json", "*.csv"], read_sides),
 ]

@@ -20,10 +20,9 @@ from datamodules.corpora import Corpus, load_corpus
 from datamodules.embedded.corpus import embedded_corpus
 from datamodules.subword_tokenizer import SentencePieceTokenizer, cached_sentencepiece
 from datamodules.tokenizer import TokenizerSettings
-from experiments.launch import failed_runs
 from experiments.planning.grid import Planned
 from experiments.record.keys import RunKey, digest
-from experiments.record.read import is_finished, read_result
+from experiments.record.read import is_finished, read_failure, read_result
 from experiments.record.write import write_failure
 from experiments.reproduce import as_lines, machine_type, read_reference
 from experiments.speed.cost import throughput
@@ -95,6 +94,7 @@ def read_tokenizer(folder: Path) -> Sequence[str]:
 def prepare_configs(folder: Path) -> None:
     for name in ("common", "lstm", "transformer"):
         shutil.copy(CONFIGS / f"{name}.yaml", folder)
+    fake_runs.write_json(folder / "trials.json", fake_long_range.trials_of())
 
 
 def read_config(folder: Path) -> Sequence[str]:
@@ -105,7 +105,9 @@ def read_config(folder: Path) -> Sequence[str]:
 
     said = []
     for model in ("lstm", "transformer"):
-        names = [word for name in ("common", model) for word in ("-c", str(folder / f"{name}.yaml"))]
+        names = [
+            word for name in ("common.yaml", f"{model}.yaml", "trials.json") for word in ("-c", str(folder / name))
+        ]
         run = {"suite": "s", "experiment": "e", "task": "t", "model": model, "root": folder / "runs"}
         with patch.object(experiments.run, "run", only_describe):
             try:
@@ -165,7 +167,7 @@ def prepare_records(folder: Path) -> None:
         record = json.loads(path.read_text(encoding="utf-8"))
         fake_runs.write_json(path, record | {"digest": digest(record["measurements"])})
     key = RunKey("quick", "bleu", "multi30k", "lstm", root=str(folder), command="make bleu")
-    write_failure(key, "ValueError: no", "at", ["-c", "lstm.yaml", "--run.suite=quick"])
+    write_failure(key, "ValueError: no", "at")
     numbers = [["bleu", "BLEU", "test_set", "test", 6, 1.5]]
     outcome = {"config": {"a": 1}, "checksums": {"weights": "0"}, "numbers": numbers, "hypotheses": []}
     runs = {"bleu/multi30k/lstm/base/seed0": outcome}
@@ -201,7 +203,7 @@ def read_records(folder: Path) -> Sequence[str]:
         lambda: throughput.read_records(folder, ["quick"]).values("length", "lstm", "base", "flops_per_second"),
         lambda: tune.result(cast(Any, Namespace(trials=[trial], number=1, points=[{}], monitor="val/loss")), 0, 0),
         lambda: tune.recorded_error(trial),
-        lambda: list(failed_runs.failures(str(folder), "quick")),
+        lambda: read_failure(made),
         lambda: read_reference(folder / "reference.json"),
         lambda: tune.unequal([cast(Any, Namespace(tuned=folder / "tuned" / "lstm.json"))]),
         lambda: LocalRecord(made / "metrics.jsonl", Clock()).forget_after(500),
@@ -211,7 +213,7 @@ def read_records(folder: Path) -> Sequence[str]:
 EXPERIMENTS = [
     Target("corpora", prepare_corpus, ["*.en", "*.de", "*.tsv", "*.gz", "*/*.zip"], read_corpora),
     Target("tokenizers", prepare_tokenizer, ["tokenizers/*.model"], read_tokenizer),
-    Target("configs", prepare_configs, ["*.yaml"], read_config),
+    Target("configs", prepare_configs, ["*.yaml", "*.json"], read_config),
     Target("suites", prepare_suites, ["suites/*.yaml", "configs/speed/*.yaml"], read_suites),
     Target("runs", prepare_run, ["runs/**/config.yaml", "runs/**/*.ckpt"], read_run),
     Target("records", prepare_records, [*STORE, "**/config.yaml"], read_records),

@@ -8,8 +8,8 @@ from typing import Any
 
 from experiments.record.text import visible
 
-NAMES_A_KEY = r"""([Kk]ey|[Oo]ption) ["']"""
-NAMES_A_RUN = r"(bleu|long-range|speed|inspection)/[^ ]+/seed\d+/"
+NAMES_A_KEY = r"""([Kk]ey|[Oo]ption) ["']|arguments are required: \w"""
+NAMES_A_RUN = r"(bleu|long-range|speed|inspection)/[^ ]+/seed\d+[/:]"
 STORE = ("**/*.json", "**/*.jsonl")
 
 
@@ -22,14 +22,12 @@ class Target:
         prepare: Writes whole files into an empty folder.
         broken: Patterns of the files to break, one of them each time.
         read: Reads the folder; it may return sentences about what it could not read, or raise one.
-        share: Of the time, relative to the others.
     """
 
     name: str
     prepare: Callable[[Path], None]
     broken: Sequence[str]
     read: Callable[[Path], Sequence[str]]
-    share: float = 1.0
 
 
 class Unclear(Exception):
