@@ -80,6 +80,8 @@ QUESTIONS = [
             Row("BLEU on test2016", "multi30k-en-de", "bleu", "test_set", ("test2016",), digits=1),
             Row("Copy 32 / *64* symbols", "copy", RIGHT, "length", ("32", "64"), 1),
             Row("Look up one of 8 / *12* pairs", "associative-recall", RIGHT, PAIRS, ("8", "12"), 1),
+            Row("Verb of a noun with two senses, clue before / after", "senses", RIGHT, "clue", ("-16", "16")),
+            Row("… sense read off the noun's own state", "senses", "sense_probe", "clue", ("-16", "16")),
         ],
     ),
     Question(

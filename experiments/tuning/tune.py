@@ -201,7 +201,7 @@ def result(one: Search, number: int, code: int) -> Row:
         if row["metric"] in curves:
             curves[row["metric"]].append([row["step"], row["value"]])
     last = {metric: reports[-1][1] for metric, reports in curves.items()}
-    error = recorded_error(trial) if code else ""
+    error = "another process is running it" if code == BUSY else recorded_error(trial) if code else ""
     diverged = error.startswith("Diverged: ") or not (code or all(map(math.isfinite, last.values())))
     complete = not (code or diverged)
     if not code:

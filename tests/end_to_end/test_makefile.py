@@ -171,13 +171,6 @@ def one_sentence(done: subprocess.CompletedProcess[str]) -> str:
     return line
 
 
-def test_a_wrong_setting_is_one_sentence_and_nothing_is_made(checkout: Path) -> None:
-    said = one_sentence(make(checkout, "bleu", "MODELS=nonsense"))
-    assert "'nonsense'" in said
-    assert "choose from bahdanau, lstm, transformer" in said
-    assert not any((checkout / name).exists() for name in ("runs", "results"))
-
-
 def test_a_run_that_fails_makes_make_fail_and_leaves_its_log(checkout: Path) -> None:
     done = make(checkout, "bleu", "SUITE=smoke", "MODELS=lstm", "TIMEOUT=0.001")
     assert done.returncode != 0
@@ -186,10 +179,6 @@ def test_a_run_that_fails_makes_make_fail_and_leaves_its_log(checkout: Path) -> 
     assert str(log.relative_to(checkout)) in done.stderr
     assert "the same command runs these again" in done.stderr
     assert "TIMEOUT" in (checkout / "results" / "smoke" / "appendix.md").read_text()
-
-
-def test_a_report_without_runs_says_what_to_do(checkout: Path) -> None:
-    assert "runs" in one_sentence(make(checkout, "report", "SUITE=smoke"))
 
 
 # --- the one question, and text that is no program

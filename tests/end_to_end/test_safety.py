@@ -15,12 +15,10 @@ import torch
 import yaml
 
 from analysis import report
-from experiments.planning import grid as plan
 from experiments.planning.parser import build_parser, identity
 from experiments.run import main
 from experiments.tracking import sync
 from experiments.training.trained_run import load_module
-from experiments.training.trainer import TrainerSettings, build_trainer, fit
 from experiments.translation import translate
 from tests.support.fuzz.analysis import empty_pictures
 from tests.support.readme import ROOT
@@ -165,17 +163,6 @@ def test_a_model_that_would_run_something_translates_nothing(
     assert str(checkpoint) in refused(lambda: translate.main("a dog", suite="tiny", root=str(root / "runs")))
 
 
-def test_lightning_itself_resumes_from_nothing_that_would_run_something(
-    trained: Path, tmp_path: Path, made: Path
-) -> None:
-    """The last line of defence, were the check before it forgotten."""
-    module, data, _ = load_module(tiny_key(trained).folder)
-    ARCHIVES[0]({"state_dict": module.state_dict()}, Evil(made), tmp_path / "last.ckpt")
-    trainer = build_trainer(TrainerSettings(max_steps=1, validate_every=1, accelerator="cpu"), tmp_path, [], [])
-    with pytest.raises(pickle.UnpicklingError, match="Weights only load failed"):
-        fit(trainer, module, data, tmp_path / "last.ckpt")
-
-
 # --- YAML
 
 
@@ -201,13 +188,6 @@ def test_a_refusal_spells_what_a_terminal_would_obey(tmp_path: Path) -> None:
     said = refused(lambda: main([*tiny_arguments(tmp_path), "-c", str(tmp_path / "evil.yaml")]))
     assert r"\x1b]0;owned\x07" in said
     assert "\x1b" not in said
-
-
-def test_a_suite_runs_nothing(tmp_path: Path, made: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(plan, "EXPERIMENTS", tmp_path)
-    (tmp_path / "suites").mkdir()
-    (tmp_path / "suites" / "evil.yaml").write_text(f"bleu: {command(made)}")
-    assert str(tmp_path / "suites" / "evil.yaml") in refused(lambda: plan.read_suite("evil"))
 
 
 def test_the_configuration_in_a_runs_folder_runs_nothing(

@@ -11,7 +11,7 @@ import pytest
 from filelock import FileLock
 
 from experiments import reproduce
-from experiments.launch.local import Ended, Limits, run_all
+from experiments.launch.local import Ended, Limits
 from experiments.planning.grid import Planned, plan_tasks
 from experiments.reproduce import (
     EARLY,
@@ -300,18 +300,3 @@ def test_the_committed_numbers_belong_to_the_suites_settings() -> None:
         assert values["checksum", "weights"]
         assert ("hypothesis", "test", 499) in values or not name.startswith("bleu")
     assert COMMITTED.stat().st_size < 300_000
-
-
-@pytest.mark.slow
-def test_trained_runs_repeat_and_a_changed_digit_is_found(
-    check: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.setattr(reproduce, "run_all", run_all)
-    monkeypatch.setitem(reproduce.os.environ, "PYTHONPATH", str(ROOT))
-    main(renew=True)
-    assert exit_code() == 0
-    recorded = read_reference(reproduce.REFERENCE)["runs"]["long-range/recall/lstm/base/seed0"]["numbers"]
-    assert {x for metric, _, _, x, _, _ in recorded if metric == "train/loss"} == {1, 2, 3, 4}
-    edited(move_loss)
-    assert exit_code() == 1
-    assert "not repeated: 1." in capfd.readouterr().out

@@ -353,51 +353,22 @@ def test_a_terminated_run_resumes_as_if_nothing_had_happened(
     assert_same(tiny_run(tmp_path, DROPOUT, model=model), wholes[model])
 
 
-def test_ctrl_c_is_exit_code_130_and_the_message_is_how_to_resume(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    def press(trainer: L.Trainer) -> None:
-        if trainer.global_step == 4:
-            raise KeyboardInterrupt
-
-    assert interrupt(tmp_path, "on_train_batch_start", press).code == 130
-    assert "resumes from" in capsys.readouterr().err
-    assert [step for step, metric, *_ in recorded(tiny_run(tmp_path)) if metric == "train/loss"] == [
-        *range(1, STEPS + 1)
-    ]
-
-
 @pytest.fixture(scope="module")
 def whole(trained: Path) -> Path:
     """The folder of a run that nothing happened to."""
     return tiny_key(trained).folder
 
 
-def test_an_interruption_in_validation_changes_nothing(whole: Path, tmp_path: Path) -> None:
+def test_an_interruption_in_validation_changes_nothing(
+    whole: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     def in_the_second_validation(trainer: L.Trainer) -> None:
         if trainer.global_step == STEPS:
             raise KeyboardInterrupt
 
-    interrupt(tmp_path, "on_validation_batch_end", in_the_second_validation, ValidationBLEU)
+    assert interrupt(tmp_path, "on_validation_batch_end", in_the_second_validation, ValidationBLEU).code == 130
+    assert "resumes from" in capsys.readouterr().err
     assert_same(tiny_run(tmp_path), whole)
-
-
-def test_a_killed_run_resumes_from_its_last_validation(whole: Path, tmp_path: Path) -> None:
-    """What was recorded after the checkpoint happens again and is recorded once."""
-    last = tiny_key(tmp_path).folder / "checkpoints" / "last.ckpt"
-    kept: list[bytes] = []
-
-    def keep(trainer: L.Trainer) -> None:
-        if trainer.global_step == VALIDATE_EVERY + 1:
-            kept.append(last.read_bytes())
-
-    with pytest.MonkeyPatch.context() as patch:
-        before(patch, "on_train_batch_start", keep)
-        killed = tiny_run(tmp_path)
-    (killed / "result.json").unlink()
-    last.write_bytes(kept[0])
-    tiny_run(tmp_path)
-    assert_same(killed, whole)
 
 
 def test_another_seed_is_another_run(whole: Path, tmp_path: Path) -> None:

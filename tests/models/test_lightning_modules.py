@@ -58,12 +58,11 @@ def trainer(tmp_path: Path, **settings: Any) -> L.Trainer:
 
 
 class Seen(Callback):
-    """Learning rates and losses of each training step; the first epoch's checkpoint, if it has a path."""
+    """Learning rates and losses of each training step."""
 
-    def __init__(self, checkpoint: Path | None = None) -> None:
+    def __init__(self) -> None:
         self.rates: list[float] = []
         self.losses: list[float] = []
-        self.checkpoint = checkpoint
 
     def on_train_batch_start(self, trainer: L.Trainer, *rest: Any) -> None:
         self.rates.append(trainer.optimizers[0].param_groups[0]["lr"])
@@ -71,24 +70,11 @@ class Seen(Callback):
     def on_train_batch_end(self, trainer: L.Trainer, module: L.LightningModule, outputs: Any, *rest: Any) -> None:
         self.losses.append(outputs["loss"].item())
 
-    def on_train_epoch_end(self, trainer: L.Trainer, *rest: Any) -> None:
-        if self.checkpoint and trainer.current_epoch == 0:
-            trainer.save_checkpoint(self.checkpoint)
 
-
-def fit(
-    tmp_path: Path,
-    model: Seq2SeqModule,
-    batches: list[Batch],
-    *,
-    epochs: int = 1,
-    resume: Path | None = None,
-    save: Path | None = None,
-    **rest: Any,
-) -> Seen:
-    seen = Seen(save)
-    run = trainer(tmp_path, limit_val_batches=0, max_epochs=epochs, callbacks=[seen], **rest)
-    run.fit(model, loader(batches), loader(batches[:1]), ckpt_path=resume, weights_only=True if resume else None)
+def fit(tmp_path: Path, model: Seq2SeqModule, batches: list[Batch], **rest: Any) -> Seen:
+    seen = Seen()
+    run = trainer(tmp_path, limit_val_batches=0, max_epochs=1, callbacks=[seen], **rest)
+    run.fit(model, loader(batches), loader(batches[:1]))
     return seen
 
 
@@ -196,24 +182,6 @@ def padded(examples: list[list[Tensor]]) -> Batch:
     padding = ((source, PAD), (decoder_input, PAD), (labels, IGNORE))
     rows = (torch.nn.utils.rnn.pad_sequence(field, batch_first=True, padding_value=value) for field, value in padding)
     return Batch(*rows, torch.stack(ids))
-
-
-@every_kind
-def test_a_seed_fixes_the_training_and_a_checkpoint_continues_it(kind: str, tmp_path: Path) -> None:
-    batches, path = [batch(seed=seed) for seed in range(3)], tmp_path / "first.ckpt"
-    assert len({tuple(fit(tmp_path, module(kind, dropout=0.3), batches).losses) for _ in range(2)}) == 1
-    whole = module(kind, dropout=0.0, warmup_steps=2)
-    seen = fit(tmp_path, whole, batches, epochs=2, save=path)
-    checkpoint = torch.load(path, weights_only=True)
-    assert (checkpoint["model_class"], checkpoint["global_step"]) == (type(whole).__name__, 3)
-    resumed = module(kind, dropout=0.0, warmup_steps=2)
-    rest = fit(tmp_path, resumed, batches, epochs=2, resume=path)
-    assert rest.losses == pytest.approx(seen.losses[3:], rel=1e-5)
-    assert rest.rates == pytest.approx(seen.rates[3:])
-    one = batches[0]
-    torch.testing.assert_close(resumed(one.source, one.decoder_input), whole(one.source, one.decoder_input))
-    tied = [p for p in resumed.parameters() if p.shape == resumed.network.output.weight.shape]  # type: ignore[union-attr]
-    assert len(tied) == 1
 
 
 @every_kind

@@ -66,20 +66,6 @@ def test_the_network_equals_a_loop_over_torch_cells(cell: Cell, layers: int, fee
         torch.testing.assert_close(logits[row, : len(tokens)], expected, rtol=0, atol=1e-12)
 
 
-@pytest.mark.parametrize("cell", CELLS)
-def test_the_decoder_continues_from_any_state(cell: Cell) -> None:
-    ours, decoder_input = network(cell=cell, layers=2, feed_context=True), decoder_inputs((5, 5, 5, 5))
-    memory = ours.encode(sources())
-    state = RecurrentState(torch.randn(4, 2, 8).double(), torch.randn(4, 2, 8).double())
-    start, steps = state, []
-    for token in decoder_input.unbind(1):
-        features, state = ours.step(token, memory, state)
-        steps.append(ours.project(features))
-    for row in range(4):
-        expected = logits_by_hand(ours, start, row, decoder_input[row].tolist(), context=memory.hidden[row, -1])
-        torch.testing.assert_close(torch.stack(steps, 1)[row], expected, rtol=0, atol=1e-12)
-
-
 def test_a_reversed_source_is_read_last_word_first_whatever_its_padding() -> None:
     ours, reversed_ours = network(), network(reversed_source=True)
     reversed_ours.load_state_dict(ours.state_dict())

@@ -24,15 +24,6 @@ def test_warm_up_is_linear_to_one_and_then_each_schedule_has_its_values(
     assert {step: factor(schedule, step) for step in values} == pytest.approx(values)
 
 
-def test_the_inverse_square_root_is_equation_3_of_vaswani() -> None:
-    """Transformer base: D = 512, 4000 warm-up steps, peak about 7e-4."""
-    peak = (512 * 4000) ** -0.5
-    assert peak == pytest.approx(6.99e-4, rel=1e-3)
-    for step in (1, 10, 3999, 4000, 4001, 100_000):
-        expected = 512**-0.5 * min(step**-0.5, step * 4000**-1.5)
-        assert peak * factor("inverse_square_root", step, 4000) == pytest.approx(expected)
-
-
 def test_without_warm_up_the_first_step_has_the_peak() -> None:
     assert [factor(schedule, 1, 0) for schedule in SCHEDULES] == pytest.approx([1.0, 1.0, 1.0])
     assert all(factor(schedule, 4, 0) <= factor(schedule, 1, 0) for schedule in SCHEDULES)

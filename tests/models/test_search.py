@@ -1,7 +1,6 @@
 """Search against brute force, and against a textbook version that keeps nothing between steps."""
 
 import re
-from itertools import product
 from unittest.mock import patch
 
 import pytest
@@ -121,33 +120,6 @@ decodings = st.builds(
     length_factor=st.floats(0.0, 1.5),
     length_margin=st.integers(1, 4),
 )
-
-
-def every_hypothesis(network: Network, source: Tensor, decoding: Decoding, words: list[int]) -> list[Hypothesis]:
-    """All possible hypotheses within the limit, best first."""
-    limit, everything = limit_of(source, decoding), []
-    for length in range(limit + 1):
-        for tokens in product(words, repeat=length):
-            h = Hypothesis(list(tokens), 0.0, 0.0, truncated=length == limit)
-            p = rescored(network, source, h)
-            score = p / ((5 + length + (not h.truncated)) / 6) ** decoding.length_penalty
-            everything.append(Hypothesis(h.tokens, p, score, h.truncated))
-    return in_order(everything)
-
-
-@pytest.mark.parametrize(
-    ("name", "penalty"), [*((name, 1.0) for name in GENERATING), (GENERATING[0], 0.0), (GENERATING[0], 3.0)]
-)
-def test_a_beam_wide_enough_finds_everything_in_order(name: str, penalty: float) -> None:
-    words, network, source = [4, 7], eager(build(name)), sources((3, 3))
-    with torch.no_grad():
-        never = [v for v in range(TARGET_VOCABULARY) if v not in (EOS, *words)]
-        network.output.bias[never] = -torch.inf  # type: ignore[union-attr, operator]
-    decoding = Decoding(beam_size=15, length_penalty=penalty, length_factor=0, length_margin=3)
-    for row, hypotheses in enumerate(search(network, source, decoding, n_best=15)):
-        expected = every_hypothesis(network, source[row], decoding, words)
-        assert len(expected) == 1 + 2 + 4 + 8
-        agree(hypotheses, expected)
 
 
 @pytest.mark.parametrize("beam_size", [1, 3])

@@ -27,7 +27,6 @@ from experiments.run import main
 from models import LSTMSeq2Seq
 from models.lstm import LSTMSettings
 from models.network import Network
-from models.search import Decoding, greedy_search
 from tests.support import tiny_runs
 from tests.support.fakes.long_range import trials_of
 from tests.support.tiny_runs import read_json, read_lines
@@ -90,31 +89,6 @@ def test_a_sum_is_right_within_the_tolerance_of_the_mean_answer() -> None:
     task.tolerance += 1e-9
     assert right_share(constant(logits), batch, task).tolist() == [1.0, 0.0, 1.0]
     assert squared_error(constant(logits), batch, task) == pytest.approx((0.01 + 0.04 + 0.0) / 3)
-
-
-def test_exact_match_is_what_greedy_search_finds() -> None:
-    """A network trained for a moment gets some sources right and some wrong."""
-    torch.manual_seed(0)
-    data = copies(4)
-    settings = LSTMSettings(embedding=16, hidden=32, dropout=0.0)
-    network = LSTMSeq2Seq(data.source_vocab_size, data.target_vocab_size, True, settings).network
-    optimiser = torch.optim.Adam(network.parameters(), 0.01)
-    for index in range(25):
-        batch = data.training_batch(index)
-        loss = torch.nn.functional.cross_entropy(
-            network(batch.source, batch.decoder_input).flatten(0, 1), batch.labels.flatten()
-        )
-        optimiser.zero_grad()
-        loss.backward()
-        optimiser.step()
-    network.eval()
-    batch = data.examples("test", {"length": 3}, 200)
-    whole = (right_share(network, batch, data.task) == 1).tolist()
-    found = greedy_search(network, batch.source, Decoding(1))
-    assert [
-        hypothesis.tokens == source for hypothesis, source in zip(found, batch.source.tolist(), strict=True)
-    ] == whole
-    assert 20 < sum(whole) < 180
 
 
 def test_the_probe_reads_the_subject_from_the_subject_on() -> None:

@@ -164,16 +164,14 @@ def test_a_second_call_skips(inspected: Path, capsys: pytest.CaptureFixture[str]
     assert (kept(inspected, "lstm") / "result.json").stat().st_mtime_ns == before
 
 
-@pytest.mark.parametrize("changed", [{"config_hash": "0" * 16}, {"finished": "2126-01-01T00:00:00+00:00"}])
-def test_a_retrained_model_is_inspected_again(
-    inspected: Path, changed: dict[str, str], capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_retrained_model_is_inspected_again(inspected: Path, capsys: pytest.CaptureFixture[str]) -> None:
     record = run_folder(inspected, "lstm") / "result.json"
     original = record.read_text(encoding="utf-8")
-    record.write_text(json.dumps(read_json(record) | changed), encoding="utf-8")
+    record.write_text(json.dumps(read_json(record) | {"config_hash": "0" * 16}), encoding="utf-8")
     main("tiny", str(inspected / "runs"))
     record.write_text(original, encoding="utf-8")
     assert f"{kept(inspected, 'lstm')}: 0 attention heads, " in capsys.readouterr().out
+    main("tiny", str(inspected / "runs"))  # as other tests find it
 
 
 def test_a_run_without_its_hypotheses_is_skipped(store: Path, capsys: pytest.CaptureFixture[str]) -> None:

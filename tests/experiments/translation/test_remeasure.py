@@ -10,7 +10,7 @@ from experiments.training.trained_run import load_module
 from experiments.translation import attention_heads, contrastive, translate
 from experiments.translation.remeasure import finished_run, measure_each
 from tests.experiments.translation.conftest import MODELS, run_folder
-from tests.support.tiny_runs import tiny_key
+from tests.support.tiny_runs import read_json, tiny_key
 
 
 def measured(folder: Path) -> str:
@@ -23,7 +23,8 @@ def test_the_key_is_that_of_the_run_and_a_second_training_is_another(trained: Pa
         key, training = finished_run(run_folder(trained, model))
         assert key.folder == run_folder(trained, model)
         assert key.identity == tiny_key(trained, model).identity
-        assert len(set(training)) == 2
+        record = read_json(key.folder / "result.json")
+        assert training == [record["config_hash"], record["finished"]]
 
 
 def test_a_run_that_cannot_be_measured_does_not_stop_the_others(
