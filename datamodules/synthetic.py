@@ -164,9 +164,11 @@ class FreshBatches:
     def __iter__(self) -> Iterator[Batch]:
         rank, world = rank_and_world()
         self.taken, self._first = self._first, 0
+        pinned = torch.cuda.is_available()  # a copy from other memory may wait for the GPU
         while True:
             self.taken += 1
-            yield self.data.training_batch((self.taken - 1) * world + rank)
+            batch = self.data.training_batch((self.taken - 1) * world + rank)
+            yield batch.of(torch.Tensor.pin_memory) if pinned else batch
 
     def state_dict(self) -> dict[str, int]:
         return {"taken": self.taken}

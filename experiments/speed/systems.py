@@ -1,5 +1,6 @@
 """A timed system: a model in one of its variants, in a precision, eager or compiled, ready to take a step."""
 
+import gc
 import logging
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack, contextmanager
@@ -116,6 +117,7 @@ class Step:
     """
 
     def __init__(self, module: Seq2SeqModule, system: System, device: torch.device) -> None:
+        gc.collect()  # a module and its Replays hold each other: only now an earlier one's graphs are gone
         self.module, self.system, self.device = module.to(device).train(), system, device
         # Compiled code cannot leave attention's small products to MKL, which costs more than the others gain.
         compiled_attention = system.compiled and isinstance(module.network, TransformerNetwork)

@@ -13,12 +13,11 @@ BOUND = "RUN_ENDS_WITH_ITS_LAUNCHER"  # environment variable: standard input is 
 KEEP_MEMORY = "glibc.malloc.mmap_max=0:glibc.malloc.trim_threshold=17179869184:glibc.malloc.top_pad=67108864"
 
 
-def environment(threads: int, **defaults: str) -> dict[str, str]:
-    """The environment of a run's process; what is set already outweighs `threads` and the other defaults."""
+def environment(threads: int) -> dict[str, str]:
+    """The environment of a run's process; what is set already outweighs `threads`."""
     tunables = [os.environ.get("GLIBC_TUNABLES", ""), KEEP_MEMORY]
     return {
         "OMP_NUM_THREADS": str(threads),
-        **defaults,
         **os.environ,
         "GLIBC_TUNABLES": ":".join(filter(None, tunables)),
         "PYTHONUNBUFFERED": "1",

@@ -10,6 +10,8 @@ row and keeps log sum_v exp z_v; backward it reads it again and writes the gradi
 N rows, V words.
 """
 
+import warnings
+from functools import cache
 from typing import Any
 
 import torch
@@ -31,10 +33,26 @@ def summed_cross_entropy(logits: Tensor, labels: Tensor, smoothing: float) -> Te
 
     With Triton the logits are overwritten in the backward pass.
     """
-    if triton is None or not logits.is_cuda or logits.shape[1] > LONGEST or torch.compiler.is_compiling():
+    if torch.compiler.is_compiling() or not logits.is_cuda or logits.shape[1] > LONGEST or not triton_works():
         return F.cross_entropy(logits.float(), labels, reduction="sum", label_smoothing=smoothing)
-    loss: Tensor = _SummedCrossEntropy.apply(logits.contiguous(), labels, smoothing)
+    loss: Tensor = _SummedCrossEntropy.apply(logits.contiguous(), labels.contiguous(), smoothing)
     return loss
+
+
+@cache
+def triton_works() -> bool:
+    """Whether there is Triton, and what it needs to build a kernel: a C compiler and Python's headers."""
+    if triton is None:
+        return False
+    try:
+        loss, log_sum = torch.empty(2, 1, device="cuda")
+        label = torch.zeros(1, dtype=torch.long, device="cuda")
+        _launch(_losses, torch.zeros(1, 16, device="cuda"), label, loss, log_sum, 0.0)
+    except Exception as error:  # of many kinds, as what is missing
+        said = f"{type(error).__name__}: {str(error).split(chr(10))[0]}"
+        warnings.warn(f"Triton builds no kernel here, so the loss is torch's, which is slower ({said})", stacklevel=2)
+        return False
+    return True
 
 
 class _SummedCrossEntropy(torch.autograd.Function):

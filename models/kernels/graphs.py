@@ -4,6 +4,7 @@ A small network's step is a thousand kernels of a few microseconds each: the hos
 accelerator to run them.
 """
 
+import gc
 import warnings
 from collections.abc import Callable, Hashable, Sequence
 from typing import Any
@@ -172,16 +173,24 @@ class CUDAGraphs:
         self.pool: Any = torch.cuda.graph_pool_handle()
 
     def __call__(self, work: Callable[[], None]) -> Callable[[], None]:
-        casts_kept, drawn = torch.is_autocast_cache_enabled(), torch.cuda.get_rng_state()
+        casts_kept, drawn, collects = torch.is_autocast_cache_enabled(), torch.cuda.get_rng_state(), gc.isenabled()
         torch.set_autocast_cache_enabled(False)  # weights cast in one replay would be stale in the next
+        gc.disable()  # a graph that is collected while another is captured ends that capture (pytorch#161037)
         graph = torch.cuda.CUDAGraph()
         try:
             # The outer stream is current again even where the end of the capture raises.
             with torch.cuda.stream(torch.cuda.current_stream()), torch.cuda.graph(graph, pool=self.pool):
                 work()
+        except RuntimeError:
+            # torch 2.11's generator believes itself in the capture that broke off, and does not draw; its clone does
+            generator = torch.cuda.default_generators[torch.cuda.current_device()]
+            generator.graphsafe_set_state(generator.clone_state())
+            raise
         finally:
             torch.set_autocast_cache_enabled(casts_kept)
             torch.cuda.set_rng_state(drawn)  # a resumed run captures later, and must draw the same dropout
+            if collects:
+                gc.enable()
         return graph.replay
 
 

@@ -43,3 +43,16 @@ def test_without_a_gpu_it_is_torchs(shape: tuple[int, int], smoothing: float) ->
 @pytest.mark.parametrize("shape", [*SHAPES, (70, 32_000), (2, cross_entropy.LONGEST), (2, cross_entropy.LONGEST + 1)])
 def test_on_a_gpu_it_is_torchs(shape: tuple[int, int], smoothing: float, dtype: torch.dtype) -> None:
     check("cuda", dtype, shape, smoothing)
+
+
+def test_where_no_kernel_can_be_built_the_loss_is_torchs_and_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    def without_compiler(*_: object) -> None:
+        raise RuntimeError("Failed to find C compiler.\nPlease specify via CC.")
+
+    monkeypatch.setattr(cross_entropy, "triton", object())
+    monkeypatch.setattr(cross_entropy, "_launch", without_compiler)
+    monkeypatch.setattr(cross_entropy, "_losses", None, raising=False)
+    monkeypatch.setattr(torch, "empty", lambda *_, device: torch.ones(2, 1))
+    monkeypatch.setattr(torch, "zeros", lambda *shape, **_: torch.ones(shape))
+    with pytest.warns(UserWarning, match=r"the loss is torch's, .* \(RuntimeError: Failed to find C compiler\.\)$"):
+        assert not cross_entropy.triton_works.__wrapped__()

@@ -222,3 +222,21 @@ def test_the_masked_loss_is_that_of_the_scored_positions(name: str) -> None:
         torch.testing.assert_close(one.float(), other.float())
     loss, tokens = masked_loss(network, *given[:2], torch.full_like(given[2], IGNORE), 0.1, False)
     assert (loss.item(), tokens.item()) == (0, 0)
+
+
+@pytest.mark.gpu
+def test_after_a_capture_that_broke_off_dropout_is_drawn_and_others_are_captured() -> None:
+    network, x = nn.Sequential(nn.Linear(4, 4), nn.Dropout(0.5)).cuda(), torch.ones(2, 4, device="cuda")
+    none = torch.zeros((), device="cuda")
+    waiting = Replays(
+        network, lambda net, x: (net(x).sum() * float(net(x).sum().detach().isfinite()), none), CUDAGraphs()
+    )
+    waiting(x)
+    with pytest.warns(UserWarning, match="could not be captured"):
+        waiting(x)
+    waiting(x)[0].backward()
+    other = Replays(network, lambda net, x: (net(x).sum(), none), CUDAGraphs())
+    for _ in range(3):
+        other(x)
+    assert other.captured
+    assert not other.failure
