@@ -20,7 +20,7 @@ READING = (
 )
 POPULAR = "Commonly told, after Bengio et al. 1994"
 # Groups of variants
-POSITIONS, SCALING, FAMILY = "position encodings", "scaling by head size", "one stack in place of encoder and decoder"
+POSITIONS, SCALING, FAMILY = "position encodings", "scaling by head size", "one stack or two"
 
 
 class Part(NamedTuple):

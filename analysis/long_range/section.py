@@ -40,7 +40,7 @@ GROUPS = {
     "number of heads": r"heads\d+.*",
     "residual connections by depth": r"(no-)?residual.*|depth\d+|layers\d+",
     "forget-gate bias": r"forget.*|chrono",
-    "one stack in place of encoder and decoder": r"(en|de)coder-only|prefix",
+    "one stack or two": r"(en|de)coder-only|prefix",
     "scaling by head size": r"(un)?scaled-.*|d\d+",
 }
 

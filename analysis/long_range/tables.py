@@ -19,8 +19,8 @@ NAMES = {
     "contrastive_accuracy": "accuracy, judged by total probability",
     "subject_flip": "right with the subject in either number, all other words the same",
     "attention_on_answer": "attention on the answer",
-    "sense_probe": "senses read off the noun's own state",
-    "sense_attention": "attention from the noun to its place",
+    "sense_probe": "senses read off the noun",
+    "sense_attention": "attention on the place",
 }
 NEAR = "share within 0.04 of the sum"  # what counts as right where the answer is a number
 # no shares of examples: their spread is that of the seeds
