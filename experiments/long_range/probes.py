@@ -131,14 +131,8 @@ def encoder_states(network: Network, source: Tensor) -> Tensor:
     a Transformer its output at the last position, or, without an encoder, what its last layer keeps of that.
     """
     with evaluating(network):
-        if isinstance(network, TransformerNetwork | EncoderOnlyTransformerNetwork):
-            norm = network.norm if isinstance(network, EncoderOnlyTransformerNetwork) else network.encoder_norm
-            with outputs_of(norm) as outputs:
-                network.encode(source)
-            last = (source != network.pad_id).sum(1) - 1
-            return outputs[0][torch.arange(len(source), device=source.device), last]
-        if isinstance(network, DecoderOnlyTransformerNetwork):
-            return torch.cat([part[:, :, -1].flatten(1) for part in network.encode(source).cache[-1]], dim=-1)
+        if isinstance(network, TransformerNetwork | EncoderOnlyTransformerNetwork | DecoderOnlyTransformerNetwork):
+            return word_states(network, source, (source != network.pad_id).sum(1) - 1)
         if isinstance(network, DecoderOnlyRecurrentNetwork | DecoderOnlyAttentionNetwork):
             state, rnn = network.encode(source), network.rnn
         else:

@@ -128,6 +128,7 @@ def test_where_nothing_can_be_chosen_the_earlier_file_stays(
     one.tuned.parent.mkdir(parents=True)
     one.tuned.write_text("kept")
     problems, _ = launched(one, launcher=FakeLauncher(codes=codes))
+    assert ("another process is running it" in problems[0]) == (BUSY in codes.values())
     assert problems[-1].endswith(f"so {one.tuned} was left as it is")
     assert [p.name for p in one.tuned.parent.iterdir()] == ["lstm.json"]
     assert one.tuned.read_text() == "kept"

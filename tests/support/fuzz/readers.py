@@ -60,7 +60,7 @@ def finding(target: Target, folder: Folder, seed: int, case: int) -> str:
             check(sentence, folder.path)
     except Unclear as unclear:
         return f"case {case}, {file}: unclear: {unclear}"
-    except BaseException as error:
+    except (Exception, SystemExit) as error:
         return f"case {case}, {file}: {described(error)}"
     finally:
         folder.mend()
