@@ -12,7 +12,7 @@ PACKAGES = ("models", "datamodules", "experiments", "analysis")
 QUESTIONS = ("translation", "long_range", "speed", "language")
 GROUND = "experiments.record"
 MOST_ENTRIES, MOST_LINES = 16, 350
-HEAVY = ("torch", "lightning", "wandb")  # kept out of the ground floor
+HEAVY = ("torch", "lightning", "wandb", "numpy", "pandas")  # kept out of the ground floor
 
 
 def modules(root: Path) -> dict[str, Path]:

@@ -105,15 +105,16 @@ def test_an_index_that_cannot_be_reached_or_lacks_the_build_costs_a_line(
 
 
 def test_a_server_that_never_answers_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
-    waited = threading.Event()
+    returned, waited = threading.Event(), []
 
     def silent(request: Request, timeout: float) -> NoReturn:
-        waited.wait(60)
+        waited.append(returned.wait(60))
         raise TimeoutError
 
     monkeypatch.setattr(install, "urlopen", silent)
     assert not install.answers("http://127.0.0.1:9", 0.1)
-    waited.set()
+    assert waited == []
+    returned.set()
 
 
 def test_progress_is_a_line_for_every_few_packages_and_every_large_file(

@@ -163,24 +163,6 @@ def test_an_old_python_is_refused_with_the_remedy(checkout: Path) -> None:
     assert not (checkout / ".venv" / "installed").exists()
 
 
-def one_sentence(done: subprocess.CompletedProcess[str]) -> str:
-    """What make's failure says, apart from make's own line."""
-    assert done.returncode != 0
-    assert "Traceback" not in done.stderr
-    (line,) = [line for line in done.stderr.splitlines() if not line.startswith("make")]
-    return line
-
-
-def test_a_run_that_fails_makes_make_fail_and_leaves_its_log(checkout: Path) -> None:
-    done = make(checkout, "bleu", "SUITE=smoke", "MODELS=lstm", "TIMEOUT=0.001")
-    assert done.returncode != 0
-    assert "1 of 1 runs failed" in done.stderr
-    (log,) = (checkout / "runs").rglob("log-seed*.txt")
-    assert str(log.relative_to(checkout)) in done.stderr
-    assert "the same command runs these again" in done.stderr
-    assert "TIMEOUT" in (checkout / "results" / "smoke" / "appendix.md").read_text()
-
-
 # --- the one question, and text that is no program
 
 

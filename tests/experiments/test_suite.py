@@ -22,7 +22,6 @@ from experiments.training.trainer import TrainerSettings
 from tests.support.readme import ROOT
 from tests.support.waiting import wait
 
-Ends = Callable[[Planned], int]
 FOLDERS = {model: f"smoke/bleu/embedded-en-de/{model}/base/seed1" for model in ("lstm", "bahdanau", "transformer")}
 
 

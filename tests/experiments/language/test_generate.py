@@ -8,6 +8,7 @@ from datamodules.language.stories import Stories
 from experiments.language.generate import continued, drawn, main, unknown_in
 from experiments.planning.grid import plan_tasks
 from experiments.run import main as run
+from tests.support.refusals import refusal
 from tests.support.toy_networks import build
 
 PROMPT = "anna has three red"
@@ -28,12 +29,7 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def refused(prompt: str, root: Path, **settings: float) -> str:
-    with pytest.raises(SystemExit) as stopped:
-        main(prompt, suite="smoke", root=str(root), **settings)  # type: ignore[arg-type]
-    assert isinstance(stopped.value.code, str)
-    assert stopped.value.code.startswith("error: ")
-    assert "\n" not in stopped.value.code
-    return stopped.value.code
+    return refusal(main, prompt, suite="smoke", root=str(root), **settings)
 
 
 def test_every_model_that_knows_the_prompt_continues_it(root: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -97,6 +97,7 @@ def test_the_probe_reads_the_subject_from_the_subject_on() -> None:
     data = SyntheticData(task, [{name: [value] for name, value in point.items()}], point, [])
     batch = data.examples("test", point, 400)
     settings = LSTMSettings(embedding=32, hidden=32, bidirectional=False, dropout=0.0)
+    torch.manual_seed(0)
     network = LSTMSeq2Seq(task.source_vocab_size, task.target_vocab_size, False, settings).network
     rows = subject_probe(network, task, batch, "trained")
     accuracy = {row.x: row.value for row in rows if row.metric == "probe_accuracy"}

@@ -2,9 +2,6 @@
 
 import json
 import random
-import shutil
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -150,14 +147,3 @@ def test_a_sentence_has_one_hypothesis(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="two hypotheses of one sentence") as refused:
         read_translations(path)
     assert_one_sentence(path, refused.value, WHOLE_RUN)
-
-
-def test_reading_needs_no_torch_and_nothing_of_the_project_but_the_record(tmp_path: Path) -> None:
-    root = Path(__file__).parents[3] / "experiments"
-    shutil.copytree(root / "record", tmp_path / "experiments" / "record", ignore=shutil.ignore_patterns("__pycache__"))
-    code = (
-        "import sys, experiments.record.write, experiments.record.wandb_names, experiments.record.metrics\n"
-        "print(sorted({'torch', 'lightning', 'wandb', 'numpy', 'pandas'} & set(sys.modules)))"
-    )
-    said = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=True)
-    assert said.stdout == "[]\n"

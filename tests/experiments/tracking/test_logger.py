@@ -18,7 +18,7 @@ from experiments.tracking import logger as tracking
 from experiments.tracking.logger import MARK, decide_mode, is_mirrored, publish, wandb_logger
 from experiments.tracking.publish import numbers
 from experiments.training.callbacks import Clock
-from tests.support.tiny_runs import STEPS, read_json, tiny_arguments, tiny_key, tiny_run
+from tests.support.tiny_runs import STEPS, measured, read_json, tiny_arguments, tiny_key, tiny_run
 from tests.support.wandb_server import ENTITY, WandbServer, connected
 
 CONFIG = {"model": {"width": 32}}
@@ -205,19 +205,13 @@ def test_a_mistyped_wish_is_told_before_training(tmp_path: Path, monkeypatch: py
     assert not (tiny_key(tmp_path).folder / "checkpoints").exists()
 
 
-def numbers_of(folder: Path) -> dict[tuple[Any, ...], float]:
-    """What does not depend on the machine."""
-    rows = read_json(folder / "result.json")["measurements"]
-    return {(row["metric"], row["x_name"], row["x"]): row["value"] for row in rows if "second" not in row["metric"]}
-
-
 @pytest.fixture
 def assert_complete(trained: Path, capsys: pytest.CaptureFixture[str]) -> Check:
     """The local record is that of a run without W&B, and a line says how W&B gets it later."""
     undisturbed = tiny_key(trained).folder
 
     def check(folder: Path) -> None:
-        assert numbers_of(folder) == numbers_of(undisturbed)
+        assert measured(folder) == measured(undisturbed)
         for name in ("hypotheses/seen.jsonl", "attention.json"):
             assert (folder / name).read_bytes() == (undisturbed / name).read_bytes()
         assert not (folder / "failure.json").exists()

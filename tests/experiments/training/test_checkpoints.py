@@ -3,7 +3,6 @@
 import math
 import os
 import shutil
-import signal
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,7 +13,6 @@ import torch
 
 from experiments.run import main
 from experiments.training.checkpoints import (
-    AtomicCheckpoints,
     BestCheckpoint,
     BrokenCheckpoint,
     read_checkpoint,
@@ -70,22 +68,6 @@ def test_what_is_left_of_the_checkpoints_is_resumed_from(
     assert broken == ([] if harm is os.remove else sorted(f"{name}.ckpt.broken" for name in harmed))
     assert all(name in said for name in broken)
     assert ("starts again" in said) == (harmed == ["best"])
-
-
-@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
-@pytest.mark.parametrize("call", ["fsync", "replace"])
-def test_a_checkpoint_is_written_next_to_the_one_it_replaces_and_a_kill_leaves_that(call: str, tmp_path: Path) -> None:
-    path = tmp_path / "last.ckpt"
-    AtomicCheckpoints().save_checkpoint({"model_class": "Net", "weights": torch.ones(3)}, path)
-    child = os.fork()
-    if not child:
-        try:
-            setattr(os, call, lambda *_: os.kill(os.getpid(), signal.SIGKILL))
-            AtomicCheckpoints().save_checkpoint({"weights": torch.zeros(9999)}, path)
-        finally:
-            os._exit(1)
-    assert os.waitpid(child, 0)[1] == signal.SIGKILL
-    assert read_checkpoint(path, "Net")["weights"].tolist() == [1, 1, 1]
 
 
 def test_a_damaged_checkpoint_is_recognised_wherever_it_was_cut(whole: Path, tmp_path: Path) -> None:

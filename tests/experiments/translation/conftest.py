@@ -8,10 +8,6 @@ import pytest
 MODELS = ("lstm", "transformer")
 
 
-def run_folder(root: Path, model: str) -> Path:
-    return root / "runs" / "tiny" / "bleu" / "files-en-de" / model / "base" / "seed0"
-
-
 @pytest.fixture
 def store(trained: Path, tmp_path: Path) -> Path:
     """The root of a copy that a test may change."""

@@ -15,8 +15,8 @@ from torch import Tensor
 from experiments.training.trained_run import load_module
 from experiments.translation import attention_heads as inspection
 from experiments.translation.attention_heads import head_values, main
-from tests.experiments.translation.conftest import MODELS, run_folder
-from tests.support.tiny_runs import SIZES, read_json, read_lines
+from tests.experiments.translation.conftest import MODELS
+from tests.support.tiny_runs import SIZES, read_json, read_lines, tiny_key
 
 SELF = {"head_previous": -1, "head_same": 0, "head_next": 1}
 
@@ -94,7 +94,7 @@ def test_the_record(inspected: Path) -> None:
     assert record["held_equal"]["sentences measured"] == f"first {SIZES['seen']} of seen, teacher forced"
     rows = record["measurements"]
     assert {row["n"] for row in rows} == {SIZES["seen"]}
-    module, _, _ = load_module(run_folder(inspected, "transformer"))
+    module, _, _ = load_module(tiny_key(inspected, "transformer").folder)
     layers = len(module.network.encoder)
     names = [f"{kind} layer {i + 1}" for kind in ("encoder", "decoder", "cross") for i in range(layers)]
     assert list(dict.fromkeys(row["x_name"] for row in rows if row["x_name"])) == names
@@ -109,7 +109,7 @@ def test_the_record(inspected: Path) -> None:
 
 def test_measures_are_means_over_the_queries_of_all_sentences(inspected: Path) -> None:
     """One measure, taken again from one batch of all sentences, padded."""
-    module, data, _ = load_module(run_folder(inspected, "transformer"))
+    module, data, _ = load_module(tiny_key(inspected, "transformer").folder)
     (batch,) = data.loader("seen", max_tokens=10_000)
     with torch.no_grad():
         maps = module.network.every_attention(batch.source, batch.decoder_input)
@@ -127,7 +127,7 @@ def test_maps_are_kept_of_the_same_sentences_for_every_model(inspected: Path) ->
     assert all(s["maps"] == {} for s in lstm)
     lengths = [len(s["source_tokens"]) for s in lstm]
     assert lengths == sorted(lengths)
-    rows = read_lines(run_folder(inspected, "transformer") / "hypotheses" / "seen.jsonl")
+    rows = read_lines(tiny_key(inspected, "transformer").folder / "hypotheses" / "seen.jsonl")
     hypotheses = {row["id"]: row["hypothesis"] for row in rows}
     for sentence in transformer:
         S, T = len(sentence["source_tokens"]), len(sentence["target_tokens"])
@@ -144,7 +144,7 @@ def test_maps_are_kept_of_the_same_sentences_for_every_model(inspected: Path) ->
 
 def test_words_are_counted_in_the_training_text(inspected: Path) -> None:
     tokenise = Tokenizer13a()
-    folder = run_folder(inspected, "transformer")
+    folder = tiny_key(inspected, "transformer").folder
     counted = read_json(kept(inspected, "transformer") / "target_word_counts.json")
     assert counted["tokeniser"] == "13a"
     rows = [row for test_set in ("seen", "unseen") for row in read_lines(folder / "hypotheses" / f"{test_set}.jsonl")]
@@ -165,7 +165,7 @@ def test_a_second_call_skips(inspected: Path, capsys: pytest.CaptureFixture[str]
 
 
 def test_a_retrained_model_is_inspected_again(inspected: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    record = run_folder(inspected, "lstm") / "result.json"
+    record = tiny_key(inspected, "lstm").folder / "result.json"
     original = record.read_text(encoding="utf-8")
     record.write_text(json.dumps(read_json(record) | {"config_hash": "0" * 16}), encoding="utf-8")
     main("tiny", str(inspected / "runs"))
@@ -175,7 +175,7 @@ def test_a_retrained_model_is_inspected_again(inspected: Path, capsys: pytest.Ca
 
 
 def test_a_run_without_its_hypotheses_is_skipped(store: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    folder = run_folder(store, "lstm")
+    folder = tiny_key(store, "lstm").folder
     (folder / "hypotheses" / "unseen.jsonl").unlink()
     main("tiny", str(store / "runs"))
     said = capsys.readouterr()

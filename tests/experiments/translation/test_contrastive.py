@@ -24,8 +24,7 @@ from experiments.translation.contrastive import (
     main,
     measurements,
 )
-from tests.experiments.translation.conftest import run_folder
-from tests.support.tiny_runs import read_json, read_lines
+from tests.support.tiny_runs import read_json, read_lines, tiny_key
 from tests.support.toy_networks import BOS, TARGET_VOCABULARY, Chain, build
 
 SENTENCES = [
@@ -145,7 +144,7 @@ CAPTIONS += ["Ein Mann mit Hut steht dort."]
 def write_captions(root: Path, captions: list[str]) -> None:
     """Put captions in the place of the sentences that a tiny run was tested on."""
     for split, lines in (("seen", captions[:2]), ("unseen", captions[2:])):
-        path = run_folder(root, "lstm") / "hypotheses" / f"{split}.jsonl"
+        path = tiny_key(root, "lstm").folder / "hypotheses" / f"{split}.jsonl"
         row = read_lines(path)[0] | {"source": "a man ."}
         write_rows(path, [row | {"id": i, "reference": line} for i, line in enumerate(lines)])
 
@@ -192,7 +191,7 @@ def test_the_record_its_rows_and_when_they_are_made_again(captioned: Path, capsy
     assert path.stat().st_mtime_ns == before
 
     for name, value in (("config_hash", "0" * 16), ("finished", "2126-01-01T00:00:00+00:00")):  # trained again
-        trained = run_folder(captioned, "lstm") / "result.json"
+        trained = tiny_key(captioned, "lstm").folder / "result.json"
         trained.write_text(json.dumps(read_json(trained) | {name: value}))
         score(captioned)
         assert "finished already" not in capsys.readouterr().out
@@ -206,7 +205,7 @@ def test_the_record_its_rows_and_when_they_are_made_again(captioned: Path, capsy
 def test_a_model_into_another_language_is_skipped_without_a_complaint(
     captioned: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    path = run_folder(captioned, "lstm") / "config.yaml"
+    path = tiny_key(captioned, "lstm").folder / "config.yaml"
     config = yaml.safe_load(path.read_text())
     config["data"]["init_args"]["corpus"]["target_language"] = "fr"
     path.write_text(yaml.safe_dump(config))

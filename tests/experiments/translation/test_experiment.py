@@ -6,15 +6,15 @@ import torch
 from experiments.training.decode import bleu, translate_split
 from experiments.training.trained_run import load_module
 from experiments.translation.experiment import ATTENTION_SENTENCES, evenly_spaced
-from tests.experiments.translation.conftest import MODELS, run_folder
-from tests.support.tiny_runs import read_json, read_lines
+from tests.experiments.translation.conftest import MODELS
+from tests.support.tiny_runs import read_json, read_lines, tiny_key
 
 CPU = torch.device("cpu")
 
 
 @pytest.fixture(params=MODELS)
 def folder(request: pytest.FixtureRequest, trained: Path) -> Path:
-    return run_folder(trained, request.param)
+    return tiny_key(trained, request.param).folder
 
 
 def measured(folder: Path, metric: str, x: str | None = None) -> float:

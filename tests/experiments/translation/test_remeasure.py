@@ -9,7 +9,7 @@ import pytest
 from experiments.training.trained_run import load_module
 from experiments.translation import attention_heads, contrastive, translate
 from experiments.translation.remeasure import finished_run, measure_each
-from tests.experiments.translation.conftest import MODELS, run_folder
+from tests.experiments.translation.conftest import MODELS
 from tests.support.tiny_runs import read_json, tiny_key
 
 
@@ -20,8 +20,8 @@ def measured(folder: Path) -> str:
 
 def test_the_key_is_that_of_the_run_and_a_second_training_is_another(trained: Path) -> None:
     for model in MODELS:
-        key, training = finished_run(run_folder(trained, model))
-        assert key.folder == run_folder(trained, model)
+        key, training = finished_run(tiny_key(trained, model).folder)
+        assert key.folder == tiny_key(trained, model).folder
         assert key.identity == tiny_key(trained, model).identity
         record = read_json(key.folder / "result.json")
         assert training == [record["config_hash"], record["finished"]]
@@ -30,11 +30,11 @@ def test_the_key_is_that_of_the_run_and_a_second_training_is_another(trained: Pa
 def test_a_run_that_cannot_be_measured_does_not_stop_the_others(
     store: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    (run_folder(store, "lstm") / "result.json").unlink()
+    (tiny_key(store, "lstm").folder / "result.json").unlink()
     (store / "runs" / "tiny" / "bleu" / "files-en-de" / "notes").mkdir()
     assert not measure_each("tiny", str(store / "runs"), measured)
     said = capsys.readouterr()
-    expected = f"skipped {run_folder(store, 'lstm')}: this run is not finished: run `make bleu SUITE=tiny`.\n"
+    expected = f"skipped {tiny_key(store, 'lstm').folder}: this run is not finished: run `make bleu SUITE=tiny`.\n"
     assert (said.out, said.err) == ("transformer measured\n", expected)
 
 
@@ -46,7 +46,7 @@ def test_all_are_measured_in_the_order_of_their_folders(trained: Path, capsys: p
 def test_nothing_that_could_be_measured(tmp_path: Path) -> None:
     with pytest.raises(SystemExit, match=r"no translation run under .*runs/tiny: run `make bleu SUITE=tiny` first"):
         measure_each("tiny", str(tmp_path / "runs"), measured)
-    run_folder(tmp_path, "lstm").mkdir(parents=True)
+    tiny_key(tmp_path, "lstm").folder.mkdir(parents=True)
     with pytest.raises(SystemExit, match=r"no run of .*runs/tiny/bleu could be measured, for the reasons above"):
         measure_each("tiny", str(tmp_path / "runs"), measured)
 
@@ -54,7 +54,7 @@ def test_nothing_that_could_be_measured(tmp_path: Path) -> None:
 @pytest.fixture
 def alone(trained: Path, tmp_path: Path) -> Path:
     """A run store that is nothing but the folder of a run: its corpus and caches are on another machine."""
-    folder = shutil.copytree(run_folder(trained, "transformer"), run_folder(tmp_path, "transformer"))
+    folder = shutil.copytree(tiny_key(trained, "transformer").folder, tiny_key(tmp_path, "transformer").folder)
     config = folder / "config.yaml"
     config.write_text(config.read_text(encoding="utf-8").replace(str(trained), "/dev/null"), encoding="utf-8")
     return tmp_path / "runs"
@@ -95,7 +95,7 @@ def test_a_run_alone_is_inspected_and_scored_also_where_nothing_can_be_written(
 
 @pytest.mark.parametrize("damage", [Path.unlink, lambda path: path.write_bytes(b"another file")])
 def test_a_run_without_its_tokenizer_translates_nothing(damage: Any, alone: Path) -> None:
-    path = run_folder(alone.parent, "transformer") / "tokenizers" / "joint.model"
+    path = tiny_key(alone.parent, "transformer").folder / "tokenizers" / "joint.model"
     damage(path)
     with pytest.raises((FileNotFoundError, ValueError), match=f"{path} is not .*: train its run again"):
         load_module(path.parents[1])

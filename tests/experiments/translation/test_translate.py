@@ -8,7 +8,9 @@ from datamodules.batch import EOS
 from experiments.training.trained_run import find_runs, load_module
 from experiments.translation.translate import main
 from models.search import search
-from tests.experiments.translation.conftest import MODELS, run_folder
+from tests.experiments.translation.conftest import MODELS
+from tests.support.refusals import refusal
+from tests.support.tiny_runs import tiny_key
 
 TEXT = "The old man sees a dog."
 
@@ -19,12 +21,7 @@ def root(trained: Path) -> Path:
 
 
 def refused(text: str, root: Path, **arguments: str | int) -> str:
-    with pytest.raises(SystemExit) as stopped:
-        main(text, root=str(root), **arguments)  # type: ignore[arg-type]
-    assert isinstance(stopped.value.code, str)
-    assert stopped.value.code.startswith("error: ")
-    assert "\n" not in stopped.value.code
-    return stopped.value.code
+    return refusal(main, text, root=str(root), **arguments)
 
 
 def test_every_model_has_a_line_with_its_translation_and_score(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -33,7 +30,7 @@ def test_every_model_has_a_line_with_its_translation_and_score(root: Path, capsy
     assert source == f"source  {TEXT}"
     assert len(lines) == 2
     for line, model in zip(lines, MODELS, strict=True):
-        folder = run_folder(root.parent, model)
+        folder = tiny_key(root.parent, model).folder
         module, data, decoding = load_module(folder)
         source_ids = torch.tensor([[*data.source_tokenizer.encode(TEXT), EOS]])
         best = search(module.network, source_ids, decoding)[0][0]

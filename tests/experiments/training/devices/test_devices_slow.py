@@ -16,7 +16,7 @@ from tests.support.tiny_runs import VALIDATE_EVERY, assert_same, read_json, tiny
 from tests.support.wandb_server import WandbServer
 
 pytestmark = pytest.mark.slow
-FAULTY = ROOT / "tests" / "support" / "faulty_run.py"
+FAULTY = Path(__file__).with_name("faulty_run.py")
 
 
 @pytest.fixture(autouse=True)

@@ -1,7 +1,6 @@
 """Processes are started together, watched and ended together; small programs stand in for runs."""
 
 import json
-import multiprocessing
 import os
 import signal
 import threading
@@ -17,15 +16,16 @@ from experiments.training.devices.processes import run_in_processes
 from experiments.training.failures import Failure
 from tests.support.waiting import wait
 
-FORK = multiprocessing.get_context("fork")
 HEAD = """
 import json, os, signal, sys, time
 rank, folder = int(os.environ["RANK"]), sys.argv[1]
 
 def tell(kind, message):
     failure = {"kind": kind, "message": message, "trace": f"trace of rank {rank}", "expected": False}
-    with open(os.environ["TORCHELASTIC_ERROR_FILE"], "w") as file:
+    own = os.environ["TORCHELASTIC_ERROR_FILE"]
+    with open(f"{own}.half", "w") as file:
         json.dump({"message": message, "timestamp": int(time.time()), "failure": failure}, file)
+    os.replace(f"{own}.half", own)
     sys.exit(1)
 
 def mark(name):
