@@ -5,7 +5,7 @@ from statistics import median
 
 from analysis.page.blocks import Block, Notice, Table
 from analysis.page.labels import NONE, label, listing, whole
-from analysis.speed.runs import STEP, Speed
+from analysis.speed.runs import COUNTED, STEP, Speed
 from analysis.speed.units import operations, percent, precision_name
 from analysis.store import Run
 
@@ -53,7 +53,9 @@ def noise(speed: Speed) -> list[Block]:
 def machine_table(speed: Speed) -> Table:
     record = next(iter(speed.runs.values())).record
     machine = record["machine"]
-    threads = {str(run.record["machine"].get("threads")): task for (task, _), run in speed.runs.items()}
+    runs = {task: run for (task, _), run in speed.runs.items()}
+    timed = {task: run for task, run in runs.items() if not task.startswith(COUNTED)}
+    threads = {str(run.record["machine"].get("threads")): task for task, run in (timed or runs).items()}
     rows = [
         ["processor", f"{machine.get('cpu')}, {machine.get('cores')} cores"],
         ["threads", listing([f"{n} ({task})" if len(threads) > 1 else n for n, task in threads.items()])],

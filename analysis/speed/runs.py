@@ -183,20 +183,20 @@ def measured(store: Store, place: str = "") -> Speed:
     """
     finished = sorted(store.finished(EXPERIMENT), key=lambda run: (run.task, run.model, run.variant, run.seed))
     if place:
-        finished = [run for run in finished if run.task.startswith(COUNTED) or has_gpu(run) == (place == ON_GPU)]
+        finished = [
+            run
+            for run in finished
+            if run.task.startswith(COUNTED) or bool(run.record["machine"].get("gpus")) == (place == ON_GPU)
+        ]
     counts = [run for run in finished if run.task.startswith(COUNTED)]
     kept = of_most([run for run in finished if run not in counts], machine)
-    same = counts + [run for task in dict.fromkeys(r.task for r in kept) for run in of_task(kept, task)]
+    same = [run for task in dict.fromkeys(r.task for r in kept) for run in of_task(kept, task)] + counts
     processes: dict[int, dict[tuple[str, System], Run]] = {}
     for run in sorted(same, key=lambda run: run.seed):
         processes.setdefault(run.seed, {})[run.task, run.system] = run
     first, *others = processes.values() or [{}]
     again = [Speed(store, runs, []) for runs in others]
     return Speed(store, first, [run for run in finished if run not in same], again)
-
-
-def has_gpu(run: Run) -> bool:
-    return bool(run.record["machine"].get("gpus"))
 
 
 def of_task(runs: Iterable[Run], task: str) -> list[Run]:

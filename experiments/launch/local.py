@@ -191,6 +191,6 @@ def how_it_died(code: int) -> str:
     """An exit code in words."""
     if code == 128 + signal.SIGKILL:
         return "killed by SIGKILL, as the system does when memory runs out: fewer JOBS, or smaller batches, need less"
-    if code > 128:
+    if code - 128 in {*signal.Signals}:
         return f"killed by {signal.Signals(code - 128).name}"
     return f"exit code {code}"

@@ -100,7 +100,8 @@ def of_stage(stage: str, suite: str, root: str, *settings: str) -> Receipt:
         root: Folder of the run store.
         settings: What else it was asked for.
     """
-    read: list[str | Path] = [ROOT / "experiments" / "configs" / "speed" / f"{suite}.yaml"]
+    configs = ROOT / "experiments" / "configs"
+    read: list[str | Path] = [configs / "speed" / f"{suite}.yaml", *sorted(configs.glob("bleu/*/*.yaml"))]
     for folder in sorted(Path(root, suite, "bleu").glob("*/*/*/seed*")):
         config = folder / "config.yaml"
         text = config.read_text(encoding="utf-8", errors="replace") if config.is_file() else ""

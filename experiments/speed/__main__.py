@@ -1,14 +1,11 @@
 """Measure the speed of every model of a suite: `python -m experiments.speed --suite quick`."""
 
-import os
-import sys
-
-from experiments.training.environment import KEEP_MEMORY, environment
+from experiments.training.environment import restart_to_keep_memory
 
 if __name__ == "__main__":
-    if KEEP_MEMORY not in os.environ.get("GLIBC_TUNABLES", ""):  # read once, when a process begins
-        command = [sys.executable, "-m", "experiments.speed", *sys.argv[1:]]
-        os.execvpe(sys.executable, command, environment(os.cpu_count() or 1))
-    from experiments.speed.suite import cli
+    restart_to_keep_memory("experiments.speed")
+    from jsonargparse import auto_cli
 
-    cli()
+    from experiments.speed.suite import main
+
+    auto_cli(main)

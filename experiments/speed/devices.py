@@ -3,6 +3,7 @@
 import os
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -139,7 +140,7 @@ def distributed_step(
     torch.manual_seed(0)
     step = Step(build(settings.models[system.network], settings.vocabulary), system, device)
     step.module.replays = None  # devices exchange gradients while they are computed
-    step.batch = random_batch(rows, length, length, settings.vocabulary, device)
+    batch = random_batch(rows, length, length, settings.vocabulary, device)
     if processes > 1:
         step.loss = DistributedDataParallel(Loss(step.module), process_group=group)
-    return step.step
+    return partial(step.step, batch)

@@ -4,6 +4,7 @@ import tempfile
 import time
 from collections.abc import Sequence
 from copy import deepcopy
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -30,19 +31,22 @@ def run_loops(
     found = {}
     for name in loops.systems:
         log(f"{loops.corpus} {loops.direction}: {name}, bare and through the Trainer")
-        found[name] = one_system(System(name, settings.precision), loops, settings.clock.rounds, device, data_dir)
+        system = System(name, settings.precision)
+        built = configured(system, loops, loops.steps * (settings.clock.rounds + loops.warm_up), data_dir)
+        timed = interleave(built.model, built.data, built.trainer, system, loops.steps, device)
+        found[name] = rows_of(timed, loops.warm_up)
     held_equal = {"batches": "the same for both loops and all models", "steps of a block": loops.steps}
     return found, held_equal
 
 
-def one_system(system: System, loops: Loops, rounds: int, device: torch.device, data_dir: str) -> Rows:
-    built = configured(system, loops, loops.steps * (rounds + loops.warm_up), data_dir)
-    return rows_of(interleave(built.model, built.data, built.trainer, system, loops.steps, device), loops.warm_up)
+def files(loops: Loops, system: str) -> list[Path]:
+    """The suite's translation configuration of a system's model."""
+    folder = EXPERIMENTS / "configs" / "bleu" / loops.configs
+    return [folder / "common.yaml", folder / f"{System(system).network}.yaml"]
 
 
 def configured(system: System, loops: Loops, steps: int, data_dir: str) -> Namespace:
     """Module, data and Trainer's settings as the suite's own translation configuration has them, for so many steps."""
-    configs = EXPERIMENTS / "configs" / "bleu" / loops.configs
     source, target = loops.direction.split("-")  # of a corpus of ours
     given = {
         "data.init_args.corpus.name": loops.corpus,
@@ -54,10 +58,9 @@ def configured(system: System, loops: Loops, steps: int, data_dir: str) -> Names
         **{f"run.{name}": "speed" for name in ("suite", "experiment", "task", "model")},
         **({"data.init_args.data_dir": data_dir} if data_dir else {}),
     }
-    files = (configs / "common.yaml", configs / f"{system.network}.yaml")
     parser = build_parser()
     L.seed_everything(0, verbose=False)
-    words = [word for path in files for word in ("-c", str(path))]
+    words = [word for path in files(loops, system.name) for word in ("-c", str(path))]
     return parser.instantiate(parser.parse_args([*words, *(f"--{name}={value}" for name, value in given.items())]))
 
 
@@ -104,6 +107,7 @@ class InterleavedSteps(L.Callback):
         self.seconds: dict[str, list[float]] = {"trainer": [], "bare": []}
         self.tokens: list[tuple[int, int, int]] = []  # target, source, padded positions of each block
         self._by_block = step.device.type == "cuda"
+        self.last: Batch
         self._batches: list[Batch] = []
         self._begun = self._bare = 0.0
 
@@ -132,8 +136,8 @@ class InterleavedSteps(L.Callback):
     def _take_bare_steps(self, batches: Sequence[Batch]) -> None:
         begun = self._now()
         for batch in batches:
-            self.step.batch = batch
-            self.step.step()
+            self.step.step(batch)
+        self.last = batches[-1]
         self._bare += self._now() - begun
 
     def _now(self) -> float:
@@ -172,6 +176,6 @@ def rows_of(timed: InterleavedSteps, warm_up: int) -> Rows:
         target, source, positions = (sum(column) for column in zip(*(t for _, t in measured), strict=True))
         rows.add("padding_share", 1 - (target + source) / positions, "share", "loop", loop)
     with timed.step.one_by_one():
-        rows.kernels.update(kernels(timed.step.step))
+        rows.kernels.update(kernels(partial(timed.step.step, timed.last)))
     rows.kernels |= {"precision": timed.step.system.precision, "mode": timed.step.mode}
     return rows

@@ -3,6 +3,8 @@
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from jsonargparse.typing import PositiveFloat, PositiveInt
+
 Precision = Literal["32-true", "bf16-mixed"]
 
 
@@ -15,12 +17,8 @@ class Clock:
         seconds: Least length of a block.
     """
 
-    rounds: int = 5
-    seconds: float = 0.1
-
-    def __post_init__(self) -> None:
-        if self.rounds < 1 or self.seconds <= 0:
-            raise ValueError(f"clock: rounds {self.rounds} and seconds {self.seconds} must be above 0.")
+    rounds: PositiveInt = 5
+    seconds: PositiveFloat = 0.1
 
 
 @dataclass
@@ -112,7 +110,6 @@ class Settings:
         text: Bare steps against the Trainer.
         decoding: Greedy and beam search.
         devices: Several processes.
-        quality: Whether to count the operations of the suite's translation runs, for time and FLOPs to quality.
     """
 
     models: dict[str, dict[str, Any]]
@@ -127,7 +124,6 @@ class Settings:
     text: Loops | None = None
     decoding: Decode | None = None
     devices: Devices | None = None
-    quality: bool = True
 
     def __post_init__(self) -> None:
         if self.length:

@@ -13,8 +13,9 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from jsonargparse import ArgumentError, ArgumentParser, auto_cli
+from jsonargparse import ArgumentError, ArgumentParser
 
+from experiments.launch.exit_codes import FAILED
 from experiments.launch.receipts import of_stage
 from experiments.planning.grid import EXPERIMENTS
 from experiments.planning.yaml_files import one_sentence, read_yaml
@@ -22,7 +23,7 @@ from experiments.record.write import write_failure
 from experiments.speed.cost.operations import operations, translation_runs
 from experiments.speed.decoding import run_decoding
 from experiments.speed.devices import run_devices
-from experiments.speed.loops import run_loops
+from experiments.speed.loops import files, run_loops
 from experiments.speed.record import Rows, Task
 from experiments.speed.settings import Settings
 from experiments.speed.sweep import run_sweep
@@ -32,10 +33,6 @@ from models.kernels.gpu import use_equal_kernels
 
 Measured = tuple[dict[str, Rows], dict[str, Any]]
 Measure = Callable[[], Measured]
-
-
-def cli() -> None:
-    auto_cli(main)
 
 
 def main(suite: str = "quick", tasks: str = "", data_dir: str = "", root: str = "runs", process: int = 0) -> None:
@@ -73,15 +70,19 @@ def main(suite: str = "quick", tasks: str = "", data_dir: str = "", root: str = 
         for number, (task, measure) in enumerate(left, 1)
         if not measured_and_written(task, measure, number, len(left))
     ]
+    codes = [FAILED if failed else 0]
+    for number in range(1, settings.processes) if not process else ():
+        print(f"process {number + 1} of {settings.processes}", flush=True)
+        words = [f"--suite={suite}", f"--tasks={tasks}", f"--data_dir={data_dir}", f"--root={root}"]
+        words.append(f"--process={number}")
+        codes.append(subprocess.run([sys.executable, "-m", "experiments.speed", *words]).returncode)
+        if codes[-1] not in (0, FAILED):
+            raise SystemExit(codes[-1])
     if failed:
         raise SystemExit(f"{len(failed)} of {len(left)} speed tasks failed: {', '.join(t.name for t in failed)}")
+    if any(codes):
+        raise SystemExit(FAILED)
     if not process:
-        for number in range(1, settings.processes):
-            print(f"process {number + 1} of {settings.processes}", flush=True)
-            words = [f"--suite={suite}", f"--tasks={tasks}", f"--data_dir={data_dir}", f"--root={root}"]
-            words.append(f"--process={number}")
-            if code := subprocess.run([sys.executable, "-m", "experiments.speed", *words]).returncode:
-                raise SystemExit(code)
         receipt.write()
 
 
@@ -107,6 +108,8 @@ def plan(
     """The tasks of the settings, each with the function that measures it; operations are counted only once."""
     common = {"models": settings.models, "width": settings.width, "vocabulary": settings.vocabulary}
     common |= {"clock": asdict(settings.clock)}
+    if settings.precision != Settings.precision:
+        common["precision"] = settings.precision
     text = settings.text
     known: list[tuple[str, Any, Callable[..., Measured]]] = [
         ("length", settings.length, partial(run_sweep, "length")),
@@ -119,11 +122,12 @@ def plan(
     found: list[tuple[Task, Measure]] = []
     for name, asked, run in known:
         if asked is not None:
-            task = Task(
-                suite, name, root, {**common, "asked": asdict(asked)}, list(map(System, asked.systems)), process
-            )
+            made_of = {**common, "asked": asdict(asked)}
+            if asked is text:
+                made_of["configs"] = [p.read_text(encoding="utf-8") for s in text.systems for p in files(text, s)]
+            task = Task(suite, name, root, made_of, list(map(System, asked.systems)), process)
             found.append((task, partial(run, asked, settings, device)))
-    for name, folders in translation_runs(Path(root), suite).items() if settings.quality and not process else ():
+    for name, folders in translation_runs(Path(root), suite).items() if not process else ():
         configs = {system: (folder / "config.yaml").read_text() for system, folder in folders.items()}
         task = Task(suite, f"cost-{name}", root, {"configs": configs}, list(map(System, folders)))
         found.append((task, partial(count_operations, folders)))
@@ -153,4 +157,6 @@ def measured_and_written(task: Task, measure: Measure, number: int, of: int) -> 
 def keep_within_memory() -> None:
     """Make torch refuse what does not fit, instead of having the system end the process."""
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") * 3 // 4  # the rest is for the system
-    resource.setrlimit(resource.RLIMIT_DATA, (memory, resource.getrlimit(resource.RLIMIT_DATA)[1]))
+    hard = resource.getrlimit(resource.RLIMIT_DATA)[1]
+    if hard == resource.RLIM_INFINITY or memory < hard:
+        resource.setrlimit(resource.RLIMIT_DATA, (memory, hard))

@@ -7,6 +7,7 @@ from typing import Any
 
 import torch
 
+from datamodules.batch import Batch
 from experiments.speed.flops import count, matmul_peak
 from experiments.speed.profiling import kernels, peak_memory
 from experiments.speed.record import Rows, log
@@ -61,9 +62,8 @@ def at_value(
     for system in systems:
         return_memory()
         step = Step(build(settings.models[system.network], settings.vocabulary, scale), system, device)
-        step.batch = batch
         begun = time.perf_counter()
-        if not fits(step.step):
+        if not fits(partial(step.step, batch)):
             found[system.name].add("out_of_memory", 1, "", axis, value)
             continue
         if system.compiled:
@@ -72,20 +72,18 @@ def at_value(
     timed = {"forward": Step.forward, "forward_backward": Step.forward_backward, "step": Step.step}
     if any(step.module.replays for step in steps.values()):
         del timed["forward"]  # a captured step computes the gradients with the loss
-    runs = {f"{name} {what}": partial(f, step) for name, step in steps.items() for what, f in timed.items()}
+    runs = {f"{name} {what}": partial(f, step, batch) for name, step in steps.items() for what, f in timed.items()}
     seconds = alternate(runs, settings.clock.rounds, settings.clock.seconds, device)
     for name, step in steps.items():
         rows_of = found[name]
         for what in timed:
             rows_of.add_spread(f"{what}_seconds", seconds[f"{name} {what}"], "s", axis, value)
-        describe(rows_of, step, spread(seconds[f"{name} step"]).median, (axis, value), (rows, length), device)
+        describe(rows_of, step, batch, spread(seconds[f"{name} step"]).median, (axis, value), device)
 
 
-def describe(
-    found: Rows, step: Step, seconds: float, at: tuple[str, int], shape: tuple[int, int], device: torch.device
-) -> None:
+def describe(found: Rows, step: Step, batch: Batch, seconds: float, at: tuple[str, int], device: torch.device) -> None:
     """Rates that follow from a step's time, its memory and its operations."""
-    (rows, length), network = shape, step.module.network
+    (rows, length), network = batch.labels.shape, step.module.network
     peak = next(m.value for m in found.measurements if m.metric == "matmul_peak")
     flops = rows * count(network, length, length).forward_backward
     found.add("target_tokens_per_second", rows * length / seconds, "tokens/s", *at)
@@ -94,7 +92,7 @@ def describe(
     found.add("flops_per_second", flops / seconds, "FLOP/s", *at)
     found.add("peak_share", flops / seconds / peak, "share", *at)
     with step.one_by_one():
-        found.add("peak_memory", peak_memory(step.step, device), "B", *at)
+        found.add("peak_memory", peak_memory(partial(step.step, batch), device), "B", *at)
     depth = sequential_steps(network, length, length)
     if depth is not None:
         found.add("sequential_steps", depth, "steps", *at)
@@ -104,7 +102,7 @@ def describe(
         found.add("parameters", parameters(step), "parameters")
     if not found.kernels:
         with step.one_by_one():
-            found.kernels.update(kernels(step.step))
+            found.kernels.update(kernels(partial(step.step, batch)))
         if isinstance(network, BahdanauNetwork):
             loop = network.settings.routing == "input_feeding"
             found.kernels["attention kernel"] = (

@@ -106,7 +106,7 @@ def random_batch(rows: int, source: int, target: int, vocabulary: int, device: t
 
 
 class Step:
-    """One system with its optimiser; each method is something to time, on the batch it was given.
+    """One system with its optimiser; each method is something to time.
 
     On a GPU the kernels of a shape of batch are launched together from its second meeting on, as in training.
 
@@ -123,7 +123,6 @@ class Step:
         compiled_attention = system.compiled and isinstance(module.network, TransformerNetwork)
         self._by_onednn = system.precision == "32-true" and not compiled_attention
         self.optimiser = module.optimiser()
-        self.batch: Batch | None = None
         self.loss: Callable[[Batch], tuple[Tensor, Tensor]] = module.loss
         if system.compiled:
             torch._dynamo.reset()
@@ -132,21 +131,20 @@ class Step:
         if capture := capture_on(device):
             module.replays = Replays(module.network, module.objective, capture)
 
-    def forward(self) -> Tensor:
-        """The loss of the batch."""
-        assert self.batch is not None
+    def forward(self, batch: Batch) -> Tensor:
+        """The loss of a batch."""
         with self._settings():
-            return self.loss(self.batch)[0]
+            return self.loss(batch)[0]
 
-    def forward_backward(self) -> None:
-        """The gradients of the batch."""
+    def forward_backward(self, batch: Batch) -> None:
+        """The gradients of a batch."""
         self.optimiser.zero_grad()
         with onednn_matmul(self._by_onednn):
-            self.forward().backward()
+            self.forward(batch).backward()
 
-    def step(self) -> None:
+    def step(self, batch: Batch) -> None:
         """An optimiser update as in training: gradients, clipping by norm, AdamW."""
-        self.forward_backward()
+        self.forward_backward(batch)
         torch.nn.utils.clip_grad_norm_(self.module.parameters(), CLIP)
         self.optimiser.step()
 

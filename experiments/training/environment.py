@@ -4,6 +4,7 @@ import ctypes
 import logging
 import os
 import platform
+import sys
 import warnings
 
 BOUND = "RUN_ENDS_WITH_ITS_LAUNCHER"  # environment variable: standard input is a pipe that the launcher holds open
@@ -22,6 +23,13 @@ def environment(threads: int) -> dict[str, str]:
         "GLIBC_TUNABLES": ":".join(filter(None, tunables)),
         "PYTHONUNBUFFERED": "1",
     }
+
+
+def restart_to_keep_memory(program: str) -> None:
+    """Start a program again, unless it began with memory that is kept: glibc reads that once."""
+    if KEEP_MEMORY not in os.environ.get("GLIBC_TUNABLES", ""):
+        command = [sys.executable, "-m", program, *sys.argv[1:]]
+        os.execvpe(sys.executable, command, environment(os.cpu_count() or 1))
 
 
 def return_memory() -> None:

@@ -4,13 +4,11 @@ python -m experiments.speed.bars.cpu --suite full
 """
 
 import os
-import sys
 from itertools import chain
 
 import torch
 from jsonargparse import auto_cli
 
-from datamodules import TranslationData
 from experiments.record.keys import BLOCKS
 from experiments.record.read import read_rows
 from experiments.record.schema import Block
@@ -19,7 +17,7 @@ from experiments.speed.bars.cpu_steps import lstm_rows, trainer_rows
 from experiments.speed.peers import compare, sizes
 from experiments.speed.systems import System
 from experiments.speed.timing import spread
-from experiments.training.environment import KEEP_MEMORY, environment, quiet
+from experiments.training.environment import quiet, restart_to_keep_memory
 
 
 def main(
@@ -44,7 +42,8 @@ def main(
     torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", os.cpu_count() or 1)))
     compare.main(suite, data_dir=data_dir, environment_dir=environment_dir, root=root)  # exits if the text is missing
     data = sizes.multi30k(data_dir)
-    conclude([*peer_rows(suite, root), *step_rows(data, updates, rounds)])
+    steps = chain(lstm_rows(data, rounds), trainer_rows(data, updates, rounds))
+    conclude([*peer_rows(suite, root), *map(printed, steps)])
 
 
 def peer_rows(suite: str, root: str) -> list[Row]:
@@ -87,13 +86,6 @@ def rates(suite: str, model: str, variant: str, root: str) -> dict[str, list[flo
     return found
 
 
-def step_rows(data: TranslationData, updates: int, rounds: int) -> list[Row]:
-    """Overhead of our code over the bare parts it is made of."""
-    return [printed(row) for row in chain(lstm_rows(data, rounds), trainer_rows(data, updates, rounds))]
-
-
 if __name__ == "__main__":
-    if KEEP_MEMORY not in os.environ.get("GLIBC_TUNABLES", ""):  # read once, when a process begins
-        command = [sys.executable, "-m", "experiments.speed.bars.cpu", *sys.argv[1:]]
-        os.execvpe(sys.executable, command, environment(os.cpu_count() or 1))
+    restart_to_keep_memory("experiments.speed.bars.cpu")
     auto_cli(main)

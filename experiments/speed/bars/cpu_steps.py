@@ -4,6 +4,7 @@ B batch, S source length, T target length, N scored target positions, E embeddin
 """
 
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from itertools import islice
 
 import lightning as L
@@ -32,24 +33,10 @@ LSTM = LSTMSettings(embedding=256, hidden=256, layers=1, dropout=sizes.DROPOUT)
 Work = Callable[[Batch], None]
 
 
-def over_all(work: Work, batches: Sequence[Batch]) -> Callable[[], None]:
+def on_all(work: Work, batches: Sequence[Batch]) -> None:
     """The same work at every call, whatever the lengths of the batches."""
-
-    def run() -> None:
-        for batch in batches:
-            work(batch)
-
-    return run
-
-
-def full_step(step: Step) -> Work:
-    """Forward, backward, clip and update on a batch."""
-
-    def work(batch: Batch) -> None:
-        step.batch = batch
-        step.step()
-
-    return work
+    for batch in batches:
+        work(batch)
 
 
 class BareLSTM(nn.Module):
@@ -110,9 +97,9 @@ def lstm_rows(data: TranslationData, rounds: int) -> Iterator[Row]:
     precisions: tuple[Precision, Precision] = ("32-true", resolve_precision("auto", "cpu"))
     for precision in dict.fromkeys(precisions):
         torch.manual_seed(sizes.SEED)
-        ours = full_step(Step(our_lstm(data), System("lstm", precision), CPU))
+        ours = Step(our_lstm(data), System("lstm", precision), CPU).step
         parts = bare_parts(data.target_vocab_size, precision, batches)
-        runs = {"ours": over_all(ours, batches), "parts": over_all(parts, batches)}
+        runs = {"ours": partial(on_all, ours, batches), "parts": partial(on_all, parts, batches)}
         seconds = alternate(runs, rounds, BLOCK)
         ratios = [a / b for a, b in zip(seconds["ours"], seconds["parts"], strict=True)]
         yield Row(Bar(f"LSTM step {precision} / its nn.LSTM + projection + cross-entropy", "≤", 1.15, how), ratios)

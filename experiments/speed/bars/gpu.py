@@ -6,6 +6,7 @@ python -m experiments.speed.bars.gpu
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 from jsonargparse import auto_cli
@@ -86,11 +87,11 @@ def steps(device: torch.device, settings: Settings, sizes: Sizes) -> Iterator[Ro
     for (model, length), limit in AT_MOST_MS.items():
         module = build(settings.models[model], settings.vocabulary)
         step = Step(module, System(model, settings.precision), device)
-        step.batch = random_batch(max(1, sizes.tokens // length), length, length, settings.vocabulary, device)
+        batch = random_batch(max(1, sizes.tokens // length), length, length, settings.vocabulary, device)
         what = f"{NAMES[model]}, {sizes.tokens:,} tokens at length {length}"
         with step.one_by_one():
-            memory = peak_memory(step.step, device) / GIB
-        seconds = alternate({"step": step.step}, sizes.rounds, sizes.seconds, device)["step"]
+            memory = peak_memory(partial(step.step, batch), device) / GIB
+        seconds = alternate({"step": partial(step.step, batch)}, sizes.rounds, sizes.seconds, device)["step"]
         how = f"width {settings.width}, 2 + 2 layers, vocabulary {settings.vocabulary:,}, {step.mode}"
         yield Row(Bar(f"{what}, ms", "≤", limit, how), [1000 * s for s in seconds])
         if (model, length) == ("bahdanau", 1024):
@@ -107,12 +108,12 @@ def attention_over_lstm(device: torch.device, sizes: Sizes) -> Iterator[Row]:
     batch, ready, prepared = random_batch(sizes.rows[0], 50, 50, V, device), 0.0, {}
     for name, module in modules.items():
         prepared[name] = Step(module, System(name, "bf16-mixed"), device)
-        prepared[name].batch = batch
         begun = time.perf_counter()
         for _ in range(2):  # the second meets the shape again, and captures it
-            prepared[name].step()
+            prepared[name].step(batch)
         ready = ready or time.perf_counter() - begun
-    seconds = alternate({n: step.step for n, step in prepared.items()}, sizes.rounds, sizes.seconds, device)
+    runs = {name: partial(step.step, batch) for name, step in prepared.items()}
+    seconds = alternate(runs, sizes.rounds, sizes.seconds, device)
     ratios = [a / b for a, b in zip(seconds["bahdanau"], seconds["lstm"], strict=True)]
     how = f"{sizes.rows[0]} rows, 50 + 50 tokens, width {sizes.width}, vocabulary {V:,}, {prepared['bahdanau'].mode}"
     yield Row(Bar("LSTM + attention step / LSTM step", "≤", 3.0, how), ratios)
@@ -126,8 +127,8 @@ def base_share(device: torch.device, sizes: Sizes) -> Iterator[Row]:
     module = TransformerSeq2Seq(sizes.vocabulary, sizes.vocabulary, True, base)
     flops = rows * count(module.network, length, length).forward_backward
     step = Step(module, System("transformer-bf16-compiled"), device)
-    step.batch = random_batch(rows, length, length, sizes.vocabulary, device)
-    seconds = alternate({"step": step.step}, sizes.rounds, sizes.seconds, device)["step"]
+    batch = random_batch(rows, length, length, sizes.vocabulary, device)
+    seconds = alternate({"step": partial(step.step, batch)}, sizes.rounds, sizes.seconds, device)["step"]
     peak = matmul_peak("bf16-mixed", device)
     how = f"{rows} rows of {length} tokens, vocabulary {sizes.vocabulary:,}, {step.mode}"
     yield Row(Bar("Transformer base, share of the matmul peak", "≥", 0.40, how), [flops / s / peak for s in seconds])

@@ -60,15 +60,15 @@ class Records:
         machine = self.results[0]["machine"]
         return self.gpus[0] if self.gpus else f"{machine['cpu']}, {machine['threads']} threads"
 
-    def values(self, task: str, model: str, variant: str, metric: str) -> dict[float, float]:
-        """Values of a metric by x."""
-        return {
-            float(row["x"]): row["value"]
-            for result in self.results
-            if (result["task"], result["model"], result["variant"]) == (task, model, variant)
-            for row in result["measurements"]
-            if row["metric"] == metric and isinstance(row["x"], int | float)
-        }
+    def values(self, task: str, model: str, variant: str, metric: str) -> dict[float, list[float]]:
+        """Values of a metric by x, one of each process."""
+        found: dict[float, list[float]] = {}
+        for result in self.results:
+            if (result["task"], result["model"], result["variant"]) == (task, model, variant):
+                for row in result["measurements"]:
+                    if row["metric"] == metric and isinstance(row["x"], int | float):
+                        found.setdefault(float(row["x"]), []).append(row["value"])
+        return found
 
 
 def read_records(root: Path, suites: list[str]) -> Records:
@@ -79,8 +79,9 @@ def read_records(root: Path, suites: list[str]) -> Records:
         ValueError: A record is not what the suite writes.
     """
     for suite in suites:
-        if runs := finished_runs(root, suite, "speed"):
-            return Records(root / suite / "speed", [read_result(folder) for folder in runs])
+        read = map(read_result, finished_runs(root, suite, "speed"))
+        if timed := [result for result in read if not result["task"].startswith("cost-")]:
+            return Records(root / suite / "speed", timed)
     raise FileNotFoundError(
         f"no speed was measured yet in {' or '.join(str(root / suite / 'speed') for suite in suites)}: run "
         "`make speed SUITE=full` first, or give the peak of a device in TFLOP/s: `.venv/bin/python -m "
@@ -101,11 +102,11 @@ def measured_rate(recipe: Recipe, records: Records, length: int, world: int) -> 
         found = dict(nearest(records, recipe.model, variant, wanted))
         if found:
             places = ", ".join(f"{task} {x:g}" for task, (x, _) in found.items())
-            values = [value for _, value in found.values()]
+            values = [value for _, rates in found.values() for value in rates]
             return Rate(Interval(min(values), max(values)), f"{recipe.model} {variant} at {places} in {records.folder}")
     raise ValueError(
         f"{records.folder} holds no speed of {recipe.model} ({' or '.join(variants(recipe.routing))}) by length, "
-        f"width or batch: run `make speed SUITE={records.folder.parent.name} MODELS={recipe.model}` first."
+        f"width or batch: run `make speed SUITE={records.folder.parent.name} TASKS=length` first."
     )
 
 
@@ -116,8 +117,8 @@ def variants(routing: str) -> tuple[str, str]:
 
 def nearest(
     records: Records, model: str, variant: str, wanted: dict[str, float]
-) -> Iterator[tuple[str, tuple[float, float]]]:
-    """For each task: the measured x nearest, by ratio, to the wanted one, and the FLOP/s there."""
+) -> Iterator[tuple[str, tuple[float, list[float]]]]:
+    """For each task: the measured x nearest, by ratio, to the wanted one, and the FLOP/s there of each process."""
     for task, x in wanted.items():
         rates = records.values(task, model, variant, "flops_per_second")
         if rates:
@@ -157,7 +158,7 @@ def efficiency(recipe: Recipe, records: Records | None, world: int) -> Rate:
             curves = [records.values("devices", recipe.model, variant, kind) for kind in kinds]
             most = max((x for curve in curves for x in curve), default=1)
             if most > 1:
-                values = [curve[most] for curve in curves if most in curve]
+                values = [value for curve in curves for value in curve.get(most, [])]
                 measured = Interval(min(values), max(values))
                 source = f"{percent(measured)} on {most:g} devices, {recipe.model} {variant} in {records.folder}"
                 return Rate(extrapolated(measured, most, world), source)

@@ -3,7 +3,6 @@
 python -m experiments.speed.peers.compare --suite full
 """
 
-import hashlib
 import os
 import sys
 import time
@@ -17,6 +16,7 @@ import numpy as np
 from jsonargparse import auto_cli
 
 from datamodules import TranslationData
+from experiments.launch import receipts
 from experiments.launch.provenance import machine
 from experiments.speed.peers import sizes
 from experiments.speed.peers.installation import CannotInstall, build_environment
@@ -36,6 +36,7 @@ CODE = (
     "datamodules",
     "experiments/speed/peers",
     "experiments/speed/loops.py",
+    "experiments/configs/language/full",
     *(f"experiments/training/{f}.py" for f in ("trainer", "callbacks", "decode", "environment")),
 )
 
@@ -109,12 +110,12 @@ def main(
             print(f"already measured with this code on this machine: peers of the {model}", flush=True)
         else:
             left.append(model)
-    if not left:
-        return
     data = sizes.multi30k(data_dir)
     folder = Path(cache_dir, "peers").absolute()
     try:
         data.text("train")
+        if not left:
+            return
         python = build_environment(Path(environment_dir))
         write_text(data, folder)
         for model in left:
@@ -151,13 +152,9 @@ def peers_task(suite: str, name: str, model: str, configs: Mapping[str, Mapping[
 
 def fingerprint() -> str:
     """Changes with any line of code that is timed here."""
-    digest = hashlib.sha256()
-    for place in CODE:
-        path = HERE / place
-        for file in sorted(path.rglob("*")) if path.is_dir() else [path]:
-            if file.is_file() and file.suffix != ".pyc":
-                digest.update(file.read_bytes())
-    return digest.hexdigest()[:16]
+    places = [HERE / place for place in CODE]
+    files = [file for path in places for file in (sorted(path.rglob("*")) if path.is_dir() else [path])]
+    return receipts.of(*(file for file in files if file.is_file() and file.suffix != ".pyc"))[:16]
 
 
 def compare(model: str, plan: Plan, data: TranslationData, python: Path, folder: Path, suite: str, root: str) -> None:

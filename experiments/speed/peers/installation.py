@@ -1,11 +1,11 @@
 """The peers' environment: JoeyNMT and transformers in front of our packages, so that all compute with one torch."""
 
-import hashlib
 import subprocess
 import sys
 import sysconfig
 from pathlib import Path
 
+from experiments.launch import receipts
 from experiments.record.write import write_atomically
 
 REQUIREMENTS = Path(__file__).with_name("requirements.txt")
@@ -30,7 +30,7 @@ def build_environment(folder: Path, packages: str = sysconfig.get_path("purelib"
         CannotInstall: a package cannot be had, or a peer does not start with what was installed.
     """
     python = folder / "bin" / "python"
-    wanted = fingerprint(packages)
+    wanted = receipts.of(sys.version, packages, REQUIREMENTS)
     marker = folder / "installed"
     if marker.exists() and marker.read_text() == wanted:
         return python
@@ -44,12 +44,6 @@ def build_environment(folder: Path, packages: str = sysconfig.get_path("purelib"
     call([str(python), "-W", "ignore", "-c", CHECK])
     write_atomically(marker, wanted)
     return python
-
-
-def fingerprint(packages: str) -> str:
-    """Changes with everything the environment is made of."""
-    made_of = f"{sys.version}\n{packages}\n{REQUIREMENTS.read_text()}"
-    return hashlib.sha256(made_of.encode()).hexdigest()
 
 
 def call(command: list[str]) -> None:

@@ -5,6 +5,7 @@ A worker owns a model and its training loop. On the command `train` it trains a 
 standard library alone: this runs in JoeyNMT's environment too.
 """
 
+import contextlib
 import json
 import os
 import subprocess
@@ -142,5 +143,6 @@ class Worker:
         """An idle worker ends when its input does; a busy one has to be terminated before."""
         for pipe in (self.process.stdin, self.process.stdout):
             assert pipe is not None
-            pipe.close()
+            with contextlib.suppress(BrokenPipeError):  # of a command that it did not live to read
+                pipe.close()
         self.process.wait()

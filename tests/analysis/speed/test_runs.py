@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from analysis.speed.machine import machine_table
 from analysis.speed.runs import Series, Speed, growth, measured, ratio, round_ratios
 from analysis.store import System, read_store
 from tests.support.fakes.runs import result, row, write_json
@@ -92,6 +93,8 @@ def test_operations_count_wherever_they_were_counted(tmp_path: Path) -> None:
     speed = read(tmp_path)
     assert speed.left_out == []
     assert speed.value("cost-multi30k", LSTM, "flops_per_target_token") == 7
+    (processor, *_) = machine_table(speed).rows
+    assert "another CPU" not in processor[1]
 
 
 def test_another_number_of_threads_is_left_out_of_its_task_alone(tmp_path: Path) -> None:

@@ -121,28 +121,13 @@ def test_runs_share_the_cores_and_a_line_is_written_at_once_so_that_no_other_com
     assert {one.key.log.read_text() for one in runs} == {"threads 2\nloss 2\n"}
 
 
-def test_ctrl_c_terminates_what_runs_waits_for_it_and_starts_nothing_more(
-    stand_in: StandIn, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    stand_in(SAVES.format(tmp_path))
-
-    def press(*_: object) -> None:
-        wait(lambda: len(list(tmp_path.glob("begun*"))) == 2)
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr(local, "as_completed", press)
-    with pytest.raises(SystemExit) as stopped:
-        run_all(planned(tmp_path), Limits(2))
-    assert stopped.value.code == 130
-    assert len(list(tmp_path.glob("begun*"))) == len(list(tmp_path.glob("saved*"))) == 2
-
-
 @pytest.mark.parametrize(
     ("script", "error"),
     [
         ("echo nearly there; kill -9 $$", "killed by SIGKILL, as the system does when memory runs out"),
         ("echo nearly there; kill -SEGV $$", "killed by SIGSEGV"),
         ("echo nearly there; exit 7", "exit code 7"),
+        ("echo nearly there; exit 255", "exit code 255"),
         ("echo nearly there; exit 1", "nearly there"),
     ],
 )
@@ -206,14 +191,14 @@ from pathlib import Path
 from experiments.launch import local
 from experiments.planning.grid import plan_bleu
 sys.executable = sys.argv[1]
-local.run_all(list(plan_bleu("smoke", ["lstm"], [0], "", sys.argv[2], [])), local.Limits())
+local.run_all(list(plan_bleu("smoke", [], [0], "", sys.argv[2], [])), local.Limits(2))
 """
 
 
 @pytest.mark.parametrize(
     ("number", "code"), [(signal.SIGTERM, 143), (signal.SIGHUP, 143), (signal.SIGINT, 130), (signal.SIGKILL, -9)]
 )
-def test_however_a_suite_ends_its_run_may_save(
+def test_however_a_suite_ends_its_runs_may_save_and_no_other_begins(
     number: signal.Signals, code: int, stand_in: StandIn, tmp_path: Path
 ) -> None:
     python = sys.executable
@@ -221,10 +206,11 @@ def test_however_a_suite_ends_its_run_may_save(
     command = [python, "-c", SUITE, str(tmp_path / "python"), str(tmp_path / "runs")]
     with subprocess.Popen(command, stdout=subprocess.DEVNULL, start_new_session=True) as suite:
         try:
-            wait(lambda: [*tmp_path.glob("begun*")])
+            wait(lambda: len([*tmp_path.glob("begun*")]) == 2)
             suite.send_signal(number)
             assert suite.wait(30) == code
-            wait(lambda: [*tmp_path.glob("saved*")])
+            wait(lambda: len([*tmp_path.glob("saved*")]) == 2)
+            assert len([*tmp_path.glob("begun*")]) == 2
         finally:
             suite.kill()
             for begun in tmp_path.glob("begun*"):

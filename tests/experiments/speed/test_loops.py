@@ -3,7 +3,7 @@ from typing import Any
 import pytest
 import torch
 
-from datamodules.batch import IGNORE, PAD
+from datamodules.batch import IGNORE, PAD, Batch
 from experiments.speed.loops import InterleavedSteps
 from experiments.speed.systems import random_batch
 
@@ -16,9 +16,9 @@ class FakeStep:
     device = CPU
 
     def __init__(self) -> None:
-        self.now, self.order, self.batch = 0.0, [], None  # type: ignore[var-annotated]
+        self.now, self.order = 0.0, []  # type: ignore[var-annotated]
 
-    def step(self) -> None:
+    def step(self, batch: Batch) -> None:
         self.now += 2.0
         self.order.append("bare")
 

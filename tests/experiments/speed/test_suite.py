@@ -1,5 +1,6 @@
 """The whole smoke suite: what is written, what is skipped, what a failure leaves."""
 
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -12,11 +13,14 @@ import pytest
 import torch
 
 from analysis.store import read_store
-from experiments.speed import suite, systems
-from experiments.speed.settings import Clock, Settings, Sweep
+from experiments.planning.grid import EXPERIMENTS
+from experiments.record.keys import config_hash
+from experiments.speed import loops, suite, systems
+from experiments.speed.decoding import searching
+from experiments.speed.settings import Clock, Precision, Settings, Sweep
 from experiments.speed.suite import main, read_settings
 from experiments.speed.sweep import run_sweep
-from experiments.speed.systems import System
+from experiments.speed.systems import System, build
 from tests.support.fakes.captures import run_again
 from tests.support.tiny_runs import read_json, read_lines
 
@@ -88,10 +92,10 @@ def test_rates_follow_from_times_and_shapes(runs: Path) -> None:
     assert result["signatures"]["recurrent kernel"] == "oneDNN layer"
 
 
-def test_decoding_writes_as_many_tokens_as_asked(runs: Path) -> None:
-    result = measured(runs, "decoding", "bahdanau")
-    for x, each in values(result, "greedy_seconds_per_token").items():
-        assert values(result, "greedy_tokens_per_second")[x] * each == pytest.approx(2 if x != 1 else 1)
+def test_a_timed_search_writes_as_many_tokens_as_asked() -> None:
+    settings = read_settings("smoke")
+    found = searching(build(settings.models["bahdanau"], 50).network, 2, 4, 3, replace(settings, vocabulary=50))()
+    assert [len(best.tokens) for best, *_ in found] == [4, 4]  # type: ignore[attr-defined]
 
 
 def test_what_is_measured_is_not_measured_again(runs: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -99,6 +103,23 @@ def test_what_is_measured_is_not_measured_again(runs: Path, capsys: pytest.Captu
     main("smoke", TASKS, root=str(runs))
     assert "already measured" in capsys.readouterr().out
     assert measured(runs, "length", "lstm") == before
+
+
+def test_other_precision_or_other_models_are_measured_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fingerprints(precision: Precision) -> dict[str, str]:
+        settings = replace(read_settings("quick"), precision=precision)
+        planned = suite.plan("quick", settings, torch.device("cpu"), "", str(tmp_path))
+        return {task.name: config_hash(task.config(System("lstm"))) for task, _ in planned}
+
+    before = fingerprints("32-true")
+    assert all(after != before[task] for task, after in fingerprints("bf16-mixed").items())
+    copied = shutil.copytree(EXPERIMENTS / "configs" / "bleu", tmp_path / "configs" / "bleu")
+    monkeypatch.setattr(loops, "EXPERIMENTS", tmp_path)
+    assert fingerprints("32-true") == before
+    for config in copied.rglob("common.yaml"):
+        config.write_text(config.read_text() + "# changed\n")
+    (text,) = (task for task in before if task.startswith("text"))
+    assert {task for task, after in fingerprints("32-true").items() if after != before[task]} == {text}
 
 
 def test_further_processes_measure_the_same_again_as_further_seeds(
@@ -132,9 +153,19 @@ def test_a_failing_task_is_recorded_and_the_others_are_measured(
     def broken(*_: object) -> None:
         raise RuntimeError("no clock")
 
+    further: list[list[str]] = []
     monkeypatch.setattr(suite, "run_sweep", broken)
+    monkeypatch.setattr(suite, "read_settings", lambda _: replace(read_settings("smoke"), processes=2))
+
+    def run(words: list[str]) -> subprocess.CompletedProcess[str]:
+        further.append(words)
+        return subprocess.CompletedProcess(words, 1)
+
+    monkeypatch.setattr(suite, "subprocess", SimpleNamespace(run=run))
     with pytest.raises(SystemExit, match="1 of 2 speed tasks failed: length"):
         main("smoke", TASKS, root=str(tmp_path))
+    assert len(further) == 1
+    assert not list(tmp_path.rglob("receipt-*"))
     assert "no clock" in capsys.readouterr().err
     assert "no clock" in read_json(tmp_path / "smoke/speed/length/lstm/base/seed0/failure.json")["error"]
     assert measured(tmp_path, "decoding", "lstm")["measurements"]

@@ -45,14 +45,14 @@ def test_a_step_is_one_of_training() -> None:
     torch.manual_seed(0)
     module = build(SMOKE.models["lstm"], 50)
     step = Step(module, System("lstm"), CPU)
-    step.batch = random_batch(4, 5, 5, 50, CPU)
-    first = float(step.forward().detach())
+    batch = random_batch(4, 5, 5, 50, CPU)
+    first = float(step.forward(batch).detach())
     before = [p.detach().clone() for p in module.parameters()]
-    step.forward()
+    step.forward(batch)
     assert all(torch.equal(a, b) for a, b in zip(before, module.parameters(), strict=True))
     for _ in range(60):
-        step.step()
-    assert float(step.forward().detach()) < first - 0.5
+        step.step(batch)
+    assert float(step.forward(batch).detach()) < first - 0.5
 
 
 def test_a_captured_step_is_the_same_and_can_be_launched_one_by_one(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -61,13 +61,13 @@ def test_a_captured_step_is_the_same_and_can_be_launched_one_by_one(monkeypatch:
         monkeypatch.setattr(systems, "capture_on", lambda device, capture=capture: capture)
         torch.manual_seed(0)
         step = Step(build(SMOKE.models["transformer"], 50), System("transformer"), CPU)
-        step.batch = random_batch(2, 4, 4, 50, CPU)
+        batch = random_batch(2, 4, 4, 50, CPU)
         for number in range(3):
             torch.manual_seed(number)
-            step.step()
+            step.step(batch)
         with step.one_by_one():
             modes.append(step.mode)
-            losses.append(step.forward().detach())
+            losses.append(step.forward(batch).detach())
         modes.append(step.mode)
     assert torch.equal(*losses)
     assert modes == ["eager", "eager", "eager", "captured"]
@@ -79,8 +79,7 @@ def test_the_plain_kernel_gives_the_fused_ones_loss() -> None:
         torch.manual_seed(0)
         step = Step(build(SMOKE.models["transformer"], 50), system, CPU)
         step.module.eval()
-        step.batch = random_batch(2, 6, 6, 50, CPU)
-        losses.append(step.forward().detach())
+        losses.append(step.forward(random_batch(2, 6, 6, 50, CPU)).detach())
     torch.testing.assert_close(*losses)
 
 
@@ -110,6 +109,5 @@ def test_single_precision_goes_to_onednn_unless_compiled_attention_would_suffer(
     step = Step(build(SMOKE.models[system.network], 50), system, CPU)
     seen: list[str] = []
     step.loss = lambda _: (seen.append(MATMUL.fp32_precision), (torch.zeros(1, requires_grad=True).sum(), 1))[1]
-    step.batch = random_batch(2, 4, 4, 50, CPU)
-    step.forward_backward()
+    step.forward_backward(random_batch(2, 4, 4, 50, CPU))
     assert seen == ["bf16" if by_onednn and onednn_is_exact() else "none"]

@@ -69,7 +69,8 @@ def test_one_missed_bar_fails(
     called: list[Any] = []
     monkeypatch.setattr(compare, "main", lambda *rest, **named: called.append(rest))
     monkeypatch.setattr(cpu, "peer_rows", lambda *rest: [Row(AT_LEAST, [ratio]) for ratio in ratios])
-    monkeypatch.setattr(cpu, "step_rows", lambda *rest: [])
+    for rows in ("lstm_rows", "trainer_rows"):
+        monkeypatch.setattr(cpu, rows, lambda *rest: [])
     monkeypatch.setattr(torch, "set_num_threads", called.append)
     if len(ratios) == 1:
         cpu.main("tiny")

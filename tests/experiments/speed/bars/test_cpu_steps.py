@@ -9,16 +9,9 @@ from torch import nn
 from datamodules import TranslationData
 from datamodules.batch import IGNORE, Batch
 from experiments.speed.bars import cpu_steps
-from experiments.speed.bars.cpu_steps import (
-    BareLSTM,
-    bare_parts,
-    full_step,
-    lstm_rows,
-    over_all,
-    trainer_ratio,
-)
+from experiments.speed.bars.cpu_steps import BareLSTM, bare_parts, lstm_rows, on_all, trainer_ratio
 from experiments.speed.peers import sizes
-from experiments.speed.systems import Step, System
+from experiments.speed.systems import System
 from models import LSTMSeq2Seq
 from models.lstm import LSTMSettings
 from tests.support.tiny_peers import peer_data
@@ -66,19 +59,10 @@ def test_the_bare_parts_run_on_the_shapes_of_every_batch_and_all_get_gradients(
         return loss
 
     monkeypatch.setattr(BareLSTM, "forward", forward)
-    over_all(bare_parts(data.target_vocab_size, precision, batches), batches)()
+    on_all(bare_parts(data.target_vocab_size, precision, batches), batches)
     assert all(p.grad is not None and p.grad.abs().sum() > 0 for p in given[-1])
     scored = [(int((b.labels != IGNORE).sum()),) for b in batches]
     assert seen == [(b.source.shape, b.labels.shape, n, n) for b, n in zip(batches, scored, strict=True)]
-
-
-def test_a_full_step_learns(batches: list[Batch], data: TranslationData) -> None:
-    torch.manual_seed(0)
-    module = LSTMSeq2Seq(*sizes.vocabulary(data), SMALL, sizes.OPTIMISATION)
-    step = Step(module, System("lstm"), torch.device("cpu"))
-    before = [p.detach().clone() for p in module.parameters()]
-    over_all(full_step(step), batches)()
-    assert all(not torch.equal(a, b) for a, b in zip(before, module.parameters(), strict=True))
 
 
 def test_there_is_one_ratio_per_round_and_precision(data: TranslationData, monkeypatch: pytest.MonkeyPatch) -> None:

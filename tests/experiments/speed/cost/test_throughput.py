@@ -29,13 +29,13 @@ GPU = CPU | {"gpus": ["a GPU"]}
 def record(root: Path, task: str, model: str, variant: str, rows: dict[float, float], **more: Any) -> Path:
     """Write a result of the speed suite; returns `root`. `more`: suite, metric, machine."""
     suite, metric = more.get("suite", "full"), more.get("metric", "flops_per_second")
-    folder = root / suite / "speed" / task / model / variant / "seed0"
+    folder = root / suite / "speed" / task / model / variant / f"seed{more.get('seed', 0)}"
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / "result.json"
     measurements = json.loads(path.read_text())["measurements"] if path.exists() else []
     measurements += [row(metric, value, "FLOP/s", 1, task, x) for x, value in rows.items()]
     key = {"experiment": "speed", "task": task, "machine": more.get("machine", CPU)}
-    path.write_text(json.dumps(result(suite, model, variant, 0, measurements) | key))
+    path.write_text(json.dumps(result(suite, model, variant, more.get("seed", 0), measurements) | key))
     return root
 
 
@@ -58,6 +58,15 @@ def test_the_rate_is_the_range_of_the_nearest_measurements_of_each_sweep(tmp_pat
     assert measured_rate(RECIPE, records, length=40, world=10).value == Interval(0.5, 9.0)  # 2.5 rows
 
 
+def test_every_process_counts_and_a_machine_that_only_counted_operations_does_not(tmp_path: Path) -> None:
+    record(tmp_path, "cost-multi30k", "transformer", "base", {}, machine=GPU)
+    for seed, rate in enumerate((3.0, 1.0, 2.0)):
+        record(tmp_path, "length", "transformer", "base", {16: rate}, seed=seed)
+    records = read_records(tmp_path, ["full"])
+    assert measured_rate(RECIPE, records, 16, 1).value == Interval(1.0, 3.0)
+    assert records.gpus == []
+
+
 def test_training_runs_in_bf16_where_it_was_measured_and_fitted_into_memory(tmp_path: Path) -> None:
     record(tmp_path, "length", "transformer", "base", {32: 1.0})
     record(tmp_path, "length", "transformer", "bf16", {16: 3.0})
@@ -71,9 +80,7 @@ def test_training_runs_in_bf16_where_it_was_measured_and_fitted_into_memory(tmp_
 def test_one_routing_does_not_stand_for_another(tmp_path: Path) -> None:
     record(tmp_path, "length", "bahdanau", "base", {32: 1.0})
     parallel = replace(RECIPE, model="bahdanau", routing="parallel")
-    with pytest.raises(
-        ValueError, match=r"bahdanau \(parallel-bf16 or parallel\).*make speed SUITE=full MODELS=bahdanau"
-    ):
+    with pytest.raises(ValueError, match=r"bahdanau \(parallel-bf16 or parallel\).*make speed SUITE=full TASKS=length"):
         measured_rate(parallel, read_records(tmp_path, ["full"]), 32, 1)
     record(tmp_path, "length", "bahdanau", "parallel", {32: 2.0})
     assert measured_rate(parallel, read_records(tmp_path, ["full"]), 32, 1).value.low == 2.0

@@ -1,4 +1,3 @@
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +18,6 @@ PLAN = compare.Plan(updates=4, rounds=3, warm_up=1, lessons=2, translations=2)
 class FakeWorker:
     """Ten target tokens a second, a hundred for bf16; slower in the warm-up, twice as fast in the last round."""
 
-    running: Sequence[str] = ()
     commands: list[tuple[str, str]]
     fails = ""
 

@@ -54,6 +54,20 @@ def test_a_worker_that_ends_too_soon_names_its_log_and_its_last_words(tmp_path: 
         train_once(tmp_path, script)
 
 
+def test_a_worker_that_ended_before_it_was_asked_names_its_log_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    script = SCRIPT[: SCRIPT.index("timer.wait()")] + "raise ValueError('too late')"
+
+    def entered(worker: Worker) -> Worker:
+        worker.process.wait()
+        return worker
+
+    monkeypatch.setattr(Worker, "__enter__", entered)
+    with pytest.raises(WorkerFailed, match="too late"):
+        train_once(tmp_path, script)
+
+
 def test_a_worker_at_work_does_not_outlive_a_failure(tmp_path: Path) -> None:
     endless = SCRIPT.replace("    timer.count(10, 25, 40)\n", "").replace("timer.pause()", "pass")
     worker = start(tmp_path, endless)
