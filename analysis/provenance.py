@@ -96,7 +96,7 @@ def names(runs: list[Run]) -> str:
     if len(runs) > MOST_NAMED:
         of = Counter(HELD_EQUAL.get(run.experiment, run.experiment) for run in runs)
         return listing([f"{n} runs of {experiment}" for experiment, n in of.items()])
-    return ", ".join(f"{label(run.system)} seed {run.seed}" for run in runs)
+    return "; ".join(f"{label(run.system)} seed {run.seed}" for run in runs)
 
 
 def held_equal(store: Store) -> Section:
@@ -112,8 +112,10 @@ def held_equal(store: Store) -> Section:
             if not equal:
                 flagged.add(len(rows) - 1)
         if flagged:
-            text = f"{len(flagged)} of {len(keys)} settings are not the same for all models: compare with care."
-            section.blocks.append(Notice(text))
+            unknown = sum("not recorded" in rows[i][1] for i in flagged)
+            text = f"{len(flagged) - unknown} of {len(keys)} settings are not the same for all models"
+            text += f", and {unknown} not recorded by all" if unknown else ""
+            section.blocks.append(Notice(f"{text}: compare with care."))
         caption = f"Settings of {experiment} on {task}, compared over its {len(runs)} finished runs."
         table = Table(caption, ["setting", "value"], rows, left=2, flagged=frozenset(flagged))
         section.blocks += [table] if rows else []
@@ -171,7 +173,7 @@ def incomplete(store: Store) -> str:
         return ""
     counts = Counter(run.status for run in store.runs if run.status != "finished")
     each = listing([f"{number} {status}" for status, number in [*counts.items(), ("not run", absent)] if number])
-    return f"Of {total} runs {each}: they are in no number here."
+    return f"{absent + others} of {total} runs have no result ({each}) and are in no number here."
 
 
 def reason(run: Run) -> str:

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from analysis.language import claims as language_claims
 from analysis.language import evidence as language_evidence
-from analysis.long_range.evidence import Control, axes, controls, main_axis, tasks_of, with_tenfold
+from analysis.long_range.evidence import FEWEST, Control, axes, controls, main_axis, tasks_of, with_tenfold
 from analysis.long_range.rules import over_seeds
 from analysis.long_range.wording import at, title
 from analysis.page.blocks import Best, Section, SectionLink, Table, Weak
@@ -21,8 +21,6 @@ from analysis.store import Store, System
 from analysis.translation.bleu import TestSet
 from analysis.translation.pairs import Pair
 from experiments.record.metrics import metrics
-
-FEWEST = 30  # examples; of fewer a share says next to nothing
 
 
 class Score(NamedTuple):

@@ -23,7 +23,7 @@ from analysis.statistics.intervals import Interval
 from analysis.store import Store
 
 READING = (
-    "An interval decides, never a mean. Cannot tell here: this measurement could not have gone either way. Open a "
+    "An interval decides, never a mean. Cannot tell here: this measurement could not have shown either outcome. Open a "
     "claim for its rule and its reason. Repeats are seeds, or processes where time was measured. No correction is made "
     "for the number of claims."
 )

@@ -101,9 +101,10 @@ def next_to_ours(place: Benchmark, rows: Sequence[Published], ours: Scores) -> T
         cells.append([row.system, row.cited, decimal(row.value, 2), NONE, row.note])
     header = ["model", "source", short(metric), "95 % interval", "note"]
     caption = f"{task}, {x}: {METRICS.get(metric, metric)}."
-    unmatched = [label(system) for system in ordered(ours) if system.model not in {row.model for row in rows}]
+    models = dict.fromkeys(system.model for system in ordered(ours))
+    unmatched = [label(System(model, "base")) for model in models if model not in {row.model for row in rows}]
     if unmatched:
-        caption += f" No published {listing(unmatched)} result uses this metric."
+        caption += f" Nothing published with this metric is listed for {listing(unmatched)}."
     return Table(caption, header, cells, left=2, wrap=True)
 
 

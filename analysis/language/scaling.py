@@ -192,6 +192,6 @@ def blocks(store: Store, look: Look, text: str) -> list[Block]:
             rows.append([label(system), with_span(alpha, 3), saved[0], with_span(beta, 3), saved[1], off])
     if not figures:
         return []
-    header = ["model", "α (parameters)", "saved by twice", "β (data)", "saved by twice", "distance from the law"]
+    header = ["model", "α (parameters)", "saved by doubling", "β (data)", "saved by doubling", "distance from the law"]
     laws_found = "The law L = a N^-α D^-β, fitted to each seed: means over seeds with t intervals."
     return [Heading("Scaling"), Figures(CAPTION, figures), *([Table(laws_found, header, rows)] if rows else [])]

@@ -56,7 +56,7 @@ def losses(store: Store, task: str, unit: str) -> Table:
     """Loss in every unit, and what it cost."""
     one = unit[:-1]
     columns: dict[str, tuple[str, Callable[[float], str]]] = {
-        "bits": (f"bits a {one}", lambda value: decimal(value, 3)),
+        "bits": (f"bits per {one}", lambda value: decimal(value, 3)),
         "perplexity": ("perplexity", lambda value: decimal(value, 2)),
         "val_loss": ("validation loss", lambda value: decimal(value, 3)),
         "parameters": ("parameters", whole),
@@ -68,7 +68,7 @@ def losses(store: Store, task: str, unit: str) -> Table:
     for system, loss in overall(store, task, "loss").items():
         points = [(found[metric].get(system), show) for metric, (_, show) in columns.items()]
         rows.append([label(system), with_span(loss.interval, 3), *(show(p.value) if p else NONE for p, show in points)])
-    header = ["model", f"loss, nats a {one}", *(name for name, _ in columns.values())]
+    header = ["model", f"loss, nats per {one}", *(name for name, _ in columns.values())]
     return Table("On the test text: means over seeds.", header, rows)
 
 
@@ -91,7 +91,7 @@ def along(
         share=share,
     )
     caption = f"{CAPTION} A point is everything since the one before it: 1 to 8, 9 to 16, 17 to 32 and so on."
-    return [Heading(title), Figures(caption, [figure]), by_value(found, f"{title}.", x_label)]
+    return [Heading(title), Figures(caption, [figure]), by_value(found, f"{title}.", f"{x_label}, up to")]
 
 
 def by_value(found: Curves, caption: str, x_label: str) -> Table:
@@ -100,7 +100,7 @@ def by_value(found: Curves, caption: str, x_label: str) -> Table:
     for system, points in found.items():
         values = {point.x: with_span(point.interval, 3) for point in points}
         rows.append([label(system), *(values.get(x, NONE) for x in xs)])
-    return Table(f"{caption} Columns: {x_label}, up to.", ["model", *(f"{x:g}" for x in xs)], rows)
+    return Table(f"{caption} Columns: {x_label}.", ["model", *(f"{x:g}" for x in xs)], rows)
 
 
 def context(store: Store, look: Look, task: str, unit: str) -> list[Block]:
@@ -110,7 +110,7 @@ def context(store: Store, look: Look, task: str, unit: str) -> list[Block]:
     for axis, words in CHANGED.items():
         found = bases(curves(store, task, "context_gain", axis))
         if found:
-            title, x_label = f"Context {words} so many {unit}", f"{unit} left as they were"
+            title, x_label = f"Context {words} this many {unit}", f"{unit} left as they were"
             name = slug("context_gain", task, axis)
             figures.append(by_x(name, title, look, found, {}, x_label, "loss added (nats)", share=False))
             tables.append(by_value(found, f"{title}: by how much the loss rises.", x_label))

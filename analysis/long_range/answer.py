@@ -19,8 +19,9 @@ def answer(store: Store, look: Look) -> Answer:
     curves = {task: [axis.bases for axis in axes(store, task)] for task in tasks_of(store)}
     drawn = {task: found for task, found in curves.items() if any(axis.curves for axis in found)}
     if not drawn:
-        missing = "has finished yet" if store.ran(EXPERIMENT) else "is part of it"
-        return Answer(QUESTION, f"No answer: no long-range run of the suite {store.suite} {missing}.")
+        ran = store.ran(EXPERIMENT)
+        missing = "no long-range run has finished yet" if ran else f"{store.suite} has no long-range runs"
+        return Answer(QUESTION, f"No answer: {missing}.")
     task = TASK if TASK in drawn else next(iter(drawn))
     axis = main_axis(drawn[task])
     weak = {system: control for system, control in controls(store, task).items() if not control.mastered}

@@ -37,6 +37,7 @@ RELATIONS = ("two-keys",)  # tasks that need two relations at once
 GRU = System("gru", "base")
 ALIKE = [rules.LEAD, rules.OVER_CHANCE]
 ENCODER_ONLY, DECODER_ONLY = (System("transformer", f"{part}-only") for part in ("encoder", "decoder"))
+BAHDANAU_ONE_STACK = System("bahdanau", "decoder-only")
 RECURRENT_ENCODER = System("lstm", "encoder-only")
 PARTS = (
     Part("1/√d matters for what is learned", f"{VASWANI}, 3.2.1", "unscaled-.*", SCALING),
@@ -94,12 +95,21 @@ def attention(evidence: Evidence, pairs: Sequence[str]) -> list[Claim]:
     fixes = "Attention on top of the RNN, in the better of its forms, fixes the accuracy"
     direct = "The Transformer relates any two positions directly, distance is irrelevant"
     told = f"Commonly told, after {BAHDANAU}"
-    rows = [
-        about(evidence, f"{fixes} ({task})", told, rules.attention_fixes(evidence, task), task, metric="exact_match")
-        for task in ("copy", *pairs)
-    ]
+    rows = []
+    for task in ("copy", *pairs):
+        rule = rules.attention_fixes(evidence, task)
+        claim = about(evidence, f"{fixes} ({task})", told, rule, task, metric="exact_match")
+        rows.append(with_one_stack(evidence, claim))
     rule = rules.gap_is_irrelevant(evidence, TRANSFORMER, LSTM, RNN, GRU)
     return [*rows, about(evidence, direct, f"{VASWANI}, section 4", rule, "recall", "gap")]
+
+
+def with_one_stack(evidence: Evidence, claim: Claim) -> Claim:
+    """A claim with the figure of both forms of attention on an LSTM, where both were run."""
+    task = claim.needs.task
+    if not {BAHDANAU_ONE_STACK} & {*systems_of(evidence.store, task)}:
+        return claim
+    return replace(claim, figure=evidence.figure(task, "", "token_accuracy", FAMILY, BAHDANAU_ONE_STACK.model))
 
 
 def parts(evidence: Evidence, tasks: Sequence[str]) -> list[Claim]:
@@ -114,7 +124,14 @@ def parts(evidence: Evidence, tasks: Sequence[str]) -> list[Claim]:
         if part.group == SCALING:
             needs = Needs(EXPERIMENT, "", "score_entropy")
             rows.append(
-                Claim(softmax, f"{VASWANI}, section 3.2.1", needs, transformer_rules.saturation(evidence), needs.metric)
+                Claim(
+                    softmax,
+                    f"{VASWANI}, section 3.2.1",
+                    needs,
+                    transformer_rules.saturation(evidence),
+                    needs.metric,
+                    repeats=0,
+                )
             )
         rows += of_part(evidence, part, tasks)
     return rows
@@ -163,10 +180,10 @@ def contrary(evidence: Evidence, tasks: Sequence[str]) -> list[Claim]:
     power = [rules.LEAD, rules.OVER_CHANCE, rules.FAR]
     ahead = rules.compared(evidence, "inference", "operators", encoders, rules.AHEAD, power, beyond=True)
     alike = rules.compared(evidence, "agreement", "distance", (TRANSFORMER, LSTM), within(rules.MARGIN), ALIKE)
-    over_gap = rules.gap_is_irrelevant(evidence, LSTM, RNN, GRU)
+    over_gap, far = rules.gap_is_irrelevant(evidence, LSTM, RNN, GRU), rules.nobody_copies_far(evidence)
     rows = [
         *beyond_training(evidence, tasks),
-        about(evidence, copies, deletang, rules.nobody_copies_far(evidence), "copy", metric="exact_match"),
+        with_one_stack(evidence, about(evidence, copies, deletang, far, "copy", metric="exact_match")),
         about(evidence, gap, hochreiter, over_gap, "recall", "gap"),
         about(evidence, structure, tran, ahead, "inference", "operators"),
         about(evidence, f"{close} (templates)", tang, alike, "agreement", "distance"),
@@ -184,13 +201,15 @@ def beyond_training(evidence: Evidence, tasks: Sequence[str]) -> list[Claim]:
     further = "Relative positions reach further beyond training than absolute ones"
     rows = []
     for encoding, system in (evidence.by_encoding("parity") or {"": TRANSFORMER}).items():
-        rule = rules.parity_beyond(evidence, system)
-        rows.append(about(evidence, with_encoding(parity, encoding), "Delétang et al. 2023", rule, "parity"))
+        rule, text = rules.parity_beyond(evidence, system), with_encoding(parity, encoding)
+        group = POSITIONS if encoding else ""
+        rows.append(about(evidence, text, "Delétang et al. 2023", rule, "parity", group=group))
     reaching = [task for task in tasks if evidence.beyond(task)]
-    shown = reaching[0] if reaching else ""
     for encoding in dict.fromkeys(e for task in reaching for e in evidence.by_encoding(task)) or [""]:
-        rule = transformer_rules.fails_beyond(evidence, encoding)
-        rows.append(about(evidence, with_encoding(fails, encoding), "Kazemnejad et al. 2023", rule, shown))
+        rule, group = transformer_rules.fails_beyond(evidence, encoding), POSITIONS if encoding else ""
+        shown = next((task for task in reaching if not encoding or encoding in evidence.by_encoding(task)), "")
+        text = with_encoding(fails, encoding)
+        rows.append(about(evidence, text, "Kazemnejad et al. 2023", rule, shown, group=group))
     for task in [task for task in reaching if evidence.two_encodings(task)] or [""]:
         pair = [evidence.encoding(task, system) for system in evidence.two_encodings(task) or ()]
         text = f"{further}: {' against '.join(pair)} ({task})" if task else further

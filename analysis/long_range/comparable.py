@@ -29,11 +29,11 @@ class Evidence:
             raise NotRun(f"no {metric.replace('_', ' ')} on {task}")
         return main_axis(found, vary)
 
-    def figure(self, task: str, vary: str, metric: str, group: str) -> str:
-        """The name of the figure that shows an axis, of the ablations of a `group` if given; empty without an axis."""
+    def figure(self, task: str, vary: str, metric: str, group: str, model: str = "transformer") -> str:
+        """The name of the figure that shows an axis, of a model's variants of a `group` if given; or empty."""
         found: Sequence[Axis] = self.axes(task, metric)
-        model = "transformer" if group else ""
-        return slug(metric, task, main_axis(found, vary).name, model, group) if found else ""
+        variants = (model, group) if group else ()
+        return slug(metric, task, main_axis(found, vary).name, *variants) if found else ""
 
     def require_mastered(self, task: str, *systems: System) -> None:
         """A model below 0.99 on its control must have failed it with ten times the budget to be judged."""

@@ -21,6 +21,7 @@ from experiments.record.metrics import MASTERED
 
 EXPERIMENT = "long-range"
 TENFOLD, TIMES = "tenfold", 10  # the variant that is trained on ten times the budget, for models that fail a control
+FEWEST = 30  # examples; of fewer a share says next to nothing
 HELD = 0.9  # a model holds a length, a gap or a load if its accuracy there is at least this
 CHANCE = {
     "token_accuracy": "chance: ",
@@ -251,6 +252,7 @@ def means_by_x(rows: pd.DataFrame) -> list[tuple[float, float]]:
 
 def reach(points: Sequence[Point]) -> Reach:
     """Where accuracy, having reached 0.9, first falls below it, on straight lines between the points measured."""
+    points = [point for point in points if point.n >= FEWEST] or points
     start = next((i for i, point in enumerate(points) if point.value >= HELD), None)
     if start is None:
         return Reach("<", points[0].x)

@@ -57,7 +57,7 @@ def gradients(store: Store, look: Look, task: str) -> list[Block]:
     text = (
         "Dependence of the loss on a source token, by its distance to the end of the source, relative to the nearest "
         "token; mean over seeds, bands from the lowest to the highest seed. Where a line falls, less of the loss "
-        "reaches early tokens, which a model may still recall. A flat line is a direct connection."
+        "reaches early tokens, which a model may still recall. Before training a direct connection gives a flat line."
     )
     return [Figures(text, figures)]
 
@@ -86,9 +86,9 @@ def probe(store: Store, look: Look, task: str) -> list[Block]:
         figures.append(by_x(axis.figure, heading, look, axis.curves, levels, "words read", "probe accuracy"))
     text = (
         "Share of held-out sentences whose first noun a linear probe finds in the encoder's state, by the words read "
-        f"since; n = {max(point.n for point in measured[-1].points)}, bands are 95 % intervals. A falling line is "
-        "forgetting in the state itself, whatever the decoder makes of it; before training it shows what the "
-        "architecture keeps by default."
+        f"since; n = {max(point.n for point in measured[-1].points)}, bands are 95 % intervals. A falling "
+        "line: the state holds less of it in a form that can be read linearly; before training, what the architecture "
+        "keeps by default."
     )
     return [Figures(text, figures)]
 

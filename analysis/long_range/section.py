@@ -42,6 +42,7 @@ GROUPS = {
     "forget-gate bias": r"forget.*|chrono",
     "one stack or two": r"(en|de)coder-only|prefix",
     "scaling by head size": r"(un)?scaled-.*|d\d+",
+    "training budget": r"(.*-)?(tenfold|doubled)",
 }
 
 

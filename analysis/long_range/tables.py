@@ -121,7 +121,8 @@ def control_table(store: Store, task: str, systems: Sequence[System], controls: 
     flagged = {i for i, system in enumerate(systems) if system not in controls or controls[system].under_trained}
     caption = (
         f"Control: an easy setting of the same training. A model below {MASTERED} there was not trained enough for "
-        "its failures to mean anything. Seeds are in brackets; sizes, steps and times are means over seeds."
+        "its failures to mean anything. Seeds are in brackets; sizes, steps and times are means over seeds, and times "
+        "compare only on the same machine and threads."
     )
     return Table(caption, header, rows, left=3, flagged=frozenset(flagged))
 

@@ -47,7 +47,7 @@ def accuracy(store: Store) -> Axis:
 
 def all_claims(store: Store) -> list[Claim]:
     """A claim for each number of examples."""
-    text, source = "Pre-training transfers: stories read before save examples", "Radford et al. 2018, section 5"
+    text, source = "Pre-training transfers: having read stories saves examples", "Radford et al. 2018, section 5"
     found = few(store) or {"": 0}
     return [
         Claim(

@@ -120,27 +120,31 @@ def fails_beyond(evidence: Evidence, encoding: str) -> Rule:
 
     def measure() -> Finding:
         own: dict[str, Interval] = {}
-        anyone, reasons, failed = [], [], []
+        anyone, reasons, failed, not_run = [], [], [], []
         for task in tasks_of(evidence.store):
             base, axis = evidence.by_encoding(task).get(encoding), evidence.beyond(task)
-            if base is None or axis is None or base not in axis.curves:
+            if axis is None or not any(s.model == TRANSFORMER.model for s in axis.curves):
+                continue
+            if base is None or base not in axis.curves:
+                not_run.append(task)
                 continue
             (system,) = evidence.trained_enough(task, base)
             ends = {s: axis.farthest(s) for s in axis.curves if evidence.mastered(task, s)}
             if system in ends:
                 own[task] = loss(*ends[system])
                 anyone += [loss(*pair).value for pair in ends.values()]
-                reasons.append(f"{task}: {said(axis, {system: ends[system]}).partition(': ')[2]}")
+                longer = "" if system == base else " after ten times the budget"
+                reasons.append(f"{task}{longer}: {said(axis, {system: ends[system]}).partition(': ')[2]}")
             elif not evidence.unable(task, base):
                 failed.append(task)
         if not own:
             raise NotRun(f"no Transformer with {encoding or 'recorded'} positions that learned a task measured beyond")
         most = Interval(*map(max, zip(*own.values(), strict=True)))  # no task loses more than this
-        if failed and most.low <= MARGIN:
-            raise Undecided(
-                f"{'; '.join(reasons)}; under-trained on {listing(failed)}, where it may lose more",
-                f"Training on {listing(failed)} until the control is learned.",
-            )
+        if (failed or not_run) and most.low <= MARGIN:
+            found = {"under-trained on": failed, "not run on": not_run}
+            parts = [f"{what} {listing(tasks)}" for what, tasks in found.items() if tasks]
+            change = f"Training on {listing(failed + not_run)} until the control is learned."
+            raise Undecided(f"{'; '.join(reasons)}; {' and '.join(parts)}, where it may lose more", change)
         return Finding("; ".join(reasons), most, power=[max(anyone)])
 
     effect = (

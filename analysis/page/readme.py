@@ -86,9 +86,9 @@ QUESTIONS = [
     ),
     Question(
         "Who gains from context?",
-        "Language models of 800,000 parameters: loss on Shakespeare in nats a character, and how much of it characters "
-        "more than 32 back save; in generated stories the share right of words asked for again, by how many words ago "
-        "they were said",
+        "Language models of 800,000 parameters: loss on Shakespeare in nats per character, and how much of it "
+        "characters more than 32 back save; in generated stories the share right of words asked for again, by how "
+        "many words ago they were said",
         RECURRENT | BASES,
         [
             Row("Loss, contexts of 64 characters", "shakespeare", "loss", "", ("",)),

@@ -18,8 +18,9 @@ QUESTION = "Which trains faster?"
 
 def answer(store: Store, speeds: Sequence[Speed]) -> Answer:
     if not any(speed.runs for speed in speeds):
-        missing = "has finished yet" if store.ran(EXPERIMENT) else "is part of it"
-        return Answer(QUESTION, f"No answer: no speed run of the suite {store.suite} {missing}.")
+        ran = store.ran(EXPERIMENT)
+        missing = "no speed run has finished yet" if ran else f"{store.suite} has no speed runs"
+        return Answer(QUESTION, f"No answer: {missing}.")
     text = " ".join(filter(None, map(in_words, speeds))) or "No answer: nothing was timed."
     caption = (
         "Every batch has the same number of tokens: longer means fewer sentences; a flat line, that a token costs "

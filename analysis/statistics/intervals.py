@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy import stats
 
 SAMPLES = 1000
+FEW = 10  # sentences: resampling fewer shows too narrow an interval
 SEED = 12345  # sacreBLEU's own default: intervals and p values rest on the samples and trials that it would draw
 Z = float(stats.norm.ppf(0.975))
 

@@ -23,7 +23,7 @@ from analysis.page.look import Look
 from analysis.page.prose import PROSE
 from analysis.page.run_sources import behind
 from analysis.statistics.bleu import bleu_interval, bleu_of, sentence_statistics
-from analysis.statistics.intervals import Array, Interval, t_interval
+from analysis.statistics.intervals import FEW, Array, Interval, t_interval
 from analysis.store import Run, Store, System, by_system, number
 from analysis.translation.figures import Bin, bin_names, by_bin
 from analysis.translation.pairs import Pair, adjusted, pair_table, pairs_of
@@ -252,7 +252,7 @@ def length_curve(store: Store, rows: pd.DataFrame, seeds: Seeds, test_set: str, 
         value = float(of_bin["value"].mean())
         chosen = [s[(n >= low) & (n < high)] for s, n in zip(statistics, lengths, strict=True)]
         recorded = set(of_bin["n"])
-        if len(chosen) == len(seeds) and recorded == {len(c) for c in chosen} and 0 not in recorded:
+        if len(chosen) == len(seeds) and recorded == {len(c) for c in chosen} and min(recorded) >= FEW:
             curve[low] = bleu_interval(chosen)._replace(value=value)
         else:
             curve[low] = Interval(value, math.nan, math.nan)
@@ -267,7 +267,7 @@ def cost_table(systems: dict[System, Seeds]) -> Table:
         counts = [whole(mean_of(seeds.values(), metric)) for metric in counted]
         cost = duration(mean_of(seeds.values(), "train_seconds"))
         threads = dict.fromkeys(str(run.record["machine"].get("threads")) for run in seeds.values())
-        rows.append([label(system), *counts, cost, " or ".join(threads)])
+        rows.append([label(system), *counts, cost, " or ".join(sorted(threads))])
     caption = (
         "Size of each model and cost of its training with validation, means over seeds. Times compare only where "
         "threads are equal; target tokens/s are in the section Speed."

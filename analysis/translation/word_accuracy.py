@@ -13,7 +13,7 @@ from analysis.page.canvas import Figure
 from analysis.page.labels import label, listing, slug, whole, with_span
 from analysis.page.look import Look
 from analysis.page.prose import PROSE
-from analysis.statistics.intervals import Array, Interval, percentile_interval, resampled_counts
+from analysis.statistics.intervals import FEW, Array, Interval, percentile_interval, resampled_counts
 from analysis.store import Store, System
 from analysis.translation.figures import Bin, bin_names, by_bin
 from analysis.translation.pairs import Frames
@@ -25,7 +25,6 @@ INSPECTION = "inspection"
 BOUNDS = (0, 1, 2, 5, 10, 100, 1000)  # lower bounds of the bins, times in the training target text
 BINS = bin_names(BOUNDS)
 MATCHED, WRITTEN, WANTED = range(3)
-FEW = 10  # sentences; resampling fewer would show too narrow an interval, or none at all
 
 
 def training_counts(store: Store, task: str) -> dict[str, int]:
@@ -38,8 +37,8 @@ def training_counts(store: Store, task: str) -> dict[str, int]:
         other = next((word for word, n in counts.items() if known.get(word, n) != n), None)
         if other is not None:
             store.problems.append(
-                f"{path}: it counts {other!r} {counts[other]} times in the training text where another run of {task} "
-                f"counts {known[other]}; {WHOLE_RUN}."
+                f"{run.name}: it counts {other!r} {counts[other]} times in the training text where another run of "
+                f"{task} counts {known[other]}; {WHOLE_RUN}."
             )
             continue
         known |= counts

@@ -27,7 +27,7 @@ def test_what_differs_between_runs_is_flagged(tmp_path: Path) -> None:
     record["machine"]["cpu"] = "another CPU"
     write_json(folder / "result.json", record)
     text = shown(tmp_path)
-    assert "2 of 4 settings are not the same for all models" in text
+    assert "1 of 4 settings are not the same for all models, and 1 not recorded by all" in text
     assert "1999 (LSTM seed 1)" in text
     assert "not recorded (LSTM seed 1)" in text
     assert "Machine of LSTM seed 1." in text
@@ -72,6 +72,6 @@ def test_many_runs_are_counted_and_not_named_one_by_one(tmp_path: Path) -> None:
     for seed in range(20):
         changes = {"machine": PROVENANCE["machine"] | {"cpu": "another"}} if seed < 12 else {}
         write_run(tmp_path, "lstm", seed=seed, sentences=5, test_sets=("test",), changes=changes)
-    named = ", ".join(f"LSTM seed {seed}" for seed in range(12, 20))
+    named = "; ".join(f"LSTM seed {seed}" for seed in range(12, 20))
     assert "Machine of 12 runs of translation." in shown(tmp_path)
     assert f"Machine of {named}." in shown(tmp_path)

@@ -102,7 +102,7 @@ def test_the_first_screen_answers_with_the_recorded_numbers(whole: Report) -> No
     )
     assert f"{transformer:.1f} against {attention:.1f} BLEU" in said
     assert "On copy at length 32" in said
-    assert "No answer: no speed run of the suite quick is part of it." in said
+    assert "No answer: quick has no speed runs." in said
     assert screen.count("<svg") == 2
 
 
@@ -150,7 +150,7 @@ def test_unfinished_runs_are_named_and_in_no_number(tmp_path: Path) -> None:
     with empty_pictures():
         found = report(tmp_path)
     shown = Page(found.html).text
-    assert "Of 8 runs 1 unreadable, 1 interrupted, 1 failed and 1 not run" in shown
+    assert "4 of 8 runs have no result (1 unreadable, 1 interrupted, 1 failed and 1 not run)" in shown
     assert "transformer/base/seed1: failed with 'loss is <NaN>' (log: runs/log.txt)" in shown
     assert "lstm/base/seed1: interrupted" in shown
     assert "mamba/base/seed1: missing" in shown
@@ -162,10 +162,10 @@ def test_unfinished_runs_are_named_and_in_no_number(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("experiment", "answer"),
     [
-        ("colour", "no speed run of the suite quick is part of it."),
-        ("bleu", "no translation run of the suite quick has finished yet."),
-        ("speed", "no speed run of the suite quick has finished yet."),
-        ("long-range", "no long-range run of the suite quick has finished yet."),
+        ("colour", "quick has no speed runs."),
+        ("bleu", "no translation run has finished yet."),
+        ("speed", "no speed run has finished yet."),
+        ("long-range", "no long-range run has finished yet."),
     ],
 )
 def test_a_suite_without_a_finished_run_still_reports(tmp_path: Path, experiment: str, answer: str) -> None:

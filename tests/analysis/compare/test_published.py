@@ -60,7 +60,7 @@ def test_ours_come_first_with_an_interval_then_published_ones(tmp_path: Path) ->
     (section,) = build(store_with(tmp_path, "multi30k-en-de", scores, "bleu_tokenised"))
     ours = tables(section)[0]
     assert ours.caption.startswith("multi30k-en-de, test2016: tokenised BLEU (lower-cased")
-    assert ours.caption.endswith("No published LSTM result uses this metric.")
+    assert ours.caption.endswith("Nothing published with this metric is listed for LSTM.")
     assert ours.header[2] == "tokenised BLEU"
     assert [r[:4] for r in ours.rows[:2]] == [
         ["LSTM", "this report, one seed", "20.00", "–"],

@@ -223,6 +223,9 @@ def test_the_task_where_most_is_lost_decides_beyond_training_and_the_encoding_is
     verdict = decided(tmp_path)[further]
     assert verdict.outcome == CONTRADICTED
     assert verdict.reason.startswith("Transformer (rotary positions): 0.500 at distance 48; Transformer, sinusoidal: ")
+    of_sinusoidal = decided(tmp_path)[beyond.replace("rotary", "sinusoidal")]
+    assert of_sinusoidal.outcome == NOT_DECIDED
+    assert "not run on recall, where it may lose more" in of_sinusoidal.reason
     write_long_range(tmp_path, "agreement", "transformer", falls, control=0.9, **made)
     write_long_range(tmp_path, "agreement", "transformer", holds, variant="tenfold", **made)
     assert decided(tmp_path)[further].outcome == NOT_DECIDED

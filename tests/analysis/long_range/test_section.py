@@ -114,7 +114,7 @@ def test_the_control_table_names_what_is_under_trained(store: Store) -> None:
 
 def test_models_that_were_not_trained_enough_are_named(store: Store) -> None:
     weak = under_trained(systems_of(store, "copy"), controls(store, "copy"))
-    assert weak.startswith("Under-trained, below 0.99 even on the control: plain RNN (control 0.800), ")
+    assert weak.startswith("Under-trained, below 0.99 even on the control: plain RNN (control 0.800); ")
     assert under_trained([System("lstm", "base")], controls(store, "copy")) == ""
 
 
