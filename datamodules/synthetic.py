@@ -1,10 +1,9 @@
 """Long-range tasks as a LightningDataModule: training batches drawn on demand, fixed examples for evaluation."""
 
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from itertools import product
-from typing import Protocol
 
 import lightning as L
 import numpy as np
@@ -75,6 +74,11 @@ class SyntheticData(L.LightningDataModule):
     ) -> None:
         super().__init__()
         self.task, self.control, self.test = task, control, test
+        for name, given in (("train", train), ("test", test)):
+            if not given:
+                raise ValueError(f"data.{name} is empty; it needs at least one entry.")
+        if min(rows, validation_examples, test_examples) < 1:
+            raise ValueError("data.rows, validation_examples and test_examples must be at least 1.")
         if training_examples % rows or (training_examples and curriculum_steps):
             raise ValueError(
                 f"data.training_examples is {training_examples}; it must be a multiple of data.rows, {rows}, and "
@@ -86,6 +90,8 @@ class SyntheticData(L.LightningDataModule):
             dict(zip(grid, values, strict=True)) for grid in train for values in product(*grid.values())
         ]
         self._check_names(train)
+        if not self.points:
+            raise ValueError("data.train: a parameter has no value.")
         self.source_vocab_size, self.target_vocab_size = task.source_vocab_size, task.target_vocab_size
         self.shared_vocabulary = task.shared_vocabulary  # whether source and target share their ids
 
@@ -132,7 +138,7 @@ class SyntheticData(L.LightningDataModule):
         return Batch(source, decoder_input, labels, torch.arange(first_id, first_id + rows), padded)
 
     def train_dataloader(self) -> "FreshBatches":
-        return FreshBatches(self)
+        return FreshBatches(self.training_batch)
 
     def val_dataloader(self) -> DataLoader[Batch]:
         """One batch for each trained point, shared among the devices."""
@@ -144,17 +150,11 @@ class SyntheticData(L.LightningDataModule):
         return DataLoader(batches, batch_size=None)  # type: ignore[arg-type]
 
 
-class Drawing(Protocol):
-    """Data whose training batches are drawn one by one."""
-
-    def training_batch(self, index: int) -> Batch: ...
-
-
 class FreshBatches:
     """Endless training batches; Lightning's checkpoints hold the number taken."""
 
-    def __init__(self, data: Drawing) -> None:
-        self.data = data
+    def __init__(self, draw: Callable[[int], Batch]) -> None:
+        self.draw = draw
         self.taken = 0
         self._first = 0
 
@@ -167,7 +167,7 @@ class FreshBatches:
         pinned = torch.cuda.is_available()  # a copy from other memory may wait for the GPU
         while True:
             self.taken += 1
-            batch = self.data.training_batch((self.taken - 1) * world + rank)
+            batch = self.draw((self.taken - 1) * world + rank)
             yield batch.of(torch.Tensor.pin_memory) if pinned else batch
 
     def state_dict(self) -> dict[str, int]:

@@ -110,7 +110,7 @@ def read_text(path: Path) -> str:
         raise ValueError(f"{path}, line {line} is not UTF-8: convert the file with iconv.") from error
     if not text:
         raise ValueError(f"{path} is empty: at least one sentence is needed.")
-    if "\r" in text and "\n" not in text.removesuffix("\n"):
+    if "\r" in text.removesuffix("\n").removesuffix("\r") and "\n" not in text.removesuffix("\n"):
         raise ValueError(
             f"{path} ends its lines with carriage returns alone, so that it is one line: convert it with "
             "tr '\\r' '\\n'."

@@ -23,7 +23,7 @@ from experiments.planning.parser import build_parser, identity, instantiate, wit
 from experiments.planning.yaml_files import one_sentence
 from experiments.record.keys import TOKENIZERS, RunKey
 from experiments.tracking.logger import publish, wandb_logger
-from experiments.training.callbacks import Clock, LocalRecord, Progress, ReturnMemory
+from experiments.training.callbacks import Clock, LocalRecord, Progress
 from experiments.training.devices.process_group import by_the_first, count_to_start, is_first, join, leave
 from experiments.training.devices.processes import pass_on, run_in_processes, started_here
 from experiments.training.environment import quiet
@@ -115,7 +115,7 @@ def run(parser: ArgumentParser, config: Namespace, key: RunKey) -> None:
     else:
         measures = long_range.callbacks(data) if isinstance(data, SyntheticData) else []
     progress = Progress(clock, f"{key.task} {key.model} {key.variant} seed {key.seed}")
-    trainer = build_trainer(settings, key.folder, loggers, [clock, ReturnMemory(), *measures, progress])
+    trainer = build_trainer(settings, key.folder, loggers, [clock, *measures, progress])
     fit(trainer, module, data, checkpoint)
     leave()
     if trainer.is_global_zero:

@@ -94,24 +94,12 @@ def main(words: Sequence[str] | None = None) -> int:
         raise mistake(f"WANDB_MODE is {mode!r}; choose one of {', '.join(MODES)}.")
     with contextlib.suppress(OSError):
         Path(options.root, options.suite, UNANSWERED).unlink()  # W&B may answer again
-    for stages in together(options.stages):
-        trains = stages[0] in EXPERIMENTS
-        code = run_experiments(stages, options) if trains else run_module(stages[0], options)
+    for trains, stages in groupby(options.stages, lambda stage: stage in EXPERIMENTS or stage):
+        code = run_experiments([*stages], options) if trains is True else run_module(str(trains), options)
         status = code or status
         if code not in (0, FAILED, BUSY):
             break
     return status
-
-
-def together(stages: Sequence[str]) -> list[list[str]]:
-    """The stages in their order; of experiments those that follow one another are one."""
-    found: list[list[str]] = []
-    for stage in stages:
-        if found and stage in EXPERIMENTS and found[-1][0] in EXPERIMENTS:
-            found[-1].append(stage)
-        else:
-            found.append([stage])
-    return found
 
 
 def run_experiments(experiments: Sequence[str], options: argparse.Namespace) -> int:

@@ -226,21 +226,3 @@ def _log_probs(network: Network, features: Tensor, decoding: Decoding) -> Tensor
     for never in (network.pad_id, decoding.bos_id):  # one by one: a list of them would be copied from the host
         log_probs[:, never] = -torch.inf
     return log_probs
-
-
-@torch.no_grad()
-def attention_maps(network: Network, source: Tensor, tokens: list[int], decoding: Decoding) -> dict[str, Tensor]:
-    """Attention from each token of a hypothesis, end of sentence included, to each source token.
-
-    Args:
-        network: Any network; without attention the result is empty.
-        source: (S,) token ids without padding.
-        tokens: Tokens of a hypothesis.
-
-    Returns:
-        (heads, len(tokens) + 1, S) by layer; rows sum to 1, or to less where one stack reads source and
-        target.
-    """
-    decoder_input = torch.tensor([[decoding.bos_id, *tokens]], device=source.device)
-    maps = network.attention(network.encode(source.unsqueeze(0)), decoder_input)
-    return {name: weights[0] for name, weights in maps.items()}

@@ -141,7 +141,7 @@ class EncoderLayer(nn.Module):
 
 
 def source_biases(source: Tensor, place: Positions, padded: bool = True) -> tuple[Tensor | None, Tensor | None]:
-    """-inf at padding, (B, 1, 1, S); the same plus the encoder's position bias, (B, 1 or h, 1 or S, S).
+    """-inf at padding, (B, 1, 1, S); the same plus the encoder's position bias, (B or 1, 1 or h, 1 or S, S).
 
     None where there is nothing to add: an accelerator's fastest attention takes no bias.
     """

@@ -63,7 +63,7 @@ class LanguageData(L.LightningDataModule):
         return self.text.windows(split, count, self.context, apart=apart)
 
     def train_dataloader(self) -> FreshBatches:
-        return FreshBatches(self)
+        return FreshBatches(self.training_batch)
 
     def val_dataloader(self) -> DataLoader[Batch]:
         """The validation pieces, shared among the devices."""

@@ -17,7 +17,7 @@ class TextFile(Text):
     """The characters of a UTF-8 text: the first nine tenths for training, one twentieth each for validation and test.
 
     Args:
-        path: The file, in the data folder unless it is an absolute path; plain, `.gz` or `.zip`.
+        path: The file, in the data folder unless it is an absolute path; plain or packed (.gz, .bz2, .xz, .zip).
         share: Of the training part, from its beginning, how much is used.
     """
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from datamodules.language.data import as_batch
 from datamodules.language.text import Tokens
-from experiments.language.errors import mean_and_error
+from experiments.language.errors import with_error
 from experiments.record.keys import Measurement
 from models.network import Network
 
@@ -53,11 +53,10 @@ def by_context(network: Network, tokens: Tokens, shortest: int) -> list[Measurem
 
 def measured(changed: Numbers, whole: Numbers, x_name: str, x: int) -> list[Measurement]:
     """The loss with a changed context, and how much lower it is with the whole one."""
-    rows = []
-    for metric, values in (("loss", changed), ("context_gain", changed - whole)):
-        value, error = mean_and_error(values[:, 0])
-        rows.append(Measurement(metric, value, "nats", len(values), x_name, x))
-        rows.append(Measurement(f"{metric}_error", error, "nats", len(values), x_name, x))
+    found = {"loss": changed, "context_gain": changed - whole}
+    n, rows = len(whole), []
+    for metric, values in found.items():
+        rows += with_error(metric, values[:, 0], "nats", n, x_name, x)
     return rows
 
 

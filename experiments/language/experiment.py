@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 from datamodules.language.data import LanguageData, as_batch
 from datamodules.language.text import Text, Tokens, Windows
 from experiments.language.context import by_context, token_losses
-from experiments.language.errors import mean_and_error
+from experiments.language.errors import with_error
 from experiments.record.keys import ATTENTION, Measurement
 from experiments.record.write import write_atomically
-from experiments.training.trained_run import Trained
+from experiments.training.trained_run import Trained, attended
 from models.network import Network
 
 PIECES, MAPPED = 3, 48  # pieces whose attention is kept, and words of each: maps grow with the square
@@ -57,27 +57,17 @@ def attention_records(network: Network, text: Text, tokens: Tokens) -> list[dict
     for i in range(len(tokens)):
         piece = as_batch(tokens[i : i + 1]).of(lambda field: field.to(device))
         maps = network.every_attention(piece.source, piece.decoder_input)
-        records.append(
-            {
-                "test_set": "test",
-                "id": i,
-                "source_tokens": [],
-                "target_tokens": [text.decode([word]) for word in tokens[i, 1:].tolist()],
-                "maps": {name: weights[0].double().cpu().numpy().round(3).tolist() for name, weights in maps.items()},
-            }
-        )
+        words = [text.decode([word]) for word in tokens[i, 1:].tolist()]
+        records.append(attended("test", i, [], words, maps))
     return records
 
 
 def overall(losses: Numbers, unit: str) -> list[Measurement]:
     """Mean loss over all tokens, in nats and bits, and what it means as a number of equally likely tokens."""
-    loss, error = mean_and_error(losses.mean(1))
     n = losses.size
-    rows = [
-        Measurement("loss", loss, "nats", n),
-        Measurement("loss_error", error, "nats", n),
-        Measurement("bits", loss / math.log(2), "bits", n),
-    ]
+    rows = with_error("loss", losses.mean(1), "nats", n)
+    loss = rows[0].value
+    rows.append(Measurement("bits", loss / math.log(2), "bits", n))
     return [*rows, Measurement("perplexity", math.exp(loss), "words", n)] if unit == "word" else rows
 
 
@@ -85,7 +75,8 @@ def by_position(losses: Numbers) -> list[Measurement]:
     """Loss by the number of tokens read (N, C), in bins that end at 8, 16, 32 .. and C."""
     rows = []
     for first, last in bins(losses.shape[1]):
-        rows += loss_at(losses[:, first - 1 : last].mean(1), "position", last, len(losses) * (last - first + 1))
+        n = len(losses) * (last - first + 1)
+        rows += with_error("loss", losses[:, first - 1 : last].mean(1), "nats", n, "position", last)
     return rows
 
 
@@ -96,10 +87,8 @@ def by_distance(losses: Numbers, right: NDArray[np.bool_], windows: Windows) -> 
         here = (first <= distances) & (distances <= last)
         if here.any():
             n = int(here.sum())
-            rows += loss_at(losses[here], "distance", last, n)
-            share, error = mean_and_error(right[here].astype(float))
-            rows.append(Measurement("token_accuracy", share, "share", n, "distance", last))
-            rows.append(Measurement("token_accuracy_error", error, "share", n, "distance", last))
+            rows += with_error("loss", losses[here], "nats", n, "distance", last)
+            rows += with_error("token_accuracy", right[here].astype(float), "share", n, "distance", last)
             guess = float(windows.guesses[here].mean())
             rows.append(Measurement("chance: guessing among what was said", guess, "share", n, "distance", last))
     return rows
@@ -111,9 +100,3 @@ def bins(longest: int) -> Iterator[tuple[int, int]]:
     while first <= longest:
         yield first, min(last, longest)
         first, last = last + 1, 2 * last
-
-
-def loss_at(losses: Numbers, x_name: str, x: int, n: int) -> list[Measurement]:
-    value, error = mean_and_error(losses)
-    rows = [Measurement("loss", value, "nats", n, x_name, x)]
-    return [*rows, Measurement("loss_error", error, "nats", n, x_name, x)]

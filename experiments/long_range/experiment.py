@@ -241,7 +241,7 @@ def at_point(run: Trained[SyntheticData], axis: Axis, value: int, point: Point) 
     first = on_device(network, batch.of(lambda field: field[:ROWS]))
     found = attention_on_answer(network, first) if data.shared_vocabulary else None
     if found is not None:
-        measured["attention_on_answer"] = (found, "share", n)
+        measured["attention_on_answer"] = (found, "share", len(first.source))
     return [Measurement(metric, *content, axis.name, value) for metric, content in measured.items()]
 
 

@@ -10,6 +10,7 @@ import torch
 from datamodules.batch import Batch
 from datamodules.tasks.senses import GAP, ID, Senses
 from experiments.long_range.probes import evaluating, probe_states, word_states
+from experiments.training.trained_run import attended
 from models.network import Network
 
 TEST_SET = "examples"
@@ -55,7 +56,5 @@ def attention_records(network: Network) -> list[dict[str, Any]]:
         source = torch.tensor([[ID[word] for word in text.split()]], device=device)
         with evaluating(network):
             maps = network.every_attention(source, torch.tensor([[GAP]], device=device))
-        shown = {name: w[0].double().cpu().numpy().round(3).tolist() for name, w in maps.items()}
-        sentence = {"source_tokens": text.split(), "target_tokens": [answer], "maps": shown}
-        records += [{"test_set": TEST_SET, "id": i, **sentence}] if shown else []
+        records += [attended(TEST_SET, i, text.split(), [answer], maps)] if maps else []
     return records

@@ -19,7 +19,7 @@ from experiments.speed.profiling import kernels
 from experiments.speed.record import Rows, log
 from experiments.speed.settings import Loops, Settings
 from experiments.speed.systems import Step, System
-from experiments.training.callbacks import Clock, LocalRecord, Progress, ReturnMemory
+from experiments.training.callbacks import Clock, LocalRecord, Progress
 from experiments.training.trainer import TrainerSettings, build_trainer, fit
 from models import Seq2SeqModule
 
@@ -85,7 +85,7 @@ def train_only(
     clock = Clock()
     with tempfile.TemporaryDirectory() as folder:
         record = LocalRecord(Path(folder, "metrics.jsonl"), clock)
-        callbacks = [clock, ReturnMemory(), Progress(clock, ""), watching]
+        callbacks = [clock, Progress(clock, ""), watching]
         trainer = build_trainer(settings, Path(folder), [record], callbacks)
         trainer.limit_val_batches = 0  # no validation, and no checkpoint to choose
         fit(trainer, module, data)

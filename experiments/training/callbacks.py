@@ -17,7 +17,6 @@ from torch import Tensor
 from datamodules.batch import IGNORE, PAD, Batch
 from experiments.record.read import read_history
 from experiments.record.write import write_atomically
-from experiments.training.environment import return_memory
 from models import Seq2SeqModule
 from models.kernels.graphs import Replays, capture_on
 
@@ -140,13 +139,6 @@ class Progress(Callback):
 def _duration(seconds: float) -> str:
     minutes, seconds = divmod(int(seconds), 60)
     return f"{minutes // 60} h {minutes % 60:02} min" if minutes >= 60 else f"{minutes}:{seconds:02} min"
-
-
-class ReturnMemory(Callback):
-    """Gives freed memory back at each validation, so that a long run does not fill the machine with fragments."""
-
-    def on_validation_start(self, trainer: L.Trainer, module: L.LightningModule) -> None:
-        return_memory()
 
 
 class LaunchTogether(Callback):

@@ -41,17 +41,10 @@ def return_memory() -> None:
         ctypes.CDLL(None).malloc_trim(0)
 
 
-class _NoTips(logging.Filter):
-    def filter(self, record: logging.LogRecord) -> bool:
-        return "💡" not in record.getMessage() and "Tip:" not in record.getMessage()
-
-
 def quiet() -> None:
     """Filter Lightning's tips and device banners, and warnings that its own code raises."""
     for name in ("lightning.pytorch.utilities.rank_zero", "lightning.fabric.utilities.rank_zero"):
-        logger = logging.getLogger(name)
-        logger.addFilter(_NoTips())
-        logger.setLevel(logging.WARNING)
+        logging.getLogger(name).setLevel(logging.WARNING)
     warnings.filterwarnings("ignore", message=".*LeafSpec.*")
     warnings.filterwarnings("ignore", message=".*does not have many workers.*")
     warnings.filterwarnings(

@@ -11,6 +11,7 @@ import lightning as L
 import torch
 from jsonargparse import ArgumentError
 from lightning.pytorch.callbacks import Callback
+from torch import Tensor
 
 from datamodules import TranslationData
 from experiments.launch.provenance import provenance
@@ -155,3 +156,21 @@ def load_module(folder: Path) -> tuple[Seq2SeqModule, TranslationData, Decoding]
     except (KeyError, RuntimeError) as error:
         raise ValueError(f"{checkpoint} does not fit its configuration: {one_sentence(error)}") from error
     return built.model.eval(), built.data, built.decoding
+
+
+def attended(
+    test_set: str,
+    number: int,
+    source: list[str],
+    target: list[str],
+    maps: Mapping[str, Tensor],
+    decimals: int = 3,
+) -> dict[str, Any]:
+    """A sentence of attention.json: its tokens, and the weights (1, h, rows, columns) of each map.
+
+    Rows of `encoder` maps are source tokens, of all others the target tokens being written, the end included. Columns
+    are source tokens, but of `decoder` maps the decoder's input: the begin of the sentence, then all but the last
+    target token.
+    """
+    shown = {name: weights[0].double().cpu().numpy().round(decimals).tolist() for name, weights in maps.items()}
+    return {"test_set": test_set, "id": number, "source_tokens": source, "target_tokens": target, "maps": shown}

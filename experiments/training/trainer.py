@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 import lightning as L
 import torch
-from lightning.pytorch.callbacks import Callback
+from lightning.pytorch.callbacks import Callback, LambdaCallback
 from lightning.pytorch.loggers import Logger
 from lightning.pytorch.strategies import DDPStrategy, Strategy
 from lightning.pytorch.utilities.exceptions import SIGTERMException
@@ -18,6 +18,7 @@ from experiments.training.determinism import SeedEachStep
 from experiments.training.devices.fsdp import DivideWeights, prepare_sharding
 from experiments.training.devices.process_group import cluster
 from experiments.training.divergence import ClipFinite
+from experiments.training.environment import return_memory
 from experiments.training.graceful_stop import EndBetweenUpdates
 from models.kernels.gpu import use_equal_kernels
 from models.kernels.matmul_backend import onednn_matmul
@@ -89,7 +90,10 @@ def build_trainer(
     use_equal_kernels()
     kept = best_and_last(folder / "checkpoints", settings.monitor, settings.monitor_mode)
     finite = ClipFinite(settings.gradient_clip, settings.log_every, folder / "config.yaml")
-    training: list[Callback] = [SeedEachStep(), finite, *callbacks, EndBetweenUpdates(settings.validate_every), *kept]
+    # A long run does not fill the machine with fragments.
+    tidy = LambdaCallback(on_validation_start=lambda *_: return_memory())
+    saved = [EndBetweenUpdates(settings.validate_every), *kept]
+    training: list[Callback] = [SeedEachStep(), finite, tidy, *callbacks, *saved]
     training.append(LaunchTogether(settings.graphs))
     if settings.ema_decay:
         training.append(MovingAverage(settings.ema_decay))

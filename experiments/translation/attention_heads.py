@@ -26,7 +26,6 @@ from experiments.training.trained_run import load_module
 from experiments.translation.experiment import MAPPED, attention_records
 from experiments.translation.remeasure import finished_run, measure_each, provide_test_sentences, recording
 from models.network import Network
-from models.search import Decoding
 
 SENTENCES = 6  # whose maps are kept
 MEASURED = 200  # sentences that the measures of the heads are means over
@@ -62,7 +61,7 @@ def inspect_run(folder: Path) -> str:
     network = module.network.float()
     provide_test_sentences(data, folder)
     counts: WordCounts = read_json(folder / WORD_COUNTS, WordCounts, WHOLE_RUN)
-    maps = attention_records(network, data, decoding, SENTENCES, every_map, decimals=3)
+    maps = attention_records(network, data, decoding, SENTENCES, every=True)
     rows = measurements(network, data)
     test_set = data.test_sets[0]
     held_equal = {
@@ -76,17 +75,6 @@ def inspect_run(folder: Path) -> str:
         write_result(key, config, rows, held_equal, {}, provenance(started))
     heads = sum(row.metric == "head_entropy" for row in rows)
     return f"{key.folder}: {heads} attention heads, {len(counts['counts'])} words counted"
-
-
-def every_map(network: Network, source: Tensor, tokens: list[int], decoding: Decoding) -> dict[str, Tensor]:
-    """Every map of a source (S,) and its translation.
-
-    Rows of `encoder` maps are source tokens, of all others the target tokens being written, the end included. Columns
-    are source tokens, but of `decoder` maps the decoder's input: the begin of the sentence, then all but the last
-    target token.
-    """
-    maps = network.every_attention(source.unsqueeze(0), torch.tensor([[decoding.bos_id, *tokens]]))
-    return {name: weights[0].double() for name, weights in maps.items()}
 
 
 @torch.no_grad()

@@ -6,7 +6,7 @@ python -m experiments.translation.contrastive --suite quick
 import zlib
 from bisect import bisect_right
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -14,7 +14,6 @@ from typing import NamedTuple, TypeAlias
 
 import torch
 from jsonargparse import auto_cli
-from torch import Tensor
 from torch.nn import functional as F
 
 from datamodules import TranslationData
@@ -163,18 +162,11 @@ def log_probs(network: Network, encoded: Sequence[Encoded], max_tokens: int) -> 
     scores: dict[Encoded, LogProb] = {}
     for rows in sampler:
         batch = examples.batch(rows).of(lambda tensor: tensor.to(device))
-        found = batch_log_probs(network, batch.source, batch.decoder_input, batch.labels)
-        for i, score in zip(rows, found, strict=True):
-            scores[unique[i]] = score
+        logits, scored = scored_logits(network, batch.source, batch.decoder_input, batch.labels)
+        losses = F.cross_entropy(logits.float(), scored, reduction="none").double()
+        for i, row in zip(rows, losses.split((batch.labels != IGNORE).sum(1).tolist()), strict=True):
+            scores[unique[i]] = LogProb(-float(row.sum()), len(row))
     return [scores[pair] for pair in encoded]
-
-
-def batch_log_probs(network: Network, source: Tensor, decoder_input: Tensor, labels: Tensor) -> Iterator[LogProb]:
-    """Scores of (B, S) sources with (B, T) labels, padded with IGNORE."""
-    logits, scored = scored_logits(network, source, decoder_input, labels)
-    losses = F.cross_entropy(logits.float(), scored, reduction="none").double()
-    for row in losses.split((labels != IGNORE).sum(1).tolist()):
-        yield LogProb(-float(row.sum()), len(row))
 
 
 def measurements(scored: Sequence[Scored]) -> list[Measurement]:

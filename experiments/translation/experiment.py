@@ -3,32 +3,28 @@
 import json
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
 import torch
 from lightning.pytorch.callbacks import Callback
-from torch import Tensor
 
 from datamodules import TranslationData
 from experiments.record.keys import WORD_COUNTS, Measurement, RunKey, config_hash
 from experiments.record.languages import USUAL, tokeniser_for
 from experiments.record.write import write_atomically, write_rows
 from experiments.training.decode import Translation, bleu, translate_split
-from experiments.training.trained_run import Trained
+from experiments.training.trained_run import Trained, attended
 from experiments.training.validation import ValidationBLEU
 from experiments.translation.scoring import score_translations, signatures
 from experiments.translation.word_counts import target_word_counts
 from models import Seq2SeqModule
 from models.network import Network
-from models.search import Decoding, attention_maps, search
+from models.search import Decoding, search
 
 ATTENTION_SENTENCES = 4  # per run, from the first test set
 MAPPED = 256  # source tokens of the longest sentence that is mapped: maps grow with the square
-
-# (network, source (S,), target token ids, decoding) -> weights by the name of their map
-Maps = Callable[[Network, Tensor, list[int], Decoding], dict[str, Tensor]]
 
 
 def announce(data: TranslationData) -> None:
@@ -71,7 +67,7 @@ def evaluate_run(run: Trained[TranslationData]) -> list[Measurement]:
     tokeniser = tokeniser_for(data.corpus.target_language)
     counts = target_word_counts(data.text("train").target, written, tokeniser)
     write_atomically(run.key.folder / WORD_COUNTS, json.dumps(counts, ensure_ascii=False))
-    maps = attention_records(run.module.network, data, decoding, ATTENTION_SENTENCES, attention_maps, decimals=4)
+    maps = attention_records(run.module.network, data, decoding, ATTENTION_SENTENCES)
     write_atomically(run.key.folder / "attention.json", json.dumps(maps, ensure_ascii=False))
     files = run.config.get("contents")
     held_equal = {
@@ -131,9 +127,9 @@ def _row(translation: Translation, source: str, reference: str) -> dict[str, Any
 
 @torch.no_grad()
 def attention_records(
-    network: Network, data: TranslationData, decoding: Decoding, wanted: int, maps: Maps, decimals: int
+    network: Network, data: TranslationData, decoding: Decoding, wanted: int, every: bool = False
 ) -> list[dict[str, Any]]:
-    """Attention of the best hypotheses of up to `wanted` sentences of the first test set."""
+    """Attention to the source of the best hypotheses of `wanted` sentences of the first test set, or `every` map."""
     test_set = data.test_sets[0]
     examples = data.examples(test_set)
     device = next(network.parameters()).device
@@ -143,18 +139,13 @@ def attention_records(
             continue
         source = examples.batch([i]).source[0].to(device)
         tokens = search(network, source.unsqueeze(0), decoding)[0][0].tokens
-        found = maps(network, source, tokens, decoding)
-        records.append(
-            {
-                "test_set": test_set,
-                "id": i,
-                "source_tokens": data.source_tokenizer.pieces(source.tolist()),
-                "target_tokens": [*data.target_tokenizer.pieces(tokens), "</s>"],
-                "maps": {
-                    name: weights.double().cpu().numpy().round(decimals).tolist() for name, weights in found.items()
-                },
-            }
-        )
+        rows, decoder_input = source.unsqueeze(0), torch.tensor([[decoding.bos_id, *tokens]], device=device)
+        if every:
+            maps = network.every_attention(rows, decoder_input)
+        else:
+            maps = network.attention(network.encode(rows), decoder_input)
+        words = data.source_tokenizer.pieces(source.tolist()), [*data.target_tokenizer.pieces(tokens), "</s>"]
+        records.append(attended(test_set, i, *words, maps, decimals=3 if every else 4))
     return records
 
 

@@ -21,7 +21,7 @@ from typing import Any, Literal
 from jsonargparse import ArgumentError, auto_cli
 from jsonargparse.typing import PositiveInt
 
-from experiments.launch.exit_codes import BUSY
+from experiments.launch.exit_codes import BUSY, mistake
 from experiments.launch.finished import finished
 from experiments.launch.local import Limits, jobs_at_once, run_all
 from experiments.planning.grid import (
@@ -290,7 +290,7 @@ def main(
     Args:
         experiment: Whose models.
         suite: Which grid.
-        tasks: Long-range tasks, separated by spaces.
+        tasks: Of long-range or language, separated by spaces.
         models: Models, separated by spaces.
         trials: Settings to try for every model on every task.
         devices: Devices of a run.
@@ -307,7 +307,7 @@ def main(
         problems = tune(found, at_once)
         notes = unequal(found)
     except ValueError as error:
-        raise SystemExit(f"error: {error}") from None
+        raise mistake(str(error)) from None
     for sentence in (*notes, *problems):
         print(sentence, file=sys.stderr)
     if problems:

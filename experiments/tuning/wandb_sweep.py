@@ -14,6 +14,7 @@ from typing import Any, Literal
 import wandb
 from jsonargparse import auto_cli
 
+from experiments.launch.exit_codes import mistake
 from experiments.planning.grid import EXPERIMENTS
 from experiments.record.keys import TUNING
 from experiments.record.wandb_names import PROJECT
@@ -35,7 +36,7 @@ def main(
     Args:
         experiment: Whose model.
         suite: Which grid.
-        tasks: One long-range task.
+        tasks: One of long-range or language.
         models: One model.
         trials: Runs after which the sweep ends.
         devices: Devices of a run.
@@ -52,7 +53,7 @@ def main(
                 f"a sweep tunes one model on one task, not {len(found)}: name one in TASKS and one in MODELS."
             )
     except ValueError as error:
-        raise SystemExit(f"error: {error}") from None
+        raise mistake(str(error)) from None
     if not log_in():
         raise SystemExit("a sweep lives on W&B; log in first: .venv/bin/python -m wandb login, then the same command")
     try:

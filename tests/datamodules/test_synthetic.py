@@ -142,6 +142,10 @@ def test_points_within_and_beyond_the_trained_ones_are_distinguished() -> None:
         ({"control": {"gap": 1, "symbols": 2, "length": 3}}, "data.control gives gap, length, symbols, but Recall"),
         ({"test": [Axis("gap", [1])]}, r"data.test\[0\] gives gap, but Recall"),
         ({"control": {}}, "data.control gives nothing, but Recall"),
+        ({"train": []}, "data.train is empty"),
+        ({"train": [{"gap": [], "symbols": [2]}]}, "data.train: a parameter has no value"),
+        ({"test": []}, "data.test is empty"),
+        ({"rows": 0}, "data.rows, validation_examples and test_examples must be at least 1"),
     ],
 )
 def test_a_setting_that_does_not_fit_the_task_is_named(changes: dict[str, Any], said: str) -> None:

@@ -49,6 +49,10 @@ def test_carriage_returns_for_line_ends_are_refused(tmp_path: Path, text: str) -
         read_lines(write(tmp_path / "a.en", text))
 
 
+def test_one_line_with_the_line_end_of_windows_is_read(tmp_path: Path) -> None:
+    assert read_lines(write(tmp_path / "a.en", "one\r\n")) == ["one"]
+
+
 @pytest.mark.parametrize(
     ("untidy", "tidy"),
     [

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from models.network import Network
-from models.search import LOOKS, Decoding, Hypothesis, _largest, attention_maps, beam_search, greedy_search, search
+from models.search import LOOKS, Decoding, Hypothesis, _largest, beam_search, greedy_search, search
 from tests.support.toy_networks import BOS, EOS, ONE_OF_EACH, PAD, TARGET_VOCABULARY, Chain, build, sources
 
 WORDS = [token for token in range(TARGET_VOCABULARY) if token not in (PAD, BOS, EOS)]
@@ -146,15 +146,14 @@ def test_more_hypotheses_than_beams_are_refused() -> None:
 def test_attention_maps_cover_the_hypothesis_and_its_end(name: str) -> None:
     network, source, decoding = eager(build(name)), sources((6,))[0], short(2)
     tokens = search(network, source.unsqueeze(0), decoding)[0][0].tokens
-    maps = attention_maps(network, source, tokens, decoding)
+    maps = network.attention(network.encode(source.unsqueeze(0)), torch.tensor([[decoding.bos_id, *tokens]]))
     assert (maps == {}) == re.sub("(en|de)coder_only-", "", name).startswith("lstm")
-    for weights in maps.values():
+    for (weights,) in maps.values():
         assert weights.shape[1:] == (len(tokens) + 1, 6)
         if name.startswith("decoder_only"):  # the rest goes to the target's own past
             assert (weights.sum(-1) < 1 + 1e-6).all()
         else:
             torch.testing.assert_close(weights.sum(-1).double(), torch.ones(weights.shape[:2]).double())
-        assert not weights.requires_grad
 
 
 @st.composite

@@ -13,6 +13,7 @@ from datamodules.synthetic import Axis, SyntheticData
 from datamodules.tasks.adding import Adding
 from datamodules.tasks.agreement import FIRST_NOUN, ID, LEXEMES, Agreement
 from datamodules.tasks.copying import Copy
+from datamodules.tasks.task import Point, Task
 from experiments.long_range import experiment as long_range
 from experiments.long_range.experiment import (
     ControlAccuracy,
@@ -91,10 +92,15 @@ def test_a_sum_is_right_within_the_tolerance_of_the_mean_answer() -> None:
     assert squared_error(constant(logits), batch, task) == pytest.approx((0.01 + 0.04 + 0.0) / 3)
 
 
+def at_one(task: Task, point: Point) -> SyntheticData:
+    (vary, value), *others = point.items()
+    return SyntheticData(task, [{name: [n] for name, n in point.items()}], point, [Axis(vary, [value], dict(others))])
+
+
 def test_the_probe_reads_the_subject_from_the_subject_on() -> None:
     task = Agreement()
     point = {"distance": 3, "nouns": 0, "attractors": 0}
-    data = SyntheticData(task, [{name: [value] for name, value in point.items()}], point, [])
+    data = at_one(task, point)
     batch = data.examples("test", point, 400)
     settings = LSTMSettings(embedding=32, hidden=32, bidirectional=False, dropout=0.0)
     torch.manual_seed(0)
@@ -125,7 +131,7 @@ def test_the_flip_test_asks_for_the_right_verb_in_both_numbers_of_the_subject() 
     task = Agreement()
     for attractors, distance, followed in ((0, 5, 0.0), (1, 5, 0.0), (0, 0, 1.0)):
         point = {"distance": distance, "nouns": int(distance > 0), "attractors": attractors}
-        batch = SyntheticData(task, [], point, []).examples("test", point, 30)
+        batch = at_one(task, point).examples("test", point, 30)
         assert subject_flip(cast(Network, Nearest()), task, batch) == followed
         assert float(right_share(cast(Network, Nearest()), batch, task).mean()) == 1 - attractors
 

@@ -10,7 +10,7 @@ from jsonargparse import Namespace
 
 from analysis.page.tuning import way
 from experiments import run
-from experiments.launch.exit_codes import BUSY
+from experiments.launch.exit_codes import BUSY, MISTAKE
 from experiments.launch.finished import finished
 from experiments.launch.local import Ended, Limits
 from experiments.planning.grid import Planned, plan_tasks
@@ -22,7 +22,6 @@ from experiments.tuning import tune as module
 from experiments.tuning.space import SEED, SPACES, points
 from experiments.tuning.tune import Search, main, searches, tune, unequal
 from tests.support.fakes.trials import FakeLauncher, has_result, search
-from tests.support.refusals import refusal
 
 
 @pytest.fixture(autouse=True)
@@ -231,11 +230,18 @@ def test_translation_is_tuned_on_validation_bleu_with_a_quarter_of_the_budget(tm
     ],
 )
 def test_a_mistyped_setting_is_one_sentence_and_nothing_is_run(
-    arguments: dict[str, Any], said: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    arguments: dict[str, Any],
+    said: list[str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     monkeypatch.setattr(module, "run_all", lambda *_: pytest.fail("ran"))
-    sentence = refusal(main, **{"root": str(tmp_path / "runs"), **arguments})
-    assert all(word in sentence for word in said)
+    with pytest.raises(SystemExit) as stopped:
+        main(**{"root": str(tmp_path / "runs"), **arguments})
+    assert stopped.value.code == MISTAKE
+    (sentence,) = capsys.readouterr().err.splitlines()
+    assert all(word in sentence for word in ["error: ", *said])
     assert list(tmp_path.iterdir()) == []
 
 
