@@ -51,9 +51,7 @@ class RemoteFile:
 DATASETS = {
     "multi30k": [RemoteFile(f"multi30k/{name}", f"{MULTI30K}/{name}", sum_) for name, sum_ in MULTI30K_SHA256.items()],
     "tatoeba": [RemoteFile("tatoeba/deu-eng.zip", TATOEBA, TATOEBA_SHA256)],
-    "tinyshakespeare": [
-        RemoteFile(name := "tinyshakespeare/input.txt", f"{SHAKESPEARE}/{name}", SHAKESPEARE_SHA256),
-    ],
+    "tinyshakespeare": [RemoteFile(name := "tinyshakespeare/input.txt", f"{SHAKESPEARE}/{name}", SHAKESPEARE_SHA256)],
 }
 
 

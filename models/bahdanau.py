@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from models.embedding import embeddings, output_projection
+from models.embedding import Vocabularies, embeddings, output_projection
 from models.kernels.attention_loop import AttentionLoop, Weights
 from models.kernels.dropout import Dropout
 from models.multi_head_attention import minus_infinity_where
@@ -88,25 +88,15 @@ class BahdanauNetwork(Network):
     the cell is an LSTM, not a GRU. W_o may be the embedding (`tied`). For s_0 see `Bridge`.
 
     Args:
-        source_vocabulary, target_vocabulary: Sizes of the vocabularies.
+        vocabularies: Sizes of source and target.
         settings: Size, routing and initialisation.
-        shared_vocabulary: Whether source and target share their ids; if tied, they then share one embedding.
     """
 
-    def __init__(
-        self,
-        source_vocabulary: int,
-        target_vocabulary: int,
-        settings: BahdanauSettings,
-        *,
-        shared_vocabulary: bool = False,
-    ) -> None:
+    def __init__(self, vocabularies: Vocabularies, settings: BahdanauSettings) -> None:
         super().__init__()
         self.settings = settings
         E, H = settings.embedding, settings.hidden
-        source_embedding, self.embedding = embeddings(
-            source_vocabulary, target_vocabulary, E, shared=settings.tied and shared_vocabulary
-        )
+        source_embedding, self.embedding = embeddings(vocabularies, E, shared=settings.tied and vocabularies.shared)
         self.encoder = RecurrentEncoder(source_embedding, "lstm", settings)
         self.bridge = Bridge(H)
         self.additive = AdditiveAttention(H, H, H)
@@ -115,7 +105,7 @@ class BahdanauNetwork(Network):
         self.upper = recurrent("lstm", 2 * H, settings, settings.layers - 1) if settings.layers > 1 else None
         self.dropout = Dropout(settings.dropout)
         self.readout = nn.Linear(H + H + E, E)
-        self.output = output_projection(E, target_vocabulary, self.embedding if settings.tied else None)
+        self.output = output_projection(E, vocabularies.target, self.embedding if settings.tied else None)
 
     def encode(self, source: Tensor, padded: bool = True) -> BahdanauMemory:
         """(B, S) token ids -> annotations, their keys, and the decoder's initial state."""

@@ -1,6 +1,7 @@
 """Token embeddings, scaled so that the same table can be the output projection."""
 
 import math
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -28,12 +29,18 @@ class Embedding(nn.Embedding):
         return super().forward(tokens) * math.sqrt(self.embedding_dim)
 
 
-def embeddings(
-    source_vocabulary: int, target_vocabulary: int, width: int, *, shared: bool
-) -> tuple[Embedding, Embedding]:
+class Vocabularies(NamedTuple):
+    """Sizes of the vocabularies, and whether source and target share their ids."""
+
+    source: int
+    target: int
+    shared: bool = False
+
+
+def embeddings(vocabularies: Vocabularies, width: int, *, shared: bool) -> tuple[Embedding, Embedding]:
     """Source and target embeddings; one table for both if `shared`."""
-    target = Embedding(target_vocabulary, width)
-    return (target if shared else Embedding(source_vocabulary, width)), target
+    target = Embedding(vocabularies.target, width)
+    return (target if shared else Embedding(vocabularies.source, width)), target
 
 
 def output_projection(width: int, vocabulary: int, tied: Embedding | None) -> nn.Linear:

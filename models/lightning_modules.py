@@ -10,6 +10,7 @@ import torch.distributed as dist
 from torch import Tensor, nn
 
 from models.bahdanau import BahdanauNetwork, BahdanauSettings
+from models.embedding import Vocabularies
 from models.kernels.graphs import Replays
 from models.loss import Loss, evaluate, masked_loss, scored_logits, scored_loss
 from models.lstm import LSTMNetwork, LSTMSettings
@@ -204,8 +205,8 @@ class LSTMSeq2Seq(Seq2SeqModule):
         network: LSTMSettings = LSTMSettings(),  # noqa: B008, never modified
         optimisation: Optimisation = Optimisation(),  # noqa: B008
     ) -> None:
-        built = LSTMNetwork(source_vocabulary, target_vocabulary, network, shared_vocabulary=shared_vocabulary)
-        super().__init__(built, optimisation)
+        vocabularies = Vocabularies(source_vocabulary, target_vocabulary, shared_vocabulary)
+        super().__init__(LSTMNetwork(vocabularies, network), optimisation)
 
 
 class BahdanauSeq2Seq(Seq2SeqModule):
@@ -226,8 +227,8 @@ class BahdanauSeq2Seq(Seq2SeqModule):
         network: BahdanauSettings = BahdanauSettings(),  # noqa: B008
         optimisation: Optimisation = Optimisation(),  # noqa: B008
     ) -> None:
-        built = BahdanauNetwork(source_vocabulary, target_vocabulary, network, shared_vocabulary=shared_vocabulary)
-        super().__init__(built, optimisation)
+        vocabularies = Vocabularies(source_vocabulary, target_vocabulary, shared_vocabulary)
+        super().__init__(BahdanauNetwork(vocabularies, network), optimisation)
 
 
 class TransformerSeq2Seq(Seq2SeqModule):
@@ -248,5 +249,5 @@ class TransformerSeq2Seq(Seq2SeqModule):
         network: TransformerSettings = TransformerSettings(),  # noqa: B008
         optimisation: Optimisation = Optimisation(),  # noqa: B008
     ) -> None:
-        built = TransformerNetwork(source_vocabulary, target_vocabulary, network, shared_vocabulary=shared_vocabulary)
-        super().__init__(built, optimisation)
+        vocabularies = Vocabularies(source_vocabulary, target_vocabulary, shared_vocabulary)
+        super().__init__(TransformerNetwork(vocabularies, network), optimisation)

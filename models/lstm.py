@@ -18,7 +18,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from models.embedding import embeddings, output_projection
+from models.embedding import Vocabularies, embeddings, output_projection
 from models.kernels.dropout import Dropout
 from models.kernels.ragged import reversal
 from models.network import Network
@@ -45,27 +45,15 @@ class LSTMNetwork(Network):
     """Encoder and decoder of the same recurrent cell, joined by the encoder's last state.
 
     Args:
-        source_vocabulary, target_vocabulary: Sizes of the vocabularies.
+        vocabularies: Sizes of source and target.
         settings: Size and initialisation.
-        shared_vocabulary: Whether source and target share their ids; if tied, they then share one embedding.
     """
 
-    def __init__(
-        self,
-        source_vocabulary: int,
-        target_vocabulary: int,
-        settings: LSTMSettings,
-        *,
-        shared_vocabulary: bool = False,
-    ) -> None:
+    def __init__(self, vocabularies: Vocabularies, settings: LSTMSettings) -> None:
         super().__init__()
         self.settings = settings
-        source_embedding, self.embedding = embeddings(
-            source_vocabulary,
-            target_vocabulary,
-            settings.embedding,
-            shared=settings.tied and shared_vocabulary,
-        )
+        shared = settings.tied and vocabularies.shared
+        source_embedding, self.embedding = embeddings(vocabularies, settings.embedding, shared=shared)
         self.encoder = RecurrentEncoder(source_embedding, settings.cell, settings)
         self.bridge = Bridge(settings.hidden, settings.cell)
         inputs = settings.embedding + (settings.hidden if settings.feed_context else 0)
@@ -73,7 +61,7 @@ class LSTMNetwork(Network):
         self.dropout = Dropout(settings.dropout)
         self.readout = nn.Linear(settings.hidden, settings.embedding)
         tied = self.embedding if settings.tied else None
-        self.output = output_projection(settings.embedding, target_vocabulary, tied)
+        self.output = output_projection(settings.embedding, vocabularies.target, tied)
 
     def encode(self, source: Tensor, padded: bool = True) -> RecurrentState:
         """(B, S) token ids -> the decoder's initial state."""

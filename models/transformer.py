@@ -14,7 +14,7 @@ from typing import Literal, NamedTuple, cast
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from models.embedding import PAD, Embedding, embeddings, output_projection
+from models.embedding import PAD, Embedding, Vocabularies, embeddings, output_projection
 from models.kernels.dropout import Dropout
 from models.multi_head_attention import Cache, KeyValue, MultiHeadAttention, by_layer, minus_infinity_where, watched
 from models.network import Network
@@ -205,24 +205,16 @@ class TransformerNetwork(Network):
     """Encoder and decoder stacks between embeddings (figure 1).
 
     Args:
-        source_vocabulary, target_vocabulary: Sizes of the vocabularies.
+        vocabularies: Sizes of source and target.
         settings: Size and variants.
-        shared_vocabulary: Whether source and target share their ids; if tied, they then share one embedding.
     """
 
-    def __init__(
-        self,
-        source_vocabulary: int,
-        target_vocabulary: int,
-        settings: TransformerSettings,
-        *,
-        shared_vocabulary: bool = False,
-    ) -> None:
+    def __init__(self, vocabularies: Vocabularies, settings: TransformerSettings) -> None:
         super().__init__()
         D = settings.width
         self.positions = positions(settings.positions, width=D, heads=settings.heads, max_length=settings.max_length)
         self.source_embedding, self.target_embedding = embeddings(
-            source_vocabulary, target_vocabulary, D, shared=settings.tied and shared_vocabulary
+            vocabularies, D, shared=settings.tied and vocabularies.shared
         )
         self.dropout = Dropout(settings.dropout)
         self.encoder = nn.ModuleList(EncoderLayer(settings) for _ in range(settings.encoder_layers))
@@ -231,7 +223,7 @@ class TransformerNetwork(Network):
         pre = settings.norm == "pre"
         self.encoder_norm = nn.LayerNorm(D) if pre else nn.Identity()
         self.decoder_norm = nn.LayerNorm(D) if pre else nn.Identity()
-        self.output = output_projection(D, target_vocabulary, self.target_embedding if settings.tied else None)
+        self.output = output_projection(D, vocabularies.target, self.target_embedding if settings.tied else None)
 
     def encode(self, source: Tensor, padded: bool = True) -> TransformerMemory:
         """(B, S) token ids -> keys and values of the source for every decoder layer; a mask hides what is padded."""

@@ -38,7 +38,7 @@ QUESTIONS = {
 }
 FURTHER = {
     "associative-recall": "Arora et al. 2023 (Zoology) have pairs, filler and queries in one sequence, of 8,192 kinds "
-    "of tokens; here the source holds the pairs, of 16 keys and 16 values, and the decoder is fed the queries.",
+    "of tokens; here the source holds the pairs, of 16 keys and 16 values, and the decoder is fed the queries."
 }
 COUNTS = {name: name for name in ("symbols", "pairs", "keys", "nouns", "attractors", "blanks", "operators")} | {
     "content": "symbols"

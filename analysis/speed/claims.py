@@ -82,9 +82,7 @@ def to_quality(speed: Speed, qualities: Sequence[Quality], what: str) -> Claim:
 def decoding(speed: Speed) -> list[Claim]:
     text = "At decoding recurrence has the constant cost a token, the Transformer's grows"
     needs, rule = Needs(EXPERIMENT, "decoding", rules.LATENCIES[0]), rules.constant_at_decoding(speed)
-    return [
-        Claim(text, "Katharopoulos et al. 2020", needs, rule, f"{speed.name}-decoding-length-beam5", contrary=True),
-    ]
+    return [Claim(text, "Katharopoulos et al. 2020", needs, rule, f"{speed.name}-decoding-length-beam5", contrary=True)]
 
 
 def fewer_operations(speed: Speed) -> Claim:

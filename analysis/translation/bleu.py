@@ -9,16 +9,7 @@ import pandas as pd
 
 from analysis.page.blocks import Block, Figures, Heading, Notice, Paragraph, Section, Table
 from analysis.page.canvas import Figure
-from analysis.page.labels import (
-    NONE,
-    decimal,
-    duration,
-    label,
-    ordered,
-    span,
-    whole,
-    with_span,
-)
+from analysis.page.labels import NONE, decimal, duration, label, ordered, span, whole, with_span
 from analysis.page.look import Look
 from analysis.page.prose import PROSE
 from analysis.page.run_sources import behind

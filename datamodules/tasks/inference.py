@@ -147,11 +147,7 @@ def turned(relation: int) -> int:
 
 
 def _pair(
-    random: Random,
-    pairs: list[NDArray[np.int64]],
-    first: list[Formula],
-    second: list[Formula],
-    parts: tuple[int, ...],
+    random: Random, pairs: list[NDArray[np.int64]], first: list[Formula], second: list[Formula], parts: tuple[int, ...]
 ) -> tuple[int, int]:
     """A random pair of a random relation in one of the parts; another relation where none is found."""
     while True:

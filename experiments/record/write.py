@@ -91,13 +91,7 @@ def write_failure(key: RunKey, error: str, trace: str) -> None:
         error: The error in a line.
         trace: Python's traceback, or the last output of the run.
     """
-    record = {
-        **key.identity,
-        "error": error,
-        "traceback": trace,
-        "log": str(key.log),
-        "command": key.command,
-    }
+    record = {**key.identity, "error": error, "traceback": trace, "log": str(key.log), "command": key.command}
     write_atomically(key.folder / FAILURE, json.dumps(record, indent=1, ensure_ascii=False) + "\n")
 
 

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from models.bahdanau import AdditiveAttention, BahdanauMemory
-from models.embedding import embeddings, output_projection
+from models.embedding import Vocabularies, embeddings, output_projection
 from models.kernels.dropout import Dropout
 from models.multi_head_attention import causal_bias, minus_infinity_where
 from models.network import Network
@@ -43,29 +43,19 @@ class DecoderOnlyAttentionNetwork(Network):
     Memory and State are both what was read so far: states, keys and mask of its tokens, and the last state.
 
     Args:
-        source_vocabulary, target_vocabulary: Sizes of the vocabularies.
+        vocabularies: Sizes of source and target.
         settings: Size and initialisation.
-        shared_vocabulary: Whether source and target share their ids, and so one embedding.
     """
 
-    def __init__(
-        self,
-        source_vocabulary: int,
-        target_vocabulary: int,
-        settings: DecoderOnlyAttentionSettings,
-        *,
-        shared_vocabulary: bool = False,
-    ) -> None:
+    def __init__(self, vocabularies: Vocabularies, settings: DecoderOnlyAttentionSettings) -> None:
         super().__init__()
         E, H = settings.embedding, settings.hidden
-        self.source_embedding, self.embedding = embeddings(
-            source_vocabulary, target_vocabulary, E, shared=shared_vocabulary
-        )
+        self.source_embedding, self.embedding = embeddings(vocabularies, E, shared=vocabularies.shared)
         self.rnn = recurrent("lstm", E, settings, settings.layers)
         self.additive = AdditiveAttention(H, H, settings.attention)
         self.dropout = Dropout(settings.dropout)
         self.readout = nn.Linear(H + H + E, E)
-        self.output = output_projection(E, target_vocabulary, self.embedding if settings.tied else None)
+        self.output = output_projection(E, vocabularies.target, self.embedding if settings.tied else None)
 
     def encode(self, source: Tensor, padded: bool = True) -> BahdanauMemory:
         """(B, S) token ids -> states of the source, their keys, and the state after it."""

@@ -3,6 +3,7 @@
 from models.decoder_only.attention import DecoderOnlyAttentionNetwork, DecoderOnlyAttentionSettings
 from models.decoder_only.recurrent import DecoderOnlyRecurrentNetwork, DecoderOnlyRecurrentSettings
 from models.decoder_only.transformer import DecoderOnlyTransformerNetwork, DecoderOnlyTransformerSettings
+from models.embedding import Vocabularies
 from models.lightning_modules import Optimisation, Seq2SeqModule
 
 
@@ -24,10 +25,8 @@ class DecoderOnlyTransformer(Seq2SeqModule):
         network: DecoderOnlyTransformerSettings = DecoderOnlyTransformerSettings(),  # noqa: B008
         optimisation: Optimisation = Optimisation(),  # noqa: B008
     ) -> None:
-        built = DecoderOnlyTransformerNetwork(
-            source_vocabulary, target_vocabulary, network, shared_vocabulary=shared_vocabulary
-        )
-        super().__init__(built, optimisation)
+        vocabularies = Vocabularies(source_vocabulary, target_vocabulary, shared_vocabulary)
+        super().__init__(DecoderOnlyTransformerNetwork(vocabularies, network), optimisation)
 
 
 class DecoderOnlyRecurrent(Seq2SeqModule):
@@ -48,10 +47,8 @@ class DecoderOnlyRecurrent(Seq2SeqModule):
         network: DecoderOnlyRecurrentSettings = DecoderOnlyRecurrentSettings(),  # noqa: B008
         optimisation: Optimisation = Optimisation(),  # noqa: B008
     ) -> None:
-        built = DecoderOnlyRecurrentNetwork(
-            source_vocabulary, target_vocabulary, network, shared_vocabulary=shared_vocabulary
-        )
-        super().__init__(built, optimisation)
+        vocabularies = Vocabularies(source_vocabulary, target_vocabulary, shared_vocabulary)
+        super().__init__(DecoderOnlyRecurrentNetwork(vocabularies, network), optimisation)
 
 
 class DecoderOnlyAttention(Seq2SeqModule):
@@ -72,7 +69,5 @@ class DecoderOnlyAttention(Seq2SeqModule):
         network: DecoderOnlyAttentionSettings = DecoderOnlyAttentionSettings(),  # noqa: B008
         optimisation: Optimisation = Optimisation(),  # noqa: B008
     ) -> None:
-        built = DecoderOnlyAttentionNetwork(
-            source_vocabulary, target_vocabulary, network, shared_vocabulary=shared_vocabulary
-        )
-        super().__init__(built, optimisation)
+        vocabularies = Vocabularies(source_vocabulary, target_vocabulary, shared_vocabulary)
+        super().__init__(DecoderOnlyAttentionNetwork(vocabularies, network), optimisation)

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from models.embedding import embeddings, output_projection
+from models.embedding import Vocabularies, embeddings, output_projection
 from models.kernels.dropout import Dropout
 from models.network import Network
 from models.recurrent import Cell, RecurrentState, StackSettings, advance, read, recurrent
@@ -32,28 +32,18 @@ class DecoderOnlyRecurrentNetwork(Network):
     """One recurrent stack over source and target.
 
     Args:
-        source_vocabulary, target_vocabulary: Sizes of the vocabularies.
+        vocabularies: Sizes of source and target.
         settings: Size and initialisation.
-        shared_vocabulary: Whether source and target share their ids, and so one embedding.
     """
 
-    def __init__(
-        self,
-        source_vocabulary: int,
-        target_vocabulary: int,
-        settings: DecoderOnlyRecurrentSettings,
-        *,
-        shared_vocabulary: bool = False,
-    ) -> None:
+    def __init__(self, vocabularies: Vocabularies, settings: DecoderOnlyRecurrentSettings) -> None:
         super().__init__()
         E, H = settings.embedding, settings.hidden
-        self.source_embedding, self.embedding = embeddings(
-            source_vocabulary, target_vocabulary, E, shared=shared_vocabulary
-        )
+        self.source_embedding, self.embedding = embeddings(vocabularies, E, shared=vocabularies.shared)
         self.rnn = recurrent(settings.cell, E, settings, settings.layers)
         self.dropout = Dropout(settings.dropout)
         self.readout = nn.Linear(H, E)
-        self.output = output_projection(E, target_vocabulary, self.embedding if settings.tied else None)
+        self.output = output_projection(E, vocabularies.target, self.embedding if settings.tied else None)
 
     def encode(self, source: Tensor, padded: bool = True) -> RecurrentState:
         """(B, S) token ids -> the state after the source."""

@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from models.embedding import embeddings, output_projection
+from models.embedding import Vocabularies, embeddings, output_projection
 from models.kernels.dropout import Dropout
 from models.multi_head_attention import Cache, by_layer, causal_bias, minus_infinity_where, watched
 from models.network import Network
@@ -52,31 +52,21 @@ class DecoderOnlyTransformerNetwork(Network):
     """One causal stack over source and target.
 
     Args:
-        source_vocabulary, target_vocabulary: Sizes of the vocabularies.
+        vocabularies: Sizes of source and target.
         settings: Size and variants.
-        shared_vocabulary: Whether source and target share their ids, and so one embedding.
     """
 
-    def __init__(
-        self,
-        source_vocabulary: int,
-        target_vocabulary: int,
-        settings: DecoderOnlyTransformerSettings,
-        *,
-        shared_vocabulary: bool = False,
-    ) -> None:
+    def __init__(self, vocabularies: Vocabularies, settings: DecoderOnlyTransformerSettings) -> None:
         super().__init__()
         self.prefix = settings.prefix
         D = settings.width
         self.positions = positions(settings.positions, width=D, heads=settings.heads, max_length=settings.max_length)
-        self.source_embedding, self.embedding = embeddings(
-            source_vocabulary, target_vocabulary, D, shared=shared_vocabulary
-        )
+        self.source_embedding, self.embedding = embeddings(vocabularies, D, shared=vocabularies.shared)
         self.biased = settings.positions == "alibi"
         self.dropout = Dropout(settings.dropout)
         self.layers = nn.ModuleList(EncoderLayer(settings) for _ in range(settings.layers))
         self.norm = nn.LayerNorm(D) if settings.norm == "pre" else nn.Identity()
-        self.output = output_projection(D, target_vocabulary, self.embedding if settings.tied else None)
+        self.output = output_projection(D, vocabularies.target, self.embedding if settings.tied else None)
 
     def encode(self, source: Tensor, padded: bool = True) -> StreamMemory:
         """(B, S) token ids -> keys and values of the source in every layer."""

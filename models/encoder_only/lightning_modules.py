@@ -1,5 +1,6 @@
 """The LightningModules of encoders alone."""
 
+from models.embedding import Vocabularies
 from models.encoder_only.recurrent import EncoderOnlyRecurrentNetwork, EncoderOnlyRecurrentSettings
 from models.encoder_only.transformer import EncoderOnlyTransformerNetwork, EncoderOnlyTransformerSettings
 from models.lightning_modules import Optimisation, Seq2SeqModule
@@ -23,10 +24,8 @@ class EncoderOnlyTransformer(Seq2SeqModule):
         network: EncoderOnlyTransformerSettings = EncoderOnlyTransformerSettings(),  # noqa: B008
         optimisation: Optimisation = Optimisation(),  # noqa: B008
     ) -> None:
-        built = EncoderOnlyTransformerNetwork(
-            source_vocabulary, target_vocabulary, network, shared_vocabulary=shared_vocabulary
-        )
-        super().__init__(built, optimisation)
+        vocabularies = Vocabularies(source_vocabulary, target_vocabulary, shared_vocabulary)
+        super().__init__(EncoderOnlyTransformerNetwork(vocabularies, network), optimisation)
 
 
 class EncoderOnlyRecurrent(Seq2SeqModule):
@@ -47,7 +46,5 @@ class EncoderOnlyRecurrent(Seq2SeqModule):
         network: EncoderOnlyRecurrentSettings = EncoderOnlyRecurrentSettings(),  # noqa: B008
         optimisation: Optimisation = Optimisation(),  # noqa: B008
     ) -> None:
-        built = EncoderOnlyRecurrentNetwork(
-            source_vocabulary, target_vocabulary, network, shared_vocabulary=shared_vocabulary
-        )
-        super().__init__(built, optimisation)
+        vocabularies = Vocabularies(source_vocabulary, target_vocabulary, shared_vocabulary)
+        super().__init__(EncoderOnlyRecurrentNetwork(vocabularies, network), optimisation)

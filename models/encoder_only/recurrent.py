@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from models.embedding import Embedding, output_projection
+from models.embedding import Embedding, Vocabularies, output_projection
 from models.encoder_only.network import EncoderOnlyNetwork, States
 from models.kernels.dropout import Dropout
 from models.recurrent import Cell, RecurrentEncoder, RecurrentSettings
@@ -31,26 +31,18 @@ class EncoderOnlyRecurrentNetwork(EncoderOnlyNetwork):
     """One recurrent stack over the source, in both directions.
 
     Args:
-        source_vocabulary, target_vocabulary: Sizes of the vocabularies.
+        vocabularies: Sizes of source and target.
         settings: Size and initialisation.
-        shared_vocabulary: Whether source and target share their ids; if tied, the output is then the embedding.
     """
 
-    def __init__(
-        self,
-        source_vocabulary: int,
-        target_vocabulary: int,
-        settings: EncoderOnlyRecurrentSettings,
-        *,
-        shared_vocabulary: bool = False,
-    ) -> None:
+    def __init__(self, vocabularies: Vocabularies, settings: EncoderOnlyRecurrentSettings) -> None:
         super().__init__()
         E, H = settings.embedding, settings.hidden
-        self.encoder = RecurrentEncoder(Embedding(source_vocabulary, E), settings.cell, settings)
+        self.encoder = RecurrentEncoder(Embedding(vocabularies.source, E), settings.cell, settings)
         self.dropout = Dropout(settings.dropout)
         self.readout = nn.Linear(H, E)
-        tied = self.encoder.embedding if settings.tied and shared_vocabulary else None
-        self.output = output_projection(E, target_vocabulary, tied)
+        tied = self.encoder.embedding if settings.tied and vocabularies.shared else None
+        self.output = output_projection(E, vocabularies.target, tied)
 
     def encode(self, source: Tensor, padded: bool = True) -> States:
         """(B, S) token ids -> a state for each."""

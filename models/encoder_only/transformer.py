@@ -9,7 +9,7 @@ from typing import cast
 
 from torch import Tensor, nn
 
-from models.embedding import Embedding, output_projection
+from models.embedding import Embedding, Vocabularies, output_projection
 from models.encoder_only.network import EncoderOnlyNetwork, States
 from models.kernels.dropout import Dropout
 from models.multi_head_attention import by_layer, watched
@@ -32,28 +32,20 @@ class EncoderOnlyTransformerNetwork(EncoderOnlyNetwork):
     """One stack of self-attention over the source.
 
     Args:
-        source_vocabulary, target_vocabulary: Sizes of the vocabularies.
+        vocabularies: Sizes of source and target.
         settings: Size and variants.
-        shared_vocabulary: Whether source and target share their ids; if tied, the output is then the embedding.
     """
 
-    def __init__(
-        self,
-        source_vocabulary: int,
-        target_vocabulary: int,
-        settings: EncoderOnlyTransformerSettings,
-        *,
-        shared_vocabulary: bool = False,
-    ) -> None:
+    def __init__(self, vocabularies: Vocabularies, settings: EncoderOnlyTransformerSettings) -> None:
         super().__init__()
         D = settings.width
         self.positions = positions(settings.positions, width=D, heads=settings.heads, max_length=settings.max_length)
-        self.embedding = Embedding(source_vocabulary, D)
+        self.embedding = Embedding(vocabularies.source, D)
         self.dropout = Dropout(settings.dropout)
         self.layers = nn.ModuleList(EncoderLayer(settings) for _ in range(settings.layers))
         self.norm = nn.LayerNorm(D) if settings.norm == "pre" else nn.Identity()
-        tied = self.embedding if settings.tied and shared_vocabulary else None
-        self.output = output_projection(D, target_vocabulary, tied)
+        tied = self.embedding if settings.tied and vocabularies.shared else None
+        self.output = output_projection(D, vocabularies.target, tied)
 
     def encode(self, source: Tensor, padded: bool = True) -> States:
         """(B, S) token ids -> a state for each; a mask hides what is padded."""

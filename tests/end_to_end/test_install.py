@@ -72,12 +72,7 @@ def test_without_a_gpu_the_cpu_build_comes_first_and_the_lock_after_it(place: Pa
 
 @pytest.mark.parametrize(
     ("choice", "platform", "gpu", "calls"),
-    [
-        ("", "linux", True, 2),
-        ("cpu", "linux", True, 3),
-        ("cuda", "linux", False, 2),
-        ("", "darwin", False, 2),
-    ],
+    [("", "linux", True, 2), ("cpu", "linux", True, 3), ("cuda", "linux", False, 2), ("", "darwin", False, 2)],
 )
 def test_who_has_a_gpu_or_asks_for_cuda_gets_the_default_build(
     choice: str, platform: str, gpu: bool, calls: int, place: Path, index: str, monkeypatch: pytest.MonkeyPatch

@@ -17,16 +17,7 @@ from models.lstm import LSTMNetwork
 from models.network import Network, select_rows
 from models.search import Decoding, search
 from models.transformer import TransformerNetwork
-from tests.support.toy_networks import (
-    ALL,
-    BOS,
-    ONE_OF_EACH,
-    PAD,
-    TARGET_VOCABULARY,
-    build,
-    decoder_inputs,
-    sources,
-)
+from tests.support.toy_networks import ALL, BOS, ONE_OF_EACH, PAD, TARGET_VOCABULARY, build, decoder_inputs, sources
 
 KINDS: dict[type[Network], set[str]] = {
     LSTMNetwork: set(),

@@ -14,6 +14,7 @@ from models.bahdanau import BahdanauNetwork, BahdanauSettings
 from models.decoder_only.attention import DecoderOnlyAttentionNetwork, DecoderOnlyAttentionSettings
 from models.decoder_only.recurrent import DecoderOnlyRecurrentNetwork, DecoderOnlyRecurrentSettings
 from models.decoder_only.transformer import DecoderOnlyTransformerNetwork, DecoderOnlyTransformerSettings
+from models.embedding import Vocabularies
 from models.encoder_only.recurrent import EncoderOnlyRecurrentNetwork, EncoderOnlyRecurrentSettings
 from models.encoder_only.transformer import EncoderOnlyTransformerNetwork, EncoderOnlyTransformerSettings
 from models.lstm import LSTMNetwork, LSTMSettings
@@ -28,49 +29,49 @@ Built = TypeVar("Built", bound=nn.Module)
 
 def lstm(*, shared: bool = False, **settings: Any) -> LSTMNetwork:
     chosen = LSTMSettings(**{"embedding": 6, "hidden": 8, "dropout": 0.3, **settings})
-    return LSTMNetwork(*_vocabularies(shared), chosen, shared_vocabulary=shared)
+    return LSTMNetwork(_vocabularies(shared), chosen)
 
 
 def bahdanau(*, shared: bool = False, **settings: Any) -> BahdanauNetwork:
     chosen = BahdanauSettings(**{"embedding": 6, "hidden": 8, "dropout": 0.3, **settings})
-    return BahdanauNetwork(*_vocabularies(shared), chosen, shared_vocabulary=shared)
+    return BahdanauNetwork(_vocabularies(shared), chosen)
 
 
 def transformer(*, shared: bool = False, **settings: Any) -> TransformerNetwork:
     size = {"width": 8, "heads": 2, "feed_forward": 12, "encoder_layers": 2, "decoder_layers": 2, "dropout": 0.3}
     chosen = TransformerSettings(**{**size, "max_length": 64, **settings})
-    return TransformerNetwork(*_vocabularies(shared), chosen, shared_vocabulary=shared)
+    return TransformerNetwork(_vocabularies(shared), chosen)
 
 
 def decoder_only_recurrent(*, shared: bool = False, **settings: Any) -> DecoderOnlyRecurrentNetwork:
     chosen = DecoderOnlyRecurrentSettings(**{"embedding": 6, "hidden": 8, "dropout": 0.3, **settings})
-    return DecoderOnlyRecurrentNetwork(*_vocabularies(shared), chosen, shared_vocabulary=shared)
+    return DecoderOnlyRecurrentNetwork(_vocabularies(shared), chosen)
 
 
 def decoder_only_attention(*, shared: bool = False, **settings: Any) -> DecoderOnlyAttentionNetwork:
     chosen = DecoderOnlyAttentionSettings(**{"embedding": 6, "hidden": 8, "attention": 4, "dropout": 0.3, **settings})
-    return DecoderOnlyAttentionNetwork(*_vocabularies(shared), chosen, shared_vocabulary=shared)
+    return DecoderOnlyAttentionNetwork(_vocabularies(shared), chosen)
 
 
 def decoder_only_transformer(*, shared: bool = False, **settings: Any) -> DecoderOnlyTransformerNetwork:
     size = {"width": 8, "heads": 2, "feed_forward": 12, "layers": 2, "dropout": 0.3, "max_length": 64}
     chosen = DecoderOnlyTransformerSettings(**{**size, **settings})
-    return DecoderOnlyTransformerNetwork(*_vocabularies(shared), chosen, shared_vocabulary=shared)
+    return DecoderOnlyTransformerNetwork(_vocabularies(shared), chosen)
 
 
 def encoder_only_recurrent(*, shared: bool = False, **settings: Any) -> EncoderOnlyRecurrentNetwork:
     chosen = EncoderOnlyRecurrentSettings(**{"embedding": 6, "hidden": 8, "dropout": 0.3, **settings})
-    return EncoderOnlyRecurrentNetwork(*_vocabularies(shared), chosen, shared_vocabulary=shared)
+    return EncoderOnlyRecurrentNetwork(_vocabularies(shared), chosen)
 
 
 def encoder_only_transformer(*, shared: bool = False, **settings: Any) -> EncoderOnlyTransformerNetwork:
     size = {"width": 8, "heads": 2, "feed_forward": 12, "layers": 2, "dropout": 0.3, "max_length": 64}
     chosen = EncoderOnlyTransformerSettings(**{**size, **settings})
-    return EncoderOnlyTransformerNetwork(*_vocabularies(shared), chosen, shared_vocabulary=shared)
+    return EncoderOnlyTransformerNetwork(_vocabularies(shared), chosen)
 
 
-def _vocabularies(shared: bool) -> tuple[int, int]:
-    return TARGET_VOCABULARY if shared else SOURCE_VOCABULARY, TARGET_VOCABULARY
+def _vocabularies(shared: bool) -> Vocabularies:
+    return Vocabularies(TARGET_VOCABULARY if shared else SOURCE_VOCABULARY, TARGET_VOCABULARY, shared)
 
 
 Builder = Callable[[], Network]

@@ -10,15 +10,7 @@ from analysis.page.curves import Point
 from analysis.scoreboard import standing
 from analysis.statistics.intervals import Interval, pooled, wilson
 from analysis.store import Store, System, read_store
-from tests.support.fakes.long_range import (
-    FALLING,
-    PAIRS,
-    N,
-    axis_rows,
-    folder_of,
-    write_long_range,
-    write_pairs,
-)
+from tests.support.fakes.long_range import FALLING, PAIRS, N, axis_rows, folder_of, write_long_range, write_pairs
 from tests.support.fakes.runs import row
 
 LSTM = System("lstm", "base")

@@ -238,11 +238,7 @@ def test_content_of_selective_copy_takes_every_set_of_places_alike() -> None:
         (Parity(), {"length": 0}, "length is 0, but the shortest source has one bit: ask for 1 or more"),
         (Recall(), {"gap": -1, "symbols": 4}, "gap is -1, but it is a number of filler tokens: ask for 0 or more"),
         (Recall(), {"gap": 8, "symbols": 0}, "symbols is 0, but at least one symbol has to be recalled"),
-        (
-            SelectiveCopy(),
-            {"length": 8, "content": 9},
-            "content is 9, but it is how many of the 8 tokens",
-        ),
+        (SelectiveCopy(), {"length": 8, "content": 9}, "content is 9, but it is how many of the 8 tokens"),
         (SelectiveCopy(), {"length": 8, "content": 0}, "ask for at least 1 and at most length"),
     ],
 )

@@ -9,6 +9,7 @@ from datamodules.tasks.task import FIRST
 from experiments.long_range import senses
 from models.decoder_only.recurrent import DecoderOnlyRecurrentNetwork, DecoderOnlyRecurrentSettings
 from models.decoder_only.transformer import DecoderOnlyTransformerNetwork, DecoderOnlyTransformerSettings
+from models.embedding import Vocabularies
 from models.encoder_only.transformer import EncoderOnlyTransformerNetwork, EncoderOnlyTransformerSettings
 from models.network import Network
 
@@ -19,13 +20,13 @@ SIZE = FIRST + len(WORDS)
 def encoder_only() -> Network:
     torch.manual_seed(0)
     settings = EncoderOnlyTransformerSettings(width=16, heads=2, feed_forward=32, layers=2, dropout=0.0)
-    return EncoderOnlyTransformerNetwork(SIZE, SIZE, settings, shared_vocabulary=True).eval()
+    return EncoderOnlyTransformerNetwork(Vocabularies(SIZE, SIZE, True), settings).eval()
 
 
 def decoder_only() -> Network:
     torch.manual_seed(0)
     settings = DecoderOnlyTransformerSettings(width=16, heads=2, feed_forward=32, layers=2, dropout=0.0)
-    return DecoderOnlyTransformerNetwork(SIZE, SIZE, settings, shared_vocabulary=True).eval()
+    return DecoderOnlyTransformerNetwork(Vocabularies(SIZE, SIZE, True), settings).eval()
 
 
 @pytest.mark.parametrize(("clue", "known"), [(-8, True), (8, False)])
@@ -76,6 +77,6 @@ def test_examples_are_sentences_of_the_task_and_have_every_map() -> None:
 
 def test_a_network_without_attention_has_neither_maps_nor_their_measure() -> None:
     settings = DecoderOnlyRecurrentSettings(embedding=8, hidden=8, layers=1, dropout=0.0)
-    network = DecoderOnlyRecurrentNetwork(SIZE, SIZE, settings, shared_vocabulary=True).eval()
+    network = DecoderOnlyRecurrentNetwork(Vocabularies(SIZE, SIZE, True), settings).eval()
     assert senses.attention_records(network) == []
     assert "sense_attention" not in senses.measured(network, DATA.examples("test", {"clue": 8}, 20))

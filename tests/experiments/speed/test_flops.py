@@ -5,6 +5,7 @@ import torch
 
 from experiments.speed.flops import count
 from models.bahdanau import BahdanauNetwork, BahdanauSettings
+from models.embedding import Vocabularies
 from models.lstm import LSTMNetwork, LSTMSettings
 from models.network import Network
 from models.transformer import TransformerNetwork, TransformerSettings
@@ -16,14 +17,14 @@ BRIDGE = 2 * 2 * H * H
 
 def lstm() -> tuple[Network, int, int]:
     forward = ENCODER + BRIDGE + T * (8 * H * (E + H) + 2 * H * E + 2 * E * V)
-    return LSTMNetwork(V, V, LSTMSettings(embedding=E, hidden=H)), forward, 2 * E * V * T
+    return LSTMNetwork(Vocabularies(V, V), LSTMSettings(embedding=E, hidden=H)), forward, 2 * E * V * T
 
 
 def bahdanau() -> tuple[Network, int, int]:
     attention = 2 * H * H + 2 * S * H + 2 * S * H  # W_a s, the scores, the context
     step = 8 * H * (E + H + H) + attention + 2 * (2 * H + E) * E + 2 * E * V
     forward = ENCODER + BRIDGE + 2 * H * H * S + T * step
-    return BahdanauNetwork(V, V, BahdanauSettings(embedding=E, hidden=H)), forward, 2 * E * V * T
+    return BahdanauNetwork(Vocabularies(V, V), BahdanauSettings(embedding=E, hidden=H)), forward, 2 * E * V * T
 
 
 def transformer() -> tuple[Network, int, int]:
@@ -31,7 +32,7 @@ def transformer() -> tuple[Network, int, int]:
     own, to_source = T * 8 * D * D + 4 * T * T * D, T * 4 * D * D + S * 4 * D * D + 4 * T * S * D
     decoder = own + to_source + T * 4 * D * FF
     settings = TransformerSettings(width=D, heads=4, feed_forward=FF, encoder_layers=2, decoder_layers=3)
-    return TransformerNetwork(V, V, settings), 2 * encoder + 3 * decoder + 2 * D * V * T, 2 * D * V * T
+    return TransformerNetwork(Vocabularies(V, V), settings), 2 * encoder + 3 * decoder + 2 * D * V * T, 2 * D * V * T
 
 
 @pytest.mark.parametrize("case", [lstm, bahdanau, transformer])
@@ -47,7 +48,7 @@ def test_a_forward_pass_is_the_formula_and_a_step_three_times_that(case) -> None
 @pytest.mark.parametrize("cell", ["gru", "rnn"])
 def test_other_cells_have_three_gates_or_one_where_the_lstm_has_four(cell: str) -> None:
     def recurrence(kind: str, gates: int) -> float:
-        counted = count(LSTMNetwork(V, V, LSTMSettings(embedding=E, hidden=H, cell=kind)), S, T)  # type: ignore[arg-type]
+        counted = count(LSTMNetwork(Vocabularies(V, V), LSTMSettings(embedding=E, hidden=H, cell=kind)), S, T)  # type: ignore[arg-type]
         bridge = BRIDGE if kind == "lstm" else BRIDGE // 2
         return (counted.forward - bridge - T * (2 * H * E + 2 * E * V)) / gates
 

@@ -12,11 +12,7 @@ import pytest
 import torch
 
 from experiments.run import main
-from experiments.training.checkpoints import (
-    BestCheckpoint,
-    BrokenCheckpoint,
-    read_checkpoint,
-)
+from experiments.training.checkpoints import BestCheckpoint, BrokenCheckpoint, read_checkpoint
 from tests.support.tiny_runs import (
     STEPS,
     VALIDATE_EVERY,

@@ -380,9 +380,6 @@ POWERLESS: dict[str, Sequence[Write]] = {
     f"{QUALITY} (seconds)": [partial(in_processes, partial(to_quality, 1.15, 1.15), 2), *thrice(UNLIKE)],
     **{text: some(bleu, (*systems, 0.8, 0.05, 0.0)) for text, systems in BETTER.items()},
     ONE_STACK: some(one_stack, (0.8, 0.05, 0.0)),
-    LONG: [
-        partial(bleu_by_length, 0.05, 0.9, 0.0, short=0.05),
-        partial(bleu_by_length, 0.3, 0.0, 0.0),
-    ],
+    LONG: [partial(bleu_by_length, 0.05, 0.9, 0.0, short=0.05), partial(bleu_by_length, 0.3, 0.0, 0.0)],
     HEADS: [partial(attention_heads, [(0.8, 0.1)])],
 }

@@ -111,11 +111,7 @@ def read_sides(folder: Path) -> Sequence[str]:
     def compared(a: str, b: str) -> None:
         compare.main(["--a", str(folder / a), "--b", str(folder / b), "--to", str(folder / "out")])
 
-    return tried(
-        lambda: compared("a", "b"),
-        lambda: compared("a", "paper.csv"),
-        lambda: compared("runs/a", "b"),
-    )
+    return tried(lambda: compared("a", "b"), lambda: compared("a", "paper.csv"), lambda: compared("runs/a", "b"))
 
 
 ANALYSIS = [

@@ -9,6 +9,7 @@ from experiments.planning.grid import Planned, plan_bleu
 from experiments.planning.parser import build_parser
 from experiments.speed.cost.recipe import Activations, Recipe, build, count_activations, kept_bytes, read_recipe
 from models.bahdanau import BahdanauNetwork, BahdanauSettings
+from models.embedding import Vocabularies
 from models.lstm import LSTMNetwork, LSTMSettings
 from models.network import Network
 from models.transformer import TransformerNetwork, TransformerSettings
@@ -28,14 +29,10 @@ RECIPE = Recipe(
     activations=Activations(fixed=500.0, per_token=20.0),
 )
 NETWORKS = {
-    "transformer": lambda vocabulary: TransformerNetwork(
-        vocabulary, vocabulary, TransformerSettings(width=16, heads=2, feed_forward=32)
-    ),
-    "lstm": lambda vocabulary: LSTMNetwork(vocabulary, vocabulary, LSTMSettings(embedding=16, hidden=16, layers=2)),
-    "bahdanau": lambda vocabulary: BahdanauNetwork(vocabulary, vocabulary, BahdanauSettings(embedding=16, hidden=16)),
-    "parallel": lambda vocabulary: BahdanauNetwork(
-        vocabulary, vocabulary, BahdanauSettings(embedding=16, hidden=16, routing="parallel")
-    ),
+    "transformer": lambda sizes: TransformerNetwork(sizes, TransformerSettings(width=16, heads=2, feed_forward=32)),
+    "lstm": lambda sizes: LSTMNetwork(sizes, LSTMSettings(embedding=16, hidden=16, layers=2)),
+    "bahdanau": lambda sizes: BahdanauNetwork(sizes, BahdanauSettings(embedding=16, hidden=16)),
+    "parallel": lambda sizes: BahdanauNetwork(sizes, BahdanauSettings(embedding=16, hidden=16, routing="parallel")),
 }
 
 
@@ -48,7 +45,7 @@ def config(suite: str, model: str) -> Namespace:
 
 
 def network(name: str, vocabulary: int = 50) -> Network:
-    return NETWORKS[name](vocabulary)
+    return NETWORKS[name](Vocabularies(vocabulary, vocabulary))
 
 
 def test_transformer_base_has_the_parameters_of_its_closed_form() -> None:
