@@ -172,7 +172,8 @@ def incomplete(store: Store) -> str:
     if not absent + others:
         return ""
     counts = Counter(run.status for run in store.runs if run.status != "finished")
-    each = listing([f"{number} {status}" for status, number in [*counts.items(), ("not run", absent)] if number])
+    found = [(status, number) for status, number in [*counts.items(), ("not run", absent)] if number]
+    each = listing([f"{number} {status}" for status, number in found]) if len(found) > 1 else found[0][0]
     return f"{absent + others} of {total} runs have no result ({each}) and are in no number here."
 
 

@@ -13,10 +13,10 @@ from analysis.language import claims as language_claims
 from analysis.language import evidence as language_evidence
 from analysis.language import section as language_section
 from analysis.long_range import answer as long_range_answer
+from analysis.long_range import axes, mechanisms, transfer
 from analysis.long_range import claims as long_range_claims
-from analysis.long_range import evidence, mechanisms, transfer
 from analysis.long_range import section as long_range_section
-from analysis.long_range.comparable import Evidence
+from analysis.long_range.evidence import Evidence
 from analysis.page.blocks import Answers, Group, Legend, LegendEntry, Notice, Page, Section
 from analysis.page.labels import MODELS, counted, label, slug
 from analysis.page.latex import latex
@@ -109,7 +109,7 @@ def build(store: Store, others: Sequence[Store] = ()) -> Page:
     answers = [translation_answer.answer(store, look, results), long_range_answer.answer(store, look)]
     opening = Section("answers", "", [Answers([*answers, speed_answer.answer(store, speeds)])], short="Answers")
     screens = [opening, *attention.screen(store, look)]
-    questions = (bleu.EXPERIMENT, speed_runs.EXPERIMENT, evidence.EXPERIMENT, language_evidence.EXPERIMENT)
+    questions = (bleu.EXPERIMENT, speed_runs.EXPERIMENT, axes.EXPERIMENT, language_evidence.EXPERIMENT)
     if any(map(store.ran, questions)):
         parts = [
             (long_range_claims.READING, judged(long_range_claims.all_claims(Evidence(store)))),
@@ -143,7 +143,7 @@ def translation(store: Store, look: Look, results: list[bleu.TestSet]) -> list[S
 
 
 def long_range_sections(store: Store, look: Look) -> list[Section]:
-    if not store.ran(evidence.EXPERIMENT):
+    if not store.ran(axes.EXPERIMENT):
         return []
     return [*long_range_section.build(store, look), *transfer.sections(store), *mechanisms.build(store, look)]
 

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from analysis.language import claims as language_claims
 from analysis.language import evidence as language_evidence
-from analysis.long_range.evidence import FEWEST, Control, axes, controls, main_axis, tasks_of, with_tenfold
+from analysis.long_range.axes import FEWEST, Control, axes, controls, main_axis, tasks_of, with_tenfold
 from analysis.long_range.rules import over_seeds
 from analysis.long_range.wording import at, title
 from analysis.page.blocks import Best, Section, SectionLink, Table, Weak

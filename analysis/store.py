@@ -76,8 +76,7 @@ class Store:
     runs: list[Run]
     problems: list[str]
     measurements: pd.DataFrame
-    _translations: dict[Path, pd.DataFrame | None] = field(default_factory=dict)
-    _histories: dict[Path, pd.DataFrame] = field(default_factory=dict)
+    _read: dict[Path, Any] = field(default_factory=dict)
 
     def ran(self, experiment: str) -> bool:
         """Whether there is a run of an experiment, finished or not."""
@@ -110,19 +109,14 @@ class Store:
 
     def translations(self, run: Run, test_set: str) -> pd.DataFrame | None:
         """The hypotheses of one test set in corpus order, or None (and a problem) where they cannot be read."""
-        name = f"hypotheses/{test_set}.jsonl"
-        path = run.folder / name
-        if path not in self._translations:
-            rows = self._attempt(run, name, read_translations)
-            self._translations[path] = pd.DataFrame(rows) if rows else None
-        return self._translations[path]
+        frame = self._attempt(run, f"hypotheses/{test_set}.jsonl", lambda path: pd.DataFrame(read_translations(path)))
+        return None if frame is None or frame.empty else frame
 
     def history(self, run: Run) -> pd.DataFrame:
         """Metrics as they happened: columns step, seconds since training start, target_tokens, metric, value."""
-        if run.folder not in self._histories:
-            rows = self._attempt(run, HISTORY, read_history)
-            self._histories[run.folder] = pd.DataFrame(rows or [], columns=[*schema.History.__annotations__])
-        return self._histories[run.folder]
+        columns = [*schema.History.__annotations__]
+        frame = self._attempt(run, HISTORY, lambda path: pd.DataFrame(read_history(path), columns=columns))
+        return pd.DataFrame(columns=columns) if frame is None else frame
 
     def blocks(self, run: Run) -> list[schema.Block]:
         """The timed blocks of a speed run; none where blocks were not kept."""
@@ -146,11 +140,15 @@ class Store:
         return counts["counts"] if counts else None
 
     def _attempt(self, run: Run, name: str, read: Callable[[Path], T]) -> T | None:
-        try:
-            return read(run.folder / name)
-        except (FileNotFoundError, ValueError) as error:
-            self.problems.append(in_words(error, run.folder))
-            return None
+        """The content of a file, read once; None, and a problem, where it cannot be read."""
+        path = run.folder / name
+        if path not in self._read:
+            self._read[path] = None
+            try:
+                self._read[path] = read(path)
+            except (FileNotFoundError, ValueError) as error:
+                self.problems.append(in_words(error, run.folder))
+        return cast(T | None, self._read[path])
 
 
 def read_store(root: Path, suite: str, records: Path | None = None, experiment: str = "") -> Store:

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from models.bahdanau import BahdanauNetwork, BahdanauSettings
 from models.embedding import Vocabularies
-from models.kernels.graphs import Replays
+from models.kernels.cuda_graphs import Replays
 from models.loss import Loss, evaluate, masked_loss, scored_logits, scored_loss
 from models.lstm import LSTMNetwork, LSTMSettings
 from models.network import Network

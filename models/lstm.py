@@ -20,7 +20,7 @@ from torch.nn import functional as F
 
 from models.embedding import Vocabularies, embeddings, output_projection
 from models.kernels.dropout import Dropout
-from models.kernels.ragged import reversal
+from models.kernels.ragged_rnn import reversal
 from models.network import Network
 from models.recurrent import Bridge, Cell, RecurrentEncoder, RecurrentSettings, RecurrentState, advance, recurrent
 

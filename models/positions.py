@@ -15,6 +15,11 @@ PositionKind = Literal["sinusoidal", "learned", "rotary", "alibi", "none"]
 class Positions(nn.Module):
     """No positions: self-attention then treats its input as a set. Each other kind overrides one method."""
 
+    def forward(self, x: Tensor, start: int) -> Tensor:
+        """Embeddings (B, T, D) of positions from `start` on, with what is added to them."""
+        place = self.added(start, x.shape[1], x.device)
+        return x if place is None else x + place
+
     def added(self, start: int, length: int, device: torch.device) -> Tensor | None:
         """(T, D), added to the embeddings of positions start .. start + length - 1."""
         return None

@@ -11,8 +11,8 @@ from torch import Tensor, nn
 
 from models.embedding import PAD, Embedding
 from models.kernels.dropout import Dropout
-from models.kernels.frozen import run_layers
-from models.kernels.ragged import States, run_ragged
+from models.kernels.padded_rnn import run_layers
+from models.kernels.ragged_rnn import States, run_ragged
 
 CELLS = {"lstm": nn.LSTM, "gru": nn.GRU, "rnn": nn.RNN}
 Cell = Literal["lstm", "gru", "rnn"]

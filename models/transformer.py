@@ -14,7 +14,7 @@ from typing import Literal, NamedTuple, cast
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from models.embedding import PAD, Embedding, Vocabularies, embeddings, output_projection
+from models.embedding import PAD, Vocabularies, embeddings, output_projection
 from models.kernels.dropout import Dropout
 from models.multi_head_attention import Cache, KeyValue, MultiHeadAttention, by_layer, minus_infinity_where, watched
 from models.network import Network
@@ -228,7 +228,7 @@ class TransformerNetwork(Network):
     def encode(self, source: Tensor, padded: bool = True) -> TransformerMemory:
         """(B, S) token ids -> keys and values of the source for every decoder layer; a mask hides what is padded."""
         source_bias, bias = source_biases(source, self.positions, padded)
-        x = self._embed(self.source_embedding, source, 0)
+        x = self.dropout(self.positions(self.source_embedding(source), 0))  # (B, S, D), sections 3.4 and 3.5
         for layer in self.encoder:
             x = layer(x, self.positions, bias)
         x = self.encoder_norm(x)  # (B, S, D)
@@ -239,7 +239,8 @@ class TransformerNetwork(Network):
 
     def advance(self, tokens: Tensor, memory: TransformerMemory, state: Cache) -> tuple[Tensor, Cache]:
         """(B, T) token ids from a state -> (B, T, D) features and the next state."""
-        x = self._embed(self.target_embedding, tokens, state[0].key.shape[2] if state else 0)
+        start = state[0].key.shape[2] if state else 0
+        x = self.dropout(self.positions(self.target_embedding(tokens), start))  # (B, T, D)
         presents = []
         for i, layer in enumerate(self.decoder):
             x, present = layer(x, state[i] if state else None, memory.keys_values[i], memory.bias, self.positions)
@@ -261,9 +262,3 @@ class TransformerNetwork(Network):
             return [cast(DecoderLayer, layer).cross_attention for layer in self.decoder]
         stack = self.encoder if kind == "encoder" else self.decoder
         return [cast("EncoderLayer | DecoderLayer", layer).self_attention for layer in stack]
-
-    def _embed(self, table: Embedding, tokens: Tensor, start: int) -> Tensor:
-        """Token embeddings (section 3.4) plus positions (section 3.5): (B, T) -> (B, T, D)."""
-        x = table(tokens)
-        place = self.positions.added(start, tokens.shape[1], tokens.device)
-        return self.dropout(x if place is None else x + place)

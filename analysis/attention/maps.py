@@ -68,9 +68,16 @@ def blocks(
         shown: The map and the head of each model shown first.
     """
     still = [one_map(look, task, system, sentences[first], shown[system]) for system, sentences in found.items()]
-    names = [figure.name for figure in still]
-    place = list(next(iter(found.values()))).index(first)
-    explored = explorer(f"explorer-{slug(task)}", f"{caption}; {SEEING}", look, found, place, shown, names)
+    one = next(iter(found.values()))
+    sentences = [
+        {
+            "name": f"{i} of {test_set}, {counted(len(sentence['source'] or sentence['target']), 'word', 'words')}",
+            "models": [side(look, system, mine[test_set, i], shown[system]) for system, mine in found.items()],
+        }
+        for (test_set, i), sentence in one.items()
+    ]
+    names, place = [figure.name for figure in still], list(one).index(first)
+    explored = Explorer(f"explorer-{slug(task)}", f"{caption}; {SEEING}", sentences, place, names)
     return [Figures(f"{caption}; {SHADES}.", still, chart=False), explored]
 
 
@@ -116,37 +123,6 @@ def attention_map(
         strongest = [f"{row} → {columns[int(i)]}" for row, i in zip(rows, weights.argmax(axis=1), strict=True)]
         description = f"Where each word looks most: {', '.join(strongest)}."
         return finish(canvas, name, title, description, grow=True)
-
-
-def explorer(
-    identifier: str,
-    caption: str,
-    look: Look,
-    kept: Mapping[System, Sentences],
-    first: int,
-    shown: Mapping[System, tuple[str, int]],
-    replaces: Sequence[str],
-) -> Explorer:
-    """Put together what the page needs.
-
-    Args:
-        identifier: Its id in the page.
-        caption: What to see.
-        look: Colours.
-        kept: Of each model with attention the same sentences, by test set and number, with all their maps.
-        first: Place of the sentence shown first.
-        shown: The map and the head of each model shown first.
-        replaces: Names of the figures shown instead where no script runs.
-    """
-    one = next(iter(kept.values()))
-    sentences = [
-        {
-            "name": f"{i} of {test_set}, {counted(len(sentence['source'] or sentence['target']), 'word', 'words')}",
-            "models": [side(look, system, mine[test_set, i], shown[system]) for system, mine in kept.items()],
-        }
-        for (test_set, i), sentence in one.items()
-    ]
-    return Explorer(identifier, caption, sentences, first, replaces)
 
 
 def side(look: Look, system: System, sentence: Mapping[str, Any], shown: tuple[str, int]) -> dict[str, Any]:

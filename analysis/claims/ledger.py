@@ -121,10 +121,10 @@ def what_changes(verdict: Verdict) -> str:
     lay_beyond = [(name(c.line), f"lay {beyond(c.line)}") for c in conditions if breakable(c.line)]
     contradicted = f"contradicted if {joined(lay_beyond, 'or')}" if lay_beyond else ""
     if verdict.outcome == SUPPORTED:
-        first = f"Not decided if {joined([(measured(c), reached(c.line)) for c in conditions], 'or')}"
+        first = f"Not decided if {joined([(measured(c), reached(c.line.side, c.line.at)) for c in conditions], 'or')}"
         second = contradicted
     elif verdict.outcome == CONTRADICTED:
-        broken = [(measured(c), reached_again(c.line)) for c in conditions if c.broken]
+        broken = [(measured(c), reached(c.line.other_side, c.line.breaking)) for c in conditions if c.broken]
         first = f"Not decided if {joined(broken, 'and')}"
         second = f"supported if {joined([(name(c.line), f'lay {inside(c.line)}') for c in unmet], 'and')}"
     else:
@@ -157,12 +157,8 @@ def breakable(line: Line) -> bool:
     return not math.isnan(line.breaking)
 
 
-def reached(line: Line) -> str:
-    return f"reached {'down' if line.side == ABOVE else 'up'} to {plain(line.at)}"
-
-
-def reached_again(line: Line) -> str:
-    return f"reached {'up' if line.side == ABOVE else 'down'} to {plain(line.breaking)}"
+def reached(side: str, at: float) -> str:
+    return f"reached {'down' if side == ABOVE else 'up'} to {plain(at)}"
 
 
 def inside(line: Line) -> str:

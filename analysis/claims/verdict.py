@@ -298,6 +298,16 @@ def decided(lines: Sequence[Line], finding: Finding) -> Verdict:
     return Verdict(NOT_DECIDED, "; ".join([finding.reason, *still_open]), finding.effect, conditions)
 
 
+def above(at: float) -> list[Line]:
+    """The whole interval must lie above."""
+    return [Line(INTERVAL, ABOVE, at)]
+
+
+def below(at: float) -> list[Line]:
+    """The whole interval must lie below."""
+    return [Line(INTERVAL, BELOW, at)]
+
+
 def within(margin: float) -> tuple[Line, Line]:
     """The whole interval must lie within ±margin."""
     return Line(INTERVAL, BELOW, margin), Line(INTERVAL, ABOVE, -margin)

@@ -1,12 +1,18 @@
-"""Published figures with their sources, next to ours where task and metric are the same."""
+"""Published figures with their sources, next to ours where task and metric are the same.
 
-import csv
-import io
+In published.csv `metric` is one of measurements.csv only where the definitions are the same, `published_metric` the
+source's description of it, `system` its name of the model, `where` the table or file; `year` is empty for repositories
+that are still edited. The other columns are named as in measurements.csv.
+"""
+
 from collections.abc import Sequence
 from functools import cache
 from importlib.resources import files
+from io import StringIO
 from itertools import groupby
-from typing import Any, NamedTuple
+from typing import Any
+
+import pandas as pd
 
 from analysis.page.blocks import Block, Paragraph, Section, Table
 from analysis.page.labels import NONE, decimal, label, listing, ordered, span
@@ -23,42 +29,14 @@ Benchmark = tuple[str, str, str, str, str]  # experiment, task, metric, x_name, 
 Scores = dict[System, list[float]]
 
 
-class Published(NamedTuple):
-    """One published figure. `metric` is a metric of measurements.csv only where the definitions are the same.
-
-    `system` is the source's name of the model, `published_metric` its description of the metric, `where` the table or
-    file; `year` is empty for repositories that are still edited. The other columns are named as in measurements.csv.
-    """
-
-    experiment: str
-    task: str
-    model: str
-    variant: str
-    metric: str
-    x_name: str
-    x: str
-    value: float
-    unit: str
-    system: str
-    published_metric: str
-    source: str
-    year: str
-    where: str
-    link: str
-    note: str
-
-    @property
-    def cited(self) -> str:
-        """Source and year, then table or file."""
-        return f"{' '.join(filter(None, (self.source, self.year)))}, {self.where}"
-
-
 @cache
-def published() -> Sequence[Published]:
+def published() -> Sequence[Any]:
     """All published figures, in the order of published.csv."""
-    text = (files("analysis.compare") / "published.csv").read_text(encoding="utf-8")
-    rows: list[dict[str, Any]] = list(csv.DictReader(io.StringIO(text)))
-    return [Published(**row | {"value": float(row["value"])}) for row in rows]
+    file = files("analysis.compare") / "published.csv"
+    table = pd.read_csv(
+        StringIO(file.read_text(encoding="utf-8")), dtype={"x": str, "year": str}, keep_default_na=False
+    )
+    return [*table.itertuples(index=False, name="Published")]
 
 
 def build(store: Store) -> list[Section]:
@@ -85,11 +63,11 @@ def scores(store: Store) -> dict[Benchmark, Scores]:
     return table
 
 
-def benchmark_of(row: Published) -> Benchmark:
+def benchmark_of(row: Any) -> Benchmark:
     return row.experiment, row.task, row.metric, row.x_name, row.x
 
 
-def next_to_ours(place: Benchmark, rows: Sequence[Published], ours: Scores) -> Table:
+def next_to_ours(place: Benchmark, rows: Sequence[Any], ours: Scores) -> Table:
     """Ours first, then published figures from low to high."""
     _, task, metric, _, x = place
     cells = []
@@ -98,7 +76,8 @@ def next_to_ours(place: Benchmark, rows: Sequence[Published], ours: Scores) -> T
         seeds = f"{len(ours[system])} seeds" if len(ours[system]) > 1 else "one seed"
         cells.append([label(system), f"this report, {seeds}", decimal(interval.value, 2), span(interval, 2), ""])
     for row in sorted(rows, key=lambda row: row.value):
-        cells.append([row.system, row.cited, decimal(row.value, 2), NONE, row.note])
+        cited = f"{' '.join(filter(None, (row.source, row.year)))}, {row.where}"
+        cells.append([row.system, cited, decimal(row.value, 2), NONE, row.note])
     header = ["model", "source", short(metric), "95 % interval", "note"]
     caption = f"{task}, {x}: {METRICS.get(metric, metric)}."
     models = dict.fromkeys(system.model for system in ordered(ours))

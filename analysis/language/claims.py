@@ -15,6 +15,7 @@ from analysis.claims.verdict import (
     Needs,
     Power,
     Rule,
+    above,
 )
 from analysis.language import scaling
 from analysis.language.evidence import CUT, DISTANCE, EXPERIMENT, NEAR, POSITION, at_end, overall, pick, tasks_of
@@ -111,7 +112,7 @@ def makes_up(points: Mapping[System, Point], metric: str, what: str) -> Rule:
 
     power = Power("the lead of the Transformer over the LSTM", ABOVE, MARGIN[metric])
     effect = f"{what}: how much better the LSTM with attention is than the middle between LSTM and Transformer"
-    return Rule(effect, [Line(INTERVAL, ABOVE, 0)], measure, [power])
+    return Rule(effect, above(0), measure, [power])
 
 
 def lower(text: str) -> str:

@@ -24,6 +24,7 @@ from analysis.claims.verdict import (
     NotRun,
     Power,
     Rule,
+    above,
 )
 from analysis.language.evidence import EXPERIMENT, SHARES, overall, tasks_of
 from analysis.page.blocks import Block, Figures, Heading, Table
@@ -142,7 +143,7 @@ def less_predictable(store: Store, text: str) -> Rule:
         return Finding(reason, more, power=[*spans, least, len(seeds)])
 
     effect = "how far, relatively, losses are from their law: the LSTM's minus the Transformer's, seed by seed"
-    return Rule(effect, [Line(INTERVAL, ABOVE, LESS)], measure, [*map(width, NAMES), APART, SEEDS])
+    return Rule(effect, above(LESS), measure, [*map(width, NAMES), APART, SEEDS])
 
 
 def width(factor: str) -> Power:

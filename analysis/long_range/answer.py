@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from analysis.claims.verdict import CENTRAL
-from analysis.long_range.evidence import EXPERIMENT, HELD, Axis, axes, controls, main_axis, tasks_of
+from analysis.long_range.axes import EXPERIMENT, HELD, Axis, axes, controls, main_axis, tasks_of
 from analysis.long_range.wording import at, heading, title
 from analysis.page.blocks import Answer
 from analysis.page.curves import Point, by_x
@@ -20,7 +20,7 @@ def answer(store: Store, look: Look) -> Answer:
     drawn = {task: found for task, found in curves.items() if any(axis.curves for axis in found)}
     if not drawn:
         ran = store.ran(EXPERIMENT)
-        missing = "no long-range run has finished yet" if ran else f"{store.suite} has no long-range runs"
+        missing = "no long-range run has finished yet" if ran else f"the suite {store.suite} has no long-range runs"
         return Answer(QUESTION, f"No answer: {missing}.")
     task = TASK if TASK in drawn else next(iter(drawn))
     axis = main_axis(drawn[task])

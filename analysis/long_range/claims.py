@@ -7,8 +7,8 @@ from typing import NamedTuple
 
 from analysis.claims.verdict import BAHDANAU, LSTM, RNN, TRANSFORMER, VASWANI, Claim, Needs, Rule, within
 from analysis.long_range import rules, transformer_rules
-from analysis.long_range.comparable import Evidence
-from analysis.long_range.evidence import EXPERIMENT, TENFOLD, rows_of, systems_of, tasks_of
+from analysis.long_range.axes import EXPERIMENT, TENFOLD, rows_of, systems_of, tasks_of
+from analysis.long_range.evidence import Evidence
 from analysis.store import System
 from experiments.record.metrics import MASTERED
 

@@ -4,7 +4,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from analysis.long_range.evidence import (
+from analysis.long_range.axes import (
     EXPERIMENT,
     Axis,
     axes,

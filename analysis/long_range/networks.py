@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from analysis.long_range.evidence import EXPERIMENT
+from analysis.long_range.axes import EXPERIMENT
 from analysis.page.blocks import Table
 from analysis.page.labels import NONE, label
 from analysis.store import Run, Store, System

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
-from analysis.long_range.evidence import Axis, Control
+from analysis.long_range.axes import Axis, Control
 from analysis.long_range.wording import at
 from analysis.page.labels import decimal, label, listing
 from analysis.store import System

@@ -21,10 +21,12 @@ from analysis.claims.verdict import (
     Power,
     Rule,
     StillLearning,
+    above,
+    below,
     within,
 )
-from analysis.long_range.comparable import Evidence
-from analysis.long_range.evidence import EXPERIMENT, HELD, Axis, by_seed, rows_of
+from analysis.long_range.axes import EXPERIMENT, HELD, Axis, by_seed, rows_of
+from analysis.long_range.evidence import Evidence
 from analysis.long_range.tables import name_of
 from analysis.long_range.wording import at, quantity
 from analysis.page.curves import Point
@@ -48,7 +50,7 @@ FAR = Power("the largest value over the largest trained one", AT_LEAST, 1.5)
 INSIDE = Power("exact match of the best model at the largest trained length", ABOVE, COPIED.at)
 LEAD = Power("the lead of a perfect model over the weaker one, at the lower end of its interval,", ABOVE, MARGIN)
 OVER_CHANCE = Power("the accuracy of the better model minus chance", ABOVE, MARGIN)
-AHEAD = [Line(INTERVAL, ABOVE, MARGIN)]
+AHEAD = above(MARGIN)
 VALIDATED = Learning(EXPERIMENT, "val/token_accuracy", 3)
 JUDGED = f"A model below {MASTERED} on its control is judged only if it failed with ten times the budget too"
 
@@ -109,7 +111,7 @@ def gap_is_irrelevant(evidence: Evidence, system: System, *rivals: System) -> Ru
     effect = "accuracy at the smallest gap minus accuracy at the largest gap of training"
     names = listing([label(each) for each in dict.fromkeys([system, *rivals])])
     power = SEPARATES._replace(what=f"the most that {names} lose there")
-    return Rule(effect, [Line(INTERVAL, BELOW, MARGIN)], measure, [power], note=JUDGED)
+    return Rule(effect, below(MARGIN), measure, [power], note=JUDGED)
 
 
 def gradient_fades(evidence: Evidence, system: System) -> Rule:
@@ -173,7 +175,7 @@ def attention_fixes(evidence: Evidence, task: str) -> Rule:
     effect = "exact match of the best LSTM with attention, encoder-decoder or one stack, at the largest trained value"
     lacking = {} if evidence.unable(task, ATTENTION) else {CONTRADICTED: ATTENTION}
     learning = StillLearning(evidence.store, task, VALIDATED, lacking)
-    return Rule(effect, [Line(INTERVAL, ABOVE, HELD)], measure, [BROKEN], learning if lacking else None, JUDGED)
+    return Rule(effect, above(HELD), measure, [BROKEN], learning if lacking else None, JUDGED)
 
 
 def compared(

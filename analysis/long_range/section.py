@@ -8,7 +8,7 @@ from functools import partial
 from analysis.long_range import networks as network_settings
 from analysis.long_range import prose as words
 from analysis.long_range import tables
-from analysis.long_range.evidence import (
+from analysis.long_range.axes import (
     EXPERIMENT,
     TENFOLD,
     Axis,

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from analysis.attention.maps import Sentences, blocks, by_key, chosen, shared, with_maps
-from analysis.long_range.evidence import EXPERIMENT
+from analysis.long_range.axes import EXPERIMENT
 from analysis.page.blocks import Block, Heading, Paragraph
 from analysis.page.labels import label, listing
 from analysis.page.look import VariantLook

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Callable, Mapping, Sequence
 
-from analysis.long_range.evidence import Axis, Control, reach, rows_of, share_of
+from analysis.long_range.axes import Axis, Control, reach, rows_of, share_of
 from analysis.long_range.wording import heading, is_kind_of, most, settings
 from analysis.page.blocks import Table
 from analysis.page.curves import Point

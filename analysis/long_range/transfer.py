@@ -5,7 +5,7 @@ from dataclasses import replace
 
 from analysis.claims.verdict import TRANSFORMER, Claim, Finding, Needs, NotRun, Rule
 from analysis.long_range import networks
-from analysis.long_range.evidence import EXPERIMENT, Axis, axes, few, systems_of
+from analysis.long_range.axes import EXPERIMENT, Axis, axes, few, systems_of
 from analysis.long_range.rules import AHEAD, LEAD, OVER_CHANCE, change, lead, together
 from analysis.long_range.tables import grid
 from analysis.page.blocks import Block, Figures, Heading, Paragraph, Section, Table

@@ -2,21 +2,9 @@
 
 import re
 
-from analysis.claims.verdict import (
-    ABOVE,
-    BELOW,
-    INTERVAL,
-    TRANSFORMER,
-    Finding,
-    Line,
-    NotRun,
-    Power,
-    Rule,
-    Undecided,
-    exact,
-)
-from analysis.long_range.comparable import Evidence
-from analysis.long_range.evidence import by_seed, random_scores, rows_of, systems_of, tasks_of
+from analysis.claims.verdict import ABOVE, TRANSFORMER, Finding, NotRun, Power, Rule, Undecided, above, below, exact
+from analysis.long_range.axes import by_seed, random_scores, rows_of, systems_of, tasks_of
+from analysis.long_range.evidence import Evidence
 from analysis.long_range.rules import JUDGED, MARGIN, OVER_CHANCE, SEPARATES, change, loss, over_chance, said
 from analysis.long_range.wording import at
 from analysis.page.labels import decimal, listing
@@ -50,7 +38,7 @@ def shuffling(evidence: Evidence) -> Rule:
         "largest change of an output probability when the source is shuffled, without position encodings, over all "
         "seeds of all tasks run with and without them"
     )
-    return Rule(effect, [Line(INTERVAL, BELOW, EQUAL)], measure, fact=True)
+    return Rule(effect, below(EQUAL), measure, fact=True)
 
 
 def saturation(evidence: Evidence) -> Rule:
@@ -70,7 +58,7 @@ def saturation(evidence: Evidence) -> Rule:
         "that with it"
     )
     note = "Nothing is learned here; the gradient shown next to it is not judged"
-    return Rule(effect, [Line(INTERVAL, BELOW, 1)], measure, note=note, fact=True)
+    return Rule(effect, below(1), measure, note=note, fact=True)
 
 
 def part_matters(evidence: Evidence, task: str, without: System | None, group: str) -> Rule:
@@ -98,7 +86,7 @@ def part_matters(evidence: Evidence, task: str, without: System | None, group: s
     note = (
         "The model without it may be under-trained if it was tuned with as many trials of its own: that is the effect"
     )
-    return Rule(effect, [Line(INTERVAL, ABOVE, MARGIN)], measure, [APART], note=note)
+    return Rule(effect, above(MARGIN), measure, [APART], note=note)
 
 
 def size(evidence: Evidence, task: str, system: System) -> float | None:
@@ -123,7 +111,7 @@ def fails_beyond(evidence: Evidence, encoding: str) -> Rule:
         anyone, reasons, failed, not_run = [], [], [], []
         for task in tasks_of(evidence.store):
             base, axis = evidence.by_encoding(task).get(encoding), evidence.beyond(task)
-            if axis is None or not any(s.model == TRANSFORMER.model for s in axis.curves):
+            if axis is None or not evidence.by_encoding(task):
                 continue
             if base is None or base not in axis.curves:
                 not_run.append(task)
@@ -151,7 +139,7 @@ def fails_beyond(evidence: Evidence, encoding: str) -> Rule:
         "accuracy at the largest trained value minus accuracy at the largest value beyond it, on the task where it "
         "loses most of all tasks that were learned and measured beyond training"
     )
-    return Rule(effect, [Line(INTERVAL, ABOVE, MARGIN)], measure, [SEPARATES])
+    return Rule(effect, above(MARGIN), measure, [SEPARATES])
 
 
 def relative_goes_further(evidence: Evidence, task: str) -> Rule:
@@ -172,4 +160,4 @@ def relative_goes_further(evidence: Evidence, task: str) -> Rule:
         return Finding(reason, change(relative, absolute), power=power)
 
     effect = "accuracy with relative positions minus accuracy with absolute ones at the largest value beyond training"
-    return Rule(effect, [Line(INTERVAL, ABOVE, MARGIN)], measure, [SEPARATES, OVER_CHANCE], note=JUDGED)
+    return Rule(effect, above(MARGIN), measure, [SEPARATES, OVER_CHANCE], note=JUDGED)

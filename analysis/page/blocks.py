@@ -42,7 +42,6 @@ class Anchor(str):
 @dataclass(frozen=True)
 class Paragraph:
     text: str
-    kind: str = "paragraph"
 
 
 @dataclass(frozen=True)
@@ -50,7 +49,6 @@ class Notice:
     """Something the reader must not miss."""
 
     text: str
-    kind: str = "notice"
 
 
 @dataclass(frozen=True)
@@ -58,7 +56,6 @@ class Listing:
     """A bulleted list."""
 
     items: Sequence[str]
-    kind: str = "listing"
 
 
 @dataclass(frozen=True)
@@ -66,7 +63,6 @@ class Heading:
     """A heading below the section's own."""
 
     text: str
-    kind: str = "heading"
 
 
 @dataclass(frozen=True)
@@ -85,7 +81,6 @@ class Table:
     flagged: frozenset[int] = frozenset()
     wrap: bool = False
     board: bool = False
-    kind: str = "table"
 
 
 @dataclass(frozen=True)
@@ -95,7 +90,6 @@ class Figures:
     caption: str
     figures: Sequence[Figure]
     chart: bool = True
-    kind: str = "figures"
 
 
 @dataclass(frozen=True)
@@ -113,7 +107,6 @@ class Answers:
     """The first screen: answers side by side."""
 
     answers: Sequence[Answer]
-    kind: str = "answers"
 
 
 @dataclass(frozen=True)
@@ -134,7 +127,6 @@ class Claims:
     heading: str
     rows: Sequence[ClaimRow]
     fold: bool = False
-    kind: str = "claims"
 
     @property
     def lines(self) -> list[tuple[str, ClaimRow]]:
@@ -168,7 +160,6 @@ class Legend:
     """Every model of the report."""
 
     entries: Sequence[LegendEntry]
-    kind: str = "legend"
 
 
 @dataclass(frozen=True)
@@ -184,7 +175,6 @@ class Explorer:
     sentences: Sequence[Mapping[str, Any]]
     first: int
     replaces: Sequence[str]
-    kind: str = "explorer"
 
     @property
     def data(self) -> dict[str, Any]:

@@ -64,6 +64,7 @@ def environment() -> Environment:
     )
     made.filters |= {"markdown": markdown, "inline": Markup, "slug": slug, "opening": opening, "unbroken": unbroken}
     made.globals["markers"] = defaultdict(lambda: ROUND, MARKER_PATHS)
+    made.tests["a"] = lambda block, name: type(block).__name__ == name
     for name, kind in TESTS.items():
         made.tests[name] = lambda text, kind=kind: isinstance(text, kind)
     return made

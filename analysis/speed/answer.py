@@ -19,7 +19,7 @@ QUESTION = "Which trains faster?"
 def answer(store: Store, speeds: Sequence[Speed]) -> Answer:
     if not any(speed.runs for speed in speeds):
         ran = store.ran(EXPERIMENT)
-        missing = "no speed run has finished yet" if ran else f"{store.suite} has no speed runs"
+        missing = "no speed run has finished yet" if ran else f"the suite {store.suite} has no speed runs"
         return Answer(QUESTION, f"No answer: {missing}.")
     text = " ".join(filter(None, map(in_words, speeds))) or "No answer: nothing was timed."
     caption = (

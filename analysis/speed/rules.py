@@ -19,6 +19,8 @@ from analysis.claims.verdict import (
     NotRun,
     Power,
     Rule,
+    above,
+    below,
     exact,
 )
 from analysis.page.labels import decimal, label, listing, whole
@@ -174,7 +176,7 @@ def attention_is_not_faster(speed: Speed) -> Rule:
         "target tokens/s of the LSTM + attention over those of the LSTM, bare step on real sentences, with the "
         "bootstrap interval of the median over rounds that timed both, else from quartiles"
     )
-    return Rule(effect, [Line(INTERVAL, BELOW, FASTER)], **in_each_process(speed, measure))
+    return Rule(effect, below(FASTER), **in_each_process(speed, measure))
 
 
 def proportional(speed: Speed, kind: str) -> Rule:
@@ -194,7 +196,7 @@ def proportional(speed: Speed, kind: str) -> Rule:
         f"{kind}-scaling efficiency of the base model that scales worst, at the largest number of processes, with the "
         "bootstrap interval of the median over rounds, else from quartiles"
     )
-    return Rule(effect, [Line(INTERVAL, ABOVE, PROPORTIONAL)], **in_each_process(speed, measure, SEVERAL))
+    return Rule(effect, above(PROPORTIONAL), **in_each_process(speed, measure, SEVERAL))
 
 
 def efficiency(speed: Speed, system: System, kind: str) -> tuple[float, Interval] | None:
@@ -237,8 +239,8 @@ def faster_to_quality(speed: Speed, qualities: Sequence[Quality], what: str) -> 
         f"times the same ratio of {a_token}"
     )
     if in_seconds:
-        return Rule(effect, [Line(INTERVAL, ABOVE, FASTER)], **in_each_process(speed, measure, RUNS, SIZE))
-    return Rule(effect, [Line(INTERVAL, ABOVE, FASTER)], lambda: measure(speed), [RUNS, SIZE])
+        return Rule(effect, above(FASTER), **in_each_process(speed, measure, RUNS, SIZE))
+    return Rule(effect, above(FASTER), lambda: measure(speed), [RUNS, SIZE])
 
 
 def seconds_of_a_token(speed: Speed, task: str) -> Interval:
@@ -305,4 +307,4 @@ def fewer_operations(speed: Speed) -> Rule:
         return Finding(reason, *exact(max(ratios.values())))
 
     effect = "counted operations of the LSTM's step over those of the Transformer's, the most at any length; exact"
-    return Rule(effect, [Line(INTERVAL, BELOW, 1)], measure, fact=True)
+    return Rule(effect, below(1), measure, fact=True)

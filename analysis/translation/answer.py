@@ -18,7 +18,7 @@ FLOOR = 5.0  # BLEU; whoever stays below it has hardly learned to translate
 def answer(store: Store, look: Look, results: Sequence[TestSet]) -> Answer:
     if not results:
         ran = store.ran(EXPERIMENT)
-        missing = "no translation run has finished yet" if ran else f"{store.suite} has no translation runs"
+        missing = "no translation run has finished yet" if ran else f"the suite {store.suite} has no translation runs"
         return Answer(QUESTION, f"No answer: {missing}.")
     first = results[0]
     found = {s: first.outcomes[s] for s in reversed(ordered(first.outcomes)) if s.variant == "base"} or first.outcomes

@@ -1,4 +1,4 @@
-"""Figures of translation: BLEU by length, words by frequency, attention maps."""
+"""Figures of translation: BLEU by length, words by frequency."""
 
 from collections.abc import Mapping, Sequence
 from itertools import pairwise

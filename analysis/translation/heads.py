@@ -23,17 +23,7 @@ ROLES: dict[str, dict[str, float]] = {
     "even": {"head_entropy_share": EVEN},
 }
 HEAD = ["model", "variant", "seed", "map", "head"]
-COLUMNS = (
-    "head_entropy",
-    "head_entropy_share",
-    "head_distance",
-    "head_strongest",
-    "head_previous",
-    "head_same",
-    "head_next",
-    "head_edge",
-    "head_alignment",
-)
+COLUMNS = ("head_distance", *dict.fromkeys(metric for lines in ROLES.values() for metric in lines))
 
 
 def build(store: Store, look: Look, task: str) -> list[Block]:

@@ -25,6 +25,7 @@ from analysis.claims.verdict import (
     Rule,
     StillLearning,
     Undecided,
+    above,
 )
 from analysis.page.labels import decimal, label, listing
 from analysis.page.prose import PROSE
@@ -132,7 +133,7 @@ def loses_more(store: Store, task: str, test_sets: Sequence[str]) -> Rule:
 
     learning = None if twice else StillLearning(store, task, VALIDATED, {SUPPORTED: LSTM})
     effect = PROSE["effect of length"] + (f", and every seed of the {label(longer)}" if twice else "")
-    return Rule(effect, [Line(INTERVAL, ABOVE, MATTERS)], measure, [FLOOR, ROOM], learning)
+    return Rule(effect, above(MATTERS), measure, [FLOOR, ROOM], learning)
 
 
 def together(each: Sequence[Statistics]) -> Statistics:
@@ -215,4 +216,4 @@ def heads_apart(store: Store, task: str) -> Rule:
         low, high = min(over_maps.low, *of_seeds), max(over_maps.high, *of_seeds)
         return Finding(reason, Interval(over_maps.value, low, high), power=[len(of_maps)])
 
-    return Rule(PROSE["effect of heads"], [Line(INTERVAL, ABOVE, APART)], measure, [MAPS])
+    return Rule(PROSE["effect of heads"], above(APART), measure, [MAPS])

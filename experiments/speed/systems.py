@@ -17,7 +17,7 @@ from datamodules.batch import BOS, EOS, Batch
 from experiments.speed.settings import Precision
 from models import Seq2SeqModule
 from models.bahdanau import BahdanauNetwork
-from models.kernels.graphs import Replays, capture_on
+from models.kernels.cuda_graphs import Replays, capture_on
 from models.kernels.matmul_backend import onednn_matmul
 from models.lstm import LSTMNetwork
 from models.network import Network

@@ -18,7 +18,7 @@ from datamodules.batch import IGNORE, PAD, Batch
 from experiments.record.read import read_history
 from experiments.record.write import write_atomically
 from models import Seq2SeqModule
-from models.kernels.graphs import Replays, capture_on
+from models.kernels.cuda_graphs import Replays, capture_on
 
 ONE_BY_ONE, TOGETHER = "each by itself", "those of a step together"
 
@@ -142,7 +142,7 @@ def _duration(seconds: float) -> str:
 
 
 class LaunchTogether(Callback):
-    """Captures the training objective for each shape of batch (`models.kernels.graphs`).
+    """Captures the training objective for each shape of batch (`models.kernels.cuda_graphs`).
 
     Not with several devices, which exchange gradients while they are computed.
     """

@@ -70,8 +70,15 @@ class DecoderOnlyTransformerNetwork(Network):
 
     def encode(self, source: Tensor, padded: bool = True) -> StreamMemory:
         """(B, S) token ids -> keys and values of the source in every layer."""
-        x, bias = self._aligned(source, padded)
-        return StreamMemory(self._read(x, bias), bias)
+        x, is_padding, S = self.source_embedding(source), source == self.pad_id, source.shape[1]
+        if padded:
+            count = is_padding.sum(1)
+            x, is_padding = rolled(x, count, 1), rolled(is_padding, count, 1)
+        hidden = minus_infinity_where(is_padding[:, None, None, :])
+        if not S:
+            return StreamMemory((), hidden)
+        x, bias = self.dropout(self.positions(x, -S)), self._bias(hidden, S, S, causal=not self.prefix)
+        return StreamMemory(self._run(x, -S, (), bias)[1], hidden)
 
     def start(self, memory: StreamMemory) -> Cache:
         return memory.cache
@@ -82,7 +89,7 @@ class DecoderOnlyTransformerNetwork(Network):
         keys = T + (state[0].key.shape[2] if state else 0)
         if isinstance(self.positions, Learned):  # the last of its vectors are the source's, the first the target's
             self.positions.check(keys, "a stream of source and target")
-        x = self._placed(self.embedding(tokens), keys - T - S)
+        x = self.dropout(self.positions(self.embedding(tokens), keys - T - S))
         bias = self._bias(memory.bias, T, keys, causal=True) if S or self.biased else None
         x, state = self._run(x, keys - T - S, state, bias, causal=bias is None and T > 1)
         return self.norm(x), state
@@ -106,23 +113,6 @@ class DecoderOnlyTransformerNetwork(Network):
     def _watched(self) -> AbstractContextManager[list[Tensor]]:
         return watched(cast(EncoderLayer, layer).self_attention for layer in self.layers)
 
-    def _aligned(self, source: Tensor, padded: bool) -> tuple[Tensor, Tensor]:
-        """Embeddings (B, S, D) of the source with its padding on the left, and the bias of `StreamMemory`."""
-        x, is_padding = self.source_embedding(source), source == self.pad_id
-        if padded:
-            count = is_padding.sum(1)
-            x, is_padding = rolled(x, count, 1), rolled(is_padding, count, 1)
-        hidden = is_padding[:, None, None, :]
-        return x, minus_infinity_where(hidden)
-
-    def _read(self, x: Tensor, hidden: Tensor) -> Cache:
-        """Run the embedded source."""
-        S = x.shape[1]
-        if not S:
-            return ()
-        bias = self._bias(hidden, S, S, causal=not self.prefix)
-        return self._run(self._placed(x, -S), -S, (), bias)[1]
-
     def _run(
         self, x: Tensor, start: int, past: Cache, bias: Tensor | None, *, causal: bool = False
     ) -> tuple[Tensor, Cache]:
@@ -140,11 +130,6 @@ class DecoderOnlyTransformerNetwork(Network):
             bias = bias + causal_bias(T, keys, hidden.device)
         relative = self.positions.bias(T, keys, hidden.device)  # (1, h, T, keys)
         return bias if relative is None else bias + relative
-
-    def _placed(self, x: Tensor, start: int) -> Tensor:
-        """Embeddings (B, T, D) plus positions from `start` on."""
-        place = self.positions.added(start, x.shape[1], x.device)
-        return self.dropout(x if place is None else x + place)
 
 
 def rolled(x: Tensor, by: Tensor, axis: int) -> Tensor:

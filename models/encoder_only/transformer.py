@@ -50,8 +50,7 @@ class EncoderOnlyTransformerNetwork(EncoderOnlyNetwork):
     def encode(self, source: Tensor, padded: bool = True) -> States:
         """(B, S) token ids -> a state for each; a mask hides what is padded."""
         bias = source_biases(source, self.positions, padded)[1]
-        x, place = self.embedding(source), self.positions.added(0, source.shape[1], source.device)
-        x = self.dropout(x if place is None else x + place)
+        x = self.dropout(self.positions(self.embedding(source), 0))
         for layer in self.layers:
             x = layer(x, self.positions, bias)
         return States(source, self.norm(x))

@@ -16,7 +16,7 @@ def use_equal_kernels() -> None:
     """
     torch.backends.cudnn.rnn.fp32_precision = "ieee"  # type: ignore[attr-defined]
     torch.backends.cuda.enable_cudnn_sdp(False)
-    # The weights of one layer (`models.kernels.frozen`) are put together at every step, in any precision.
+    # The weights of one layer (`models.kernels.padded_rnn`) are put together at every step, in any precision.
     warnings.filterwarnings("ignore", message="RNN module weights are not part of single contiguous chunk")
 
 

@@ -102,7 +102,7 @@ def test_the_first_screen_answers_with_the_recorded_numbers(whole: Report) -> No
     )
     assert f"{transformer:.1f} against {attention:.1f} BLEU" in said
     assert "On copy at length 32" in said
-    assert "No answer: quick has no speed runs." in said
+    assert "No answer: the suite quick has no speed runs." in said
     assert screen.count("<svg") == 2
 
 
@@ -162,7 +162,7 @@ def test_unfinished_runs_are_named_and_in_no_number(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("experiment", "answer"),
     [
-        ("colour", "quick has no speed runs."),
+        ("colour", "the suite quick has no speed runs."),
         ("bleu", "no translation run has finished yet."),
         ("speed", "no speed run has finished yet."),
         ("long-range", "no long-range run has finished yet."),

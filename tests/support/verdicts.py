@@ -4,7 +4,7 @@ from pathlib import Path
 
 from analysis.claims.verdict import Claim, Verdict, judged
 from analysis.long_range import claims as long_range
-from analysis.long_range.comparable import Evidence
+from analysis.long_range.evidence import Evidence
 from analysis.speed import claims as speed
 from analysis.speed.quality import qualities
 from analysis.speed.runs import measured

@@ -7,22 +7,21 @@ import os
 
 import lightning as L
 import torch
-from jsonargparse import auto_cli
+from jsonargparse import Namespace, auto_cli
 from torch import nn
 
+from datamodules import LanguageData
 from experiments.planning.grid import plan_tasks
 from experiments.planning.parser import build_parser, instantiate
 from experiments.speed.peers.language_models import GPT2, PlainLSTM, TextbookLSTM
-from experiments.speed.peers.our_worker import PRECISION, count_update, no_translation, train_ours
-from experiments.speed.peers.protocol import BlockTimer, WorkerChannel
-from experiments.speed.peers.sizes import GRADIENT_CLIP, SEED
-from experiments.speed.peers.textbook import training_loop
+from experiments.speed.peers.our_worker import PRECISION, no_translation, train_ours, train_textbook
+from experiments.speed.peers.protocol import WorkerChannel
+from experiments.speed.peers.sizes import SEED
 from experiments.training.environment import quiet
-from models import Seq2SeqModule
-from models.decoder_only.recurrent import DecoderOnlyRecurrentNetwork
+from models.lightning_modules import Optimisation
 
 TEXT = "shakespeare"  # of SUITE=full
-LEARNING_RATE = 1e-3
+OPTIMISATION = Optimisation(learning_rate=1e-3, label_smoothing=0.0)
 
 
 def main(model: str, variant: str, updates: int, data_dir: str = "") -> None:
@@ -41,30 +40,21 @@ def main(model: str, variant: str, updates: int, data_dir: str = "") -> None:
     where = [f"--data.init_args.data_dir={data_dir}"] if data_dir else []
     parser = build_parser()
     (planned,) = plan_tasks("language", "full", [TEXT], [model], [SEED], "runs", where)
-    built = instantiate(parser, parser.parse_args(planned.arguments))
+    config = parser.parse_args(planned.arguments)
+    built = instantiate(parser, config)
     if variant in PRECISION:
         train_ours(channel, built.model, built.data, PRECISION[variant], updates, no_translation)
-        return
-    network = of_equal_size(built.model, variant, built.data.context)
-    timer = BlockTimer(channel, updates, no_translation)
-    channel.answer(parameters=sum(p.numel() for p in network.parameters()), name=type(network).__name__)
-    timer.wait()
-    for batch in training_loop(network, built.data.train_dataloader(), LEARNING_RATE, GRADIENT_CLIP, smoothing=0.0):
-        count_update(timer, batch)
+    else:
+        network = of_equal_size(config.model.init_args.network, variant, built.data)
+        train_textbook(channel, network, built.data.train_dataloader(), updates, OPTIMISATION)
 
 
-def of_equal_size(ours: Seq2SeqModule, variant: str, context: int) -> nn.Module:
+def of_equal_size(size: Namespace, variant: str, data: LanguageData) -> nn.Module:
     """Another implementation of our model."""
-    network = ours.network
-    vocabulary, width = network.output.out_features, network.output.in_features
-    if isinstance(network, DecoderOnlyRecurrentNetwork):
-        rnn = network.rnn
-        made = PlainLSTM if variant == "plain" else TextbookLSTM
-        return made(vocabulary, rnn.input_size, rnn.hidden_size, rnn.num_layers)
-    layers = network.get_submodule("layers")
-    assert isinstance(layers, nn.ModuleList)
-    heads: int = layers[0].get_submodule("self_attention").heads  # type: ignore[assignment]
-    return GPT2(vocabulary, width, heads, len(layers), context)
+    if variant == "gpt2":
+        return GPT2(data.target_vocab_size, size.width, size.heads, size.layers, data.context)
+    made = PlainLSTM if variant == "plain" else TextbookLSTM
+    return made(data.target_vocab_size, size.embedding, size.hidden, size.layers)
 
 
 if __name__ == "__main__":

@@ -3,7 +3,7 @@
 python -m experiments.speed.peers.our_worker transformer fp32 20
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import lightning as L
@@ -22,6 +22,7 @@ from experiments.training.decode import translate_split
 from experiments.training.environment import quiet
 from experiments.training.trainer import TrainerSettings
 from models import Seq2SeqModule
+from models.lightning_modules import Optimisation
 
 PRECISION = {"fp32": "32-true", "bf16": "bf16-mixed", "fp32-dropout0": "32-true"}
 NEVER = 10**8  # updates
@@ -66,7 +67,7 @@ def main(model: str, variant: str, updates: int, data_dir: str | None = None) ->
         module = sizes.build(model, sizes.dropout_of(variant), data)
         train_ours(channel, module, data, PRECISION[variant], updates, lambda: translate(module, data))
     else:
-        train_textbook(channel, build_textbook(model, data), data, updates)
+        train_textbook(channel, build_textbook(model, data), endless(data), updates, OPTIMISATION)
 
 
 def build_textbook(model: str, data: TranslationData) -> torch.nn.Module:
@@ -102,11 +103,14 @@ def translate(module: Seq2SeqModule, data: TranslationData) -> list[str]:
     return [t.hypothesis for t in translations]
 
 
-def train_textbook(channel: WorkerChannel, network: torch.nn.Module, data: TranslationData, updates: int) -> None:
+def train_textbook(
+    channel: WorkerChannel, network: torch.nn.Module, batches: Iterable[Batch], updates: int, optimisation: Optimisation
+) -> None:
     timer = BlockTimer(channel, updates, no_translation)
     channel.answer(parameters=sum(p.numel() for p in network.parameters()), name=type(network).__name__)
     timer.wait()
-    for batch in training_loop(network, endless(data), OPTIMISATION.learning_rate, GRADIENT_CLIP):
+    loop = training_loop(network, batches, optimisation.learning_rate, GRADIENT_CLIP, optimisation.label_smoothing)
+    for batch in loop:
         count_update(timer, batch)
 
 

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 from numpy.typing import NDArray
 
-from analysis.attention.maps import attention_map, by_key, explorer, packed
+from analysis.attention.maps import attention_map, blocks, by_key, packed
 from analysis.page.blocks import Explorer
 from analysis.page.look import COLOURS, Look
 from analysis.page.render import environment
@@ -58,7 +58,9 @@ def test_the_title_stands_above_the_words_of_the_columns() -> None:
 def made(caption: str = "Every map.") -> Explorer:
     kept = {System(m, "base"): by_key(sentences(m)) for m in MODELS}
     shown = {System("bahdanau", "base"): ("additive", 0), System("transformer", "base"): ("cross layer 2", 1)}
-    return explorer("explorer-multi30k", caption, Look(kept), kept, 0, shown, ["static"])
+    (_, explored) = blocks(Look(kept), "multi30k", caption, kept, next(iter(kept[System("bahdanau", "base")])), shown)
+    assert isinstance(explored, Explorer)
+    return explored
 
 
 def page(block: Explorer) -> str:

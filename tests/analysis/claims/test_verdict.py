@@ -1,6 +1,7 @@
 """Verdicts: what lines ask of an interval, what would change the outcome, and who was still learning."""
 
 import math
+from collections.abc import Sequence
 
 import pytest
 from hypothesis import given
@@ -13,7 +14,6 @@ from analysis.claims.verdict import (
     BELOW,
     CANNOT_TELL,
     CONTRADICTED,
-    INTERVAL,
     NOT_DECIDED,
     SUPPORTED,
     Finding,
@@ -21,6 +21,8 @@ from analysis.claims.verdict import (
     Power,
     Rule,
     Verdict,
+    above,
+    below,
     decided,
     verdict,
     within,
@@ -28,15 +30,7 @@ from analysis.claims.verdict import (
 from analysis.statistics.intervals import Interval
 
 
-def above(at: float) -> tuple[Line, ...]:
-    return (Line(INTERVAL, ABOVE, at),)
-
-
-def below(at: float) -> tuple[Line, ...]:
-    return (Line(INTERVAL, BELOW, at),)
-
-
-def judge(lines: tuple[Line, ...], value: float, low: float, high: float) -> Verdict:
+def judge(lines: Sequence[Line], value: float, low: float, high: float) -> Verdict:
     return decided(lines, Finding("", Interval(value, low, high)))
 
 

@@ -12,7 +12,7 @@ from analysis import report
 from analysis.dashboard import __main__ as dashboard
 from analysis.dashboard.__main__ import main
 from analysis.dashboard.panels import colours, parts
-from analysis.page.blocks import Explorer, Group, Page, figures_of
+from analysis.page.blocks import Claims, Explorer, Group, Page, Table, figures_of
 from analysis.page.look import COLOURS
 from analysis.page.render import environment
 from analysis.store import Store, read_store
@@ -181,7 +181,7 @@ def test_tables_stand_in_the_report_as_they_do_in_the_local_one(server: WandbSer
     assert address.startswith(server.url)
     (view,) = server.views.values()
     blocks = [block for block in view.spec["blocks"] if block["type"] == "markdown-block"]
-    tables = [block for section in built.sections for block in section.blocks if block.kind in ("table", "claims")]
+    tables = [block for section in built.sections for block in section.blocks if isinstance(block, Table | Claims)]
     assert len(blocks) == len(tables)
     text = json.dumps(view.spec, ensure_ascii=False)
     assert json.dumps(built.summary, ensure_ascii=False)[1:-1] in text

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from analysis.long_range.answer import answer
-from analysis.long_range.evidence import axes
+from analysis.long_range.axes import axes
 from analysis.long_range.prose import dips
 from analysis.page.look import Look
 from analysis.store import read_store

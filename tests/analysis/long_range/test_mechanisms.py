@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from analysis.long_range.evidence import random_scores
+from analysis.long_range.axes import random_scores
 from analysis.long_range.mechanisms import build, relative, scaling
 from analysis.page.blocks import Figures, Heading, Section, Table
 from analysis.page.canvas import Figure

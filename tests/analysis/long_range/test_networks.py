@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from analysis.long_range.evidence import systems_of
+from analysis.long_range.axes import systems_of
 from analysis.long_range.networks import described, direction, forget_bias, positions, table
 from analysis.page.blocks import Table
 from analysis.store import Store, read_store

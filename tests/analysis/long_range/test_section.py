@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from analysis.long_range import tables
-from analysis.long_range.evidence import axes, controls, systems_of
+from analysis.long_range.axes import axes, controls, systems_of
 from analysis.long_range.prose import under_trained
 from analysis.long_range.section import build, caption, draw, group_of, one_answer
 from analysis.long_range.wording import title

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from analysis.claims.verdict import CANNOT_TELL, CONTRADICTED, NOT_DECIDED, SUPPORTED, Verdict, judged
-from analysis.long_range.evidence import few, tasks_of
+from analysis.long_range.axes import few, tasks_of
 from analysis.long_range.transfer import FIGURE, all_claims, sections
 from analysis.page.blocks import Figures, Table
 from analysis.store import Store, read_store

@@ -7,7 +7,7 @@ import pytest
 from experiments.record.read import read_result
 from experiments.training import callbacks
 from experiments.training.callbacks import ONE_BY_ONE, TOGETHER
-from models.kernels.graphs import Gradients
+from models.kernels.cuda_graphs import Gradients
 from tests.support.fakes.captures import run_again
 from tests.support.tiny_runs import measured, recorded, terminate_at, tiny_run
 

@@ -8,7 +8,14 @@ import torch
 from datamodules import TranslationData
 from experiments.speed.loops import counted
 from experiments.speed.peers import our_worker, sizes
-from experiments.speed.peers.our_worker import build_textbook, endless, train_ours, train_textbook, translate
+from experiments.speed.peers.our_worker import (
+    OPTIMISATION,
+    build_textbook,
+    endless,
+    train_ours,
+    train_textbook,
+    translate,
+)
 from tests.support.tiny_peers import FakeChannel, InputEnds, peer_data
 from tests.support.tiny_runs import SIZES
 
@@ -52,7 +59,7 @@ def test_ours_trains_through_the_trainer_in_blocks_and_translates_between_them(
 def test_textbooks_train_on_our_batches(model: str, data: TranslationData) -> None:
     channel = FakeChannel("train", "train")
     with pytest.raises(InputEnds):
-        train_textbook(channel, build_textbook(model, data), data, UPDATES)  # type: ignore[arg-type]
+        train_textbook(channel, build_textbook(model, data), endless(data), UPDATES, OPTIMISATION)  # type: ignore[arg-type]
     blocks = [{k: v for k, v in block.items() if k != "seconds"} for block in channel.answers[1:]]
     assert blocks == expected_blocks(data, 2)
 

@@ -10,8 +10,8 @@ from torch import Tensor, nn
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 from models.kernels.dropout import Dropout
-from models.kernels.frozen import run_layers
-from models.kernels.ragged import States, run_ragged
+from models.kernels.padded_rnn import run_layers
+from models.kernels.ragged_rnn import States, run_ragged
 from models.recurrent import CELLS, Cell
 
 NO_DROPOUT = Dropout(0.0)

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from models.kernels.dropout import Dropout
-from models.kernels.ragged import States, reversal, reverse, step_through
+from models.kernels.ragged_rnn import States, reversal, reverse, step_through
 
 SHUT = 1000.0
 GATES = {nn.LSTM: (-SHUT, SHUT, 0.0, 0.0), nn.GRU: (0.0, SHUT, 0.0)}  # in torch's order: i, f, g, o and r, z, n

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 from models.kernels.dropout import Dropout
-from models.kernels.half import with_scaled_gradients
+from models.kernels.fp16_gradients import with_scaled_gradients
 
 States = tuple[Tensor, ...]  # (h, c) of an LSTM, (h,) of a GRU or plain RNN, as torch has them
 

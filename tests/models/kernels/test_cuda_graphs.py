@@ -8,9 +8,9 @@ import torch
 from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from models.kernels import graphs
+from models.kernels import cuda_graphs
+from models.kernels.cuda_graphs import CUDAGraphs, Replays
 from models.kernels.dropout import Dropout
-from models.kernels.graphs import CUDAGraphs, Replays
 from models.loss import IGNORE, masked_loss, scored_loss
 from tests.support.fakes.captures import run_again
 from tests.support.toy_networks import ALL, ONE_OF_EACH, PAD, build, decoder_inputs, sources
@@ -93,7 +93,7 @@ def test_after_a_failed_capture_nothing_is_replayed() -> None:
 
 
 def test_the_number_of_captured_shapes_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(graphs, "MOST", 2)
+    monkeypatch.setattr(cuda_graphs, "MOST", 2)
     step = Replays(nn.Linear(1, 1), summed, run_again)
     for _ in range(2):
         for rows in (1, 2, 3):

@@ -3,8 +3,8 @@ import torch
 from torch import Tensor, nn
 
 from models.kernels.dropout import Dropout
-from models.kernels.frozen import run_layers
-from models.kernels.half import with_scaled_gradients
+from models.kernels.fp16_gradients import with_scaled_gradients
+from models.kernels.padded_rnn import run_layers
 
 SMALL = 1e-8  # a gradient as of a mean over many tokens; in fp16 it is zero
 SIZES = [SMALL, 1.0, 1e6]  # in fp16 the last is infinite

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from analysis.long_range.evidence import axes, controls, main_axis, reach
+from analysis.long_range.axes import axes, controls, main_axis, reach
 from analysis.long_range.tables import status
 from analysis.page.curves import Point
 from analysis.scoreboard import standing
