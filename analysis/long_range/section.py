@@ -171,7 +171,6 @@ def belongs(model: str, group: str, system: System) -> bool:
 
 def learning_curves(store: Store, look: Look, task: str) -> list[Block]:
     runs = [run for run in store.finished(EXPERIMENT) if run.task == task and run.variant == "base"]
-    runs.sort(key=lambda run: (run.model, run.seed))
     figures = []
     for metric, what in LEARNING.items():
         found = lines(store, runs, metric)

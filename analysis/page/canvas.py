@@ -21,7 +21,7 @@ from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure as Canvas
 from matplotlib.ticker import EngFormatter, MaxNLocator
 
-from analysis.page.labels import label, slug
+from analysis.page.labels import label, ordered, slug
 from analysis.page.look import Look
 from analysis.statistics.intervals import Interval
 from analysis.store import Run, Store, System
@@ -99,9 +99,10 @@ class Line:
 
 
 def lines(store: Store, runs: Iterable[Run], metric: str, axis: str = "step") -> list[Line]:
-    """The course of a metric in each run that recorded it, by step or by seconds."""
-    found = []
-    for run in runs:
+    """The course of a metric in each run that recorded it, by step or by seconds; models in the order of tables."""
+    found, runs = [], list(runs)
+    places = ordered({run.system for run in runs})
+    for run in sorted(runs, key=lambda run: (places.index(run.system), run.seed)):
         history = store.history(run)
         points = history[history["metric"] == metric].sort_values(axis)
         if len(points):

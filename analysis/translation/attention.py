@@ -87,7 +87,7 @@ def build(store: Store, look: Look) -> list[Section]:
         if without:
             blocks.append(Paragraph(f"{listing(without)}: no attention, one vector holds the whole source."))
         if inspected:
-            blocks += heads.build(store, look, task)
+            blocks += heads.build(store, task)
         elif attentive:
             blocks.append(Paragraph(PROSE["further maps"].format(suite=store.suite)))
         section.blocks += [Heading(task), *blocks] if blocks else []

@@ -8,7 +8,7 @@ import pandas as pd
 from analysis.page.blocks import Block, Figures, Heading, Paragraph, Table
 from analysis.page.canvas import TALL_PANEL, Figure, add_legend, finish, panel
 from analysis.page.labels import NONE, counted, decimal, label, ordered
-from analysis.page.look import FURTHER_COLOURS, FURTHER_MARKERS, Look
+from analysis.page.look import VariantLook
 from analysis.page.prose import PROSE
 from analysis.store import Store, System
 
@@ -26,7 +26,7 @@ HEAD = ["model", "variant", "seed", "map", "head"]
 COLUMNS = ("head_distance", *dict.fromkeys(metric for lines in ROLES.values() for metric in lines))
 
 
-def build(store: Store, look: Look, task: str) -> list[Block]:
+def build(store: Store, task: str) -> list[Block]:
     """Roles counted over all seeds, and every head drawn."""
     table = heads_of(store, task)
     if table.empty:
@@ -35,7 +35,7 @@ def build(store: Store, look: Look, task: str) -> list[Block]:
         Heading("What heads specialise in"),
         Paragraph(rules(store, task)),
         roles_table(table),
-        Figures(PROSE["every head"], [scatter(look, task, table)]),
+        Figures(PROSE["every head"], [scatter(task, table)]),
     ]
 
 
@@ -98,14 +98,16 @@ def applies(heads: pd.DataFrame, role: str) -> bool:
     return bool(heads[list(ROLES[role])].notna().any().all())
 
 
-def scatter(look: Look, task: str, table: pd.DataFrame) -> Figure:
+def scatter(task: str, table: pd.DataFrame) -> Figure:
     """Mean distance against entropy, one dot a head, coloured by kind of attention."""
     groups = kinds(table)
+    drawn = {group: as_variant(*group, [*groups]) for group in groups}
+    look = VariantLook(drawn.values())
     with panel(TALL_PANEL) as (canvas, axes):
         for (system, kind), heads in groups.items():
-            colour, marker = drawn_as(look, [*groups], system, kind)
-            name = f"{label(system)}: {kind}"
-            axes.plot(heads["head_distance"], heads["head_entropy_share"], marker, color=colour, alpha=0.75, label=name)
+            name, which = f"{label(system)}: {kind}", drawn[system, kind]
+            at = heads["head_distance"], heads["head_entropy_share"]
+            axes.plot(*at, look.marker(which), color=look.colour(which), alpha=0.75, label=name)
         axes.set(xlabel="mean distance to what is looked at (tokens)", ylabel="entropy, share of the largest")
         axes.set(title="Attention heads", ylim=(0, 1.04))
         axes.set_xlim(left=0)
@@ -115,13 +117,10 @@ def scatter(look: Look, task: str, table: pd.DataFrame) -> Figure:
         return finish(canvas, f"attention-heads-{task}", "Attention heads", description)
 
 
-def drawn_as(look: Look, groups: Sequence[tuple[System, str]], system: System, kind: str) -> tuple[str, str]:
-    """A model with one kind of attention keeps its colour; several kinds need one each."""
-    if sum(other == system for other, _ in groups) == 1:
-        return look.colour(system), look.marker(system)
-    several = [group for group in groups if sum(other == group[0] for other, _ in groups) > 1]
-    place = several.index((system, kind))
-    return FURTHER_COLOURS[place % len(FURTHER_COLOURS)], FURTHER_MARKERS[place % len(FURTHER_MARKERS)]
+def as_variant(system: System, kind: str, groups: Sequence[tuple[System, str]]) -> System:
+    """A base with one kind of attention keeps its model's colour; whatever else there is needs one of its own."""
+    only = sum(other == system for other, _ in groups) == 1
+    return system if only and system.variant == "base" else System(system.model, f"{system.variant} {kind}")
 
 
 def ranges(heads: pd.DataFrame) -> str:

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from analysis.page.blocks import Block, Figures, Paragraph, Table
-from analysis.page.look import COLOURS, Look
+from analysis.page.look import COLOURS
 from analysis.store import Store, read_store
 from analysis.translation.heads import COLUMNS, ROLES, build, counted_roles, roles_of
 from tests.support.fakes.inspection import CHANCE, HEADS, write_inspection
@@ -39,7 +39,7 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Store:
 
 
 def built(store: Store) -> list[Block]:
-    return build(store, Look(run.system for run in store.runs), "multi30k")
+    return build(store, "multi30k")
 
 
 @pytest.fixture(scope="module")
