@@ -2,13 +2,14 @@
 
 import numpy as np
 
+from analysis.attention.maps import chosen
 from analysis.page.blocks import Paragraph, Section, Table
 from analysis.page.labels import decimal, label, listing
 from analysis.page.prose import PROSE
 from analysis.page.run_sources import behind
 from analysis.statistics.bleu import sentence_chrfs
-from analysis.store import Run, Store, System, first_common_seed
-from analysis.translation.bleu import EXPERIMENT, length_unit, lengths_in, systems_of
+from analysis.store import Run, Store, System
+from analysis.translation.bleu import EXPERIMENT, length_unit, lengths_in
 from experiments.record.text import passage
 
 TRANSLATIONS = 10
@@ -16,12 +17,8 @@ TRANSLATIONS = 10
 
 def build(store: Store) -> list[Section]:
     translations = Section("translations", "Translations side by side", sources=behind(store, EXPERIMENT))
-    runs = store.finished(EXPERIMENT)
-    for task in dict.fromkeys(run.task for run in runs):
-        systems = systems_of(runs, task)
-        common = first_common_seed(systems.values())
-        chosen = {s: seeds[min(seeds) if common is None else common] for s, seeds in systems.items()}
-        translations.blocks += side_by_side(store, chosen)
+    for task in dict.fromkeys(run.task for run in store.finished(EXPERIMENT)):
+        translations.blocks += side_by_side(store, chosen(store, EXPERIMENT, task))
     return [translations] if translations.blocks else []
 
 
