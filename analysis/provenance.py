@@ -112,10 +112,10 @@ def held_equal(store: Store) -> Section:
             if not equal:
                 flagged.add(len(rows) - 1)
         if flagged:
-            unknown = sum("not recorded" in rows[i][1] for i in flagged)
-            text = f"{len(flagged) - unknown} of {len(keys)} settings are not the same for all models"
-            text += f", and {unknown} not recorded by all" if unknown else ""
-            section.blocks.append(Notice(f"{text}: compare with care."))
+            unknown = sum(rows[i][1].startswith("not recorded") for i in flagged)
+            counts = {"not the same for all models": len(flagged) - unknown, "not recorded by every model": unknown}
+            parts = [f"{number} {'is' if number == 1 else 'are'} {what}" for what, number in counts.items() if number]
+            section.blocks.append(Notice(f"Of {len(keys)} settings {' and '.join(parts)}: compare with care."))
         caption = f"Settings of {experiment} on {task}, compared over its {len(runs)} finished runs."
         table = Table(caption, ["setting", "value"], rows, left=2, flagged=frozenset(flagged))
         section.blocks += [table] if rows else []
@@ -137,7 +137,9 @@ def held_value(runs: list[Run], key: str) -> tuple[str, bool]:
     if all(len(v) == 1 for v in seeds.values()) and "not recorded" not in values:
         each = ", ".join(f"{next(iter(value))} (seed {seed})" for seed, value in sorted(seeds.items()))
         return f"follows the seed, the same for every model: {each}", True
-    return "differs: " + "; ".join(f"{value} ({names(found)})" for value, found in values.items()), False
+    known = {value: found for value, found in values.items() if value != "not recorded"}
+    kind = "differs" if len(known) > 1 else "not recorded by every model"
+    return f"{kind}: " + "; ".join(f"{value} ({names(found)})" for value, found in values.items()), False
 
 
 def runs_section(store: Store) -> Section:
@@ -172,9 +174,8 @@ def incomplete(store: Store) -> str:
     if not absent + others:
         return ""
     counts = Counter(run.status for run in store.runs if run.status != "finished")
-    found = [(status, number) for status, number in [*counts.items(), ("not run", absent)] if number]
-    each = listing([f"{number} {status}" for status, number in found]) if len(found) > 1 else found[0][0]
-    return f"{absent + others} of {total} runs have no result ({each}) and are in no number here."
+    each = listing([f"{number} {status}" for status, number in [*counts.items(), ("not run", absent)] if number])
+    return f"Of {total} runs these are in no number here: {each}."
 
 
 def reason(run: Run) -> str:

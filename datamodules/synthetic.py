@@ -55,8 +55,8 @@ class SyntheticData(L.LightningDataModule):
         seed: Seed of the training batches; evaluation examples do not depend on it.
 
     Raises:
-        ValueError: a setting has a parameter unknown to the task, or lacks one; examples are not whole batches, or too
-            few for a curriculum.
+        ValueError: a list or a number is empty; a setting has a parameter unknown to the task, or lacks one; examples
+            are not whole batches, or too few for a curriculum.
     """
 
     def __init__(
@@ -74,9 +74,11 @@ class SyntheticData(L.LightningDataModule):
     ) -> None:
         super().__init__()
         self.task, self.control, self.test = task, control, test
-        for name, given in (("train", train), ("test", test)):
-            if not given:
-                raise ValueError(f"data.{name} is empty; it needs at least one entry.")
+        values = {f"data.train[{i}].{name}": found for i, grid in enumerate(train) for name, found in grid.items()}
+        values |= {f"data.test[{i}].values": axis.values for i, axis in enumerate(test)}
+        for key, found in {"data.train": train, "data.test": test, **values}.items():
+            if not found:
+                raise ValueError(f"{key} is empty; it needs at least one entry.")
         if min(rows, validation_examples, test_examples) < 1:
             raise ValueError("data.rows, validation_examples and test_examples must be at least 1.")
         if training_examples % rows or (training_examples and curriculum_steps):
@@ -90,8 +92,6 @@ class SyntheticData(L.LightningDataModule):
             dict(zip(grid, values, strict=True)) for grid in train for values in product(*grid.values())
         ]
         self._check_names(train)
-        if not self.points:
-            raise ValueError("data.train: a parameter has no value.")
         self.source_vocab_size, self.target_vocab_size = task.source_vocab_size, task.target_vocab_size
         self.shared_vocabulary = task.shared_vocabulary  # whether source and target share their ids
 

@@ -94,8 +94,8 @@ def main(words: Sequence[str] | None = None) -> int:
         raise mistake(f"WANDB_MODE is {mode!r}; choose one of {', '.join(MODES)}.")
     with contextlib.suppress(OSError):
         Path(options.root, options.suite, UNANSWERED).unlink()  # W&B may answer again
-    for trains, stages in groupby(options.stages, lambda stage: stage in EXPERIMENTS or stage):
-        code = run_experiments([*stages], options) if trains is True else run_module(str(trains), options)
+    for module, stages in groupby(options.stages, lambda stage: "" if stage in EXPERIMENTS else stage):
+        code = run_module(module, options) if module else run_experiments([*stages], options)
         status = code or status
         if code not in (0, FAILED, BUSY):
             break

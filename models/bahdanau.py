@@ -88,7 +88,7 @@ class BahdanauNetwork(Network):
     the cell is an LSTM, not a GRU. W_o may be the embedding (`tied`). For s_0 see `Bridge`.
 
     Args:
-        vocabularies: Sizes of source and target.
+        vocabularies: Sizes of source and target; where they share ids and `tied` is set, one embedding serves both.
         settings: Size, routing and initialisation.
     """
 
@@ -96,7 +96,7 @@ class BahdanauNetwork(Network):
         super().__init__()
         self.settings = settings
         E, H = settings.embedding, settings.hidden
-        source_embedding, self.embedding = embeddings(vocabularies, E, shared=settings.tied and vocabularies.shared)
+        source_embedding, self.embedding = embeddings(vocabularies, E, one_table=settings.tied and vocabularies.shared)
         self.encoder = RecurrentEncoder(source_embedding, "lstm", settings)
         self.bridge = Bridge(H)
         self.additive = AdditiveAttention(H, H, H)

@@ -37,10 +37,10 @@ class Vocabularies(NamedTuple):
     shared: bool = False
 
 
-def embeddings(vocabularies: Vocabularies, width: int, *, shared: bool) -> tuple[Embedding, Embedding]:
-    """Source and target embeddings; one table for both if `shared`."""
+def embeddings(vocabularies: Vocabularies, width: int, *, one_table: bool) -> tuple[Embedding, Embedding]:
+    """Source and target embeddings; `one_table` for both, or one each."""
     target = Embedding(vocabularies.target, width)
-    return (target if shared else Embedding(vocabularies.source, width)), target
+    return (target if one_table else Embedding(vocabularies.source, width)), target
 
 
 def output_projection(width: int, vocabulary: int, tied: Embedding | None) -> nn.Linear:

@@ -45,15 +45,15 @@ class LSTMNetwork(Network):
     """Encoder and decoder of the same recurrent cell, joined by the encoder's last state.
 
     Args:
-        vocabularies: Sizes of source and target.
+        vocabularies: Sizes of source and target; where they share ids and `tied` is set, one embedding serves both.
         settings: Size and initialisation.
     """
 
     def __init__(self, vocabularies: Vocabularies, settings: LSTMSettings) -> None:
         super().__init__()
         self.settings = settings
-        shared = settings.tied and vocabularies.shared
-        source_embedding, self.embedding = embeddings(vocabularies, settings.embedding, shared=shared)
+        one_table = settings.tied and vocabularies.shared
+        source_embedding, self.embedding = embeddings(vocabularies, settings.embedding, one_table=one_table)
         self.encoder = RecurrentEncoder(source_embedding, settings.cell, settings)
         self.bridge = Bridge(settings.hidden, settings.cell)
         inputs = settings.embedding + (settings.hidden if settings.feed_context else 0)

@@ -205,7 +205,7 @@ class TransformerNetwork(Network):
     """Encoder and decoder stacks between embeddings (figure 1).
 
     Args:
-        vocabularies: Sizes of source and target.
+        vocabularies: Sizes of source and target; where they share ids and `tied` is set, one embedding serves both.
         settings: Size and variants.
     """
 
@@ -214,7 +214,7 @@ class TransformerNetwork(Network):
         D = settings.width
         self.positions = positions(settings.positions, width=D, heads=settings.heads, max_length=settings.max_length)
         self.source_embedding, self.target_embedding = embeddings(
-            vocabularies, D, shared=settings.tied and vocabularies.shared
+            vocabularies, D, one_table=settings.tied and vocabularies.shared
         )
         self.dropout = Dropout(settings.dropout)
         self.encoder = nn.ModuleList(EncoderLayer(settings) for _ in range(settings.encoder_layers))

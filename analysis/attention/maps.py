@@ -10,22 +10,15 @@ from matplotlib.colors import LinearSegmentedColormap
 from analysis.attention.words import joined
 from analysis.page.blocks import Block, Explorer, Figures
 from analysis.page.canvas import Figure, finish, panel
-from analysis.page.labels import counted, label, ordered, slug
+from analysis.page.labels import counted, label, slug
 from analysis.page.look import Look
 from analysis.statistics.intervals import Array
-from analysis.store import Run, Store, System, by_system, first_common_seed
+from analysis.store import System
 
 SHADES = "the stronger the colour, the more attention"
 SEEING = f"{SHADES}. Touch a cell or use the arrow keys to read it; the small maps are the other heads."
 
 Sentences = dict[tuple[str, int], dict[str, Any]]  # by test set and number, with words in place of tokens
-
-
-def chosen(store: Store, experiment: str, task: str) -> dict[System, Run]:
-    """One run a model: the first seed that all have, or else each model's own first."""
-    table = by_system(run for run in store.finished(experiment) if run.task == task)
-    common = first_common_seed(table.values()) if table else None
-    return {s: table[s][min(table[s]) if common is None else common] for s in ordered(table)}
 
 
 def by_key(sentences: list[dict[str, Any]]) -> Sentences:

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from analysis.attention.maps import Sentences, blocks, by_key, chosen, shared, with_maps
+from analysis.attention.maps import Sentences, blocks, by_key, shared, with_maps
 from analysis.language import scaling
 from analysis.language.evidence import (
     CHANGED,
@@ -23,7 +23,7 @@ from analysis.page.canvas import Figure, learning_curve, lines
 from analysis.page.curves import Curves, by_x
 from analysis.page.labels import NONE, decimal, duration, label, slug, whole, with_span
 from analysis.page.look import Look
-from analysis.page.run_sources import behind
+from analysis.page.run_sources import behind, chosen
 from analysis.store import Store
 
 NETWORKS = (

@@ -105,9 +105,9 @@ def attention(evidence: Evidence, pairs: Sequence[str]) -> list[Claim]:
 
 
 def with_one_stack(evidence: Evidence, claim: Claim) -> Claim:
-    """A claim with the figure of both forms of attention on an LSTM, where both were run."""
+    """A claim with the figure of both forms of attention on an LSTM, where the second was run too."""
     task = claim.needs.task
-    if not {BAHDANAU_ONE_STACK} & {*systems_of(evidence.store, task)}:
+    if BAHDANAU_ONE_STACK not in systems_of(evidence.store, task):
         return claim
     return replace(claim, figure=evidence.figure(task, "", "token_accuracy", FAMILY, BAHDANAU_ONE_STACK.model))
 
@@ -180,10 +180,10 @@ def contrary(evidence: Evidence, tasks: Sequence[str]) -> list[Claim]:
     power = [rules.LEAD, rules.OVER_CHANCE, rules.FAR]
     ahead = rules.compared(evidence, "inference", "operators", encoders, rules.AHEAD, power, beyond=True)
     alike = rules.compared(evidence, "agreement", "distance", (TRANSFORMER, LSTM), within(rules.MARGIN), ALIKE)
-    over_gap, far = rules.gap_is_irrelevant(evidence, LSTM, RNN, GRU), rules.nobody_copies_far(evidence)
+    over_gap = rules.gap_is_irrelevant(evidence, LSTM, RNN, GRU)
     rows = [
         *beyond_training(evidence, tasks),
-        with_one_stack(evidence, about(evidence, copies, deletang, far, "copy", metric="exact_match")),
+        about(evidence, copies, deletang, rules.nobody_copies_far(evidence), "copy", metric="exact_match"),
         about(evidence, gap, hochreiter, over_gap, "recall", "gap"),
         about(evidence, structure, tran, ahead, "inference", "operators"),
         about(evidence, f"{close} (templates)", tang, alike, "agreement", "distance"),
@@ -202,13 +202,12 @@ def beyond_training(evidence: Evidence, tasks: Sequence[str]) -> list[Claim]:
     rows = []
     for encoding, system in (evidence.by_encoding("parity") or {"": TRANSFORMER}).items():
         rule, text = rules.parity_beyond(evidence, system), with_encoding(parity, encoding)
-        group = POSITIONS if encoding else ""
-        rows.append(about(evidence, text, "Delétang et al. 2023", rule, "parity", group=group))
+        rows.append(about(evidence, text, "Delétang et al. 2023", rule, "parity", group=encodings(evidence, "parity")))
     reaching = [task for task in tasks if evidence.beyond(task)]
     for encoding in dict.fromkeys(e for task in reaching for e in evidence.by_encoding(task)) or [""]:
-        rule, group = transformer_rules.fails_beyond(evidence, encoding), POSITIONS if encoding else ""
+        rule = transformer_rules.fails_beyond(evidence, encoding)
         shown = next((task for task in reaching if not encoding or encoding in evidence.by_encoding(task)), "")
-        text = with_encoding(fails, encoding)
+        text, group = with_encoding(fails, encoding), encodings(evidence, shown)
         rows.append(about(evidence, text, "Kazemnejad et al. 2023", rule, shown, group=group))
     for task in [task for task in reaching if evidence.two_encodings(task)] or [""]:
         pair = [evidence.encoding(task, system) for system in evidence.two_encodings(task) or ()]
@@ -216,6 +215,11 @@ def beyond_training(evidence: Evidence, tasks: Sequence[str]) -> list[Claim]:
         rule = transformer_rules.relative_goes_further(evidence, task)
         rows.append(about(evidence, text, "Neishi and Yoshinaga 2019", rule, task, group=POSITIONS))
     return rows
+
+
+def encodings(evidence: Evidence, task: str) -> str:
+    """The group of variants that differ by their encoding, if a task has any: then a figure shows them."""
+    return POSITIONS if len(evidence.by_encoding(task)) > 1 else ""
 
 
 def with_encoding(text: str, encoding: str) -> str:

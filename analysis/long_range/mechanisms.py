@@ -87,8 +87,8 @@ def probe(store: Store, look: Look, task: str) -> list[Block]:
     text = (
         "Share of held-out sentences whose first noun a linear probe finds in the encoder's state, by the words read "
         f"since; n = {max(point.n for point in measured[-1].points)}, bands are 95 % intervals. A falling "
-        "line: the state holds less of it in a form that can be read linearly; before training, what the architecture "
-        "keeps by default."
+        "line means that the state holds less of it in a form that can be read linearly; before training it shows what "
+        "the architecture keeps by default."
     )
     return [Figures(text, figures)]
 

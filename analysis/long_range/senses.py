@@ -2,11 +2,12 @@
 
 from collections.abc import Sequence
 
-from analysis.attention.maps import Sentences, blocks, by_key, chosen, shared, with_maps
+from analysis.attention.maps import Sentences, blocks, by_key, shared, with_maps
 from analysis.long_range.axes import EXPERIMENT
 from analysis.page.blocks import Block, Heading, Paragraph
 from analysis.page.labels import label, listing
 from analysis.page.look import VariantLook
+from analysis.page.run_sources import chosen
 from analysis.store import Store
 
 CAPTION = "Rows look at columns, both are words of the sentence"

@@ -108,13 +108,13 @@ def fails_beyond(evidence: Evidence, encoding: str) -> Rule:
 
     def measure() -> Finding:
         own: dict[str, Interval] = {}
-        anyone, reasons, failed, not_run = [], [], [], []
+        anyone, reasons, failed, missing = [], [], [], []
         for task in tasks_of(evidence.store):
             base, axis = evidence.by_encoding(task).get(encoding), evidence.beyond(task)
             if axis is None or not evidence.by_encoding(task):
                 continue
             if base is None or base not in axis.curves:
-                not_run.append(task)
+                missing.append(task)
                 continue
             (system,) = evidence.trained_enough(task, base)
             ends = {s: axis.farthest(s) for s in axis.curves if evidence.mastered(task, s)}
@@ -128,10 +128,10 @@ def fails_beyond(evidence: Evidence, encoding: str) -> Rule:
         if not own:
             raise NotRun(f"no Transformer with {encoding or 'recorded'} positions that learned a task measured beyond")
         most = Interval(*map(max, zip(*own.values(), strict=True)))  # no task loses more than this
-        if (failed or not_run) and most.low <= MARGIN:
-            found = {"under-trained on": failed, "not run on": not_run}
+        if (failed or missing) and most.low <= MARGIN:
+            found = {"under-trained on": failed, "not measured beyond training on": missing}
             parts = [f"{what} {listing(tasks)}" for what, tasks in found.items() if tasks]
-            change = f"Training on {listing(failed + not_run)} until the control is learned."
+            change = f"Training on {listing(failed + missing)} until the control is learned."
             raise Undecided(f"{'; '.join(reasons)}; {' and '.join(parts)}, where it may lose more", change)
         return Finding("; ".join(reasons), most, power=[max(anyone)])
 
@@ -139,7 +139,8 @@ def fails_beyond(evidence: Evidence, encoding: str) -> Rule:
         "accuracy at the largest trained value minus accuracy at the largest value beyond it, on the task where it "
         "loses most of all tasks that were learned and measured beyond training"
     )
-    return Rule(effect, above(MARGIN), measure, [SEPARATES])
+    note = "Without a loss it is decided only if every task that compares encodings beyond training has this one"
+    return Rule(effect, above(MARGIN), measure, [SEPARATES], note=note)
 
 
 def relative_goes_further(evidence: Evidence, task: str) -> Rule:

@@ -89,8 +89,9 @@ def counted(n: float, one: str, many: str) -> str:
 
 def listing(parts: list[str]) -> str:
     """Join as in a sentence: a, b and c; with semicolons where a part has a comma."""
-    comma = "; " if any(", " in part for part in parts) else ", "
-    return parts[0] if len(parts) == 1 else f"{comma.join(parts[:-1])} and {parts[-1]}"
+    if any(", " in part for part in parts):
+        return "; and ".join(filter(None, ("; ".join(parts[:-1]), parts[-1])))
+    return parts[0] if len(parts) == 1 else f"{', '.join(parts[:-1])} and {parts[-1]}"
 
 
 def slug(*parts: str) -> str:

@@ -42,7 +42,7 @@ class Look:
 
 
 class VariantLook(Look):
-    """Variants of one model in one figure: the base keeps the model's colour, each other has one of its own."""
+    """Variants in one figure: a base keeps its model's colour, each other has one of its own."""
 
     def _variant(self, system: System) -> int:
         return [s for s in self.systems if s.variant != "base"].index(system)

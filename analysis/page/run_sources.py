@@ -1,7 +1,7 @@
 """Which runs a number comes from: every run has a number in the list of runs, every section names those behind it."""
 
 from analysis.page.labels import ordered
-from analysis.store import Run, Store
+from analysis.store import Run, Store, System, by_system, first_common_seed
 
 
 def in_order(store: Store) -> list[Run]:
@@ -23,3 +23,10 @@ def commit(run: Run) -> str:
     git = run.record["git"]
     name = (git.get("commit") or "no commit")[:8]
     return f"{name} with uncommitted changes" if git.get("dirty") else name
+
+
+def chosen(store: Store, experiment: str, task: str) -> dict[System, Run]:
+    """One run a model: the first seed that all have, or else each model's own first."""
+    table = by_system(run for run in store.finished(experiment) if run.task == task)
+    common = first_common_seed(table.values()) if table else None
+    return {s: table[s][min(table[s]) if common is None else common] for s in ordered(table)}

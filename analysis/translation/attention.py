@@ -3,12 +3,12 @@
 from collections.abc import Mapping
 from typing import Any
 
-from analysis.attention.maps import blocks, by_key, chosen, shared, with_maps
+from analysis.attention.maps import blocks, by_key, shared, with_maps
 from analysis.page.blocks import Block, Heading, Notice, Paragraph, Section
 from analysis.page.labels import label, listing, ordered
 from analysis.page.look import Look
 from analysis.page.prose import PROSE
-from analysis.page.run_sources import behind
+from analysis.page.run_sources import behind, chosen
 from analysis.statistics.intervals import Array
 from analysis.store import Run, Store, System
 from analysis.translation import heads
@@ -87,7 +87,7 @@ def build(store: Store, look: Look) -> list[Section]:
         if without:
             blocks.append(Paragraph(f"{listing(without)}: no attention, one vector holds the whole source."))
         if inspected:
-            blocks += heads.build(store, task)
+            blocks += heads.build(store, look, task)
         elif attentive:
             blocks.append(Paragraph(PROSE["further maps"].format(suite=store.suite)))
         section.blocks += [Heading(task), *blocks] if blocks else []

@@ -229,7 +229,7 @@ def lengths_in(unit: str, translations: pd.DataFrame) -> Array:
 
 
 def length_curve(store: Store, rows: pd.DataFrame, seeds: Seeds, test_set: str, unit: str) -> dict[int, Interval]:
-    """Mean over seeds in each bin, with an interval where the stored sentences fill the bins as recorded."""
+    """Mean over seeds in each bin, with an interval where 10 stored sentences or more fill the bins as recorded."""
     run = next(iter(seeds.values()))
     mine = rows[(rows["model"] == run.model) & (rows["variant"] == run.variant)]
     frames = [store.translations(r, test_set) for r in seeds.values()]
@@ -258,10 +258,10 @@ def cost_table(systems: dict[System, Seeds]) -> Table:
         counts = [whole(mean_of(seeds.values(), metric)) for metric in counted]
         cost = duration(mean_of(seeds.values(), "train_seconds"))
         threads = dict.fromkeys(str(run.record["machine"].get("threads")) for run in seeds.values())
-        rows.append([label(system), *counts, cost, " or ".join(sorted(threads))])
+        rows.append([label(system), *counts, cost, " or ".join(sorted(threads, key=lambda n: (len(n), n)))])
     caption = (
-        "Size of each model and cost of its training with validation, means over seeds. Times compare only where "
-        "threads are equal; target tokens/s are in the section Speed."
+        "Size of each model and cost of its training with validation, means over seeds. Times compare only on "
+        "the same machine and threads; target tokens/s are in the section Speed."
     )
     return Table(caption, header, rows)
 

@@ -2,11 +2,10 @@
 
 import numpy as np
 
-from analysis.attention.maps import chosen
 from analysis.page.blocks import Paragraph, Section, Table
 from analysis.page.labels import decimal, label, listing
 from analysis.page.prose import PROSE
-from analysis.page.run_sources import behind
+from analysis.page.run_sources import behind, chosen
 from analysis.statistics.bleu import sentence_chrfs
 from analysis.store import Run, Store, System
 from analysis.translation.bleu import EXPERIMENT, length_unit, lengths_in
@@ -43,8 +42,8 @@ def side_by_side(store: Store, runs: dict[System, Run]) -> list[Paragraph | Tabl
     blocks: list[Paragraph | Table] = [
         Paragraph(PROSE["sentences picked"].format(number=len(picked), test_set=test_set, seeds=seeds))
     ]
-    chosen = {system: table.loc[picked] for system, table in tables.items()}
-    chrf = {s: sentence_chrfs(tuple(rows["hypothesis"]), tuple(rows["reference"])) for s, rows in chosen.items()}
+    shown = {system: table.loc[picked] for system, table in tables.items()}
+    chrf = {s: sentence_chrfs(tuple(rows["hypothesis"]), tuple(rows["reference"])) for s, rows in shown.items()}
     for place, i in enumerate(picked):
         reference = first.loc[i, "reference"]
         lines = [["source", passage(sources[i]), ""], ["reference", passage(reference), ""]]

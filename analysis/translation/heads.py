@@ -8,7 +8,7 @@ import pandas as pd
 from analysis.page.blocks import Block, Figures, Heading, Paragraph, Table
 from analysis.page.canvas import TALL_PANEL, Figure, add_legend, finish, panel
 from analysis.page.labels import NONE, counted, decimal, label, ordered
-from analysis.page.look import VariantLook
+from analysis.page.look import Look, VariantLook
 from analysis.page.prose import PROSE
 from analysis.store import Store, System
 
@@ -26,7 +26,7 @@ HEAD = ["model", "variant", "seed", "map", "head"]
 COLUMNS = ("head_distance", *dict.fromkeys(metric for lines in ROLES.values() for metric in lines))
 
 
-def build(store: Store, task: str) -> list[Block]:
+def build(store: Store, look: Look, task: str) -> list[Block]:
     """Roles counted over all seeds, and every head drawn."""
     table = heads_of(store, task)
     if table.empty:
@@ -35,7 +35,7 @@ def build(store: Store, task: str) -> list[Block]:
         Heading("What heads specialise in"),
         Paragraph(rules(store, task)),
         roles_table(table),
-        Figures(PROSE["every head"], [scatter(task, table)]),
+        Figures(PROSE["every head"], [scatter(look, task, table)]),
     ]
 
 
@@ -98,16 +98,17 @@ def applies(heads: pd.DataFrame, role: str) -> bool:
     return bool(heads[list(ROLES[role])].notna().any().all())
 
 
-def scatter(task: str, table: pd.DataFrame) -> Figure:
+def scatter(look: Look, task: str, table: pd.DataFrame) -> Figure:
     """Mean distance against entropy, one dot a head, coloured by kind of attention."""
     groups = kinds(table)
     drawn = {group: as_variant(*group, [*groups]) for group in groups}
-    look = VariantLook(drawn.values())
+    others = VariantLook(drawn.values())
     with panel(TALL_PANEL) as (canvas, axes):
         for (system, kind), heads in groups.items():
             name, which = f"{label(system)}: {kind}", drawn[system, kind]
+            own = look if which.variant == "base" else others
             at = heads["head_distance"], heads["head_entropy_share"]
-            axes.plot(*at, look.marker(which), color=look.colour(which), alpha=0.75, label=name)
+            axes.plot(*at, own.marker(which), color=own.colour(which), alpha=0.75, label=name)
         axes.set(xlabel="mean distance to what is looked at (tokens)", ylabel="entropy, share of the largest")
         axes.set(title="Attention heads", ylim=(0, 1.04))
         axes.set_xlim(left=0)

@@ -20,8 +20,9 @@ def with_error(
 
 
 def standard_error(values: NDArray[np.float64]) -> float:
-    """From the means of 20 stretches of the text: as if pieces were independent, that of a loss on Shakespeare would be
-    half as large.
+    """Of a mean, from the means of 20 stretches of the text.
+
+    If pieces were taken as independent, the error of a loss on Shakespeare would be half as large.
     """
     stretches = [part.mean() for part in np.array_split(values, min(STRETCHES, len(values)))]
     return float(np.std(stretches, ddof=1)) / math.sqrt(len(stretches)) if len(stretches) > 1 else 0.0

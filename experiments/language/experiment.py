@@ -15,7 +15,7 @@ from experiments.language.context import by_context, token_losses
 from experiments.language.errors import with_error
 from experiments.record.keys import ATTENTION, Measurement
 from experiments.record.write import write_atomically
-from experiments.training.trained_run import Trained, attended
+from experiments.training.trained_run import Trained, attention_record
 from models.network import Network
 
 PIECES, MAPPED = 3, 48  # pieces whose attention is kept, and words of each: maps grow with the square
@@ -58,7 +58,7 @@ def attention_records(network: Network, text: Text, tokens: Tokens) -> list[dict
         piece = as_batch(tokens[i : i + 1]).of(lambda field: field.to(device))
         maps = network.every_attention(piece.source, piece.decoder_input)
         words = [text.decode([word]) for word in tokens[i, 1:].tolist()]
-        records.append(attended("test", i, [], words, maps))
+        records.append(attention_record("test", i, [], words, maps))
     return records
 
 

@@ -101,7 +101,9 @@ def of_stage(stage: str, suite: str, root: str, *settings: str) -> Receipt:
         settings: What else it was asked for.
     """
     configs = ROOT / "experiments" / "configs"
-    read: list[str | Path] = [configs / "speed" / f"{suite}.yaml", *sorted(configs.glob("bleu/*/*.yaml"))]
+    read: list[str | Path] = [configs / "speed" / f"{suite}.yaml"]
+    if stage == "speed":  # whose real sentences are trained on as in one of these
+        read += sorted(configs.glob("bleu/*/*.yaml"))
     for folder in sorted(Path(root, suite, "bleu").glob("*/*/*/seed*")):
         config = folder / "config.yaml"
         text = config.read_text(encoding="utf-8", errors="replace") if config.is_file() else ""

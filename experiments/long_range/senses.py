@@ -10,7 +10,7 @@ import torch
 from datamodules.batch import Batch
 from datamodules.tasks.senses import GAP, ID, Senses
 from experiments.long_range.probes import evaluating, probe_states, word_states
-from experiments.training.trained_run import attended
+from experiments.training.trained_run import attention_record
 from models.network import Network
 
 TEST_SET = "examples"
@@ -56,5 +56,5 @@ def attention_records(network: Network) -> list[dict[str, Any]]:
         source = torch.tensor([[ID[word] for word in text.split()]], device=device)
         with evaluating(network):
             maps = network.every_attention(source, torch.tensor([[GAP]], device=device))
-        records += [attended(TEST_SET, i, text.split(), [answer], maps)] if maps else []
+        records += [attention_record(TEST_SET, i, text.split(), [answer], maps)] if maps else []
     return records

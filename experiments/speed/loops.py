@@ -39,7 +39,7 @@ def run_loops(
     return found, held_equal
 
 
-def files(loops: Loops, system: str) -> list[Path]:
+def configurations(loops: Loops, system: str) -> list[Path]:
     """The suite's translation configuration of a system's model."""
     folder = EXPERIMENTS / "configs" / "bleu" / loops.configs
     return [folder / "common.yaml", folder / f"{System(system).network}.yaml"]
@@ -60,7 +60,7 @@ def configured(system: System, loops: Loops, steps: int, data_dir: str) -> Names
     }
     parser = build_parser()
     L.seed_everything(0, verbose=False)
-    words = [word for path in files(loops, system.name) for word in ("-c", str(path))]
+    words = [word for path in configurations(loops, system.name) for word in ("-c", str(path))]
     return parser.instantiate(parser.parse_args([*words, *(f"--{name}={value}" for name, value in given.items())]))
 
 

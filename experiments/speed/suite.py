@@ -15,15 +15,15 @@ from typing import Any
 import torch
 from jsonargparse import ArgumentError, ArgumentParser
 
-from experiments.launch.exit_codes import FAILED
-from experiments.launch.receipts import of_stage
+from experiments.launch import receipts
+from experiments.launch.exit_codes import FAILED, INTERRUPTED, MISTAKE
 from experiments.planning.grid import EXPERIMENTS
 from experiments.planning.yaml_files import one_sentence, read_yaml
 from experiments.record.write import write_failure
 from experiments.speed.cost.operations import operations, translation_runs
 from experiments.speed.decoding import run_decoding
 from experiments.speed.devices import run_devices
-from experiments.speed.loops import files, run_loops
+from experiments.speed.loops import configurations, run_loops
 from experiments.speed.record import Rows, Task
 from experiments.speed.settings import Settings
 from experiments.speed.sweep import run_sweep
@@ -48,7 +48,7 @@ def main(suite: str = "quick", tasks: str = "", data_dir: str = "", root: str = 
         process: Number of this process.
     """
     quiet()
-    receipt = of_stage("speed", suite, root, tasks, data_dir)
+    receipt = receipts.of_stage("speed", suite, root, tasks, data_dir)
     settings = read_settings(suite)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     use_equal_kernels()
@@ -70,17 +70,18 @@ def main(suite: str = "quick", tasks: str = "", data_dir: str = "", root: str = 
         for number, (task, measure) in enumerate(left, 1)
         if not measured_and_written(task, measure, number, len(left))
     ]
-    codes = [FAILED if failed else 0]
+    complete = not failed
     for number in range(1, settings.processes) if not process else ():
         print(f"process {number + 1} of {settings.processes}", flush=True)
         words = [f"--suite={suite}", f"--tasks={tasks}", f"--data_dir={data_dir}", f"--root={root}"]
         words.append(f"--process={number}")
-        codes.append(subprocess.run([sys.executable, "-m", "experiments.speed", *words]).returncode)
-        if codes[-1] not in (0, FAILED):
-            raise SystemExit(codes[-1])
+        code = subprocess.run([sys.executable, "-m", "experiments.speed", *words]).returncode
+        if code in (MISTAKE, *INTERRUPTED):
+            raise SystemExit(code)
+        complete &= not code
     if failed:
         raise SystemExit(f"{len(failed)} of {len(left)} speed tasks failed: {', '.join(t.name for t in failed)}")
-    if any(codes):
+    if not complete:
         raise SystemExit(FAILED)
     if not process:
         receipt.write()
@@ -124,7 +125,9 @@ def plan(
         if asked is not None:
             made_of = {**common, "asked": asdict(asked)}
             if asked is text:
-                made_of["configs"] = [p.read_text(encoding="utf-8") for s in text.systems for p in files(text, s)]
+                made_of["configs"] = receipts.of(
+                    *(path for system in text.systems for path in configurations(text, system))
+                )
             task = Task(suite, name, root, made_of, list(map(System, asked.systems)), process)
             found.append((task, partial(run, asked, settings, device)))
     for name, folders in translation_runs(Path(root), suite).items() if not process else ():

@@ -26,7 +26,7 @@ def environment(threads: int) -> dict[str, str]:
 
 
 def restart_to_keep_memory(program: str) -> None:
-    """Start a program again, unless it began with memory that is kept: glibc reads that once."""
+    """Start a program again with KEEP_MEMORY, unless it has that already: glibc reads it only when a process begins."""
     if KEEP_MEMORY not in os.environ.get("GLIBC_TUNABLES", ""):
         command = [sys.executable, "-m", program, *sys.argv[1:]]
         os.execvpe(sys.executable, command, environment(os.cpu_count() or 1))

@@ -158,7 +158,7 @@ def load_module(folder: Path) -> tuple[Seq2SeqModule, TranslationData, Decoding]
     return built.model.eval(), built.data, built.decoding
 
 
-def attended(
+def attention_record(
     test_set: str, number: int, source: list[str], target: list[str], maps: Mapping[str, Tensor], decimals: int = 3
 ) -> dict[str, Any]:
     """A sentence of attention.json: its tokens, and the weights (1, h, rows, columns) of each map.

@@ -90,7 +90,7 @@ def build_trainer(
     use_equal_kernels()
     kept = best_and_last(folder / "checkpoints", settings.monitor, settings.monitor_mode)
     finite = ClipFinite(settings.gradient_clip, settings.log_every, folder / "config.yaml")
-    # A long run does not fill the machine with fragments.
+    # So that a long run does not fill the machine with fragments of freed memory.
     tidy = LambdaCallback(on_validation_start=lambda *_: return_memory())
     saved = [EndBetweenUpdates(settings.validate_every), *kept]
     training: list[Callback] = [SeedEachStep(), finite, tidy, *callbacks, *saved]

@@ -15,7 +15,7 @@ from experiments.record.keys import WORD_COUNTS, Measurement, RunKey, config_has
 from experiments.record.languages import USUAL, tokeniser_for
 from experiments.record.write import write_atomically, write_rows
 from experiments.training.decode import Translation, bleu, translate_split
-from experiments.training.trained_run import Trained, attended
+from experiments.training.trained_run import Trained, attention_record
 from experiments.training.validation import ValidationBLEU
 from experiments.translation.scoring import score_translations, signatures
 from experiments.translation.word_counts import target_word_counts
@@ -145,7 +145,7 @@ def attention_records(
         else:
             maps = network.attention(network.encode(rows), decoder_input)
         words = data.source_tokenizer.pieces(source.tolist()), [*data.target_tokenizer.pieces(tokens), "</s>"]
-        records.append(attended(test_set, i, *words, maps, decimals=3 if every else 4))
+        records.append(attention_record(test_set, i, *words, maps, decimals=3 if every else 4))
     return records
 
 

@@ -290,7 +290,7 @@ def main(
     Args:
         experiment: Whose models.
         suite: Which grid.
-        tasks: Of long-range or language, separated by spaces.
+        tasks: Tasks of long-range or of language, separated by spaces.
         models: Models, separated by spaces.
         trials: Settings to try for every model on every task.
         devices: Devices of a run.

@@ -36,7 +36,7 @@ def main(
     Args:
         experiment: Whose model.
         suite: Which grid.
-        tasks: One of long-range or language.
+        tasks: One task of long-range or of language.
         models: One model.
         trials: Runs after which the sweep ends.
         devices: Devices of a run.

@@ -43,14 +43,14 @@ class DecoderOnlyAttentionNetwork(Network):
     Memory and State are both what was read so far: states, keys and mask of its tokens, and the last state.
 
     Args:
-        vocabularies: Sizes of source and target.
+        vocabularies: Sizes of source and target; where they share their ids, one embedding serves both.
         settings: Size and initialisation.
     """
 
     def __init__(self, vocabularies: Vocabularies, settings: DecoderOnlyAttentionSettings) -> None:
         super().__init__()
         E, H = settings.embedding, settings.hidden
-        self.source_embedding, self.embedding = embeddings(vocabularies, E, shared=vocabularies.shared)
+        self.source_embedding, self.embedding = embeddings(vocabularies, E, one_table=vocabularies.shared)
         self.rnn = recurrent("lstm", E, settings, settings.layers)
         self.additive = AdditiveAttention(H, H, settings.attention)
         self.dropout = Dropout(settings.dropout)

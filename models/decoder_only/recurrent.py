@@ -32,14 +32,14 @@ class DecoderOnlyRecurrentNetwork(Network):
     """One recurrent stack over source and target.
 
     Args:
-        vocabularies: Sizes of source and target.
+        vocabularies: Sizes of source and target; where they share their ids, one embedding serves both.
         settings: Size and initialisation.
     """
 
     def __init__(self, vocabularies: Vocabularies, settings: DecoderOnlyRecurrentSettings) -> None:
         super().__init__()
         E, H = settings.embedding, settings.hidden
-        self.source_embedding, self.embedding = embeddings(vocabularies, E, shared=vocabularies.shared)
+        self.source_embedding, self.embedding = embeddings(vocabularies, E, one_table=vocabularies.shared)
         self.rnn = recurrent(settings.cell, E, settings, settings.layers)
         self.dropout = Dropout(settings.dropout)
         self.readout = nn.Linear(H, E)

@@ -52,7 +52,7 @@ class DecoderOnlyTransformerNetwork(Network):
     """One causal stack over source and target.
 
     Args:
-        vocabularies: Sizes of source and target.
+        vocabularies: Sizes of source and target; where they share their ids, one embedding serves both.
         settings: Size and variants.
     """
 
@@ -61,7 +61,7 @@ class DecoderOnlyTransformerNetwork(Network):
         self.prefix = settings.prefix
         D = settings.width
         self.positions = positions(settings.positions, width=D, heads=settings.heads, max_length=settings.max_length)
-        self.source_embedding, self.embedding = embeddings(vocabularies, D, shared=vocabularies.shared)
+        self.source_embedding, self.embedding = embeddings(vocabularies, D, one_table=vocabularies.shared)
         self.biased = settings.positions == "alibi"
         self.dropout = Dropout(settings.dropout)
         self.layers = nn.ModuleList(EncoderLayer(settings) for _ in range(settings.layers))

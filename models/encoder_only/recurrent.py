@@ -31,7 +31,7 @@ class EncoderOnlyRecurrentNetwork(EncoderOnlyNetwork):
     """One recurrent stack over the source, in both directions.
 
     Args:
-        vocabularies: Sizes of source and target.
+        vocabularies: Sizes of source and target; where they share ids and `tied` is set, the output is the embedding.
         settings: Size and initialisation.
     """
 

@@ -32,7 +32,7 @@ class EncoderOnlyTransformerNetwork(EncoderOnlyNetwork):
     """One stack of self-attention over the source.
 
     Args:
-        vocabularies: Sizes of source and target.
+        vocabularies: Sizes of source and target; where they share ids and `tied` is set, the output is the embedding.
         settings: Size and variants.
     """
 

@@ -99,7 +99,7 @@ def test_harm_is_named_and_every_other_number_stays(
     text, left = report(suite)
     assert said in text.replace("\\", "")
     assert run in text
-    assert "are in no number here" in text
+    assert "these are in no number here" in text
     lost = {key for key in numbers if key not in left}
     assert all(left[key] == numbers[key] for key in left)
     assert set(left) <= set(numbers)

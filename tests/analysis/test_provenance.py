@@ -27,7 +27,7 @@ def test_what_differs_between_runs_is_flagged(tmp_path: Path) -> None:
     record["machine"]["cpu"] = "another CPU"
     write_json(folder / "result.json", record)
     text = shown(tmp_path)
-    assert "1 of 4 settings are not the same for all models, and 1 not recorded by all" in text
+    assert "Of 4 settings 1 is not the same for all models and 1 is not recorded by every model" in text
     assert "1999 (LSTM seed 1)" in text
     assert "not recorded (LSTM seed 1)" in text
     assert "Machine of LSTM seed 1." in text

@@ -150,7 +150,7 @@ def test_unfinished_runs_are_named_and_in_no_number(tmp_path: Path) -> None:
     with empty_pictures():
         found = report(tmp_path)
     shown = Page(found.html).text
-    assert "4 of 8 runs have no result (1 unreadable, 1 interrupted, 1 failed and 1 not run)" in shown
+    assert "Of 8 runs these are in no number here: 1 unreadable, 1 interrupted, 1 failed and 1 not run." in shown
     assert "transformer/base/seed1: failed with 'loss is <NaN>' (log: runs/log.txt)" in shown
     assert "lstm/base/seed1: interrupted" in shown
     assert "mamba/base/seed1: missing" in shown

@@ -11,13 +11,13 @@ def test_networks_and_data_agree_on_padding() -> None:
 
 def test_embeddings() -> None:
     torch.manual_seed(0)
-    source, target = embeddings(Vocabularies(300, 500), 64, shared=False)
+    source, target = embeddings(Vocabularies(300, 500), 64, one_table=False)
     assert source.weight.shape == (300, 64)
     assert target.weight.shape == (500, 64)
     for table in (source, target):
         assert (table.weight[PAD] == 0).all()
         assert table.weight[1:].std().item() == pytest.approx(1 / 8, rel=0.05)
-    one, other = embeddings(Vocabularies(500, 500), 64, shared=True)
+    one, other = embeddings(Vocabularies(500, 500), 64, one_table=True)
     assert one is other
 
 

@@ -40,8 +40,12 @@ def main(
     """
     quiet()
     torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", os.cpu_count() or 1)))
-    compare.main(suite, data_dir=data_dir, environment_dir=environment_dir, root=root)  # exits if the text is missing
     data = sizes.multi30k(data_dir)
+    try:
+        data.text("train")
+    except FileNotFoundError as error:
+        raise SystemExit(f"error: {error}") from None
+    compare.main(suite, data_dir=data_dir, environment_dir=environment_dir, root=root)
     steps = chain(lstm_rows(data, rounds), trainer_rows(data, updates, rounds))
     conclude([*peer_rows(suite, root), *map(printed, steps)])
 

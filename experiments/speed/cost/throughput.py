@@ -81,12 +81,17 @@ def read_records(root: Path, suites: list[str]) -> Records:
     for suite in suites:
         read = map(read_result, finished_runs(root, suite, "speed"))
         if timed := [result for result in read if not result["task"].startswith("cost-")]:
-            return Records(root / suite / "speed", timed)
+            of_one = [each for each in timed if same_machine(each, timed[0])]
+            return Records(root / suite / "speed", of_one)
     raise FileNotFoundError(
         f"no speed was measured yet in {' or '.join(str(root / suite / 'speed') for suite in suites)}: run "
         "`make speed SUITE=full` first, or give the peak of a device in TFLOP/s: `.venv/bin/python -m "
         "experiments.speed.cost.estimate --suite paper --devices 8 --peak 989`."
     )
+
+
+def same_machine(one: Finished, other: Finished) -> bool:
+    return all(one["machine"][fact] == other["machine"][fact] for fact in ("cpu", "gpus"))
 
 
 def measured_rate(recipe: Recipe, records: Records, length: int, world: int) -> Rate:

@@ -110,12 +110,12 @@ def main(
             print(f"already measured with this code on this machine: peers of the {model}", flush=True)
         else:
             left.append(model)
+    if not left:
+        return
     data = sizes.multi30k(data_dir)
     folder = Path(cache_dir, "peers").absolute()
     try:
         data.text("train")
-        if not left:
-            return
         python = build_environment(Path(environment_dir))
         write_text(data, folder)
         for model in left:

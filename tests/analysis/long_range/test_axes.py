@@ -24,6 +24,11 @@ def store_of(path: Path) -> Store:
     return read_store(path, "quick")
 
 
+def test_a_few_examples_reach_nothing() -> None:
+    few = Point(16, Interval(0.5, 0.5, 0.5), {0: 0.5}, 29)
+    assert str(reach([*points((4, 1.0), (8, 0.95)), few])) == "> 8"
+
+
 @pytest.mark.parametrize(
     ("curve", "expected"),
     [

@@ -6,9 +6,12 @@ from typing import Any
 import pytest
 
 from analysis.claims.verdict import CANNOT_TELL, CONTRADICTED, NOT_DECIDED, SUPPORTED, Verdict
+from analysis.long_range.claims import all_claims
+from analysis.long_range.evidence import Evidence
 from analysis.long_range.rules import change, loss
 from analysis.page.curves import Point
 from analysis.statistics.intervals import wilson
+from analysis.store import read_store
 from tests.support import verdicts
 from tests.support.fakes.long_range import (
     FALLING,
@@ -225,12 +228,29 @@ def test_the_task_where_most_is_lost_decides_beyond_training_and_the_encoding_is
     assert verdict.reason.startswith("Transformer (rotary positions): 0.500 at distance 48; Transformer, sinusoidal: ")
     of_sinusoidal = decided(tmp_path)[beyond.replace("rotary", "sinusoidal")]
     assert of_sinusoidal.outcome == NOT_DECIDED
-    assert "not run on recall, where it may lose more" in of_sinusoidal.reason
+    assert "not measured beyond training on recall, where it may lose more" in of_sinusoidal.reason
     write_long_range(tmp_path, "agreement", "transformer", falls, control=0.9, **made)
     write_long_range(tmp_path, "agreement", "transformer", holds, variant="tenfold", **made)
     assert decided(tmp_path)[further].outcome == NOT_DECIDED
     write_long_range(tmp_path, "agreement", "transformer", holds, variant="sinusoidal-tenfold")
     assert "Transformer, tenfold (rotary positions): 1.000" in decided(tmp_path)[further].reason  # both with ten times
+
+
+def test_a_claim_on_an_encoding_shows_the_figure_that_is_drawn(tmp_path: Path) -> None:
+    """Without other encodings that of the models, with them that of the encodings."""
+    rows = axis_rows({4: 1.0, 32: 1.0, 48: 0.5}, "distance")
+    figures = []
+    for variant in ("base", "sinusoidal"):
+        write_long_range(
+            tmp_path, "agreement", "transformer", rows, variant=variant, settings=settings_of("transformer")
+        )
+        claims = all_claims(Evidence(read_store(tmp_path, "quick")))
+        figures += [claim.figure for claim in claims if claim.text.startswith("Beyond the lengths")]
+    plain, both = (
+        "token_accuracy-agreement-distance",
+        "token_accuracy-agreement-distance-transformer-position-encodings",
+    )
+    assert figures == [plain, both, both]
 
 
 @pytest.mark.parametrize(("control", "expected"), [(1.0, SUPPORTED), (0.9, CANNOT_TELL)])

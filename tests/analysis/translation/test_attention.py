@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from analysis.attention.maps import chosen
 from analysis.page.blocks import Explorer, Figures, Notice, Paragraph, Section, Table
 from analysis.page.look import Look
+from analysis.page.run_sources import chosen
 from analysis.store import Store, System, read_store
 from analysis.translation.attention import build, screen
 from tests.support.fakes.inspection import HEADS, inspection_folder, sentences, write_inspection

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from analysis.page.blocks import Block, Figures, Paragraph, Table
-from analysis.page.look import COLOURS
+from analysis.page.look import COLOURS, FURTHER_COLOURS, Look
 from analysis.store import Store, read_store
 from analysis.translation.heads import COLUMNS, ROLES, build, counted_roles, roles_of
 from tests.support.fakes.inspection import CHANCE, HEADS, write_inspection
@@ -39,7 +39,7 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Store:
 
 
 def built(store: Store) -> list[Block]:
-    return build(store, "multi30k")
+    return build(store, Look(run.system for run in store.runs), "multi30k")
 
 
 @pytest.fixture(scope="module")
@@ -72,6 +72,13 @@ def test_the_figure_has_a_colour_for_each_kind_and_the_models_own_for_one(blocks
     assert COLOURS["bahdanau"].lower() in figure.svg.lower()
     assert COLOURS["transformer"].lower() not in figure.svg.lower()
     assert "Transformer, cross: 4 heads, distance 1.5 to 4.0, entropy 0.30 to 0.95" in figure.description
+
+
+def test_a_variant_with_the_same_kind_of_attention_has_a_colour_of_its_own(tmp_path: Path) -> None:
+    for variant in ("base", "doubled"):
+        write_inspection(tmp_path, "bahdanau", variant=variant)
+    (figure,) = next(block for block in built(read_store(tmp_path, "quick")) if isinstance(block, Figures)).figures
+    assert all(colour.lower() in figure.svg.lower() for colour in (COLOURS["bahdanau"], FURTHER_COLOURS[0]))
 
 
 def test_every_seed_is_counted(tmp_path: Path) -> None:

@@ -202,8 +202,12 @@ def test_encoder_states_are_those_at_the_last_word_read(name: str) -> None:
         rows, last = torch.arange(4), torch.tensor(LENGTHS) - 1
         torch.testing.assert_close(cross.keys_values(states.unsqueeze(1)).key[:, :, 0], keys[rows, :, last])  # type: ignore[operator]
         return
-    if isinstance(network, EncoderOnlyTransformerNetwork | DecoderOnlyTransformerNetwork):
-        return  # see the test of `word_states`
+    if isinstance(network, EncoderOnlyTransformerNetwork):
+        torch.testing.assert_close(states, network.encode(source).states[torch.arange(4), torch.tensor(LENGTHS) - 1])
+        return
+    if isinstance(network, DecoderOnlyTransformerNetwork):
+        assert states.shape == (4, 2 * 8)  # key and value of the last word
+        return
     encoded = network.encode(source) if name.startswith("decoder_only") else network.get_submodule("encoder")(source)
     top = [encoded.hidden[:, -1]] if "gru" in name or "rnn" in name else [encoded.hidden[:, -1], encoded.cell[:, -1]]
     torch.testing.assert_close(states, torch.cat(top, -1))

@@ -48,6 +48,15 @@ def small_corpus(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(embedded, "SIZES", {"train": 300, "val": 20, "test": 20})
 
 
+@pytest.mark.parametrize(("suite", "name"), MODELS)
+def test_a_configuration_survives_being_written_and_read(suite: str, name: str) -> None:
+    parser = build_parser()
+    config = parser.parse_args(planned(suite, name).arguments)
+    again = parser.parse_object(yaml.safe_load(parser.dump(config, skip_unset=False)))
+    config.pop("config"), again.pop("config", None)
+    assert again.as_dict() == config.as_dict()
+
+
 @pytest.fixture(scope="module")
 def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Where the first configuration leaves its corpus and tokenizers to the others."""

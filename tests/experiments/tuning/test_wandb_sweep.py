@@ -7,6 +7,7 @@ import wandb
 import yaml
 from wandb.sdk.launch.sweeps.utils import create_sweep_command, create_sweep_command_args
 
+from experiments.launch.exit_codes import MISTAKE
 from experiments.planning.grid import EXPERIMENTS
 from experiments.planning.parser import build_parser
 from experiments.tuning import wandb_sweep as sweep
@@ -32,9 +33,11 @@ def test_a_sweep_of_several_models_is_one_sentence_and_nothing_is_asked(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(wandb, "login", lambda **_: pytest.fail("asked"))
-    with pytest.raises(SystemExit, match="2"):
+    with pytest.raises(SystemExit) as stopped:
         main(tasks="copy")
-    assert "one model on one task, not 5: name one in TASKS and one in MODELS" in capsys.readouterr().err
+    assert stopped.value.code == MISTAKE
+    (said,) = capsys.readouterr().err.splitlines()
+    assert said == "error: a sweep tunes one model on one task, not 5: name one in TASKS and one in MODELS."
 
 
 def test_without_a_login_one_line_says_what_to_do() -> None:

@@ -81,10 +81,13 @@ def inspection_folder(root: Path, model: str, *, suite: str = "quick", seed: int
     return Path(str(folder_of(root, model, suite=suite, seed=seed)).replace("/bleu/", "/inspection/"))
 
 
-def write_inspection(root: Path, model: str, *, suite: str = "quick", seed: int = 0, **changes: Any) -> Path:
+def write_inspection(
+    root: Path, model: str, variant: str = "base", *, suite: str = "quick", seed: int = 0, **changes: Any
+) -> Path:
     """Write one finished inspection; `changes` replaces entries of its result.json."""
     folder = inspection_folder(root, model, suite=suite, seed=seed)
-    record = result(suite, model, "base", seed, head_rows(model)) | {
+    folder = folder.parents[1] / variant / folder.name
+    record = result(suite, model, variant, seed, head_rows(model)) | {
         "experiment": "inspection",
         "command": f"make inspect SUITE={suite}",
         "started": "2026-01-02T04:00:00+00:00",

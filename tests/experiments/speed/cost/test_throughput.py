@@ -65,6 +65,8 @@ def test_every_process_counts_and_a_machine_that_only_counted_operations_does_no
     records = read_records(tmp_path, ["full"])
     assert measured_rate(RECIPE, records, 16, 1).value == Interval(1.0, 3.0)
     assert records.gpus == []
+    record(tmp_path, "length", "transformer", "base", {16: 99.0}, seed=3, machine=GPU)
+    assert measured_rate(RECIPE, read_records(tmp_path, ["full"]), 16, 1).value == Interval(1.0, 3.0)
 
 
 def test_training_runs_in_bf16_where_it_was_measured_and_fitted_into_memory(tmp_path: Path) -> None:
