@@ -50,8 +50,8 @@ class Senses(Task):
         labels          flooded
 
     Measures what a model makes of the words on both sides of a word: each of eight nouns is one thing outdoors and
-    another in town, and only the place by which it is tells which. The other noun of a
-    sentence has its own place, before or after it, which can be nearer.
+    another in town, and only the place by which it is tells which. The other noun of a sentence has its own place,
+    before or after it, which can be nearer.
 
     `clue` is the number of words from the noun to its place, below 0 if the place comes first; a point has all
     distances from more than half of it to the whole. The gap follows the noun. Nouns, senses and places are uniform. A
