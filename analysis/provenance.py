@@ -50,7 +50,7 @@ def method(store: Store, legend: Legend) -> Section:
     rows.append(["versions", ", ".join(f"{name} {' or '.join(found)}" for name, found in versions.items() if found)])
     rows.append(["commit", ", ".join(dict.fromkeys(commit(run) for run in done)) or NONE])
     targets = dict.fromkeys(TARGETS.get(run.experiment, run.experiment) for run in store.runs)
-    rows.append(["made again by", Code(f"make {' '.join(targets)} report SUITE={store.suite}")])
+    rows.append(["regenerate with", Code(f"make {' '.join(targets)} report SUITE={store.suite}")])
     table = Table("The appendix lists every setting, every run and its command.", ["", ""], rows, left=2, wrap=True)
     return Section("method", "How it was made", [legend, table], short="Method")
 
@@ -58,17 +58,17 @@ def method(store: Store, legend: Legend) -> Section:
 def settings_in_short(done: Sequence[Run]) -> list[list[str]]:
     """What was held equal in all experiments, what in each of them too, and what was not.
 
-    Between base models, whose variants may differ by it, and where all of them recorded it.
+    Between base models, whose variants may differ by it, and where all of them recorded it on every task.
     """
     found = {}
     done = [run for run in done if run.variant == "base"] or done
     for experiment in dict.fromkeys(run.experiment for run in done if run.experiment in HELD_EQUAL):
         equal: dict[str, bool] = {}
+        held = [run.record["held_equal"] for run in done if run.experiment == experiment]
+        known = [key for key in held[0] if all(key in each for each in held)]
         for task in dict.fromkeys(run.task for run in done if run.experiment == experiment):
             runs = [run for run in done if (run.experiment, run.task) == (experiment, task)]
-            for key in [
-                key for key in runs[0].record["held_equal"] if all(key in r.record["held_equal"] for r in runs)
-            ]:
+            for key in known:
                 equal[key] = equal.get(key, True) and held_value(runs, key)[1]
         found[experiment] = equal
     several = len(found) > 1

@@ -40,7 +40,8 @@ class Score(NamedTuple):
 class Question(NamedTuple):
     """One row: each model's score of a metric; `section` is where the numbers come from.
 
-    Where two models were compared in `pairs`, the paired test decides between them and not their intervals.
+    Where two models were compared in `pairs`, the paired test decides between them and not their intervals. Who is not
+    surely above `chance` is not best.
     """
 
     text: str
@@ -48,6 +49,7 @@ class Question(NamedTuple):
     metric: str
     section: str
     pairs: Sequence[Pair] = ()
+    chance: float = -math.inf
 
     @property
     def best(self) -> System | None:
@@ -61,7 +63,8 @@ class Question(NamedTuple):
         sign = 1 if metrics()[self.metric].better == "higher" else -1
         first = max(self.scores, key=lambda system: sign * self.scores[system].interval.value)
         ahead = all(self.beats(first, other, sign) for other in self.scores if other != first)
-        return first if ahead and not self.scores[first].tenfold else None
+        above = self.scores[first].interval.low > self.chance
+        return first if ahead and above and not self.scores[first].tenfold else None
 
     def beats(self, first: System, other: System, sign: int) -> bool:
         pair = next((pair for pair in self.pairs if {pair.first, pair.second} == {first, other}), None)
@@ -138,7 +141,8 @@ def long_range(store: Store) -> list[Question]:
             points = {s: p for s, curve in axis.curves.items() for p in curve if p.x == x and p.n >= FEWEST}
             scores = {s: Score(decimal(p.value, 3), over_seeds(p), *standing(known.get(s))) for s, p in points.items()}
             text = f"{title(task)} {at(axis.vary, x)}{beyond}"
-            questions += [Question(text, scores, metric, slug("task", task))] if scores else []
+            asked_of = Question(text, scores, metric, slug("task", task), chance=axis.chance_at(x))
+            questions += [asked_of] if scores else []
     return questions
 
 
@@ -148,9 +152,12 @@ def language(store: Store) -> list[Question]:
     for task in language_evidence.tasks_of(store):
         loss = language_evidence.overall(store, task, "loss")
         metric, words, gained = language_claims.from_context(store, task)
-        for text, name, points in ((f"Loss in nats on {task}", "loss", loss), (f"{words} on {task}", metric, gained)):
+        lines = language_evidence.chance(store, task).values()
+        guess = max((line[-1][1] for line in lines), default=-math.inf) if metric == "token_accuracy" else -math.inf
+        rows = ((f"Loss in nats on {task}", "loss", loss, -math.inf), (f"{words} on {task}", metric, gained, guess))
+        for text, name, points, chance in rows:
             scores = {s: Score(decimal(p.value, 3), p.interval) for s, p in points.items() if s.variant == "base"}
-            questions += [Question(text, scores, name, slug("text", task))] if scores else []
+            questions += [Question(text, scores, name, slug("text", task), chance=chance)] if scores else []
     return questions
 
 

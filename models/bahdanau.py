@@ -31,8 +31,8 @@ class BahdanauSettings(RecurrentSettings):
         routing: Where the context enters.
             input_feeding, the paper: c_t is computed from s_{t-1} and enters the cell, so target tokens are processed
             one after another in training too.
-            parallel, as in GNMT v2 (Wu et al. 2016, section 3, for its first layer): the query is the first decoder
-            layer's output, and the context enters the second layer (in GNMT every one above) and the output, so all
+            parallel, as in NVIDIA's GNMT (DeepLearningExamples): the query is the output of the first decoder layer
+            at the same step, and the context enters the second layer (there every one above) and the output, so all
             target tokens run at once.
     """
 

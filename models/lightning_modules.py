@@ -46,7 +46,7 @@ class Optimisation:
         eps: Adam's denominator offset.
         weight_decay: Decoupled weight decay.
         label_smoothing: Probability mass spread over the vocabulary (Vaswani et al. 2017, section 5.4).
-        initialisation_scale: Factor on every initial weight matrix and embedding, not on biases and gains.
+        initialisation_scale: Factor on every initial weight matrix and embedding, not on vectors: biases, gains, v.
     """
 
     learning_rate: float = 1e-3
@@ -112,7 +112,7 @@ class Seq2SeqModule(L.LightningModule):
         return loss * self._share(tokens, batches)
 
     def _share(self, tokens: Tensor, batches: int) -> Tensor:
-        """The weight of a batch with so many tokens, after the gradient of earlier batches was weighed down.
+        """The weight of a batch with so many tokens, after the gradient of earlier batches was scaled down.
 
         Lightning divides by the batches of an update, and devices average their gradients: both are undone here.
         """
@@ -191,7 +191,8 @@ class LSTMSeq2Seq(Seq2SeqModule):
     """Encoder-decoder without attention.
 
     Args:
-        source_vocabulary, target_vocabulary: Sizes of the vocabularies; taken from the data.
+        source_vocabulary: Size of the source's vocabulary; taken from the data.
+        target_vocabulary: Size of the target's; taken from the data.
         shared_vocabulary: Whether source and target share their ids; taken from the data.
         network: Size and variants.
         optimisation: How it is trained.
@@ -213,7 +214,8 @@ class BahdanauSeq2Seq(Seq2SeqModule):
     """Encoder-decoder with additive attention.
 
     Args:
-        source_vocabulary, target_vocabulary: Sizes of the vocabularies; taken from the data.
+        source_vocabulary: Size of the source's vocabulary; taken from the data.
+        target_vocabulary: Size of the target's; taken from the data.
         shared_vocabulary: Whether source and target share their ids; taken from the data.
         network: Size and routing.
         optimisation: How it is trained.
@@ -235,7 +237,8 @@ class TransformerSeq2Seq(Seq2SeqModule):
     """Encoder-decoder without recurrence.
 
     Args:
-        source_vocabulary, target_vocabulary: Sizes of the vocabularies; taken from the data.
+        source_vocabulary: Size of the source's vocabulary; taken from the data.
+        target_vocabulary: Size of the target's; taken from the data.
         shared_vocabulary: Whether source and target share their ids; taken from the data.
         network: Size and variants.
         optimisation: How it is trained.

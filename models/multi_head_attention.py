@@ -44,9 +44,9 @@ def causal_bias(queries: int, keys: int, device: torch.device) -> Tensor:
     return torch.full((queries, keys), -torch.inf, device=device).triu(keys - queries + 1)
 
 
-def minus_infinity_where(hidden: Tensor) -> Tensor:
-    """A score bias in single precision: -inf where `hidden`, else 0."""
-    return torch.zeros_like(hidden, dtype=torch.float).masked_fill(hidden, -torch.inf)
+def minus_infinity_where(masked: Tensor) -> Tensor:
+    """A score bias in single precision: -inf where `masked`, else 0."""
+    return torch.zeros_like(masked, dtype=torch.float).masked_fill(masked, -torch.inf)
 
 
 class KeyValue(NamedTuple):

@@ -52,7 +52,8 @@ class Sinusoidal(Positions):
 class Learned(Positions):
     """One trained vector per position below `max_length` (Gehring et al. 2017, section 3.1).
 
-    Source and target share them. Negative positions, of a source before its target, have the last vectors of the table.
+    Source and target share them. They start with a norm of 1, where that of a token's embedding is sqrt(D). Negative
+    positions, of a source before its target, have the last vectors of the table.
     """
 
     def __init__(self, width: int, max_length: int) -> None:

@@ -29,9 +29,10 @@ class StackSettings:
         dropout: Dropout probability of embeddings, layer outputs and readout.
         forget_bias: Initial bias of the LSTM's forget gate (Jozefowicz et al. 2015).
         chrono_length: Longest expected dependency in tokens: gate biases start with memory spans spread over
-            1 .. chrono_length (Tallec & Ollivier 2018). Replaces `forget_bias`.
+            2 .. chrono_length (Tallec & Ollivier 2018). Replaces `forget_bias`.
         tied: Share one matrix between target embedding and output projection (Press & Wolf 2017), and with the source
-            embedding if the vocabulary is joint.
+            embedding if the vocabulary is joint; one stack always shares that, and an encoder alone has a matrix to
+            share only then.
     """
 
     embedding: int = 256

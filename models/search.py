@@ -22,11 +22,13 @@ class Decoding:
 
     Args:
         beam_size: Hypotheses kept at each step; 1 is greedy search.
-        length_penalty: alpha of GNMT's penalty (Wu et al. 2016, section 7): 0 prefers short hypotheses, 1 is close to
-            the mean log-probability per token.
-        length_factor, length_margin: Length limit of a hypothesis: factor x source tokens + margin, per source, so that
-            the result does not depend on the batch.
-        bos_id, eos_id: Token ids that begin and end a target.
+        length_penalty: alpha of GNMT's penalty (Wu et al. 2016, section 7): 0 prefers short hypotheses, 1 less so, and
+            hardly where they are much longer than five tokens.
+        length_factor: Length limit of a hypothesis is length_factor x source tokens + length_margin, per source, so
+            that the result does not depend on the batch.
+        length_margin: See length_factor.
+        bos_id: Token id that begins a target.
+        eos_id: Token id that ends a target.
     """
 
     beam_size: int = 5
@@ -70,7 +72,7 @@ class Hypothesis:
 
 
 def search(network: Network, source: Tensor, decoding: Decoding, n_best: int = 1) -> list[list[Hypothesis]]:
-    """The `n_best` hypotheses for each of (B, S) sources, best first.
+    """At most `n_best` hypotheses for each of (B, S) sources, best first; fewer where not so many were found.
 
     Raises:
         ValueError: `n_best` exceeds the beam size.

@@ -36,7 +36,8 @@ class LayerSettings:
         residual: Add each sub-layer's input to its output; False is an ablation.
         scale_scores: Divide attention scores by sqrt(d); False is an ablation.
         tied: Share one matrix between target embedding and output projection, and with the source embedding if the
-            vocabulary is joint (section 3.4).
+            vocabulary is joint (section 3.4); one stack always shares that, and an encoder alone has a matrix to share
+            only then.
     """
 
     width: int = 256

@@ -40,9 +40,9 @@ SPAN = {PARAMETERS: 8.0, DATA: 3.9}  # the largest over the smallest: over less,
 NAMES = {PARAMETERS: "parameters", DATA: "data"}
 AXES = {PARAMETERS: "parameters", DATA: "tokens of training text"}
 FEWEST = 5  # combinations of size and data: a plane goes through any three of them
-FITS = 0.02  # relative deviation of losses from a law that predicts them
+FITS = 1  # deviation of losses from a law that predicts them, over what twice as much saves
 MATTERS = 0.01  # an exponent: twice as much saves 0.7 % of the loss
-LESS = 0.005  # a difference of relative deviations that matters
+LESS = 0.005  # a difference of exponents, or of relative deviations, that matters
 SEEDS = Power("the number of seeds", AT_LEAST, 3)
 APART = Power("the largest loss over the smallest", AT_LEAST, 1.06)  # losses that hardly differ fit any law
 CAPTION = "A power law is a straight line here. Lines are means over seeds, bands 95 % intervals over the test text."
@@ -110,39 +110,55 @@ def all_claims(store: Store) -> list[Claim]:
         for factor, name in NAMES.items():
             better = f"Twice the {name}, predictably better: the Transformer{where}"
             claims.append(Claim(better, source, needs, predictable(store, text, factor), figures[factor]))
-        less = f"The LSTM gets better with size and data less predictably than the Transformer{where}"
-        claims.append(Claim(less, source, needs, less_predictable(store, text), figures[PARAMETERS]))
+        for said, part, systems, effect in (
+            ("More parameters help the Transformer more than the LSTM", PARAMETERS, (TRANSFORMER, LSTM), "exponent"),
+            (
+                "The LSTM gets better with size and data less predictably than the Transformer",
+                "misfit",
+                (LSTM, TRANSFORMER),
+                "how far, relatively, losses are from their law",
+            ),
+        ):
+            rule = more_of(store, text, part, systems, effect)
+            claims.append(Claim(f"{said}{where}", source, needs, rule, figures[PARAMETERS]))
     return claims
 
 
 def predictable(store: Store, text: str, factor: str) -> Rule:
     def measure() -> Finding:
         found, fitted = fitted_to(store, text, TRANSFORMER)
-        exponent, misfit = (t_interval([getattr(law, part) for law in fitted.values()]) for part in (factor, "misfit"))
-        reason = f"exponent {decimal(exponent.value, 3)}, losses {decimal(100 * misfit.value, 2)} % from their law"
+        exponents = [getattr(law, factor) for law in fitted.values()]
+        off = t_interval([law.misfit / (1 - 2**-x) for law, x in zip(fitted.values(), exponents, strict=True)])
+        exponent, misfit = t_interval(exponents), t_interval([law.misfit for law in fitted.values()])
+        saved = f"{decimal(100 * (1 - 2**-exponent.value), 2)} % saved by twice as much"
+        reason = (
+            f"exponent {decimal(exponent.value, 3)}, {saved}; losses {decimal(100 * misfit.value, 2)} % from their law"
+        )
         power = [wide(found, factor), apart([point.value for point in by(found, factor)]), len(fitted)]
-        return Finding(reason, exponent, [exponent, misfit], power)
+        return Finding(reason, exponent, [exponent, off], power)
 
-    lines = [Line(INTERVAL, ABOVE, MATTERS), Line("how far, relatively, losses are from the law", BELOW, FITS)]
+    lines = [Line(INTERVAL, ABOVE, MATTERS), Line("losses' distance from the law over what is saved", BELOW, FITS)]
     return Rule("the exponent of the Transformer's law", lines, measure, [width(factor), APART, SEEDS])
 
 
-def less_predictable(store: Store, text: str) -> Rule:
+def more_of(store: Store, text: str, part: str, systems: tuple[System, System], effect: str) -> Rule:
+    """A part of the law of one model minus that of the other, seed by seed."""
+
     def measure() -> Finding:
-        (found, ours), (others, rivals) = both = [fitted_to(store, text, system) for system in (LSTM, TRANSFORMER)]
-        seeds = ours.keys() & rivals.keys()
+        both = [fitted_to(store, text, system) for system in systems]
+        (found, ours), (others, rivals) = both
+        seeds = sorted(ours.keys() & rivals.keys())
         if len(found) != len(others) or not seeds:
-            raise NotRun(
-                f"the {label(LSTM)} and the {label(TRANSFORMER)} in the same combinations, with the same seeds"
-            )
-        more = t_interval([ours[seed].misfit - rivals[seed].misfit for seed in sorted(seeds)])
-        means = (100 * float(np.mean([law.misfit for law in fitted.values()])) for _, fitted in both)
-        reason = "; ".join(f"{label(s)} {decimal(m, 2)} %" for s, m in zip((LSTM, TRANSFORMER), means, strict=True))
+            raise NotRun(f"the {label(LSTM)} and the {label(TRANSFORMER)} in the same combinations, with equal seeds")
+        more = t_interval([getattr(ours[seed], part) - getattr(rivals[seed], part) for seed in seeds])
+        means = (float(np.mean([getattr(law, part) for law in fitted.values()])) for _, fitted in both)
+        reason = "; ".join(f"{label(s)} {decimal(mean, 4)}" for s, mean in zip(systems, means, strict=True))
         spans = [min(wide(each, factor) for each, _ in both) for factor in NAMES]
         least = min(apart([trained.loss.value for trained in each]) for each, _ in both)
         return Finding(reason, more, power=[*spans, least, len(seeds)])
 
-    effect = "how far, relatively, losses are from their law: the LSTM's minus the Transformer's, seed by seed"
+    first, second = map(label, systems)
+    effect = f"{effect}: the {first}'s minus the {second}'s, seed by seed"
     return Rule(effect, above(LESS), measure, [*map(width, NAMES), APART, SEEDS])
 
 

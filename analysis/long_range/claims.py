@@ -35,7 +35,7 @@ class Part(NamedTuple):
 
 RELATIONS = ("two-keys",)  # tasks that need two relations at once
 GRU = System("gru", "base")
-ALIKE = [rules.LEAD, rules.OVER_CHANCE]
+ALIKE, AHEAD = [rules.LEAD, rules.OVER_CHANCE], [rules.ROOM_ABOVE, rules.OVER_CHANCE]
 ENCODER_ONLY, DECODER_ONLY = (System("transformer", f"{part}-only") for part in ("encoder", "decoder"))
 BAHDANAU_ONE_STACK = System("bahdanau", "decoder-only")
 RECURRENT_ENCODER = System("lstm", "encoder-only")
@@ -140,11 +140,13 @@ def parts(evidence: Evidence, tasks: Sequence[str]) -> list[Claim]:
 def family(evidence: Evidence, tasks: Sequence[str]) -> list[Claim]:
     """Encoder-only, decoder-only, or both parts."""
     task, rows = "senses", []
-    better = "Reading in both directions understands better than from left to right"
-    for metric, what in (("token_accuracy", "answers"), ("sense_probe", "states of words")):
-        rule = rules.compared(evidence, task, "clue", (ENCODER_ONLY, DECODER_ONLY), rules.AHEAD, ALIKE, metric=metric)
-        source = "Devlin et al. 2019, section 5.1"
-        rows.append(about(evidence, f"{better} ({what})", source, rule, task, "clue", metric, FAMILY))
+    source, pair = "Devlin et al. 2019, section 5.1", (ENCODER_ONLY, DECODER_ONLY)
+    better = "Reading in both directions answers better than reading from left to right"
+    rule = rules.compared(evidence, task, "clue", pair, rules.AHEAD, AHEAD)
+    rows.append(about(evidence, better, source, rule, task, "clue", group=FAMILY))
+    known = "A word's state knows what follows only if both directions were read"
+    rule = rules.compared(evidence, task, "clue", pair, rules.AHEAD, (), metric="sense_probe")
+    rows.append(about(evidence, known, source, replace(rule, fact=True), task, "clue", "sense_probe", FAMILY))
     both = [
         each for each in tasks if each != task and {DECODER_ONLY, TRANSFORMER} <= {*systems_of(evidence.store, each)}
     ]
@@ -177,7 +179,7 @@ def contrary(evidence: Evidence, tasks: Sequence[str]) -> list[Claim]:
     deletang, hochreiter = "Delétang et al. 2023", "Hochreiter and Schmidhuber 1997"
     structure, tran = "The LSTM is ahead of the Transformer on logical structure", "Tran et al. 2018"
     encoders = (RECURRENT_ENCODER, ENCODER_ONLY)
-    power = [rules.LEAD, rules.OVER_CHANCE, rules.FAR]
+    power = [*AHEAD, rules.FAR]
     ahead = rules.compared(evidence, "inference", "operators", encoders, rules.AHEAD, power, beyond=True)
     alike = rules.compared(evidence, "agreement", "distance", (TRANSFORMER, LSTM), within(rules.MARGIN), ALIKE)
     over_gap = rules.gap_is_irrelevant(evidence, LSTM, RNN, GRU)
@@ -206,13 +208,15 @@ def beyond_training(evidence: Evidence, tasks: Sequence[str]) -> list[Claim]:
     reaching = [task for task in tasks if evidence.beyond(task)]
     for encoding in dict.fromkeys(e for task in reaching for e in evidence.by_encoding(task)) or [""]:
         rule = transformer_rules.fails_beyond(evidence, encoding)
-        shown = next((task for task in reaching if not encoding or encoding in evidence.by_encoding(task)), "")
+        shown = transformer_rules.beyond(evidence, encoding).worst
         text, group = with_encoding(fails, encoding), encodings(evidence, shown)
         rows.append(about(evidence, text, "Kazemnejad et al. 2023", rule, shown, group=group))
-    for task in [task for task in reaching if evidence.two_encodings(task)] or [""]:
-        pair = [evidence.encoding(task, system) for system in evidence.two_encodings(task) or ()]
-        text = f"{further}: {' against '.join(pair)} ({task})" if task else further
-        rule = transformer_rules.relative_goes_further(evidence, task)
+    pairs: list[tuple[str, tuple[System, ...]]]
+    pairs = [(task, pair) for task in reaching for pair in evidence.encoding_pairs(task)]
+    for task, pair in pairs or [("", ())]:
+        names = [evidence.encoding(task, system) for system in pair]
+        text = f"{further} ({' against '.join(names)}, {task})" if task else further
+        rule = transformer_rules.relative_goes_further(evidence, task, pair)
         rows.append(about(evidence, text, "Neishi and Yoshinaga 2019", rule, task, group=POSITIONS))
     return rows
 

@@ -1,5 +1,6 @@
 """What may be compared: models that learned a task, parts that were tuned as well, position encodings by name."""
 
+import re
 from collections.abc import Mapping, Sequence
 from functools import cache, partial
 from typing import Any
@@ -34,6 +35,15 @@ class Evidence:
         found: Sequence[Axis] = self.axes(task, metric)
         variants = (model, group) if group else ()
         return slug(metric, task, main_axis(found, vary).name, *variants) if found else ""
+
+    def met_in_training(self, task: str, axis: Axis) -> set[float]:
+        """The values of an axis that training had; all up to the largest where its grids were not recorded."""
+        runs = [run for run in self.store.finished(EXPERIMENT) if run.task == task]
+        grids = next((run.record["held_equal"].get("trained on") for run in runs), None)
+        if not grids:
+            return {point.x for point in axis.points if point.trained}
+        parts = [part.split() for part in re.split("[;,] ", grids)]  # length 4 8, gap 0; length 16, gap 2
+        return {float(x) for name, *values in parts if name == axis.vary for x in values}
 
     def require_mastered(self, task: str, *systems: System) -> None:
         """A model below 0.99 on its control must have failed it with ten times the budget to be judged."""
@@ -101,11 +111,11 @@ class Evidence:
                 found.setdefault(self.encoding(task, system), system)
         return found
 
-    def two_encodings(self, task: str) -> tuple[System, System] | None:
-        """One Transformer with relative and one with absolute positions."""
+    def encoding_pairs(self, task: str) -> list[tuple[System, System]]:
+        """Each Transformer with relative positions, and one with absolute ones."""
         found = self.by_encoding(task)
-        pair = [next((found[name] for name in kind if name in found), None) for kind in (RELATIVE, ABSOLUTE)]
-        return (pair[0], pair[1]) if pair[0] and pair[1] else None
+        absolute = [found[name] for name in ABSOLUTE if name in found][:1]
+        return [(found[name], against) for name in RELATIVE if name in found for against in absolute]
 
     def beyond(self, task: str) -> Axis | None:
         """The main axis of accuracy that reaches beyond training, of the systems that were measured there."""

@@ -1,6 +1,6 @@
 """The rules of the claims about long range: what each measures, its lines, and what it needs to show either outcome."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 
 from analysis.claims.verdict import (
@@ -45,10 +45,11 @@ RANGE = Power("the largest trained value over the smallest", AT_LEAST, 4)
 SPARED = Power("the accuracy of the LSTM + attention at the largest", AT_LEAST, HELD)  # else something else is too hard
 SEPARATES = Power("the most that any model loses there", ABOVE, MARGIN)
 FAR_BACK = Power("the distance measured", AT_LEAST, 32, "tokens")  # over a few tokens no gradient has faded
-BROKEN = Power("the exact match of the LSTM there", BELOW, HELD)
+BROKEN = Power("the exact match of the LSTM in the same form", BELOW, HELD)
 FAR = Power("the largest value over the largest trained one", AT_LEAST, 1.5)
 INSIDE = Power("exact match of the best model at the largest trained length", ABOVE, COPIED.at)
 LEAD = Power("the lead of a perfect model over the weaker one, at the lower end of its interval,", ABOVE, MARGIN)
+ROOM_ABOVE = LEAD._replace(what="the lead of a perfect model over the one to beat, at the lower end of its interval,")
 OVER_CHANCE = Power("the accuracy of the better model minus chance", ABOVE, MARGIN)
 AHEAD = above(MARGIN)
 VALIDATED = Learning(EXPERIMENT, "val/token_accuracy", 3)
@@ -162,15 +163,16 @@ def attention_fixes(evidence: Evidence, task: str) -> Rule:
 
     def measure() -> Finding:
         axis, tokens = evidence.axis(task, metric="exact_match"), evidence.axis(task)
-        lstm = axis.trained(LSTM)[-1]
         evidence.require_mastered(task, LSTM, ATTENTION)
-        able = [s for s in axis.curves if s.model == ATTENTION.model and evidence.judged(task, s)]
-        best = max(able, key=lambda system: axis.trained(system)[-1].value)
-        fixed, right = axis.trained(best)[-1], tokens.trained(best)[-1]
-        reason = f"{said(axis, {LSTM: (lstm,), best: (fixed,)})} ({decimal(right.value, 3)} of its tokens)"
+        forms = {s: System(LSTM.model, s.variant) for s in axis.curves if s.model == ATTENTION.model}
+        able = [s for s, alone in forms.items() if evidence.judged(task, s) and evidence.judged(task, alone)]
+        best = max(able or [ATTENTION], key=lambda system: axis.trained(system)[-1].value)
+        alone, fixed, right = axis.trained(forms[best])[-1], axis.trained(best)[-1], tokens.trained(best)[-1]
+        shown = {forms[best]: (alone,), best: (fixed,)}
+        reason = f"{said(axis, shown)} ({decimal(right.value, 3)} of its tokens)"
         ends = [end for _, curve in learning.curves(ATTENTION) for end in curve["value"].tail(1)]
         missing = min(1 - right.value, 1 - max(ends, default=0.0))  # validation has easier settings too
-        return Finding(reason, over_seeds(fixed), power=[over_seeds(lstm).high], missing=missing)
+        return Finding(reason, over_seeds(fixed), power=[over_seeds(alone).high], missing=missing)
 
     effect = "exact match of the best LSTM with attention, encoder-decoder or one stack, at the largest trained value"
     lacking = {} if evidence.unable(task, ATTENTION) else {CONTRADICTED: ATTENTION}
@@ -201,11 +203,13 @@ def compared(
         axis = evidence.axis(task, vary, metric)
         ends = {system: axis.farthest(system) if beyond else axis.trained(system)[-1:] for system in systems}
         if alike:
-            ends = dict(zip(systems, ([point] for point in most_apart(axis, *systems)), strict=True))
+            met = evidence.met_in_training(task, axis)
+            ends = dict(zip(systems, ([point] for point in most_apart(axis, *systems, met)), strict=True))
         evidence.require_mastered(task, *systems)
         first, second = (points[-1] for points in ends.values())
         powers = {
             LEAD: lead(first, second),
+            ROOM_ABOVE: room_above(first, second),
             OVER_CHANCE: over_chance(axis, first, second),
             FAR: first.x / axis.trained(systems[0])[-1].x,
         }
@@ -213,7 +217,7 @@ def compared(
         return Finding(said(axis, shown), change(first, second), power=[powers[each] for each in power])
 
     where = "the largest value beyond training" if beyond else "the largest trained value"
-    where = "the value within the trained range where they differ most" if alike else where
+    where = "the trained value where they differ most" if alike else where
     first, second = map(label, systems)
     return Rule(
         f"{name_of(metric, '')} of the {first} minus that of the {second} at {where}",
@@ -294,9 +298,9 @@ def unseen(axis: Axis, system: System) -> Sequence[Point]:
     return [point for point in axis.curve(system)[-1:] if point.trained is False]
 
 
-def most_apart(axis: Axis, first: System, second: System) -> tuple[Point, Point]:
-    """The points of two systems at the trained value where they differ most; of equal ones where both are weakest."""
-    other = {point.x: point for point in axis.trained(second)}
+def most_apart(axis: Axis, first: System, second: System, met: Collection[float]) -> tuple[Point, Point]:
+    """The points of two systems at the value `met` in training where they differ most; of equal ones at the weakest."""
+    other = {point.x: point for point in axis.trained(second) if point.x in met}
     pairs = [(point, other[point.x]) for point in axis.trained(first) if point.x in other]
     if not pairs:
         raise NotRun(f"{label(first)} and {label(second)} at the same {quantity(axis.vary)}")
@@ -312,6 +316,11 @@ def lead(*points: Point) -> float:
     """The least by which a model without a fault would lead the weaker of these."""
     weaker = min(points, key=lambda point: point.value)
     return difference(wilson(1, weaker.n), weaker.interval).low
+
+
+def room_above(first: Point, second: Point) -> float:
+    """The least by which a perfect model would lead the second; over the first, where that surely is behind it."""
+    return lead(first if change(first, second).high < 0 else second)
 
 
 def together(points: Sequence[Point]) -> Point:

@@ -6,7 +6,7 @@ from dataclasses import replace
 from analysis.claims.verdict import TRANSFORMER, Claim, Finding, Needs, NotRun, Rule
 from analysis.long_range import networks
 from analysis.long_range.axes import EXPERIMENT, Axis, axes, few, systems_of
-from analysis.long_range.rules import AHEAD, LEAD, OVER_CHANCE, change, lead, together
+from analysis.long_range.rules import AHEAD, OVER_CHANCE, ROOM_ABOVE, change, room_above, together
 from analysis.long_range.tables import grid
 from analysis.page.blocks import Block, Figures, Heading, Paragraph, Section, Table
 from analysis.page.curves import Point, by_x
@@ -71,11 +71,14 @@ def transfers(store: Store, examples: int) -> Rule:
         # Of the chances the lowest: who beats a blind guess has learned something, and its gain can be measured.
         guess = min((y for line in axis.chance.values() for x, y in line if x == examples), default=math.nan)
         reason = f"{label(PRETRAINED)}: {decimal(read.value, 3)}; {label(SCRATCH)}: {decimal(scratch.value, 3)}"
-        return Finding(reason, change(read, scratch), power=[lead(read, scratch), read.value - guess])
+        return Finding(reason, change(read, scratch), power=[room_above(read, scratch), read.value - guess])
 
     effect = "accuracy of the Transformer that has read stories minus that of the one that has not, as one stack"
-    power = [LEAD, OVER_CHANCE._replace(what="the accuracy of the one that has read stories minus that of a guess")]
-    return Rule(effect, AHEAD, measure, power, note="Who does not learn the task from few examples is judged as well")
+    power = [
+        ROOM_ABOVE,
+        OVER_CHANCE._replace(what="the accuracy of the one that has read stories minus that of a guess"),
+    ]
+    return Rule(effect, AHEAD, measure, power, note="Nobody has to master the task: few examples are too few for that")
 
 
 def sections(store: Store) -> list[Section]:

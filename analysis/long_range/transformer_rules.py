@@ -1,6 +1,7 @@
 """The rules of the claims about the parts of the Transformer: what each is for, and how far its positions reach."""
 
 import re
+from typing import NamedTuple
 
 from analysis.claims.verdict import ABOVE, TRANSFORMER, Finding, NotRun, Power, Rule, Undecided, above, below, exact
 from analysis.long_range.axes import by_seed, random_scores, rows_of, systems_of, tasks_of
@@ -103,37 +104,59 @@ def counterparts(without: System) -> list[System]:
     return [System(without.model, variant) for variant in (with_part, bare, heads) if variant != without.variant]
 
 
+class Beyond(NamedTuple):
+    """What the Transformer with an encoding loses beyond training by task, and what `anyone` loses there.
+
+    `failed` are tasks that it may yet learn, `missing` those it was not run on.
+    """
+
+    own: dict[str, Interval]
+    anyone: list[float]
+    reasons: list[str]
+    failed: list[str]
+    missing: list[str]
+
+    @property
+    def worst(self) -> str:
+        """The task where it loses most."""
+        return max(self.own, key=lambda task: self.own[task].value, default="")
+
+
+def beyond(evidence: Evidence, encoding: str) -> Beyond:
+    found = Beyond({}, [], [], [], [])
+    for task in tasks_of(evidence.store):
+        base, axis = evidence.by_encoding(task).get(encoding), evidence.beyond(task)
+        if axis is None or not evidence.by_encoding(task):
+            continue
+        if base is None or base not in axis.curves:
+            found.missing.append(task)
+            continue
+        (system,) = evidence.trained_enough(task, base)
+        ends = {s: axis.farthest(s) for s in axis.curves if evidence.mastered(task, s)}
+        if system in ends:
+            found.own[task] = loss(*ends[system])
+            found.anyone.extend(loss(*pair).value for pair in ends.values())
+            longer = "" if system == base else " after ten times the budget"
+            found.reasons.append(f"{task}{longer}: {said(axis, {system: ends[system]}).partition(': ')[2]}")
+        elif not evidence.unable(task, base):
+            found.failed.append(task)
+    return found
+
+
 def fails_beyond(evidence: Evidence, encoding: str) -> Rule:
     """What the Transformer with an encoding loses beyond training on the task where it loses most."""
 
     def measure() -> Finding:
-        own: dict[str, Interval] = {}
-        anyone, reasons, failed, missing = [], [], [], []
-        for task in tasks_of(evidence.store):
-            base, axis = evidence.by_encoding(task).get(encoding), evidence.beyond(task)
-            if axis is None or not evidence.by_encoding(task):
-                continue
-            if base is None or base not in axis.curves:
-                missing.append(task)
-                continue
-            (system,) = evidence.trained_enough(task, base)
-            ends = {s: axis.farthest(s) for s in axis.curves if evidence.mastered(task, s)}
-            if system in ends:
-                own[task] = loss(*ends[system])
-                anyone += [loss(*pair).value for pair in ends.values()]
-                longer = "" if system == base else " after ten times the budget"
-                reasons.append(f"{task}{longer}: {said(axis, {system: ends[system]}).partition(': ')[2]}")
-            elif not evidence.unable(task, base):
-                failed.append(task)
-        if not own:
+        found = beyond(evidence, encoding)
+        if not found.own:
             raise NotRun(f"no Transformer with {encoding or 'recorded'} positions that learned a task measured beyond")
-        most = Interval(*map(max, zip(*own.values(), strict=True)))  # no task loses more than this
-        if (failed or missing) and most.low <= MARGIN:
-            found = {"under-trained on": failed, "not measured beyond training on": missing}
-            parts = [f"{what} {listing(tasks)}" for what, tasks in found.items() if tasks]
-            change = f"Training on {listing(failed + missing)} until the control is learned."
-            raise Undecided(f"{'; '.join(reasons)}; {' and '.join(parts)}, where it may lose more", change)
-        return Finding("; ".join(reasons), most, power=[max(anyone)])
+        most = Interval(*map(max, zip(*found.own.values(), strict=True)))  # no task loses more than this
+        if (found.failed or found.missing) and most.low <= MARGIN:
+            why = {"under-trained on": found.failed, "not measured beyond training on": found.missing}
+            parts = [f"{what} {listing(tasks)}" for what, tasks in why.items() if tasks]
+            change = f"Training on {listing(found.failed + found.missing)} until the control is learned."
+            raise Undecided(f"{'; '.join(found.reasons)}; {' and '.join(parts)}, where it may lose more", change)
+        return Finding("; ".join(found.reasons), most, power=[max(found.anyone)])
 
     effect = (
         "accuracy at the largest trained value minus accuracy at the largest value beyond it, on the task where it "
@@ -143,12 +166,12 @@ def fails_beyond(evidence: Evidence, encoding: str) -> Rule:
     return Rule(effect, above(MARGIN), measure, [SEPARATES], note=note)
 
 
-def relative_goes_further(evidence: Evidence, task: str) -> Rule:
-    """`task` is empty where none was run with both kinds of positions and beyond training."""
+def relative_goes_further(evidence: Evidence, task: str, pair: tuple[System, ...]) -> Rule:
+    """`task` and `pair` are empty where none was run with both kinds of positions and beyond training."""
 
     def measure() -> Finding:
-        axis, pair = evidence.beyond(task) if task else None, evidence.two_encodings(task)
-        if axis is None or pair is None:
+        axis = evidence.beyond(task) if task else None
+        if axis is None:
             raise NotRun("no Transformer with relative and with absolute positions beyond training")
         systems = evidence.trained_enough(task, *pair)
         evidence.require_mastered(task, *systems)

@@ -9,10 +9,10 @@ from typing import Any, NamedTuple
 import pandas as pd
 
 from analysis.page.labels import NAMES, counted, decimal, listing, whole
+from experiments.record.metrics import MASTERED
 
 RESULTS = Path("results/full")
 MARKED = re.compile(r"(?<=<!-- results:begin -->\n).*?(?=<!-- results:end -->)", re.DOTALL)
-MASTERED = 0.99  # accuracy on the control; below it a model is under-trained
 BASES = {model: NAMES[model] for model in ("lstm", "bahdanau", "transformer")}
 RECURRENT = {model: NAMES[model] for model in ("rnn", "gru")}
 STACKS = {
@@ -24,7 +24,10 @@ STACKS = {
 
 
 class Row(NamedTuple):
-    """A metric at some values of an axis, the last `beyond` of them longer than anything in training."""
+    """A metric at some values of an axis, the last `beyond` of them longer than anything in training.
+
+    `variant` is that of each model, and `guess` a strategy without memory, whose values the row's text ends with.
+    """
 
     text: str
     task: str
@@ -34,6 +37,8 @@ class Row(NamedTuple):
     beyond: int = 0
     digits: int = 2
     scale: float = 1
+    variant: str = ""
+    guess: str = ""
 
 
 class Question(NamedTuple):
@@ -57,7 +62,18 @@ QUESTIONS = [
         "Which translates better?",
         "sacreBLEU on Multi30k, English to German, mixed case, beam 5",
         BASES,
-        [Row(name, "multi30k-en-de", "bleu", "test_set", (name,), digits=1) for name in TEST_SETS],
+        [
+            *(Row(name, "multi30k-en-de", "bleu", "test_set", (name,), digits=1) for name in TEST_SETS),
+            Row(
+                "test2016, trained twice as long",
+                "multi30k-en-de",
+                "bleu",
+                "test_set",
+                ("test2016",),
+                digits=1,
+                variant="-doubled",
+            ),
+        ],
     ),
     Question(
         "How far back, and how much?",
@@ -95,7 +111,14 @@ QUESTIONS = [
             Row("Saved beyond 32 of 64 characters", "shakespeare", SAVED, CUT, ("32",), digits=3),
             Row("Loss, contexts of 256 characters", "shakespeare-256", "loss", "", ("",)),
             Row("Saved beyond 32 of 256 characters", "shakespeare-256", SAVED, CUT, ("32",), digits=3),
-            Row("Stories, 1–8 / 17–32 / 65–128 words ago", "stories", RIGHT, "distance", ("8", "32", "128")),
+            Row(
+                "Stories, 1–8 / 17–32 / 65–128 words ago",
+                "stories",
+                RIGHT,
+                "distance",
+                ("8", "32", "128"),
+                guess="guessing among what was said",
+            ),
         ],
     ),
     Question(
@@ -175,7 +198,8 @@ def measured_in(results: Path) -> pd.DataFrame:
 
 def table(known: pd.DataFrame, asked: Question) -> str:
     tasks = {row.task for row in asked.rows}
-    systems = [*asked.systems, *map(with_tenfold, asked.systems)]
+    variants = dict.fromkeys(["", "-tenfold", *(row.variant for row in asked.rows)])
+    systems = [f"{system}{variant}" for system in asked.systems for variant in variants]
     known = known[known.task.isin(tasks) & known.system.isin(systems)]
     caption = asked.caption
     seeds = known.groupby(["task", "system"]).seed.nunique()
@@ -190,7 +214,9 @@ def table(known: pd.DataFrame, asked: Question) -> str:
         measured = known[known.task == row.task]
         if not ((measured.metric == row.metric) & (measured.x_name == row.axis) & measured.x.isin(row.xs)).any():
             raise ValueError(f"{RESULTS} has no {row.metric} of {row.task} by {row.axis}")
-        lines.append([row.text, *(cell(measured, system, row) for system in asked.systems)])
+        cells = [cell(measured, f"{system}{row.variant}", row) for system in asked.systems]
+        guess = cell(measured, next(iter(asked.systems)), row._replace(metric=f"chance: {row.guess}"))
+        lines.append([f"{row.text} (a guess: {guess})" if row.guess else row.text, *cells])
     for mark, meaning in MARKS.items():
         if any(mark in found for line in lines for found in line):
             caption += f";{mark}: {meaning}"
@@ -204,7 +230,7 @@ def markdown(text: str, caption: str, columns: Sequence[str], rows: Sequence[Seq
 
 def cell(measured: pd.DataFrame, system: str, row: Row) -> str:
     """Means over seeds, with a mark where a seed was under-trained, or where ten times the budget helped."""
-    own, longer = (measured[measured.system == each] for each in (system, with_tenfold(system)))
+    own, longer = (measured[measured.system == each] for each in (system, f"{system}-tenfold"))
     mark = ""
     if control(own) < MASTERED:
         own, mark = (longer, " ‡") if control(longer) >= MASTERED else (own, " †")
@@ -223,10 +249,6 @@ def cell(measured: pd.DataFrame, system: str, row: Row) -> str:
 def control(measured: pd.DataFrame) -> float:
     """Accuracy of the weakest seed on the control, NaN if there is none."""
     return float(measured[measured.metric == "control_accuracy"].value.min())
-
-
-def with_tenfold(system: str) -> str:
-    return f"{system}-tenfold"
 
 
 if __name__ == "__main__":

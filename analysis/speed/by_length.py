@@ -51,9 +51,9 @@ def crossings_in_words(found: Sequence[Crossing], shared: Sequence[System]) -> l
         return []
     parts = []
     for crossing in found:
-        interval = "no interval" if math.isnan(crossing.x.low) else f"95 % interval {span(crossing.x, 0)}"
+        interval = "" if math.isnan(crossing.x.low) else f" ({span(crossing.x, 0)} by process)"
         parts.append(
-            f"up to length {crossing.x.value:.0f} ({interval}) the {label(crossing.before)} is faster than the "
+            f"up to length {crossing.x.value:.0f}{interval} the {label(crossing.before)} is faster than the "
             f"{label(crossing.after)}, beyond it slower"
         )
     none = "The curves of the base models do not cross within the lengths measured."

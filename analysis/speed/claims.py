@@ -47,11 +47,11 @@ def by_length(speed: Speed) -> list[Claim]:
         )
     keeps = next((s for s in kernels if speed.keeps_all(s)), TEXTBOOK)
     fused = next((s for s in kernels if not speed.keeps_all(s)), NARROW)
-    for text, source, system, side in (
-        ("Attention costs O(n²): memory, if the kernel keeps all weights", table, keeps, ABOVE),
-        ("A fused attention kernel needs linear memory", "Dao et al. 2022", fused, BELOW),
+    for text, source, system, side, beyond in (
+        ("Attention costs O(n²): memory that keeping all weights adds", table, keeps, ABOVE, fused),
+        ("A fused attention kernel needs linear memory", "Dao et al. 2022", fused, BELOW, None),
     ):
-        rule = rules.quadratic(speed, MEMORY, system, side)
+        rule = rules.quadratic(speed, MEMORY, system, side, beyond)
         needs = Needs(EXPERIMENT, "length", MEMORY)
         rows.append(Claim(text, source, needs, rule, figure(speed, MEMORY, system)))
     return rows

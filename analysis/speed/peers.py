@@ -80,7 +80,7 @@ def rate_and_ratio(speed: Speed, task: str, system: System, metric: str) -> list
     other = opposite(speed, task, system)
     if other:
         value = speed.value(task, system, metric) / speed.value(task, other, metric)
-        each = round_ratios(*(speed.series(task, s, metric) for s in (system, other)))
+        each = round_ratios(*(speed.series(task, s, metric) for s in (system, other))).values()
         spread = f" ({decimal(min(each), 2)} to {decimal(max(each), 2)})" if each else ""
         cells[-1] = NONE if math.isnan(value) else f"{decimal(value, 2)}{spread}"
     return cells

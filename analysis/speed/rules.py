@@ -118,12 +118,16 @@ def waiting(speed: Speed) -> Rule:
     return Rule(effect, lines, **in_each_process(speed, measure, FEWEST, WIDEST, PARALLEL))
 
 
-def quadratic(speed: Speed, metric: str, system: System, side: str = ABOVE) -> Rule:
-    """A cost beyond linear in length against that of the operations counted, where most of these are quadratic."""
+def quadratic(speed: Speed, metric: str, system: System, side: str = ABOVE, beyond: System | None = None) -> Rule:
+    """A cost beyond linear in length against that of the operations counted, where most of these are quadratic.
+
+    Of a cost that is linear in great part the quadratic one is what it has `beyond` another system's.
+    """
 
     def measure(speed: Speed) -> Finding:
         curve, counts = values(speed, system, metric), values(speed, system, COUNTED)
-        curve = {n: cost for n, cost in curve.items() if n in counts}
+        linear = values(speed, beyond, metric) if beyond else dict.fromkeys(curve, 0.0)
+        curve = {n: cost - linear[n] for n, cost in curve.items() if n in counts and n in linear}
         most = [n for n in quadratic_lengths(counts) if n in curve]
         chosen = most if len(most) >= QUADRATIC.at else sorted(upper_half(curve))
         found = fitted({counts[n]: curve[n] for n in chosen}).exponent
@@ -131,7 +135,8 @@ def quadratic(speed: Speed, metric: str, system: System, side: str = ABOVE) -> R
         memory = f", out of memory at {min(ended):g}" if ended else ""
         grown = [curve[chosen[-1]] / curve[chosen[0]], counts[chosen[-1]] / counts[chosen[0]]]
         reason = (
-            f"{label(system)}, from length {chosen[0]:g} to {chosen[-1]:g}: "
+            f"{label(system)}{f' beyond {label(beyond)}' if beyond else ''}, "
+            f"from length {chosen[0]:g} to {chosen[-1]:g}: "
             f"{decimal(grown[0], 2)} times the cost a token, "
             f"{decimal(grown[1], 2)} times the operations counted{memory}"
         )

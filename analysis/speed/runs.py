@@ -222,23 +222,27 @@ def machine(run: Run) -> tuple[Any, ...]:
 def ratio(first: Series, second: Series) -> Interval:
     """first / second, with an interval that covers the noise of the timing.
 
-    With three common rounds or more it is the bootstrap interval of the median ratio of a round, so that what slowed
-    both in a round cancels; else it joins the outer quartiles of the two.
+    With three common rounds or more in each process it is the bootstrap interval of the median ratio of a round, so
+    that what slowed both in a round cancels, and it holds that of every process; else it joins the outer quartiles.
     """
     a, b = first.median, second.median
     value = a.value / b.value
-    each = round_ratios(first, second)
-    if len(each) < FEWEST_ROUNDS:
+    processes: dict[int, list[float]] = {}
+    for number, each in round_ratios(first, second).items():
+        processes.setdefault(number // ROUNDS, []).append(each)
+    if min(map(len, processes.values()), default=0) < FEWEST_ROUNDS:
         return Interval(value, a.low / b.high, a.high / b.low)
-    rng = np.random.default_rng(SEED)
-    found = stats.bootstrap((each,), np.median, n_resamples=SAMPLES, method="percentile", rng=rng)
-    low, high = found.confidence_interval
-    return Interval(value, min(value, float(low)), max(value, float(high)))
+    ends = [value]
+    for rounds in processes.values():
+        rng = np.random.default_rng(SEED)
+        found = stats.bootstrap((rounds,), np.median, n_resamples=SAMPLES, method="percentile", rng=rng)
+        ends += map(float, found.confidence_interval)
+    return Interval(value, min(ends), max(ends))
 
 
-def round_ratios(first: Series, second: Series) -> list[float]:
-    """first / second of each round that timed both."""
-    return [first.rounds[r] / second.rounds[r] for r in first.rounds if r in second.rounds]
+def round_ratios(first: Series, second: Series) -> dict[int, float]:
+    """first / second of each round that timed both, by its number."""
+    return {r: first.rounds[r] / second.rounds[r] for r in first.rounds if r in second.rounds}
 
 
 def growth(

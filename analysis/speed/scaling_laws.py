@@ -8,12 +8,11 @@ from typing import NamedTuple
 import numpy as np
 from scipy import stats
 
-from analysis.speed.runs import FEWEST_ROUNDS, STEP, Speed
-from analysis.statistics.intervals import SAMPLES, SEED, Interval
+from analysis.speed.runs import STEP, Speed
+from analysis.statistics.intervals import Interval
 from analysis.store import System
 
 Values = Mapping[float, float]  # by length
-ALWAYS = 0.95  # of the resampled curves must cross for a crossing to have an interval
 
 
 class Fit(NamedTuple):
@@ -80,44 +79,21 @@ def between(a: float, b: float, share: float) -> float:
 
 
 def crossings(speed: Speed, systems: Sequence[System]) -> list[Crossing]:
-    """Every crossing of step times by length; its interval comes from resampled blocks, where there are enough."""
+    """Every crossing of step times by length, with the lowest and the highest of the nearest ones of each process."""
     values = {s: speed.values("length", s, STEP) for s in systems}
     found = []
     for first, second in combinations(systems, 2):
-        met = meetings(values[first], values[second])
-        again = resampled(speed, (first, second)) if met else []
-        for x, y, smaller in met:
+        each = [[process.values("length", s, STEP) for s in (first, second)] for process in speed.processes]
+        again = [[x for x, _, _ in meetings(*curves)] for curves in each]
+        for x, y, smaller in meetings(values[first], values[second]):
             pair = (first, second) if smaller else (second, first)
-            found.append(Crossing(*pair, nearest_interval(x, again), y))
+            found.append(Crossing(*pair, held_by_processes(x, again), y))
     return found
 
 
-def resampled(speed: Speed, pair: tuple[System, System]) -> list[list[float]]:
-    """Crossings of resampled curves: at each length the rounds that timed both are resampled, together for both."""
-    curves = [speed.values("length", system, STEP) for system in pair]
-    blocks = {}
-    for x in sorted(set(curves[0]) & set(curves[1])):
-        first, second = (speed.series("length", system, STEP, "length", x).rounds for system in pair)
-        common = [r for r in first if r in second]
-        if len(common) < FEWEST_ROUNDS:
-            return []
-        blocks[x] = np.array([[first[r] for r in common], [second[r] for r in common]])
-    rng = np.random.default_rng(SEED)
-    medians = {}
-    for x, both in blocks.items():
-        drawn = rng.integers(0, both.shape[1], (SAMPLES, both.shape[1]))
-        medians[x] = np.median(both[:, drawn], axis=2)  # (2, samples)
-    each = []
-    for sample in range(SAMPLES):
-        one, other = ({x: float(m[which, sample]) for x, m in medians.items()} for which in (0, 1))
-        each.append([x for x, _, _ in meetings(one, other)])
-    return each
-
-
-def nearest_interval(x: float, again: Sequence[Sequence[float]]) -> Interval:
-    """The 95 % interval of the nearest resampled crossings; none where too few resampled curves cross."""
+def held_by_processes(x: float, again: Sequence[Sequence[float]]) -> Interval:
+    """No interval from one process, nor where the curves of one do not cross."""
     near = [min(found, key=lambda other: abs(math.log(other / x))) for found in again if found]
-    if not again or len(near) < ALWAYS * len(again):
+    if len(near) < max(2, len(again)):
         return Interval(x, math.nan, math.nan)
-    low, high = np.percentile(near, [2.5, 97.5])
-    return Interval(x, min(x, float(low)), max(x, float(high)))
+    return Interval(x, min(x, *near), max(x, *near))

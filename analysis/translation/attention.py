@@ -72,7 +72,7 @@ def example(sentences: Mapping[System, Mapping[str, Any]], shown: Mapping[System
         row, share = rows[word][system], f"{100 * rows[word][system].max():.0f} %"
         seen = sentence["source"][int(row.argmax())]
         parts.append(f"the {label(system)}{which} gives {share} of its attention to “{seen}”")
-    return f"While writing “{word}”, {listing(parts)}."
+    return f"In the clearest case of this sentence, while writing “{word}”, {listing(parts)}."
 
 
 def build(store: Store, look: Look) -> list[Section]:

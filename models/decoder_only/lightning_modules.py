@@ -11,7 +11,8 @@ class DecoderOnlyTransformer(Seq2SeqModule):
     """Source and target as one stream, without recurrence.
 
     Args:
-        source_vocabulary, target_vocabulary: Sizes of the vocabularies; taken from the data.
+        source_vocabulary: Size of the source's vocabulary; taken from the data.
+        target_vocabulary: Size of the target's; taken from the data.
         shared_vocabulary: Whether source and target share their ids; taken from the data.
         network: Size and variants.
         optimisation: How it is trained.
@@ -33,7 +34,8 @@ class DecoderOnlyRecurrent(Seq2SeqModule):
     """Source and target as one stream, by recurrence alone.
 
     Args:
-        source_vocabulary, target_vocabulary: Sizes of the vocabularies; taken from the data.
+        source_vocabulary: Size of the source's vocabulary; taken from the data.
+        target_vocabulary: Size of the target's; taken from the data.
         shared_vocabulary: Whether source and target share their ids; taken from the data.
         network: Size and cell.
         optimisation: How it is trained.
@@ -55,7 +57,8 @@ class DecoderOnlyAttention(Seq2SeqModule):
     """Source and target as one stream, by an LSTM that attends to its own past.
 
     Args:
-        source_vocabulary, target_vocabulary: Sizes of the vocabularies; taken from the data.
+        source_vocabulary: Size of the source's vocabulary; taken from the data.
+        target_vocabulary: Size of the target's; taken from the data.
         shared_vocabulary: Whether source and target share their ids; taken from the data.
         network: Size and attention.
         optimisation: How it is trained.

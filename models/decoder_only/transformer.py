@@ -74,11 +74,11 @@ class DecoderOnlyTransformerNetwork(Network):
         if padded:
             count = is_padding.sum(1)
             x, is_padding = rolled(x, count, 1), rolled(is_padding, count, 1)
-        hidden = minus_infinity_where(is_padding[:, None, None, :])
+        source_bias = minus_infinity_where(is_padding[:, None, None, :])
         if not S:
-            return StreamMemory((), hidden)
-        x, bias = self.dropout(self.positions(x, -S)), self._bias(hidden, S, S, causal=not self.prefix)
-        return StreamMemory(self._run(x, -S, (), bias)[1], hidden)
+            return StreamMemory((), source_bias)
+        x, bias = self.dropout(self.positions(x, -S)), self._bias(source_bias, S, S, causal=not self.prefix)
+        return StreamMemory(self._run(x, -S, (), bias)[1], source_bias)
 
     def start(self, memory: StreamMemory) -> Cache:
         return memory.cache
@@ -123,12 +123,12 @@ class DecoderOnlyTransformerNetwork(Network):
             cache.append(present)
         return x, tuple(cache)
 
-    def _bias(self, hidden: Tensor, T: int, keys: int, *, causal: bool) -> Tensor:
+    def _bias(self, source_bias: Tensor, T: int, keys: int, *, causal: bool) -> Tensor:
         """Score bias (B, h or 1, T, keys) of the last T of so many positions; the first (B, 1, 1, S) are the source."""
-        bias = F.pad(hidden, (0, keys - hidden.shape[-1])).expand(-1, -1, T, -1)
+        bias = F.pad(source_bias, (0, keys - source_bias.shape[-1])).expand(-1, -1, T, -1)
         if causal:
-            bias = bias + causal_bias(T, keys, hidden.device)
-        relative = self.positions.bias(T, keys, hidden.device)  # (1, h, T, keys)
+            bias = bias + causal_bias(T, keys, source_bias.device)
+        relative = self.positions.bias(T, keys, source_bias.device)  # (1, h, T, keys)
         return bias if relative is None else bias + relative
 
 

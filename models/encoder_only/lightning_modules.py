@@ -10,7 +10,8 @@ class EncoderOnlyTransformer(Seq2SeqModule):
     """A state for each source token by self-attention, read at a place.
 
     Args:
-        source_vocabulary, target_vocabulary: Sizes of the vocabularies; taken from the data.
+        source_vocabulary: Size of the source's vocabulary; taken from the data.
+        target_vocabulary: Size of the target's; taken from the data.
         shared_vocabulary: Whether source and target share their ids; taken from the data.
         network: Size and variants.
         optimisation: How it is trained.
@@ -32,7 +33,8 @@ class EncoderOnlyRecurrent(Seq2SeqModule):
     """A state for each source token by recurrence in both directions, read at a place.
 
     Args:
-        source_vocabulary, target_vocabulary: Sizes of the vocabularies; taken from the data.
+        source_vocabulary: Size of the source's vocabulary; taken from the data.
+        target_vocabulary: Size of the target's; taken from the data.
         shared_vocabulary: Whether source and target share their ids; taken from the data.
         network: Size and cell.
         optimisation: How it is trained.

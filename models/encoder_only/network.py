@@ -38,7 +38,10 @@ class EncoderOnlyNetwork(Network):
         return self.place(memory.source, tokens).to(memory.states.dtype) @ memory.states, state
 
     def place(self, source: Tensor, decoder_input: Tensor) -> Tensor:
-        """Weights (B, T, S) of the states that each (B, T) token asks for; they sum to 1, or to 0 without a source."""
+        """Weights (B, T, S) of the states that each (B, T) token asks for; they sum to 1, or to 0 without a source.
+
+        A place is asked for by its token, so only where source and target share their ids.
+        """
         word = (source != self.pad_id).unsqueeze(1)  # (B, 1, S)
         here = (source.unsqueeze(1) == decoder_input.unsqueeze(2)) & word
         asked = here.where(here.any(2, keepdim=True), word)

@@ -75,7 +75,7 @@ class Gradients:
         self.together = torch.zeros(sum(sizes), dtype=parameters[0].dtype, device=parameters[0].device)
         parts = self.together.split(sizes)
         self.each = [part[: p.numel()].view_as(p) for part, p in zip(parts, parameters, strict=True)]
-        self.wanted = self.together.new_zeros((), requires_grad=True)  # so that one can go back from a loss
+        self.wanted = self.together.new_zeros((), requires_grad=True)  # so that a loss can be backpropagated
         self.norms: Tensor | None = None  # of those that are the parameters' own; None after a sum
         self.turn = 0  # steps so far; only the last one's gradients are there
 
@@ -156,7 +156,7 @@ class _Replay(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, *given: Tensor) -> tuple[None, ...]:
         if ctx.turn != ctx.step.gradients.turn:
-            raise RuntimeError("The gradients of this loss are gone: go back from a loss once, before the next step.")
+            raise RuntimeError("The gradients of this loss are gone: backpropagate a loss once, before the next step.")
         ctx.turn = None
         ctx.step.gradients.hand_over(ctx.step.found, ctx.norms, given[0])
         return None, None, None

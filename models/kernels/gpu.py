@@ -10,7 +10,7 @@ import torch
 def use_equal_kernels() -> None:
     """Exact single-precision products in recurrent kernels too, and no attention kernel that plans for each new shape.
 
-    torch multiplies in TF32 inside cuDNN's recurrent kernels unless told otherwise, and exactly everywhere else.
+    torch multiplies in TF32 inside cuDNN's recurrent kernels unless told otherwise, and exactly in matrix products.
     cuDNN's attention kernel builds a plan for every new shape, which made the first epoch of the Transformer four times
     as slow as the others on an H100, and its backward pass can be NaN with a mask (pytorch#196678).
     """

@@ -34,10 +34,10 @@ def onednn_matmul(wanted: bool = True) -> Iterator[None]:
 
 
 def call_with_mkl(function: Callable[..., Tensor], query: Tensor, *others: Tensor | None) -> Tensor:
-    """function(query, *others) with MKL, and so the backward pass of the last that it calls: of many small products
-    each has more overhead with oneDNN.
+    """function(query, *others) with MKL, and the backward pass of its last operation too.
 
-    Without this torch's attention kernel takes seven times as long inside `onednn_matmul`.
+    oneDNN has more overhead for each product, and attention has many small ones: without this torch's attention kernel
+    takes seven times as long inside `onednn_matmul`.
     """
     # Compiled code does not reach this function; reading the setting while compiling would break the graph.
     if torch.compiler.is_compiling() or query.device.type != "cpu" or MATMUL.fp32_precision != "bf16":

@@ -92,7 +92,8 @@ def test_the_softmax_and_the_cell_stay_in_single_precision() -> None:
         memory = ours.encode(sources())
         _, state = ours.step(decoder_inputs()[:, 0], memory, ours.start(memory))
         _, state = ours.step(decoder_inputs()[:, 1], memory, state)
-    assert state.cell.dtype == torch.float32
+        _, trained = ours.advance(decoder_inputs(), memory, ours.start(memory))
+    assert state.cell.dtype == trained.cell.dtype == torch.float32
     attention = AdditiveAttention(4, 4, 4).bfloat16()
     keys = attention.keys(torch.randn(2, 5, 4).bfloat16())
     assert attention.weights(torch.randn(2, 4).bfloat16(), keys, torch.zeros(2, 5)).dtype == torch.float32

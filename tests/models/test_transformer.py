@@ -4,10 +4,12 @@ from typing import Any
 import pytest
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
+from models.kernels.dropout import Dropout
 from models.multi_head_attention import KeyValue, MultiHeadAttention
-from models.positions import Sinusoidal
-from models.transformer import DecoderLayer, EncoderLayer, FeedForward, TransformerNetwork
+from models.positions import Positions, Sinusoidal
+from models.transformer import DecoderLayer, EncoderLayer, FeedForward, LayerSettings, TransformerNetwork
 from tests.support.toy_networks import PAD, decoder_inputs, randomised, sources, transformer
 
 WITH_POSITIONS = ["sinusoidal", "learned", "rotary", "alibi"]
@@ -90,6 +92,15 @@ def test_without_residual_connections_a_sub_layer_forgets_its_input(norm: str) -
                     nn.init.zeros_(part.W_2.weight)
         logits, others = ours(sources(), decoder_inputs()), ours(sources(seed=5), decoder_inputs(seed=6))
         assert torch.allclose(logits, others) == (not residual)
+
+
+@pytest.mark.parametrize("norm", ["pre", "post"])
+def test_dropout_acts_on_what_a_sub_layer_adds(norm: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """If all of it is dropped the input is left (Vaswani et al. 2017, 5.4: before it is added and normalised)."""
+    monkeypatch.setattr(Dropout, "forward", lambda _, x: torch.zeros_like(x))
+    layer, x = EncoderLayer(LayerSettings(8, 2, 12, norm=norm)), torch.randn(2, 3, 8)  # type: ignore[arg-type]
+    expected = x if norm == "pre" else F.layer_norm(F.layer_norm(x, [8]), [8])
+    torch.testing.assert_close(layer(x, Positions(), None), expected)
 
 
 def test_unscaled_scores_are_larger_by_the_root_of_a_heads_width() -> None:

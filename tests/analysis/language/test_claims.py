@@ -52,11 +52,28 @@ def test_characters_are_judged_by_gain_and_loss(
     assert [verdict.outcome for verdict in verdicts(tmp_path)] == [stops, close]
 
 
-def test_an_lstm_that_has_not_learned_to_look_back_at_all_is_not_judged(tmp_path: Path) -> None:
+def test_who_has_not_learned_to_look_back_at_all_is_not_judged(tmp_path: Path) -> None:
     write_stories(tmp_path, named((0.13, 0.9, 0.95)), near=0.2)
-    stops, close = verdicts(tmp_path)
-    assert (stops.outcome, close.outcome) == (CANNOT_TELL, SUPPORTED)
-    assert "said within 8 words is 0.2, not above 0.5" in stops.reason
+    for verdict, name in zip(verdicts(tmp_path), ("LSTM", "LSTM + attention"), strict=True):
+        assert verdict.outcome == CANNOT_TELL
+        assert f"the {name}'s share of right answers to what was said within 8 words is 0.2" in verdict.reason
+
+
+@pytest.mark.parametrize(
+    ("losses", "seeds", "expected"),
+    [
+        ((1.6, 1.55, 1.5), 3, SUPPORTED),
+        ((1.5, 1.5, 1.6), 3, CONTRADICTED),
+        ((1.52, 1.5, 1.5), 3, NOT_DECIDED),
+        ((1.6, 1.55, 1.5), 2, CANNOT_TELL),
+    ],
+)
+def test_who_reaches_the_lower_loss(losses: Three, seeds: int, expected: str, tmp_path: Path) -> None:
+    for seed in range(seeds):
+        write_characters(tmp_path, named((0.1, 0.1, 0.1)), named(losses), seed)
+    assert [v.outcome for c, v in judged(all_claims(read_store(tmp_path, "quick"))) if "lower loss" in c.text] == [
+        expected
+    ]
 
 
 def test_a_seed_that_disagrees_leaves_a_claim_open(tmp_path: Path) -> None:

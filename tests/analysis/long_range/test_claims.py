@@ -1,5 +1,6 @@
 """Rules of the claims about long range at their edges; nothing is decided on missing or under-trained runs."""
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,7 @@ from tests.support.fakes.long_range import (
     write_everything,
     write_long_range,
 )
-from tests.support.fakes.runs import row
+from tests.support.fakes.runs import row, write_json
 
 VECTOR = "One fixed vector must hold everything: the LSTM alone fails as copies grow"
 FIXES = "Attention on top of the RNN, in the better of its forms, fixes the accuracy (copy)"
@@ -206,11 +207,25 @@ def test_two_are_alike_only_where_they_differ_nowhere_in_the_trained_range(tmp_p
     assert "0.060 at length 24" in verdict.reason
 
 
+def test_between_the_lengths_of_training_nothing_is_said_to_be_alike_or_not(tmp_path: Path) -> None:
+    """The grid is recorded: 24 lies between 4 and 32 and was not in it."""
+    for variant, between in (("base", 0.96), ("decoder-only", 0.06)):
+        folder = write_long_range(
+            tmp_path, "copy", "transformer", axis_rows({4: 1.0, 24: between, 32: 0.9}, "length"), variant=variant
+        )
+        record = json.loads((folder / "result.json").read_text(encoding="utf-8"))
+        record["held_equal"]["trained on"] = "gap 24, length 4; length 32"
+        write_json(folder / "result.json", record)
+    verdict = decided(tmp_path)["One stack is as good as encoder and decoder (copy)"]
+    assert verdict.outcome == SUPPORTED
+    assert "length 24" not in verdict.reason
+
+
 def test_the_task_where_most_is_lost_decides_beyond_training_and_the_encoding_is_named(tmp_path: Path) -> None:
     """Recall at its ceiling alone shows nothing; agreement falls."""
     beyond = "Beyond the lengths of training the Transformer loses accuracy on some task (rotary positions)"
     further = (
-        "Relative positions reach further beyond training than absolute ones: rotary against sinusoidal (agreement)"
+        "Relative positions reach further beyond training than absolute ones (rotary against sinusoidal, agreement)"
     )
     made: dict[str, Any] = {"settings": settings_of("transformer")}
     write_long_range(tmp_path, "recall", "transformer", axis_rows({4: 1.0, 32: 1.0, 64: 1.0}, "gap"), **made)

@@ -15,7 +15,7 @@ from tests.support.fakes.speed import Cost
 
 SEQUENTIAL = "RNN training is sequential: more length, more waiting; the Transformer does it in parallel"
 TIME = "Attention costs O(n²): time (Transformer, narrow)"
-MEMORY = "Attention costs O(n²): memory, if the kernel keeps all weights"
+MEMORY = "Attention costs O(n²): memory that keeping all weights adds"
 FUSED = "A fused attention kernel needs linear memory"
 WEAK, STRONG = (f"More GPUs, proportionally faster: {kind} scaling" for kind in ("weak", "strong"))
 SECONDS = "The Transformer trains faster to the same quality (seconds)"

@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from analysis.speed.runs import measured
-from analysis.speed.scaling_laws import crossings, meetings, nearest_interval, over, power_law, upper_half
+from analysis.speed.scaling_laws import crossings, held_by_processes, meetings, over, power_law, upper_half
 from analysis.store import System, read_store
-from tests.support.fakes.speed import write_length
+from tests.support.fakes.speed import repeat, write_length
 
 LSTM, TRANSFORMER = System("lstm", "base"), System("transformer", "base")
 LENGTHS = (16.0, 32.0, 64.0, 128.0, 256.0)
@@ -76,25 +76,18 @@ def test_curves_may_cross_twice_or_never_or_share_no_length() -> None:
     assert over({1.0: 6.0, 2.0: 1.0}, {1.0: 2.0}) == {1.0: 3.0}
 
 
-def test_crossings_have_intervals_from_resampled_rounds(tmp_path: Path) -> None:
-    noise = (0.0, 0.1, -0.1, 0.05, -0.05, 0.15, -0.15)
-    write_length(tmp_path, "lstm", lambda n: n / 100, noise=noise, lengths=(16, 32, 64, 128, 256))
-    write_length(tmp_path, "transformer", lambda n: (100 * n) ** 0.5 / 100, noise=noise, lengths=(16, 32, 64, 128, 256))
-    (found,) = crossings(measured(read_store(tmp_path, "quick")), [LSTM, TRANSFORMER])
-    assert (found.before, found.after) == (LSTM, TRANSFORMER)
-    assert found.x.value == pytest.approx(100)
-    assert 60 < found.x.low < 100 < found.x.high < 170
-    assert found.y == pytest.approx(1)
-
-
-def test_without_blocks_a_crossing_has_no_interval(tmp_path: Path) -> None:
-    write_length(tmp_path, "lstm", lambda n: n / 100, blocks=False)
+def test_a_crossing_has_the_interval_of_all_processes(tmp_path: Path) -> None:
+    write_length(tmp_path, "lstm", lambda n: n / 100)
     write_length(tmp_path, "transformer", lambda n: 1.0)
     (found,) = crossings(measured(read_store(tmp_path, "quick")), [TRANSFORMER, LSTM])
     assert (found.before, found.after) == (LSTM, TRANSFORMER)
+    assert found.x.value == pytest.approx(100)
     assert math.isnan(found.x.low)
+    repeat(tmp_path, 3)
+    (found,) = crossings(measured(read_store(tmp_path, "quick")), [TRANSFORMER, LSTM])
+    assert found.x == pytest.approx((100, 100, 100))
 
 
-def test_a_crossing_that_resampling_loses_has_no_interval() -> None:
-    assert math.isnan(nearest_interval(10, [[9.0]] * 94 + [[]] * 6).low)
-    assert nearest_interval(10, [[9.0, 100.0]] * 96 + [[]] * 4) == (10, 9, 10)
+def test_without_a_crossing_in_every_process_there_is_no_interval() -> None:
+    assert math.isnan(held_by_processes(10, [[9.0], []]).low)
+    assert held_by_processes(10, [[9.0, 100.0], [9.5]]) == (10, 9, 10)
