@@ -40,7 +40,7 @@ def cpu_build(torch: str) -> None:
     if not answers(CPU_INDEX, PATIENCE):
         print(f"{CPU_INDEX} cannot be reached: PyTorch's default build instead of the CPU build.", flush=True)
         return
-    print("PyTorch: the CPU build, because there is no NVIDIA GPU (otherwise: make setup TORCH=cuda).", flush=True)
+    print("PyTorch: the CPU build, for a machine without an NVIDIA GPU (otherwise: make setup TORCH=cuda).", flush=True)
     if pip(1, "--no-deps", "--index-url", CPU_INDEX, torch):
         print("PyTorch's default build instead of the CPU build.", flush=True)
 

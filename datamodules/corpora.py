@@ -66,6 +66,8 @@ def load_corpus(corpus: Corpus, data_dir: Path, cache_dir: Path = Path(".cache")
         ValueError: a file or a setting is wrong.
     """
     files = corpus_files(corpus, data_dir)
+    if corpus.files and corpus.name != "files":
+        raise ValueError(f"data.corpus.files is set, but data.corpus.name is {corpus.name!r}: set it to files.")
     if corpus.name == "files":
         with where_missing("correct data.corpus.files, whose paths are relative to the folder that you are in"):
             splits = _load_files(files)

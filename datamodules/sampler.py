@@ -52,6 +52,8 @@ class TokenBucketBatchSampler(Sampler[list[int]]):
         shapes: int | None = None,
     ) -> None:
         longest = lengths.max(axis=1)
+        if max_tokens < 1:
+            raise ValueError(f"data.max_tokens is {max_tokens}; it must be at least 1.")
         if longest.max() > max_tokens:
             raise ValueError(
                 f"data.max_tokens is {max_tokens} but example {longest.argmax()} alone has {longest.max()} tokens: "

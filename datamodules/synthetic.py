@@ -23,11 +23,18 @@ class Axis:
         vary: Name of the parameter.
         values: Its values, within and beyond the trained ones.
         at: Values of the task's other parameters.
+
+    Raises:
+        ValueError: `at` has a value for what is varied.
     """
 
     vary: str
     values: list[int]
     at: dict[str, int] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if self.vary in self.at:
+            raise ValueError(f"data.test varies {self.vary} and sets it to {self.at[self.vary]}: leave it out of at.")
 
     @property
     def name(self) -> str:
@@ -55,8 +62,9 @@ class SyntheticData(L.LightningDataModule):
         seed: Seed of the training batches; evaluation examples do not depend on it.
 
     Raises:
-        ValueError: a list or a number is empty; a setting has a parameter unknown to the task, or lacks one; examples
-            are not whole batches, or too few for a curriculum.
+        ValueError: a list is empty, or a number too small; a setting has a parameter unknown to the task, lacks one, or
+            is impossible with the task's settings; the control is harder than training; examples are not whole batches,
+            or too few for a curriculum.
     """
 
     def __init__(
@@ -79,8 +87,14 @@ class SyntheticData(L.LightningDataModule):
         for key, found in {"data.train": train, "data.test": test, **values}.items():
             if not found:
                 raise ValueError(f"{key} is empty; it needs at least one entry.")
-        if min(rows, validation_examples, test_examples) < 1:
-            raise ValueError("data.rows, validation_examples and test_examples must be at least 1.")
+        if min(rows, validation_examples, test_examples) < 1 or min(training_examples, curriculum_steps, seed) < 0:
+            raise ValueError(
+                "data.rows, validation_examples and test_examples must be at least 1, training_examples, "
+                "curriculum_steps and seed at least 0."
+            )
+        for name, value in vars(task).items():
+            if isinstance(value, int) and not isinstance(value, bool) and value < 1:
+                raise ValueError(f"data.task.init_args.{name} is {value}; it must be at least 1.")
         if training_examples % rows or (training_examples and curriculum_steps):
             raise ValueError(
                 f"data.training_examples is {training_examples}; it must be a multiple of data.rows, {rows}, and "
@@ -92,6 +106,7 @@ class SyntheticData(L.LightningDataModule):
             dict(zip(grid, values, strict=True)) for grid in train for values in product(*grid.values())
         ]
         self._check_names(train)
+        self._check_points()
         self.source_vocab_size, self.target_vocab_size = task.source_vocab_size, task.target_vocab_size
         self.shared_vocabulary = task.shared_vocabulary  # whether source and target share their ids
 
@@ -106,6 +121,18 @@ class SyntheticData(L.LightningDataModule):
                     f"{key} gives {', '.join(sorted(names)) or 'nothing'}, but {type(self.task).__name__} needs a "
                     f"value for each of {', '.join(sorted(wanted))} and for nothing else."
                 )
+
+    def _check_points(self) -> None:
+        """Before anything is trained; no rows are drawn."""
+        tested = [(f"data.test[{i}]", point) for i, axis in enumerate(self.test) for point in axis.points().values()]
+        asked = [("data.control", self.control), *(("data.train", point) for point in self.points), *tested]
+        for key, point in asked:
+            try:
+                self.task.draw(np.random.default_rng(0), 0, point, "test")
+            except ValueError as error:
+                raise ValueError(f"{key}: {error}") from None
+        if not self.in_distribution(self.control):
+            raise ValueError(f"data.control is {self.control}, harder than training: take an easy point of data.train.")
 
     def in_distribution(self, point: Point) -> bool:
         """Whether every parameter is within its trained range."""
@@ -124,7 +151,7 @@ class SyntheticData(L.LightningDataModule):
         return self._draw(rng, self.rows, point, "train", index * self.rows)
 
     def examples(self, split: Split, point: Point, count: int) -> Batch:
-        """The first `count` fixed examples of a point, ids 0 .. count - 1."""
+        """Fixed examples of a point, ids 0 .. count - 1; other ones for another count."""
         names = ",".join(f"{name}={point[name]}" for name in sorted(point))
         return self._draw(self._generator(split, zlib.crc32(names.encode())), count, point, split, 0)
 

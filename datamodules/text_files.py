@@ -52,7 +52,7 @@ def read_aligned(source: Path, target: Path) -> tuple[list[str], list[str]]:
         )
     for path, lines in ((source, source_lines), (target, target_lines)):
         for number, line in enumerate(lines, start=1):
-            if not line.strip():
+            if not tidied(line).strip():
                 raise ValueError(f"{path}, line {number} is blank: remove this line from both files.")
     return source_lines, target_lines
 
@@ -78,7 +78,7 @@ def read_tsv(path: Path) -> tuple[list[str], list[str], str]:
                 f"{path}, line {number} has {len(columns)} columns, but line 1 has {width}: if a sentence has a tab "
                 "inside, make it a blank."
             )
-        if not (columns[0].strip() and columns[1].strip()):
+        if not (tidied(columns[0]).strip() and tidied(columns[1]).strip()):
             raise ValueError(f"{path}, line {number} has an empty source or target: remove this line.")
         source.append(columns[0])
         target.append(columns[1])
@@ -100,8 +100,8 @@ def read_text(path: Path) -> str:
 
     Raises:
         FileNotFoundError: the file is missing.
-        ValueError: it is empty, not UTF-8, has carriage returns alone for line ends, or is an archive that is broken,
-            encrypted or too large.
+        ValueError: it is empty, not UTF-8, has NUL bytes or carriage returns alone for line ends, or is an archive that
+            is broken, encrypted or too large.
     """
     try:
         text = _read_bytes(path).decode("utf-8-sig")
@@ -110,6 +110,8 @@ def read_text(path: Path) -> str:
         raise ValueError(f"{path}, line {line} is not UTF-8: convert the file with iconv.") from error
     if not text:
         raise ValueError(f"{path} is empty: at least one sentence is needed.")
+    if "\0" in text:
+        raise ValueError(f"{path} holds NUL bytes, as no text does: is it the right file, and UTF-8?")
     if "\r" in text.removesuffix("\n").removesuffix("\r") and "\n" not in text.removesuffix("\n"):
         raise ValueError(
             f"{path} ends its lines with carriage returns alone, so that it is one line: convert it with "
@@ -150,8 +152,11 @@ def _read_bytes(path: Path) -> bytes:
 def _read_zip(path: Path) -> bytes:
     """The one text in an archive, read in memory: nothing is extracted, whatever the names of its members."""
     with zipfile.ZipFile(path) as archive:
-        # Tatoeba's exports have a licence text too, _about.txt
-        texts = [n for n in archive.namelist() if n.endswith((".txt", ".tsv")) and not Path(n).name.startswith("_")]
+        # Tatoeba's exports have a licence text too, _about.txt, archives of a Mac a folder __MACOSX
+        files = [
+            n for n in archive.namelist() if not n.startswith("__") and not Path(n).name.startswith(("_", "._", ".DS_"))
+        ]
+        texts = [n for n in files if n.lower().endswith((".txt", ".tsv"))] or files
         if len(texts) != 1:
             raise ValueError(f"{path} holds {len(texts)} text files {texts}: it must hold exactly one.")
         try:

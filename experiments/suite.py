@@ -68,7 +68,6 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--direction", default="", help="DIRECTION of translation as source-target, for example en-de")
     made.add_argument("--devices", help="DEVICES of each run")
     made.add_argument("--precision", choices=PRECISIONS, help="PRECISION of training (default: the suite's)")
-    made.add_argument("--data_dir", help="DATA_DIR: folder of downloaded corpora")
     made.add_argument(
         "--jobs", type=PositiveInt, help="JOBS: runs at once (default: one, of the small experiments one a core)"
     )
@@ -132,8 +131,6 @@ def run_experiments(experiments: Sequence[str], options: argparse.Namespace) -> 
 def planned(experiment: str, options: argparse.Namespace) -> list[Planned]:
     """An experiment's grid."""
     given = {"trainer.devices": options.devices, "trainer.precision": options.precision}
-    if experiment != "long-range":
-        given["data.init_args.data_dir"] = options.data_dir
     settings = [f"--{name}={value}" for name, value in given.items() if value]
     suite, models, seeds, root = options.suite, options.models, options.seeds, options.root
     try:
@@ -146,12 +143,12 @@ def planned(experiment: str, options: argparse.Namespace) -> list[Planned]:
 
 def run_module(stage: str, options: argparse.Namespace) -> int:
     """Carry out a stage that is a program of its own, unless its receipt shows that nothing is left to do."""
-    suite, tasks, data_dir = options.suite, " ".join(options.tasks), options.data_dir or ""
+    suite, tasks = options.suite, " ".join(options.tasks)
     words = ["--suite", suite, "--runs" if stage == "report" else "--root", options.root]
     settings = []
     if stage == "speed":
-        words += [*(["--tasks", tasks] if tasks else []), *(["--data_dir", data_dir] if data_dir else [])]
-        settings = [tasks, data_dir]
+        words += ["--tasks", tasks] if tasks else []
+        settings = [tasks]
     if stage == "contrastive" and "long-range" in options.stages and not any(Path(options.root, suite).glob("bleu/*")):
         print(
             "contrastive translation needs trained translation models: "

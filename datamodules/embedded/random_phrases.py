@@ -261,11 +261,11 @@ def with_adverbials(rng: Random, predicate: Predicate, left: int) -> Predicate:
 
 
 def companion(rng: Random, verb: Verb) -> Pair:
-    """A phrase with "with", "without" or "for"; empty for verbs that do not take one."""
+    """A phrase with "with", "without" or "for"; empty for verbs that do not take one, or had better not."""
     plural = rng.random() < 0.35
     if verb.infinitive in BENEFITS:
         return prepositional("for", "für", after_preposition(rng, "person", "accusative", plural))
-    if verb.objects:
+    if verb.objects or verb.infinitive == "schlafen":
         return NOTHING
     kind = rng.choice(sorted(verb.subjects))
     if rng.random() < 0.6:

@@ -42,17 +42,20 @@ class Fact:
         return ["the", self.things, "belong", "to", self.name, "."], {"name": 4}
 
 
-KINDS = ["name", "number", "colour"]
+KINDS = {"name": NAMES, "number": NUMBERS, "colour": COLOURS}
 
 
 class Asked(NamedTuple):
-    """A word that is asked for: how many words back it was said last, and how often a guess is right.
+    """A word that is asked for: how many words back it was said last, and how often two strategies without memory are
+    right.
 
-    The guess is among the words of its kind in the facts told so far.
+    A guess is among the words of its kind in the facts told so far; `latest` takes the last word of its kind that was
+    said, of whatever things.
     """
 
     distance: int = 0
     guess: float = 0.0
+    latest: float = 0.0
 
 
 @dataclass
@@ -69,7 +72,8 @@ class Stories(Text):
     Each sentence says something new, asks for something said, or is about neither. What is asked for is drawn from all
     that was said, asked for before or not, so distances are spread over the story. Number and colour are drawn
     independently of all before, names without repetition; a thing has one owner. So nothing but the sentences about the
-    same things tell an answer: without them there is only a guess among what was said of all things.
+    same things tell an answer for sure. Without them the last word of its kind is right where little was said since, up
+    to 8 words back always, beyond 16 in a fifth of cases; farther back there is only a guess among what was said.
 
     Args:
         facts: How many people have something, at most.
@@ -100,7 +104,8 @@ class Stories(Text):
         stories = [story(random, context, self.facts) for _ in range(count)]
         ids = np.stack([self.encode(" ".join(words)) for words, _ in stories])
         tokens = np.concatenate([np.full((count, 1), BOS), ids], 1)
-        distances, guesses = np.array([asked for _, asked in stories]).transpose(2, 0, 1)
+        distances, guess, latest = np.array([asked for _, asked in stories]).transpose(2, 0, 1)
+        guesses = {"guessing among what was said": guess, "the last word of its kind": latest}
         return Windows(tokens, distances.astype(np.int64), guesses)
 
 
@@ -126,7 +131,9 @@ def story(random: Random, length: int, facts: int, *, once: bool = False) -> tup
             sentence, places = fact.question(kind)
             asked_at = place + places[kind]
             alike = sum(getattr(other, kind) == getattr(fact, kind) for other in told)
-            known[asked_at] = Asked(asked_at - fact.said[kind], alike / len(told))
+            before = reversed([*words, *sentence[: places[kind]]])
+            latest = next(word for word in before if word in KINDS[kind]) == getattr(fact, kind)
+            known[asked_at] = Asked(asked_at - fact.said[kind], alike / len(told), float(latest))
             fact.said |= {word: place + at for word, at in places.items()}
             if once:
                 done |= {(fact.things, word) for word in places}

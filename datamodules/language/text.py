@@ -1,7 +1,7 @@
 """A text to be modelled: what every kind of text can do."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import ClassVar, Literal, NamedTuple
 
@@ -18,12 +18,12 @@ class Windows(NamedTuple):
     """Pieces of a text of C + 1 tokens each, (N, C + 1): the first C are read, the last C predicted.
 
     `distances` (N, C) has, for a predicted token that was said before and is asked for again, how many tokens back it
-    was said last, and `guesses` (N, C) how often a guess among what was said is right; 0 for every other token.
+    was said last, and 0 for every other token; `guesses` (N, C) how often strategies without memory are right there.
     """
 
     tokens: Tokens
     distances: Tokens
-    guesses: NDArray[np.float64]
+    guesses: Mapping[str, NDArray[np.float64]]
 
 
 class Text(ABC):

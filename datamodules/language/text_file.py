@@ -1,5 +1,6 @@
 """A text file, character by character."""
 
+import unicodedata
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar, Literal
@@ -15,6 +16,8 @@ HELD_OUT = 0.05  # of the text for validation, and as much for testing: its last
 @dataclass
 class TextFile(Text):
     """The characters of a UTF-8 text: the first nine tenths for training, one twentieth each for validation and test.
+
+    Lines of Windows and accents as characters of their own become the usual ones (NFC).
 
     Args:
         path: The file, in the data folder unless it is an absolute path; plain or packed (.gz, .bz2, .xz, .zip).
@@ -33,9 +36,7 @@ class TextFile(Text):
     def read(self, data_dir: Path, context: int) -> None:
         path = data_dir / self.path
         with where_missing(FETCH if self.path == TextFile.path else "correct data.text.path, or DATA_DIR"):
-            text = read_text(path)
-        if "\0" in text:
-            raise ValueError(f"{path} holds NUL bytes, as no text does: is it the right file?")
+            text = unicodedata.normalize("NFC", read_text(path).replace("\r\n", "\n"))
         held_out = int(HELD_OUT * len(text))
         if held_out <= context:
             raise ValueError(
@@ -58,5 +59,4 @@ class TextFile(Text):
         last = len(part) - context - 1
         starts = np.linspace(0, last, min(count, last // (context if apart else 1) + 1)).astype(np.int64)
         tokens = part[starts[:, None] + np.arange(context + 1)]
-        nothing = np.zeros_like(tokens[:, 1:])
-        return Windows(tokens, nothing, nothing.astype(float))
+        return Windows(tokens, np.zeros_like(tokens[:, 1:]), {})

@@ -89,7 +89,10 @@ class Inference(Task):
 
 @cache
 def counting(operators: int) -> float:
-    """Share right of who counts words and sees no order: the relation most frequent with such counts in training."""
+    """Share right of who counts words and sees no order: the relation most frequent with such counts in training.
+
+    A little more can be had from the exact counts, which are too many to tabulate: a lower bound.
+    """
     rng, point = np.random.default_rng(operators), {"operators": operators}
     training, test = Inference().draw(rng, 8192, point, "train"), Inference().draw(rng, 1024, point, "test")
     alike: dict[tuple[object, ...], Counter[int]] = defaultdict(Counter)

@@ -7,7 +7,7 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from datamodules.language.stories import COLOURS, EVERY_WORD, NUMBERS, story
+from datamodules.language.stories import COLOURS, EVERY_WORD, NAMES, NUMBERS, story
 from datamodules.tasks.task import FIRST, Drawn, Point, Split, Task
 
 WORDS = {word: number for number, word in enumerate(EVERY_WORD, start=FIRST)}  # as in a model of the stories
@@ -34,8 +34,8 @@ class MaskedWord(Task):
     farther the clue, the more often other colours or numbers are nearer, so that it takes to know whose is which; after
     the gap rarely, because few of them answer a question.
 
-    `clue` is the number of words from the gap to the clue, below 0 if the clue comes first; a point has
-    all distances from more than half of it to the whole.
+    `clue` is the number of words from the gap to the clue, below 0 if the clue comes first; a point has all distances
+    there are from more than half of it to the whole. At 8, the least, it is always a colour, and the nearest one.
 
     Args:
         words: Length of a story.
@@ -45,6 +45,13 @@ class MaskedWord(Task):
     words: int = 64
     facts: int = 6
     parameters: ClassVar[tuple[str, ...]] = ("clue",)
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.facts <= len(NAMES) or self.words < 2 * NEAREST:
+            raise ValueError(
+                f"data.task has facts {self.facts} and words {self.words}: facts must be from 1 to {len(NAMES)}, words "
+                f"at least {2 * NEAREST}."
+            )
 
     @property
     def source_vocab_size(self) -> int:
@@ -91,7 +98,7 @@ class MaskedWord(Task):
             words, asked = story(random, self.words, self.facts, once=True)
             found = [
                 (place, distance)
-                for place, (distance, _) in enumerate(asked)
+                for place, (distance, *_) in enumerate(asked)
                 if farthest // 2 < distance <= farthest and words[place] in HIDDEN
             ]
             if found:

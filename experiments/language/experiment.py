@@ -89,8 +89,9 @@ def by_distance(losses: Numbers, right: NDArray[np.bool_], windows: Windows) -> 
             n = int(here.sum())
             rows += with_error("loss", losses[here], "nats", n, "distance", last)
             rows += with_error("token_accuracy", right[here].astype(float), "share", n, "distance", last)
-            guess = float(windows.guesses[here].mean())
-            rows.append(Measurement("chance: guessing among what was said", guess, "share", n, "distance", last))
+            for strategy, right_there in windows.guesses.items():
+                share = float(right_there[here].mean())
+                rows.append(Measurement(f"chance: {strategy}", share, "share", n, "distance", last))
     return rows
 
 

@@ -14,6 +14,7 @@ from torch import Tensor
 from datamodules.batch import SPECIAL_TOKENS, UNK
 from datamodules.language.data import LanguageData
 from datamodules.language.text import Text
+from experiments.planning.grid import read_suite
 from experiments.record.text import visible
 from experiments.training.environment import quiet
 from experiments.training.trained_run import find_runs, load_module
@@ -46,6 +47,8 @@ def main(
             raise ValueError("length must be at least 1, temperature above 0, and top_p above 0 and at most 1.")
         if not prompt.strip():
             raise ValueError('PROMPT is empty; write make generate PROMPT="anna has three red".')
+        if not Path(root, suite).is_dir():
+            read_suite(suite)
         refusals, runs = [], find_runs(Path(root), [suite], "language")
         for folder in runs:
             module, loaded, _ = load_module(folder)

@@ -21,7 +21,7 @@ from experiments.planning.grid import Planned
 from experiments.training.environment import BOUND, environment
 from experiments.training.failures import modified, record_failure
 
-MOST_JOBS = 8  # long-range runs at once on a machine with many cores, where one accelerator may serve them all
+MOST_JOBS = 8  # small runs at once on a machine with many cores, where one accelerator may serve them all
 LINGER = 15.0  # seconds that processes started by a run may outlive it
 LAST_LINES = 30  # of what a run said that go into the record of its failure
 

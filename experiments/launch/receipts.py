@@ -28,7 +28,9 @@ RESULTS = {
     "speed": f"speed/*/{SEEDS}",
 }
 VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "CUDA_VISIBLE_DEVICES", "DATA_DIR")
-STARTS = re.compile(r"^(?:--starts_from=|starts_from: )(\w[\w-]*/[\w-]+/[\w-]+)$", re.MULTILINE)
+STARTS = re.compile(
+    r"^(?:--starts_from[=\n]|starts_from: +)[\"']?(\w[\w-]*/[\w-]+/[\w-]+)[\"']?(?: *| +#.*)$", re.MULTILINE
+)
 GIVEN = re.compile(rf"--run\.({'|'.join(KEY)}|root)=(.*)", re.DOTALL)
 WORD = re.compile(r"[^\s'\",=\[\]{}]+")
 

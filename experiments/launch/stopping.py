@@ -47,7 +47,7 @@ def interruptions() -> Iterator[None]:
 class StopRequest:
     """Whether an end was requested (Ctrl-C, SIGTERM, a closed terminal): `code` is then the exit code for it.
 
-    It is not raised: that would happen within a call of Ray's, which does not expect it. A second request is ignored.
+    It is not raised: that would happen within a call of Ray's, which does not expect it. A second request is.
     """
 
     code = 0

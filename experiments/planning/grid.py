@@ -106,6 +106,8 @@ def plan_bleu(
         for name in models or row["models"]:
             model, _, variant = name.partition("-")
             differs = [model_file(own, each) for each in ("common", name)] if own != folder else []
+            if differs and name.endswith(DOUBLED):
+                raise ValueError(f"MODELS names {name!r}: SUITE={suite} has a budget of its own, which is not doubled.")
             like = model if differs and differs[-1].exists() else name
             configs = [folder / "common.yaml", *model_files(folder, like, suite)]
             command = f"make bleu SUITE={suite} MODELS={name} SEEDS={seed} DIRECTION={direction}"
@@ -191,8 +193,8 @@ def tenfold_file(folder: Path, task: str, name: str, suite: str) -> Path:
     """The budget of a task's tenfold variants."""
     path = folder / f"{task}.yaml"
     if not path.exists():
-        known = ", ".join(sorted(p.stem for p in folder.glob("*.yaml")))
-        raise ValueError(f"MODELS names {name!r}, but TASKS names {task!r}, not in SUITE={suite}: choose from {known}.")
+        known = ", ".join(sorted(p.stem for p in folder.glob("*.yaml"))) or "no task"
+        raise ValueError(f"MODELS names {name!r}, but in SUITE={suite} {known} has ten times the budget, not {task}.")
     return path
 
 

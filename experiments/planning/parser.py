@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from jsonargparse import ArgumentError, ArgumentParser, Namespace
-from jsonargparse.typing import restricted_string_type
+from jsonargparse.typing import PositiveInt, restricted_string_type
 
 from datamodules import LanguageData, SyntheticData, TranslationData
 from datamodules.corpora import Corpus, contents, find_data_dir
@@ -53,7 +53,9 @@ def build_parser() -> ArgumentParser:
         default="",
         help="experiment/task/model of a finished run, same suite and seed, whose weights training starts from",
     )
-    parser.add_argument("--validation_sentences", type=int, default=1000, help="decoded greedily at each validation")
+    parser.add_argument(
+        "--validation_sentences", type=PositiveInt, default=1000, help="decoded greedily at each validation"
+    )
     parser.add_argument(
         "--evaluate_tests", type=bool, default=True, help="false: train and validate only, as trials of tuning do"
     )

@@ -24,15 +24,13 @@ from experiments.training.trainer import TrainerSettings, build_trainer, fit
 from models import Seq2SeqModule
 
 
-def run_loops(
-    data_dir: str, loops: Loops, settings: Settings, device: torch.device
-) -> tuple[dict[str, Rows], dict[str, Any]]:
+def run_loops(loops: Loops, settings: Settings, device: torch.device) -> tuple[dict[str, Rows], dict[str, Any]]:
     """Both loops for every system; rows by system, and what was held equal."""
     found = {}
     for name in loops.systems:
         log(f"{loops.corpus} {loops.direction}: {name}, bare and through the Trainer")
         system = System(name, settings.precision)
-        built = configured(system, loops, loops.steps * (settings.clock.rounds + loops.warm_up), data_dir)
+        built = configured(system, loops, loops.steps * (settings.clock.rounds + loops.warm_up))
         timed = interleave(built.model, built.data, built.trainer, system, loops.steps, device)
         found[name] = rows_of(timed, loops.warm_up)
     held_equal = {"batches": "the same for both loops and all models", "steps of a block": loops.steps}
@@ -45,7 +43,7 @@ def configurations(loops: Loops, system: str) -> list[Path]:
     return [folder / "common.yaml", folder / f"{System(system).network}.yaml"]
 
 
-def configured(system: System, loops: Loops, steps: int, data_dir: str) -> Namespace:
+def configured(system: System, loops: Loops, steps: int) -> Namespace:
     """Module, data and Trainer's settings as the suite's own translation configuration has them, for so many steps."""
     source, target = loops.direction.split("-")  # of a corpus of ours
     given = {
@@ -56,7 +54,6 @@ def configured(system: System, loops: Loops, steps: int, data_dir: str) -> Names
         "trainer.validate_every": steps,
         "trainer.precision": system.precision,
         **{f"run.{name}": "speed" for name in ("suite", "experiment", "task", "model")},
-        **({"data.init_args.data_dir": data_dir} if data_dir else {}),
     }
     parser = build_parser()
     L.seed_everything(0, verbose=False)

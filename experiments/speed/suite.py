@@ -35,7 +35,7 @@ Measured = tuple[dict[str, Rows], dict[str, Any]]
 Measure = Callable[[], Measured]
 
 
-def main(suite: str = "quick", tasks: str = "", data_dir: str = "", root: str = "runs", process: int = 0) -> None:
+def main(suite: str = "quick", tasks: str = "", root: str = "runs", process: int = 0) -> None:
     """Measure the speed tasks of a suite that are not measured yet on this machine with this code.
 
     The first process starts the others that the suite asks for, one after the other.
@@ -43,18 +43,17 @@ def main(suite: str = "quick", tasks: str = "", data_dir: str = "", root: str = 
     Args:
         suite: One of experiments/configs/speed, where what they measure is.
         tasks: Some tasks only, separated by blanks, for example "length decoding".
-        data_dir: Folder of downloaded corpora.
         root: Folder of the run store.
         process: Number of this process.
     """
     quiet()
-    receipt = receipts.of_stage("speed", suite, root, tasks, data_dir)
+    receipt = receipts.of_stage("speed", suite, root, tasks)
     settings = read_settings(suite)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     use_equal_kernels()
     if device.type == "cpu":
         keep_within_memory()
-    planned = plan(suite, settings, device, data_dir, root, process)
+    planned = plan(suite, settings, device, root, process)
     unknown = set(tasks.split()) - {task.name for task, _ in planned}
     if unknown and not process:  # some tasks are measured by the first process alone
         known = ", ".join(task.name for task, _ in planned)
@@ -73,8 +72,7 @@ def main(suite: str = "quick", tasks: str = "", data_dir: str = "", root: str = 
     complete = not failed
     for number in range(1, settings.processes) if not process else ():
         print(f"process {number + 1} of {settings.processes}", flush=True)
-        words = [f"--suite={suite}", f"--tasks={tasks}", f"--data_dir={data_dir}", f"--root={root}"]
-        words.append(f"--process={number}")
+        words = [f"--suite={suite}", f"--tasks={tasks}", f"--root={root}", f"--process={number}"]
         code = subprocess.run([sys.executable, "-m", "experiments.speed", *words]).returncode
         if code in (MISTAKE, *INTERRUPTED):
             raise SystemExit(code)
@@ -104,7 +102,7 @@ def read_settings(suite: str) -> Settings:
 
 
 def plan(
-    suite: str, settings: Settings, device: torch.device, data_dir: str, root: str, process: int = 0
+    suite: str, settings: Settings, device: torch.device, root: str, process: int = 0
 ) -> list[tuple[Task, Measure]]:
     """The tasks of the settings, each with the function that measures it; operations are counted only once."""
     common = {"models": settings.models, "width": settings.width, "vocabulary": settings.vocabulary}
@@ -116,7 +114,7 @@ def plan(
         ("length", settings.length, partial(run_sweep, "length")),
         ("width", settings.width_sweep, partial(run_sweep, "width")),
         ("batch", settings.batch, partial(run_sweep, "batch")),
-        (f"text-{text.corpus}-{text.direction}" if text else "", text, partial(run_loops, data_dir)),
+        (f"text-{text.corpus}-{text.direction}" if text else "", text, run_loops),
         ("decoding", settings.decoding, run_decoding),
         ("devices", settings.devices, run_devices),
     ]

@@ -164,7 +164,7 @@ def attention_record(
     """A sentence of attention.json: its tokens, and the weights (1, h, rows, columns) of each map.
 
     Rows of `encoder` maps are source tokens, of all others the target tokens being written, the end included. Columns
-    are source tokens, but of `decoder` maps the decoder's input: the begin of the sentence, then all but the last
+    are source tokens, but of `decoder` maps the decoder's input: the beginning of the sentence, then all but the last
     target token.
     """
     shown = {name: weights[0].double().cpu().numpy().round(decimals).tolist() for name, weights in maps.items()}

@@ -68,6 +68,9 @@ class TrainerSettings:
     def __post_init__(self) -> None:
         if not 0 <= self.ema_decay < 1:
             raise ValueError(f"trainer.ema_decay is {self.ema_decay}; it must be at least 0 and below 1.")
+        for name in ("max_steps", "validate_every", "num_nodes", "accumulate", "log_every"):
+            if (value := getattr(self, name)) < 1:
+                raise ValueError(f"trainer.{name} is {value}; it must be at least 1.")
         if self.validate_every > self.max_steps:
             raise ValueError(
                 f"trainer.validate_every is {self.validate_every}, more than trainer.max_steps {self.max_steps}: "

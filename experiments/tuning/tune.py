@@ -295,7 +295,7 @@ def main(
         trials: Settings to try for every model on every task.
         devices: Devices of a run.
         precision: auto, 32-true or bf16-mixed.
-        jobs: Trials at the same time; by default one, and of the small long-range runs one a core.
+        jobs: Trials at the same time; by default one, and of the small long-range and language runs one a core.
         root: Folder of the run store.
     """
     os.environ["WANDB_MODE"] = "disabled"  # a hundred short runs are no dashboard

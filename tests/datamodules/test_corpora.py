@@ -114,6 +114,7 @@ def test_own_files_of_both_formats(tmp_path: Path) -> None:
     [
         (Corpus("multi30k", "en", "fr"), "'en' and 'fr': the corpus 'multi30k' goes from en to de or from de to en"),
         (Corpus("embedded", "en", "en"), "'en' and 'en': the corpus 'embedded'"),
+        (Corpus("multi30k", files={"train": ["a.tsv"]}), r"files is set, but data\.corpus\.name is 'multi30k'"),
         (Corpus("files"), r"data\.corpus\.files has no train and no val"),
         (Corpus("files", files={"train": ["a.tsv"]}), "has no val"),
         (Corpus("files", files={"train": ["a.tsv"], "val": ["a.tsv"]}), "has no test set"),

@@ -60,6 +60,11 @@ def test_few_training_examples_are_whole_batches_without_a_curriculum(changes: d
         copying(**changes)
 
 
+def test_an_axis_does_not_set_what_it_varies() -> None:
+    with pytest.raises(ValueError, match=r"data\.test varies gap and sets it to 4"):
+        Axis("gap", [1, 2], {"gap": 4})
+
+
 def test_grids_are_put_one_after_another() -> None:
     points = [(point["gap"], point["symbols"]) for point in recalling().points]
     assert points == [(1, 2), (8, 2), (4, 1), (4, 3)]
@@ -147,6 +152,12 @@ def test_points_within_and_beyond_the_trained_ones_are_distinguished() -> None:
         ({"test": [Axis("gap", [], {"symbols": 2})]}, r"data.test\[0\].values is empty"),
         ({"test": []}, "data.test is empty"),
         ({"rows": 0}, "data.rows, validation_examples and test_examples must be at least 1"),
+        ({"training_examples": -64}, "training_examples, curriculum_steps and seed at least 0"),
+        ({"curriculum_steps": -5}, "training_examples, curriculum_steps and seed at least 0"),
+        ({"seed": -1}, "training_examples, curriculum_steps and seed at least 0"),
+        ({"task": Recall(alphabet=0)}, r"data\.task\.init_args\.alphabet is 0; it must be at least 1"),
+        ({"test": [Axis("symbols", [1, 0], {"gap": 4})]}, r"data\.test\[0\]: symbols is 0"),
+        ({"control": {"gap": 9, "symbols": 2}}, r"data\.control is .*, harder than training"),
     ],
 )
 def test_a_setting_that_does_not_fit_the_task_is_named(changes: dict[str, Any], said: str) -> None:

@@ -72,7 +72,9 @@ def test_unaligned_files_name_both_counts(tmp_path: Path) -> None:
         read_aligned(write(tmp_path / "a.en", "one\ntwo\n"), write(tmp_path / "a.de", "eins\n"))
 
 
-@pytest.mark.parametrize(("english", "german", "found"), [("a\n \nc", "a\nb\nc", "en"), ("a\nb\nc", "a\n\nc", "de")])
+@pytest.mark.parametrize(
+    ("english", "german", "found"), [("a\n \nc", "a\nb\nc", "en"), ("a\nb\nc", "a\n\ufeff\nc", "de")]
+)
 def test_blank_line_is_found_on_either_side(tmp_path: Path, english: str, german: str, found: str) -> None:
     with pytest.raises(ValueError, match=rf"a\.{found}, line 2 is blank"):
         read_aligned(write(tmp_path / "a.en", english), write(tmp_path / "a.de", german))
@@ -83,6 +85,12 @@ def test_wrong_encoding_names_the_line_and_an_empty_file_is_refused(tmp_path: Pa
         read_lines(write(tmp_path / "latin1.txt", "ä\nb\n".encode() + "Straße".encode("latin-1")))
     with pytest.raises(ValueError, match=r"t\.txt is empty"):
         read_lines(write(tmp_path / "t.txt", ""))
+
+
+@pytest.mark.parametrize("text", [b"one\0two\n", "eins\nzwei\n".encode("utf-16-le")])
+def test_bytes_that_no_text_has_are_refused(tmp_path: Path, text: bytes) -> None:
+    with pytest.raises(ValueError, match=r"t\.txt holds NUL bytes"):
+        read_lines(write(tmp_path / "t.txt", text))
 
 
 @pytest.mark.parametrize(
@@ -121,6 +129,12 @@ def zipped(path: Path, texts: dict[str | zipfile.ZipInfo, str]) -> Path:
 def test_broken_zip(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"t\.zip is not a whole \.zip file"):
         read_lines(write(tmp_path / "t.zip", b"PK\x03\x04 and nothing more"))
+
+
+@pytest.mark.parametrize("name", ["t.txt", "T.TXT", "train.en"])
+def test_the_text_in_a_zip_of_a_mac(tmp_path: Path, name: str) -> None:
+    content = {name: "one\n", f"__MACOSX/._{name}": "\0", "_about.txt": "licence", ".DS_Store": "\0"}
+    assert read_lines(zipped(tmp_path / "t.zip", content)) == ["one"]  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(

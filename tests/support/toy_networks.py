@@ -4,6 +4,7 @@ All weights are random, biases, norms and padding embeddings included, so that a
 """
 
 from collections.abc import Callable
+from functools import partial
 from itertools import product
 from typing import Any, TypeVar
 
@@ -27,51 +28,25 @@ PAD, BOS, EOS = 0, 1, 2
 Built = TypeVar("Built", bound=nn.Module)
 
 
-def lstm(*, shared: bool = False, **settings: Any) -> LSTMNetwork:
-    chosen = LSTMSettings(**{"embedding": 6, "hidden": 8, "dropout": 0.3, **settings})
-    return LSTMNetwork(_vocabularies(shared), chosen)
+def _made(network: Callable[..., Any], settings: Callable[..., Any], *, shared: bool = False, **changes: Any) -> Any:
+    source = TARGET_VOCABULARY if shared else SOURCE_VOCABULARY
+    return network(Vocabularies(source, TARGET_VOCABULARY, shared), settings(**{"dropout": 0.3, **changes}))
 
 
-def bahdanau(*, shared: bool = False, **settings: Any) -> BahdanauNetwork:
-    chosen = BahdanauSettings(**{"embedding": 6, "hidden": 8, "dropout": 0.3, **settings})
-    return BahdanauNetwork(_vocabularies(shared), chosen)
-
-
-def transformer(*, shared: bool = False, **settings: Any) -> TransformerNetwork:
-    size = {"width": 8, "heads": 2, "feed_forward": 12, "encoder_layers": 2, "decoder_layers": 2, "dropout": 0.3}
-    chosen = TransformerSettings(**{**size, "max_length": 64, **settings})
-    return TransformerNetwork(_vocabularies(shared), chosen)
-
-
-def decoder_only_recurrent(*, shared: bool = False, **settings: Any) -> DecoderOnlyRecurrentNetwork:
-    chosen = DecoderOnlyRecurrentSettings(**{"embedding": 6, "hidden": 8, "dropout": 0.3, **settings})
-    return DecoderOnlyRecurrentNetwork(_vocabularies(shared), chosen)
-
-
-def decoder_only_attention(*, shared: bool = False, **settings: Any) -> DecoderOnlyAttentionNetwork:
-    chosen = DecoderOnlyAttentionSettings(**{"embedding": 6, "hidden": 8, "attention": 4, "dropout": 0.3, **settings})
-    return DecoderOnlyAttentionNetwork(_vocabularies(shared), chosen)
-
-
-def decoder_only_transformer(*, shared: bool = False, **settings: Any) -> DecoderOnlyTransformerNetwork:
-    size = {"width": 8, "heads": 2, "feed_forward": 12, "layers": 2, "dropout": 0.3, "max_length": 64}
-    chosen = DecoderOnlyTransformerSettings(**{**size, **settings})
-    return DecoderOnlyTransformerNetwork(_vocabularies(shared), chosen)
-
-
-def encoder_only_recurrent(*, shared: bool = False, **settings: Any) -> EncoderOnlyRecurrentNetwork:
-    chosen = EncoderOnlyRecurrentSettings(**{"embedding": 6, "hidden": 8, "dropout": 0.3, **settings})
-    return EncoderOnlyRecurrentNetwork(_vocabularies(shared), chosen)
-
-
-def encoder_only_transformer(*, shared: bool = False, **settings: Any) -> EncoderOnlyTransformerNetwork:
-    size = {"width": 8, "heads": 2, "feed_forward": 12, "layers": 2, "dropout": 0.3, "max_length": 64}
-    chosen = EncoderOnlyTransformerSettings(**{**size, **settings})
-    return EncoderOnlyTransformerNetwork(_vocabularies(shared), chosen)
-
-
-def _vocabularies(shared: bool) -> Vocabularies:
-    return Vocabularies(TARGET_VOCABULARY if shared else SOURCE_VOCABULARY, TARGET_VOCABULARY, shared)
+SIZE: dict[str, Any] = {"embedding": 6, "hidden": 8}
+LAYERS: dict[str, Any] = {"width": 8, "heads": 2, "feed_forward": 12, "max_length": 64}
+lstm = partial(_made, LSTMNetwork, LSTMSettings, **SIZE)
+bahdanau = partial(_made, BahdanauNetwork, BahdanauSettings, **SIZE)
+transformer = partial(_made, TransformerNetwork, TransformerSettings, **LAYERS, encoder_layers=2, decoder_layers=2)
+decoder_only_recurrent = partial(_made, DecoderOnlyRecurrentNetwork, DecoderOnlyRecurrentSettings, **SIZE)
+decoder_only_attention = partial(_made, DecoderOnlyAttentionNetwork, DecoderOnlyAttentionSettings, **SIZE, attention=4)
+decoder_only_transformer = partial(
+    _made, DecoderOnlyTransformerNetwork, DecoderOnlyTransformerSettings, **LAYERS, layers=2
+)
+encoder_only_recurrent = partial(_made, EncoderOnlyRecurrentNetwork, EncoderOnlyRecurrentSettings, **SIZE)
+encoder_only_transformer = partial(
+    _made, EncoderOnlyTransformerNetwork, EncoderOnlyTransformerSettings, **LAYERS, layers=2
+)
 
 
 Builder = Callable[[], Network]

@@ -19,34 +19,25 @@ from experiments.speed.systems import System
 from experiments.speed.timing import spread
 from experiments.training.environment import quiet, restart_to_keep_memory
 
+UPDATES, ROUNDS = 20, 7  # in a block, and blocks of each thing
 
-def main(
-    suite: str = "full",
-    updates: int = 20,
-    rounds: int = 7,
-    data_dir: str | None = None,
-    environment_dir: str = ".venv-peers",
-    root: str = "runs",
-) -> None:
-    """Print all bars, measured where this code was not on this machine yet; fail when one is missed.
+
+def main(suite: str = "full", root: str = "runs") -> None:
+    """Print all bars, measured if this code has not been measured on this machine; fail when one is missed.
 
     Args:
         suite: Where the comparison with peers is recorded.
-        updates: Updates in a block.
-        rounds: Blocks of each thing.
-        data_dir: Folder of downloaded corpora.
-        environment_dir: Folder of JoeyNMT's environment.
         root: Folder of the run store.
     """
     quiet()
     torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", os.cpu_count() or 1)))
-    data = sizes.multi30k(data_dir)
+    data = sizes.multi30k()
     try:
         data.text("train")
     except FileNotFoundError as error:
         raise SystemExit(f"error: {error}") from None
-    compare.main(suite, data_dir=data_dir, environment_dir=environment_dir, root=root)
-    steps = chain(lstm_rows(data, rounds), trainer_rows(data, updates, rounds))
+    compare.main(suite, root=root)
+    steps = chain(lstm_rows(data, ROUNDS), trainer_rows(data, UPDATES, ROUNDS))
     conclude([*peer_rows(suite, root), *map(printed, steps)])
 
 

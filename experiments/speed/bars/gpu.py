@@ -59,27 +59,26 @@ class Sizes:
     steps: int = 107
 
 
-def main(data_dir: str = "", suite: str = "gpu") -> None:
+def main(suite: str = "gpu") -> None:
     """Measure every bar and print them in one table; fail when one is missed.
 
     Args:
-        data_dir: Folder of downloaded corpora.
         suite: Whose networks and text are measured.
     """
     quiet()
     use_equal_kernels()
     if not torch.cuda.is_available():
         raise SystemExit("error: these are bars of an NVIDIA GPU, and torch finds none here.")
-    conclude(list(measured(torch.device("cuda"), data_dir, read_settings(suite), Sizes())))
+    conclude(list(measured(torch.device("cuda"), read_settings(suite), Sizes())))
 
 
-def measured(device: torch.device, data_dir: str, settings: Settings, sizes: Sizes) -> Iterator[Row]:
+def measured(device: torch.device, settings: Settings, sizes: Sizes) -> Iterator[Row]:
     """The rows of the table, each printed as soon as it is measured."""
     for rows in (steps(device, settings, sizes), attention_over_lstm(device, sizes), base_share(device, sizes)):
         yield from map(printed, rows)
     if settings.text:
         for name in settings.text.systems:
-            yield from map(printed, on_text(System(name, settings.precision), settings.text, sizes, device, data_dir))
+            yield from map(printed, on_text(System(name, settings.precision), settings.text, sizes, device))
 
 
 def steps(device: torch.device, settings: Settings, sizes: Sizes) -> Iterator[Row]:
@@ -134,10 +133,10 @@ def base_share(device: torch.device, sizes: Sizes) -> Iterator[Row]:
     yield Row(Bar("Transformer base, share of the matmul peak", "≥", 0.40, how), [flops / s / peak for s in seconds])
 
 
-def on_text(system: System, text: Loops, sizes: Sizes, device: torch.device, data_dir: str) -> Iterator[Row]:
+def on_text(system: System, text: Loops, sizes: Sizes, device: torch.device) -> Iterator[Row]:
     """Through the Trainer on real sentences: speed, the first epoch, the bare step next to it; then beam search."""
     blocks = 4 + sizes.rounds  # two epochs and more: shapes that an epoch has once are captured in the second
-    built = configured(system, text, blocks * sizes.steps, data_dir)
+    built = configured(system, text, blocks * sizes.steps)
     timed = interleave(built.model, built.data, built.trainer, system, sizes.steps, device)
     name, per_second = NAMES[system.model], counted_blocks(timed)
     first, later = per_second["trainer"][:2], per_second["trainer"][4:]

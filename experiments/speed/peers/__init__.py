@@ -1,1 +1,1 @@
-"""Speed of our models compared with JoeyNMT, torch.nn.Transformer and a textbook attention loop."""
+"""Speed of our models compared with JoeyNMT, torch.nn.Transformer, GPT-2 of transformers and textbook loops."""

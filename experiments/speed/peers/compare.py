@@ -19,7 +19,7 @@ from datamodules import TranslationData
 from experiments.launch import receipts
 from experiments.launch.provenance import machine
 from experiments.speed.peers import sizes
-from experiments.speed.peers.installation import CannotInstall, build_environment
+from experiments.speed.peers.installation import ENVIRONMENT, CannotInstall, build_environment
 from experiments.speed.peers.joeynmt_files import DECODING_TOKENS, write_config, write_text
 from experiments.speed.peers.protocol import Worker, WorkerFailed
 from experiments.speed.record import Rows, Task
@@ -37,7 +37,7 @@ CODE = (
     "experiments/speed/peers",
     "experiments/speed/loops.py",
     "experiments/configs/language/full",
-    *(f"experiments/training/{f}.py" for f in ("trainer", "callbacks", "decode", "environment")),
+    "experiments/training",
 )
 
 
@@ -83,13 +83,7 @@ class Measured:
 
 
 def main(
-    suite: str = "full",
-    models: str = "",
-    plan: Plan = Plan(),
-    data_dir: str | None = None,
-    cache_dir: str = ".cache",
-    environment_dir: str = ".venv-peers",
-    root: str = "runs",
+    suite: str = "full", models: str = "", plan: Plan = Plan(), cache_dir: str = ".cache", root: str = "runs"
 ) -> None:
     """Compare, and write one record for each model and variant.
 
@@ -97,9 +91,7 @@ def main(
         suite: Folder of the record.
         models: transformer, bahdanau or both; empty: both.
         plan: How much to measure.
-        data_dir: Folder of downloaded corpora.
         cache_dir: Folder of JoeyNMT's copy of the text, and of the logs.
-        environment_dir: Folder of JoeyNMT's environment.
         root: Folder of the run store.
     """
     left = []
@@ -112,11 +104,11 @@ def main(
             left.append(model)
     if not left:
         return
-    data = sizes.multi30k(data_dir)
+    data = sizes.multi30k()
     folder = Path(cache_dir, "peers").absolute()
     try:
         data.text("train")
-        python = build_environment(Path(environment_dir))
+        python = build_environment(ENVIRONMENT)
         write_text(data, folder)
         for model in left:
             compare(model, plan, data, python, folder, suite, root)
@@ -201,8 +193,7 @@ def command_of(model: str, variant: str, plan: Plan, data: TranslationData, pyth
         config = write_config(model, dropout, data, plan.updates, name, folder)
         words = ["-W", "ignore", "-m", "experiments.speed.peers.joeynmt_worker", str(config), str(plan.updates)]
         return [str(python), *words]
-    words = [model, variant, str(plan.updates), f"--data_dir={data.data_dir}"]
-    return [sys.executable, "-m", "experiments.speed.peers.our_worker", *words]
+    return [sys.executable, "-m", "experiments.speed.peers.our_worker", model, variant, str(plan.updates)]
 
 
 def train(workers: Mapping[str, Worker], measured: Mapping[str, Measured], plan: Plan) -> None:

@@ -11,7 +11,7 @@ import numpy as np
 from jsonargparse import auto_cli
 
 from experiments.speed.peers.compare import Measured, Plan, peers_task, started, train
-from experiments.speed.peers.installation import CannotInstall, build_environment
+from experiments.speed.peers.installation import ENVIRONMENT, CannotInstall, build_environment
 from experiments.speed.peers.protocol import WorkerFailed
 from experiments.speed.record import Rows, Task
 
@@ -21,22 +21,13 @@ OURS = ("fp32", "bf16")
 PLAN = Plan(updates=40, rounds=7)
 
 
-def main(
-    suite: str = "full",
-    plan: Plan = PLAN,
-    data_dir: str = "",
-    cache_dir: str = ".cache",
-    environment_dir: str = ".venv-peers",
-    root: str = "runs",
-) -> None:
+def main(suite: str = "full", plan: Plan = PLAN, cache_dir: str = ".cache", root: str = "runs") -> None:
     """Compare, and write one record for each model and variant.
 
     Args:
         suite: Folder of the record.
         plan: How much to measure.
-        data_dir: Folder of downloaded texts.
         cache_dir: Folder of the logs.
-        environment_dir: Folder of the peers' environment.
         root: Folder of the run store.
     """
     left = [model for model in SYSTEMS if not task_of(suite, model, plan, root).finished()]
@@ -44,9 +35,9 @@ def main(
         print("already measured with this code on this machine: peers of the language models", flush=True)
         return
     try:
-        python = build_environment(Path(environment_dir))
+        python = build_environment(ENVIRONMENT)
         for model in left:
-            compare(model, plan, python, data_dir, Path(cache_dir, "peers").absolute(), suite, root)
+            compare(model, plan, python, Path(cache_dir, "peers").absolute(), suite, root)
     except CannotInstall as reason:
         print(f"skipped: transformers could not be installed, so nothing was compared with it ({reason})", flush=True)
     except WorkerFailed as error:
@@ -58,13 +49,14 @@ def task_of(suite: str, model: str, plan: Plan, root: str) -> Task:
     return peers_task(suite, TASK, model, {variant: {"plan": vars(plan)} for variant in SYSTEMS[model]}, root)
 
 
-def compare(model: str, plan: Plan, python: Path, data_dir: str, folder: Path, suite: str, root: str) -> None:
+def compare(model: str, plan: Plan, python: Path, folder: Path, suite: str, root: str) -> None:
     """Start every variant, interleave their blocks, and write the records."""
     task, threads = task_of(suite, model, plan, root), os.cpu_count() or 1
     print(f"peers of the {model} as a language model: {', '.join(SYSTEMS[model])}; {threads} threads", flush=True)
     words = ["-W", "ignore", "-m", "experiments.speed.peers.language_worker", model]
-    given = [str(plan.updates), *([f"--data_dir={data_dir}"] if data_dir else [])]
-    commands = {v: [str(python) if v == "gpt2" else sys.executable, *words, v, *given] for v in SYSTEMS[model]}
+    commands = {
+        v: [str(python) if v == "gpt2" else sys.executable, *words, v, str(plan.updates)] for v in SYSTEMS[model]
+    }
     with started(model, commands, folder / f"log-language-{model}", threads) as (workers, measured):
         train(workers, measured, plan)
     rows = {f"{model}-{variant}": rows_of(variant, found) for variant, found in measured.items()}

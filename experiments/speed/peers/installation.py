@@ -12,6 +12,9 @@ REQUIREMENTS = Path(__file__).with_name("requirements.txt")
 CHECK = "import joeynmt.training, torch; from transformers import GPT2LMHeadModel"
 
 
+ENVIRONMENT = Path(".venv-peers")
+
+
 class CannotInstall(Exception):
     """The environment could not be made; the message is the reason in one line."""
 

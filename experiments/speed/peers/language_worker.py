@@ -1,6 +1,6 @@
 """One language model of the comparison, in blocks of updates on the same pieces of Shakespeare.
 
-Ours train through the Trainer as `make language` does, the others in a plain loop. Runs in the peers' environment.
+Ours train through the Trainer as `make language` does, the others in a plain loop, GPT-2 in the peers' environment.
 """
 
 import os
@@ -24,22 +24,20 @@ TEXT = "shakespeare"  # of SUITE=full
 OPTIMISATION = Optimisation(learning_rate=1e-3, label_smoothing=0.0)
 
 
-def main(model: str, variant: str, updates: int, data_dir: str = "") -> None:
+def main(model: str, variant: str, updates: int) -> None:
     """Carry out commands until the input ends.
 
     Args:
         model: transformer or lstm.
         variant: fp32 or bf16 for ours; gpt2, plain or textbook.
         updates: Updates in a block.
-        data_dir: Folder of downloaded texts.
     """
     channel = WorkerChannel()
     quiet()
     torch.set_num_threads(int(os.environ["OMP_NUM_THREADS"]))
     L.seed_everything(SEED, verbose=False)
-    where = [f"--data.init_args.data_dir={data_dir}"] if data_dir else []
     parser = build_parser()
-    (planned,) = plan_tasks("language", "full", [TEXT], [model], [SEED], "runs", where)
+    (planned,) = plan_tasks("language", "full", [TEXT], [model], [SEED], "runs", [])
     config = parser.parse_args(planned.arguments)
     built = instantiate(parser, config)
     if variant in PRECISION:

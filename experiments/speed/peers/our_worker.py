@@ -49,19 +49,18 @@ def count_update(timer: BlockTimer, batch: Batch) -> None:
     timer.pause()
 
 
-def main(model: str, variant: str, updates: int, data_dir: str | None = None) -> None:
+def main(model: str, variant: str, updates: int) -> None:
     """Carry out commands until the input ends.
 
     Args:
         model: transformer or bahdanau.
         variant: fp32, bf16 or fp32-dropout0 for ours; torch or textbook.
         updates: Updates in a block.
-        data_dir: Folder of downloaded corpora.
     """
     channel = WorkerChannel()
     quiet()
     L.seed_everything(SEED, verbose=False)
-    data = multi30k(data_dir)
+    data = multi30k()
     data.examples("train")
     if variant in PRECISION:
         module = sizes.build(model, sizes.dropout_of(variant), data)

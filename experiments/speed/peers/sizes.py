@@ -67,12 +67,11 @@ def build(model: str, dropout: float, data: TranslationData) -> Seq2SeqModule:
     return BahdanauSeq2Seq(*vocabulary(data), bahdanau(dropout), OPTIMISATION)
 
 
-def multi30k(data_dir: str | None) -> TranslationData:
+def multi30k() -> TranslationData:
     """29,000 captions, one SentencePiece vocabulary of 6,000 for both languages, 2,500 tokens a batch."""
     return TranslationData(
         Corpus(name="multi30k", source_language=SOURCE, target_language=TARGET),
         TokenizerSettings(kind="bpe", vocab_size=6000, joint=True),
         max_tokens=2500,
         max_length=128,
-        data_dir=data_dir,
     )

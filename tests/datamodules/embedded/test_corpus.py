@@ -10,7 +10,7 @@ from datamodules.embedded import corpus
 from datamodules.embedded.corpus import SIZES, cached_corpus, embedded_corpus, split_of
 from datamodules.embedded.grammar import SentencePair
 
-CHECKSUM = 0x7EFAC1F  # of all pairs of `splits`
+CHECKSUM = 0x24BB651B  # of all pairs of `splits`
 FEWER = {"train": 4000, "val": 100, "test": 200}
 Splits = dict[str, list[SentencePair]]
 

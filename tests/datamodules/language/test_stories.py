@@ -14,7 +14,7 @@ def asked(count: int, seed: int = 0) -> list[tuple[list[str], int, int]]:
     """Each word that is asked for: its story, its place, its distance."""
     random = Random(seed)
     stories = [story(random, CONTEXT, 6) for _ in range(count)]
-    return [(words, place, d) for words, known in stories for place, (d, _) in enumerate(known) if d]
+    return [(words, place, d) for words, known in stories for place, (d, *_) in enumerate(known) if d]
 
 
 def sentence_at(words: list[str], place: int) -> set[str]:
@@ -73,12 +73,14 @@ def test_a_guess_is_right_as_often_as_what_was_said_is_the_answer_and_eliminatio
     random = Random(3)
     shares, left_over = [], []
     for words, known in (story(random, CONTEXT, 6) for _ in range(300)):
-        for place, (distance, guess) in enumerate(known):
+        for place, (distance, guess, latest) in enumerate(known):
             if distance:
+                alike = next(kind for kind in (NAMES, NUMBERS, COLOURS) if words[place] in kind)
+                assert latest == (next(word for word in words[place - 1 :: -1] if word in alike) == words[place])
                 offset = next(at for kind, at in ((NAMES, -1), (NUMBERS, 1), (COLOURS, 2)) if words[place] in kind)
                 said = [words[i + offset] for i in range(place) if words[i] == "has"]
                 assert guess == said.count(words[place]) / len(said)
-                before = {words[i] for i, (d, _) in enumerate(known[:place]) if d}
+                before = {words[i] for i, (d, *_) in enumerate(known[:place]) if d}
                 fresh = [word for word in said if word not in before]
                 shares.append(guess)
                 left_over.append(fresh.count(words[place]) / len(fresh) if fresh else guess)
@@ -88,7 +90,7 @@ def test_a_guess_is_right_as_often_as_what_was_said_is_the_answer_and_eliminatio
 def test_the_same_word_is_asked_for_again_unless_once_is_wanted() -> None:
     def repeated(*, once: bool) -> int:
         words, known = story(Random(4), 400, 3, once=once)
-        places = [place for place, (distance, _) in enumerate(known) if distance]
+        places = [place for place, (distance, *_) in enumerate(known) if distance]
         return len(places) - len({(words[place], *sentence_at(words, place)) for place in places})
 
     assert repeated(once=False) > 5

@@ -53,6 +53,11 @@ def test_a_share_of_the_training_part(tmp_path: Path) -> None:
         TextFile(share=0)
 
 
+def test_lines_of_windows_and_accents_of_their_own_are_the_usual_ones(tmp_path: Path) -> None:
+    text = text_file(tmp_path, ("cafe\u0301\r\n" + TEXT).encode())
+    assert text.decode(text.parts["train"].tolist()).startswith("caf\u00e9\n")
+
+
 @pytest.mark.parametrize(
     ("content", "says"),
     [

@@ -28,8 +28,8 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return root
 
 
-def refused(prompt: str, root: Path, **settings: float) -> str:
-    return refusal(main, prompt, suite="smoke", root=str(root), **settings)
+def refused(prompt: str, root: Path, suite: str = "smoke", **settings: float) -> str:
+    return refusal(main, prompt, suite=suite, root=str(root), **settings)
 
 
 def test_every_model_that_knows_the_prompt_continues_it(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -61,6 +61,7 @@ def test_what_cannot_be_continued_is_one_sentence(root: Path, tmp_path: Path) ->
     assert refused("Où\0?", root).endswith("stories has no word 'Où\\x00?'.")
     assert "temperature above 0" in refused(PROMPT, root, temperature=0.0)
     assert "make language SUITE=smoke" in refused(PROMPT, tmp_path)
+    assert "SUITE is 'mien'" in refused(PROMPT, tmp_path, suite="mien")
 
 
 def test_draws_are_from_the_most_likely_ids_alone() -> None:

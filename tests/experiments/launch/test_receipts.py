@@ -87,15 +87,25 @@ def test_a_run_without_its_result_or_with_other_arguments_is_not_finished(one: P
     assert finished([one]) == [False]
 
 
-@pytest.mark.parametrize("named", ["file", "option"])
+@pytest.mark.parametrize(
+    "named",
+    [
+        "starts_from: {}",
+        "starts_from: {}  # and why",
+        "starts_from: '{}'",
+        ["--starts_from={}"],
+        ["--starts_from", "{}"],
+    ],
+)
 def test_a_run_that_starts_from_another_is_not_finished_after_that_was_trained_again(
-    named: str, one: Planned, checkout: Path
+    named: str | list[str], one: Planned, checkout: Path
 ) -> None:
-    if named == "file":
+    name = "language/stories-short/lstm-small"
+    if isinstance(named, str):
         with (checkout / "configs" / "common.yaml").open("a") as file:
-            file.write("starts_from: language/stories-short/lstm-small\n")
+            file.write(f"{named.format(name)}\n")
     else:
-        one = replace(one, overrides=(*one.overrides, "--starts_from=language/stories-short/lstm-small"))
+        one = replace(one, overrides=(*one.overrides, *(word.format(name) for word in named)))
     first = checkout / "runs/smoke/language/stories-short/lstm/small/seed0/result.json"
     first.parent.mkdir(parents=True)
     first.write_text("{}")

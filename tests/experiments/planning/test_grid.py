@@ -236,6 +236,13 @@ def test_a_variant_is_its_model_with_something_changed_and_tuned_values_are_read
     assert (wide.key.model, wide.key.variant) == ("lstm", "wide")
 
 
+def test_a_budget_that_a_suite_does_not_have_is_refused() -> None:
+    with pytest.raises(ValueError, match="SUITE=gpu has a budget of its own, which is not doubled"):
+        planned("gpu", models=["lstm-doubled"])
+    with pytest.raises(ValueError, match="in SUITE=full parity, reverse has ten times the budget, not copy"):
+        planned_long_range("full", tasks=["copy"], models=["lstm-tenfold"])
+
+
 def test_a_variant_of_a_variant_is_built_on_it_and_has_its_values() -> None:
     (run,) = planned_long_range("full", tasks=["transfer-512"], models=["lstm-decoder-only-pretrained"], seeds=[0])
     names = [path.relative_to(EXPERIMENTS / "configs" / "long_range" / "full").as_posix() for path in run.configs]

@@ -115,6 +115,8 @@ def test_on_an_accelerator_only_where_it_is_asked_for(
     ("settings", "said"),
     [
         *(({"ema_decay": decay}, rf"trainer\.ema_decay is {decay}") for decay in (-0.1, 1.0, 2.0)),
+        *(({n: 0}, rf"trainer\.{n} is 0; it must be at least 1") for n in ("max_steps", "accumulate", "log_every")),
+        ({"validate_every": -5}, r"trainer\.validate_every is -5; it must be at least 1"),
         ({"max_steps": 10, "validate_every": 20}, r"trainer\.validate_every is 20.*trainer\.max_steps 10"),
     ],
 )

@@ -70,7 +70,7 @@ def test_one_missed_bar_fails(
     called: list[Any] = []
     monkeypatch.setattr(compare, "main", lambda *rest, **named: called.append(rest))
     monkeypatch.setattr(cpu, "peer_rows", lambda *rest: [Row(AT_LEAST, [ratio]) for ratio in ratios])
-    monkeypatch.setattr(sizes, "multi30k", lambda _: SimpleNamespace(text=lambda split: None))
+    monkeypatch.setattr(sizes, "multi30k", lambda: SimpleNamespace(text=lambda split: None))
     for rows in ("lstm_rows", "trainer_rows"):
         monkeypatch.setattr(cpu, rows, lambda *rest: [])
     monkeypatch.setattr(torch, "set_num_threads", called.append)

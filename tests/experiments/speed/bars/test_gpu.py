@@ -22,7 +22,7 @@ def test_every_bar_is_measured_at_any_size(monkeypatch: pytest.MonkeyPatch, tmp_
     monkeypatch.setattr(gpu, "matmul_peak", lambda *_: 1e12)
     settings = read_settings("smoke")
     settings.text = Loops(["lstm", "transformer"], "embedded", "en-de", "smoke")
-    rows = list(measured(torch.device("cpu"), "", settings, SMALL))
+    rows = list(measured(torch.device("cpu"), settings, SMALL))
     assert len(rows) == 3 + 2 + 1 + 2 * 4
     assert all(value > 0 for row in rows for value in row.ratios)
     assert {row.outcome for row in rows if row.bar.limit == 1e-9} == {"MISSED"}

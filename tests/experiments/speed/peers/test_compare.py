@@ -50,7 +50,7 @@ class FakeWorker:
 def data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> TranslationData:
     """Everything real but the workers, on a small corpus."""
     data = peer_data(tmp_path)
-    monkeypatch.setattr(sizes, "multi30k", lambda data_dir: data)
+    monkeypatch.setattr(sizes, "multi30k", lambda: data)
     monkeypatch.setattr(compare, "build_environment", lambda folder: folder / "bin" / "python")
     monkeypatch.setattr(compare, "Worker", FakeWorker)
     monkeypatch.setattr(FakeWorker, "commands", [], raising=False)

@@ -27,11 +27,12 @@ def test_a_model_trains_on_our_text_in_blocks(variant: str, tmp_path: Path, monk
     channel = FakeChannel("train", "train")
     monkeypatch.setattr(language_worker, "WorkerChannel", lambda: channel)
     monkeypatch.setenv("OMP_NUM_THREADS", str(torch.get_num_threads()))
+    monkeypatch.setenv("DATA_DIR", str(tmp_path))
     path = tmp_path / TextFile.path
     path.parent.mkdir()
     path.write_text("".join(f"{n} green bottles.\n" for n in range(400)))
     with pytest.raises(InputEnds):
-        main("lstm", variant, 1, str(tmp_path))
+        main("lstm", variant, 1)
     started, *blocks = channel.answers
     assert abs(started["parameters"] / 850_000 - 1) < 0.15
     assert [block["target_tokens"] for block in blocks] == [12 * 64] * 2

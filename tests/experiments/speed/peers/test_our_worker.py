@@ -78,7 +78,7 @@ def test_a_variant_has_its_dropout_and_precision(
 ) -> None:
     seen = []
     monkeypatch.setattr(our_worker, "WorkerChannel", FakeChannel)
-    monkeypatch.setattr(our_worker, "multi30k", lambda data_dir: data)
+    monkeypatch.setattr(our_worker, "multi30k", lambda: data)
     monkeypatch.setattr(our_worker, "train_ours", lambda channel, module, data, *rest: seen.append((module, *rest)))
     our_worker.main("transformer", variant, UPDATES)
     ((module, precision, updates, _),) = seen
