@@ -63,7 +63,7 @@ class SyntheticData(L.LightningDataModule):
 
     Raises:
         ValueError: a list is empty, or a number too small; a setting has a parameter unknown to the task, lacks one, or
-            is impossible with the task's settings; the control is harder than training; examples are not whole batches,
+            is impossible with the task's settings; the control is outside of training; examples are not whole batches,
             or too few for a curriculum.
     """
 
@@ -132,7 +132,7 @@ class SyntheticData(L.LightningDataModule):
             except ValueError as error:
                 raise ValueError(f"{key}: {error}") from None
         if not self.in_distribution(self.control):
-            raise ValueError(f"data.control is {self.control}, harder than training: take an easy point of data.train.")
+            raise ValueError(f"data.control is {self.control}, outside of training: take an easy point of data.train.")
 
     def in_distribution(self, point: Point) -> bool:
         """Whether every parameter is within its trained range."""

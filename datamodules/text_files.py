@@ -100,8 +100,8 @@ def read_text(path: Path) -> str:
 
     Raises:
         FileNotFoundError: the file is missing.
-        ValueError: it is empty, not UTF-8, has NUL bytes or carriage returns alone for line ends, or is an archive that
-            is broken, encrypted or too large.
+        ValueError: it is empty, not UTF-8, has carriage returns alone for line ends, or is an archive that is broken,
+            encrypted or too large.
     """
     try:
         text = _read_bytes(path).decode("utf-8-sig")
@@ -110,8 +110,6 @@ def read_text(path: Path) -> str:
         raise ValueError(f"{path}, line {line} is not UTF-8: convert the file with iconv.") from error
     if not text:
         raise ValueError(f"{path} is empty: at least one sentence is needed.")
-    if "\0" in text:
-        raise ValueError(f"{path} holds NUL bytes, as no text does: is it the right file, and UTF-8?")
     if "\r" in text.removesuffix("\n").removesuffix("\r") and "\n" not in text.removesuffix("\n"):
         raise ValueError(
             f"{path} ends its lines with carriage returns alone, so that it is one line: convert it with "

@@ -37,6 +37,8 @@ class TextFile(Text):
         path = data_dir / self.path
         with where_missing(FETCH if self.path == TextFile.path else "correct data.text.path, or DATA_DIR"):
             text = unicodedata.normalize("NFC", read_text(path).replace("\r\n", "\n"))
+        if "\0" in text:
+            raise ValueError(f"{path} holds NUL bytes, as no text does: is it the right file, and UTF-8?")
         held_out = int(HELD_OUT * len(text))
         if held_out <= context:
             raise ValueError(

@@ -157,7 +157,7 @@ def test_points_within_and_beyond_the_trained_ones_are_distinguished() -> None:
         ({"seed": -1}, "training_examples, curriculum_steps and seed at least 0"),
         ({"task": Recall(alphabet=0)}, r"data\.task\.init_args\.alphabet is 0; it must be at least 1"),
         ({"test": [Axis("symbols", [1, 0], {"gap": 4})]}, r"data\.test\[0\]: symbols is 0"),
-        ({"control": {"gap": 9, "symbols": 2}}, r"data\.control is .*, harder than training"),
+        ({"control": {"gap": 9, "symbols": 2}}, r"data\.control is .*, outside of training"),
     ],
 )
 def test_a_setting_that_does_not_fit_the_task_is_named(changes: dict[str, Any], said: str) -> None:

@@ -87,12 +87,6 @@ def test_wrong_encoding_names_the_line_and_an_empty_file_is_refused(tmp_path: Pa
         read_lines(write(tmp_path / "t.txt", ""))
 
 
-@pytest.mark.parametrize("text", [b"one\0two\n", "eins\nzwei\n".encode("utf-16-le")])
-def test_bytes_that_no_text_has_are_refused(tmp_path: Path, text: bytes) -> None:
-    with pytest.raises(ValueError, match=r"t\.txt holds NUL bytes"):
-        read_lines(write(tmp_path / "t.txt", text))
-
-
 @pytest.mark.parametrize(
     ("content", "complaint"),
     [

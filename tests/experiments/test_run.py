@@ -217,7 +217,10 @@ def exit_of(*arguments: str) -> SystemExit:
 
 
 def test_a_missing_corpus_is_one_sentence_and_a_recorded_failure(tmp_path: Path) -> None:
-    corpus = ["--data.init_args.corpus.name=multi30k", f"--data.init_args.data_dir={tmp_path / 'empty'}"]
+    corpus = [
+        "--data.init_args.corpus={name: multi30k, files: null}",
+        f"--data.init_args.data_dir={tmp_path / 'empty'}",
+    ]
     said = refusal(main, [*tiny_arguments(tmp_path), *corpus])
     assert str(tmp_path / "empty") in said
     assert "make data" in said

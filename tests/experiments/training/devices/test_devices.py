@@ -123,7 +123,7 @@ def half_right(network: Any, source: Tensor, ids: Tensor, data: TranslationData,
     return [Translation(i, text[:-9] if i % 2 else text, 0.0, 0.0, 1, False) for i, text in found]
 
 
-@pytest.mark.parametrize(("world", "max_tokens", "batches"), [(2, 30, 11), (3, 60, 10), (3, 300, 2)])
+@pytest.mark.parametrize(("world", "max_tokens", "batches"), [(2, 30, 12), (3, 60, 10), (3, 300, 2)])
 def test_any_number_of_processes_measures_exactly_what_one_does(
     world: int, max_tokens: int, batches: int, two: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
