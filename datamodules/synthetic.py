@@ -4,6 +4,7 @@ import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from itertools import product
+from typing import Literal
 
 import lightning as L
 import numpy as np
@@ -54,7 +55,7 @@ class SyntheticData(L.LightningDataModule):
         control: An easy point: a model that has not mastered it is under-trained and is not judged.
         test: Axes of the evaluation.
         rows: Examples in a training batch on one device.
-        training_examples: Those of training, which repeat; 0 for new ones at every step.
+        training_examples: Those of training, which repeat in another order each time; 0 for new ones at every step.
         curriculum_steps: Batches until all combinations of `train` are in use, starting with the first; within a grid
             the last name varies fastest.
         validation_examples: Validation examples, spread evenly over the combinations of `train`.
@@ -142,7 +143,13 @@ class SyntheticData(L.LightningDataModule):
     def training_batch(self, index: int) -> Batch:
         """Training batch number `index`, a function of task, seed and index only."""
         if self.training_examples:
-            index %= self.training_examples // self.rows
+            epoch, place = divmod(index, self.training_examples // self.rows)
+            order = self._generator("order", self.seed, epoch).permutation(self.training_examples // self.rows)
+            number = int(order[place])
+            point = self.points[number % len(self.points)]  # as many of each combination as of any other
+            return self._draw(
+                self._generator("train", self.seed, number), self.rows, point, "train", number * self.rows
+            )
         rng = self._generator("train", self.seed, index)
         known = len(self.points)
         if index < self.curriculum_steps:
@@ -155,8 +162,8 @@ class SyntheticData(L.LightningDataModule):
         names = ",".join(f"{name}={point[name]}" for name in sorted(point))
         return self._draw(self._generator(split, zlib.crc32(names.encode())), count, point, split, 0)
 
-    def _generator(self, split: Split, *numbers: int) -> np.random.Generator:
-        return np.random.default_rng([zlib.crc32(f"{type(self.task).__name__} {split}".encode()), *numbers])
+    def _generator(self, use: Split | Literal["order"], *numbers: int) -> np.random.Generator:
+        return np.random.default_rng([zlib.crc32(f"{type(self.task).__name__} {use}".encode()), *numbers])
 
     def _draw(self, rng: np.random.Generator, rows: int, point: Point, split: Split, first_id: int) -> Batch:
         drawn = self.task.draw(rng, rows, point, split)

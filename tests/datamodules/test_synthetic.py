@@ -47,11 +47,18 @@ def test_a_training_batch_follows_from_seed_and_number_alone(seed: int, number: 
     assert batch.ids.tolist() == [number * 3, number * 3 + 1, number * 3 + 2]
 
 
-def test_few_training_examples_repeat_in_their_order() -> None:
-    data = copying(training_examples=12)
-    batches = [data.training_batch(number) for number in range(9)]
-    assert [batch.ids.tolist() for batch in batches[:4]] == [[0, 1, 2], [3, 4, 5], [6, 7, 8], [9, 10, 11]]
-    assert all(same(batch, copying().training_batch(number % 4)) for number, batch in enumerate(batches))
+def test_few_training_examples_repeat_in_another_order_each_time_with_as_many_of_each_point() -> None:
+    data = copying(training_examples=18)
+    batches = [data.training_batch(number) for number in range(60)]
+    first = {int(batch.ids[0]): batch for batch in batches[:6]}
+    assert sorted(first) == [0, 3, 6, 9, 12, 15]
+    assert sorted(batch.source.shape[1] for batch in first.values()) == [2, 2, 4, 4, 9, 9]
+    assert all(same(batch, first[int(batch.ids[0])]) for batch in batches)
+    orders = [tuple(int(batch.ids[0]) for batch in batches[epoch : epoch + 6]) for epoch in range(0, 60, 6)]
+    assert {frozenset(order) for order in orders} == {frozenset(first)}
+    assert len(set(orders)) > 5
+    other = copying(training_examples=18, seed=1)
+    assert not same(other.training_batch(0), data.training_batch(0))
 
 
 @pytest.mark.parametrize("changes", [{"training_examples": 10}, {"training_examples": 12, "curriculum_steps": 4}])
