@@ -23,7 +23,7 @@ FIRST_BIN = 8  # tokens: bins of positions and distances end at 8, 16, 32 ..
 Numbers = NDArray[np.float64]
 
 
-def evaluate_run(run: Trained[LanguageData]) -> list[Measurement]:
+def evaluate_run(run: Trained[LanguageData]) -> None:
     """Measure a trained run and write its result.json, last."""
     run.use(run.checkpoint["state_dict"])
     data = run.data
@@ -46,7 +46,6 @@ def evaluate_run(run: Trained[LanguageData]) -> list[Measurement]:
     run.record(rows, held_equal, {})
     found = {m.metric: m.value for m in rows if m.x_name == ""}
     print(f"{run.key.folder}: loss {found['loss']:.3f} nats, {found['bits']:.3f} bits a {data.text.unit}")
-    return rows
 
 
 @torch.no_grad()

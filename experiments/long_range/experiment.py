@@ -102,7 +102,7 @@ def longest(data: SyntheticData) -> tuple[int, str]:
     return max(found)
 
 
-def evaluate_run(run: Trained[SyntheticData]) -> list[Measurement]:
+def evaluate_run(run: Trained[SyntheticData]) -> None:
     """Measure a trained run and write its result.json, last."""
     run.use(run.checkpoint["state_dict"])
     rows = [*run.cost(), run.validation_loss(), *control(run), *run.callback(ProbesAtInitialisation).rows]
@@ -125,7 +125,6 @@ def evaluate_run(run: Trained[SyntheticData]) -> list[Measurement]:
     }
     run.record(rows, held_equal, {})
     print(f"{run.key.folder}: " + "; ".join(shown(rows, axis) for axis in data.test))
-    return rows
 
 
 def grid_text(grid: dict[str, list[int]]) -> str:

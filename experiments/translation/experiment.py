@@ -54,7 +54,7 @@ def longest(data: TranslationData, decoding: Decoding) -> tuple[int, str]:
     return max(found)
 
 
-def evaluate_run(run: Trained[TranslationData]) -> list[Measurement]:
+def evaluate_run(run: Trained[TranslationData]) -> None:
     """Measure a trained run and write its result.json, last."""
     data, decoding = run.data, run.decoding
     rows = [*run.cost(), *validation_measurements(run)]
@@ -83,7 +83,6 @@ def evaluate_run(run: Trained[TranslationData]) -> list[Measurement]:
     run.record(rows, held_equal, signatures(data.corpus.target_language))
     found = "  ".join(f"{m.x} {m.value:.2f}" for m in rows if m.metric == "bleu")
     print(f"{run.key.folder}: BLEU {f'({tokeniser}) ' if tokeniser != USUAL else ''}{found}")
-    return rows
 
 
 def validation_measurements(run: Trained[TranslationData]) -> list[Measurement]:

@@ -39,8 +39,7 @@ def ran(monkeypatch: pytest.MonkeyPatch) -> list[Planned]:
     return started
 
 
-@pytest.mark.parametrize("mode", ["ofline", "Online", "dryrun"])
-@pytest.mark.parametrize("stage", ["bleu", "long-range", "report"])
+@pytest.mark.parametrize(("mode", "stage"), [("ofline", "bleu"), ("Online", "long-range"), ("dryrun", "report")])
 def test_a_mistyped_wandb_mode_is_refused_before_anything_is_run(
     mode: str, stage: str, ran: list[Planned], tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],

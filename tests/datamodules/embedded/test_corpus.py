@@ -1,5 +1,6 @@
 """The embedded corpus: splits, lengths, and one German sentence for each English one."""
 
+import shutil
 import zlib
 from collections import Counter
 from pathlib import Path
@@ -68,6 +69,19 @@ def test_a_corpus_is_generated_once_and_a_damaged_file_is_named(
     monkeypatch.setattr(corpus, "embedded_corpus", lambda *_, **__: pytest.fail("generated again"))
     assert cached_corpus("val", tmp_path, 20) == generated
     (path,) = (tmp_path / "embedded").glob("*.json")
+    written = (tmp_path / "grammar", tmp_path / "changed")
+    for folder in written:
+        shutil.copytree(Path(corpus.__file__).parent, folder)
+    with (written[1] / "lexicon.yaml").open("a") as file:
+        file.write("# more\n")
+    for folder, made in zip(written, ([], [True]), strict=True):
+        again: list[bool] = []
+        with monkeypatch.context() as other:
+            other.setattr(corpus, "__file__", str(folder / "corpus.py"))
+            other.setattr(corpus, "embedded_corpus", lambda *_, again=again, **__: again.append(True) or [])
+            cached_corpus("val", tmp_path, 20)
+        assert again == made
+    path = min((tmp_path / "embedded").glob("*.json"), key=lambda found: found.stat().st_mtime)
     for content in ("[[1, 2]]", "{"):
         path.write_text(content)
         with pytest.raises(ValueError, match=f"{path.name} is not the corpus that was cached there: delete it"):

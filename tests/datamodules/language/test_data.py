@@ -3,6 +3,8 @@ import pytest
 import torch
 
 from datamodules import LanguageData
+from datamodules.batch import IGNORE
+from datamodules.language import data as module
 from datamodules.language.stories import Stories
 
 
@@ -31,6 +33,15 @@ def test_validation_covers_every_piece_once() -> None:
     assert torch.cat([batch.ids for batch in batches]).tolist() == list(range(150))
     labels = torch.cat([batch.labels for batch in batches])
     assert np.array_equal(labels.numpy(), data().windows("val").tokens[:, 1:])
+    assert len(data().windows("test").tokens) == 7
+
+
+def test_a_device_without_a_piece_scores_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    scored = 0
+    for rank in range(4):
+        monkeypatch.setattr(module, "rank_and_world", lambda rank=rank: (rank, 4))
+        scored += sum(int((batch.labels != IGNORE).sum()) for batch in data().val_dataloader())
+    assert scored == data().windows("val").tokens[:, 1:].size
 
 
 def test_nothing_is_drawn_from_nothing() -> None:

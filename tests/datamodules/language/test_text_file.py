@@ -40,6 +40,7 @@ def test_pieces_are_of_the_text(tmp_path: Path) -> None:
     everything = text.windows("val", 10**6, 16)
     assert len(everything.tokens) == (len(held_out) - 17) // 16 + 1  # which do not overlap
     assert everything.tokens[:, 1:].size <= len(held_out) - 1
+    assert len(text.windows("val", 10**6, 16, apart=False).tokens) == len(held_out) - 16
 
 
 def test_a_share_of_the_training_part(tmp_path: Path) -> None:

@@ -56,6 +56,8 @@ def test_relations_variables_and_sides_are_uniform() -> None:
     drawn = [draw(3, rows=64, seed=seed) for seed in range(60)]
     answers = [answer for part in drawn for _, _, answer in in_words(part)]
     assert chisquare([answers.count(name) for name in RELATIONS]).pvalue > 1e-3
+    used = [word for part in drawn for p, q, _ in in_words(part) for word in f"{p} {q}".split() if word in VARIABLES]
+    assert max(used.count(variable) for variable in VARIABLES) < 1.1 * len(used) / len(VARIABLES)
     longer = [len(p) > len(q) for part in drawn for p, q, _ in in_words(part) if len(p) != len(q)]
     assert abs(np.mean(longer) - 0.5) < 0.05
 
