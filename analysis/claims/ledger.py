@@ -106,7 +106,7 @@ def decides(rule: Rule) -> str:
     """Supported if the interval lies above 1.5; contradicted if it lies below 1.5"""
     name = names(rule.lines)
     supported = joined([(line.what, f"lies {inside(line)}") for line in rule.lines], "and")
-    contradicted = joined([(name(line), f"lies {beyond(line)}") for line in rule.lines if breakable(line)], "or")
+    contradicted = joined([(name(line), f"lies {beyond(line)}") for line in rule.lines], "or")
     met = "A fact of mathematics, borne out" if rule.fact else "Supported"
     return f"{met} if {supported}; contradicted if {contradicted}"
 
@@ -118,8 +118,7 @@ def what_changes(verdict: Verdict) -> str:
         return verdict.needed
     name = names([condition.line for condition in conditions])
     unmet = [condition for condition in conditions if not condition.met]
-    lay_beyond = [(name(c.line), f"lay {beyond(c.line)}") for c in conditions if breakable(c.line)]
-    contradicted = f"contradicted if {joined(lay_beyond, 'or')}" if lay_beyond else ""
+    contradicted = f"contradicted if {joined([(name(c.line), f'lay {beyond(c.line)}') for c in conditions], 'or')}"
     if verdict.outcome == SUPPORTED:
         first = f"Not decided if {joined([(measured(c), reached(c.line.side, c.line.at)) for c in conditions], 'or')}"
         second = contradicted
@@ -130,7 +129,7 @@ def what_changes(verdict: Verdict) -> str:
     else:
         first = f"Supported if {joined([(measured(c), f'lay {inside(c.line)}') for c in unmet], 'and')}"
         second = contradicted
-    return f"{first}; {second}." if second else f"{first}."
+    return f"{first}; {second}."
 
 
 def names(lines: Sequence[Line]) -> Callable[[Line], str]:
@@ -151,10 +150,6 @@ def joined(parts: Sequence[tuple[str, str]], by: str) -> str:
 
 def measured(condition: Condition) -> str:
     return f"{condition.line.what} ({ends(condition.interval)})"
-
-
-def breakable(line: Line) -> bool:
-    return not math.isnan(line.breaking)
 
 
 def reached(side: str, at: float) -> str:

@@ -27,8 +27,7 @@ BAHDANAU, VASWANI = "Bahdanau et al. 2015", "Vaswani et al. 2017"
 class Line(NamedTuple):
     """On which side of a line the whole interval of a quantity must lie.
 
-    The claim is contradicted if the interval lies on the other side of `opposite`, which is the same line unless given;
-    NaN where no value contradicts it.
+    The claim is contradicted if the interval lies on the other side of `opposite`, which is the same line unless given.
     """
 
     what: str
@@ -73,8 +72,7 @@ class Condition(NamedTuple):
             return f"{what} is unknown"
         if self.line.breaking == at:
             return f"{what} crosses {plain(at)}"
-        nor = "" if math.isnan(self.line.breaking) else f" and not {self.line.other_side} {plain(self.line.breaking)}"
-        return f"{what} is not {side} {plain(at)}{nor}"
+        return f"{what} is not {side} {plain(at)} and not {self.line.other_side} {plain(self.line.breaking)}"
 
 
 class Power(NamedTuple):
