@@ -96,16 +96,16 @@ class SyntheticData(L.LightningDataModule):
         for name, value in vars(task).items():
             if isinstance(value, int) and not isinstance(value, bool) and value < 1:
                 raise ValueError(f"data.task.init_args.{name} is {value}; it must be at least 1.")
-        if training_examples % rows or (training_examples and curriculum_steps):
-            raise ValueError(
-                f"data.training_examples is {training_examples}; it must be a multiple of data.rows, {rows}, and "
-                "curriculum_steps 0."
-            )
         self.rows, self.training_examples, self.curriculum_steps = rows, training_examples, curriculum_steps
         self.validation_examples, self.test_examples, self.seed = validation_examples, test_examples, seed
         self.points: list[Point] = [
             dict(zip(grid, values, strict=True)) for grid in train for values in product(*grid.values())
         ]
+        if training_examples % (rows * len(self.points)) or (training_examples and curriculum_steps):
+            raise ValueError(
+                f"data.training_examples is {training_examples}; it must be a multiple of {rows * len(self.points)}, "
+                "which is data.rows for each combination of data.train, and curriculum_steps 0."
+            )
         self._check_names(train)
         self._check_points()
         self.source_vocab_size, self.target_vocab_size = task.source_vocab_size, task.target_vocab_size

@@ -151,9 +151,8 @@ def _read_zip(path: Path) -> bytes:
     """The one text in an archive, read in memory: nothing is extracted, whatever the names of its members."""
     with zipfile.ZipFile(path) as archive:
         # Tatoeba's exports have a licence text too, _about.txt, archives of a Mac a folder __MACOSX
-        files = [
-            n for n in archive.namelist() if not n.startswith("__") and not Path(n).name.startswith(("_", "._", ".DS_"))
-        ]
+        names = (n for n in archive.namelist() if not n.startswith("__") and not n.endswith("/"))
+        files = [n for n in names if not Path(n).name.startswith(("_", "._", ".DS_"))]
         texts = [n for n in files if n.lower().endswith((".txt", ".tsv"))] or files
         if len(texts) != 1:
             raise ValueError(f"{path} holds {len(texts)} text files {texts}: it must hold exactly one.")

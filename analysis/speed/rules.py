@@ -127,7 +127,7 @@ def quadratic(speed: Speed, metric: str, system: System, side: str = ABOVE, beyo
     def measure(speed: Speed) -> Finding:
         curve, counts = values(speed, system, metric), values(speed, system, COUNTED)
         linear = values(speed, beyond, metric) if beyond else dict.fromkeys(curve, 0.0)
-        curve = {n: cost - linear[n] for n, cost in curve.items() if n in counts and n in linear}
+        curve = {n: cost - linear[n] for n, cost in curve.items() if n in counts and linear.get(n, cost) < cost}
         most = [n for n in quadratic_lengths(counts) if n in curve]
         chosen = most if len(most) >= QUADRATIC.at else sorted(upper_half(curve))
         found = fitted({counts[n]: curve[n] for n in chosen}).exponent

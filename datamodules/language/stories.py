@@ -72,8 +72,8 @@ class Stories(Text):
     Each sentence says something new, asks for something said, or is about neither. What is asked for is drawn from all
     that was said, asked for before or not, so distances are spread over the story. Number and colour are drawn
     independently of all before, names without repetition; a thing has one owner. So nothing but the sentences about the
-    same things tell an answer for sure. Without them the last word of its kind is right where little was said since, up
-    to 8 words back always, beyond 16 in a fifth of cases; farther back there is only a guess among what was said.
+    same things tells an answer for sure. Without them the last word of its kind is always right up to 8 words back, in
+    a fifth of cases from 17 to 32, and in a tenth farther back, less often than a guess among what was said.
 
     Args:
         facts: How many people have something, at most.

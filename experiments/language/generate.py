@@ -4,6 +4,7 @@ python -m experiments.language.generate "anna has three red" --suite quick --len
 """
 
 import sys
+import unicodedata
 from pathlib import Path
 from typing import cast
 
@@ -50,6 +51,7 @@ def main(
         if not Path(root, suite).is_dir():
             read_suite(suite)
         refusals, runs = [], find_runs(Path(root), [suite], "language")
+        prompt = unicodedata.normalize("NFC", prompt)  # as texts are
         for folder in runs:
             module, loaded, _ = load_module(folder)
             data = cast(LanguageData, loaded)

@@ -26,7 +26,7 @@ srun --kill-on-bad-exit=1 .venv/bin/python -m experiments.run "$@" \
     --trainer.accelerator=gpu --trainer.devices="$SLURM_NTASKS_PER_NODE" --trainer.num_nodes="$SLURM_NNODES"
 code=$?
 
-# 143: ended by a signal, with its last step saved. Every other code is final, 0 among them; failure.json says what failed.
+# 143: ended by a signal, with its last step saved. Every other code is final: 0, or what failure.json says.
 if [ "$code" = 143 ]; then
     scontrol requeue "$SLURM_JOB_ID"
 fi

@@ -194,7 +194,9 @@ def tenfold_file(folder: Path, task: str, name: str, suite: str) -> Path:
     path = folder / f"{task}.yaml"
     if not path.exists():
         known = ", ".join(sorted(p.stem for p in folder.glob("*.yaml"))) or "no task"
-        raise ValueError(f"MODELS names {name!r}, but in SUITE={suite} {known} has ten times the budget, not {task}.")
+        raise ValueError(
+            f"MODELS names {name!r}, but SUITE={suite} has no budget ten times as large for {task}; for {known} it has."
+        )
     return path
 
 

@@ -127,7 +127,7 @@ def test_broken_zip(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["t.txt", "T.TXT", "train.en"])
 def test_the_text_in_a_zip_of_a_mac(tmp_path: Path, name: str) -> None:
-    content = {name: "one\n", f"__MACOSX/._{name}": "\0", "_about.txt": "licence", ".DS_Store": "\0"}
+    content = {name: "one\n", f"__MACOSX/._{name}": "\0", "_about.txt": "licence", ".DS_Store": "\0", "corpus/": ""}
     assert read_lines(zipped(tmp_path / "t.zip", content)) == ["one"]  # type: ignore[arg-type]
 
 

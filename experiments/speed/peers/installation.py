@@ -10,8 +10,6 @@ from experiments.record.write import write_atomically
 
 REQUIREMENTS = Path(__file__).with_name("requirements.txt")
 CHECK = "import joeynmt.training, torch; from transformers import GPT2LMHeadModel"
-
-
 ENVIRONMENT = Path(".venv-peers")
 
 

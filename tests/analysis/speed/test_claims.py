@@ -70,7 +70,7 @@ def test_quadratic_cost_is_judged_where_most_operations_are_quadratic(tmp_path: 
     flops: Cost = lambda n: 2.5e9 + 2e7 * n  # noqa: E731
     cost: Cost = lambda n: 1.0 if n < 125 else flops(n) ** 0.9  # noqa: E731
     memory: dict[str, Any] = {"memory": cost, "memory_ends": 512}
-    fake.write_length(tmp_path, "transformer", cost, variant="narrow", flops=flops, memory=lambda n: 1e8)
+    fake.write_length(tmp_path, "transformer", cost, variant="narrow", flops=flops, memory=lambda n: 1.0)
     fake.write_length(tmp_path, "transformer", cost, variant="narrow-math-attention", flops=flops, **memory)
     found = decided(tmp_path)
     assert [found[claim].outcome for claim in (TIME, FUSED, MEMORY)] == [SUPPORTED, SUPPORTED, CANNOT_TELL]

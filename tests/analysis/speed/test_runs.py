@@ -11,7 +11,7 @@ from analysis.speed.machine import machine_table
 from analysis.speed.runs import Series, Speed, growth, measured, ratio, round_ratios
 from analysis.store import System, read_store
 from tests.support.fakes.runs import result, row, write_json
-from tests.support.fakes.speed import write_cost, write_length, write_speed, write_text
+from tests.support.fakes.speed import as_process, repeat, write_cost, write_length, write_speed, write_text
 
 LSTM, BAHDANAU, TRANSFORMER = (System(model, "base") for model in ("lstm", "bahdanau", "transformer"))
 RATE = "target_tokens_per_second"
@@ -71,6 +71,16 @@ def test_a_round_that_was_slow_for_one_widens_the_ratio(tmp_path: Path) -> None:
     pair = rates(read(tmp_path))
     assert sorted(round_ratios(*pair).values()) == pytest.approx([0.5, 1, 2])
     assert ratio(*pair) == pytest.approx((1, 0.5, 2))
+
+
+def test_a_process_in_which_all_was_different_widens_the_ratio(tmp_path: Path) -> None:
+    """Its rounds agree with each other: pooled with those of two other processes they would be outvoted."""
+    for folder, rate in ((tmp_path, 3000.0), (tmp_path / "other", 2000.0)):
+        write_text(folder, "lstm", 1000.0, 1000.0, noise=(0.0, 0.0, 0.0))
+        write_text(folder, "transformer", rate, rate, noise=(0.0, 0.0, 0.0))
+    repeat(tmp_path, 2)
+    as_process(tmp_path, tmp_path / "other", 2)
+    assert ratio(*rates(read(tmp_path))) == pytest.approx((3, 2, 3))
 
 
 def test_growth_is_between_lengths_that_all_were_measured_at(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from scipy import stats
 from analysis.speed.runs import measured
 from analysis.speed.scaling_laws import crossings, held_by_processes, meetings, over, power_law, upper_half
 from analysis.store import System, read_store
-from tests.support.fakes.speed import repeat, write_length
+from tests.support.fakes.speed import as_process, repeat, write_length
 
 LSTM, TRANSFORMER = System("lstm", "base"), System("transformer", "base")
 LENGTHS = (16.0, 32.0, 64.0, 128.0, 256.0)
@@ -83,9 +83,12 @@ def test_a_crossing_has_the_interval_of_all_processes(tmp_path: Path) -> None:
     assert (found.before, found.after) == (LSTM, TRANSFORMER)
     assert found.x.value == pytest.approx(100)
     assert math.isnan(found.x.low)
-    repeat(tmp_path, 3)
+    repeat(tmp_path, 2)
+    write_length(tmp_path / "other", "lstm", lambda n: n / 80)
+    write_length(tmp_path / "other", "transformer", lambda n: 1.0)
+    as_process(tmp_path, tmp_path / "other", 2)
     (found,) = crossings(measured(read_store(tmp_path, "quick")), [TRANSFORMER, LSTM])
-    assert found.x == pytest.approx((100, 100, 100))
+    assert found.x == pytest.approx((100, 80, 100))
 
 
 def test_without_a_crossing_in_every_process_there_is_no_interval() -> None:

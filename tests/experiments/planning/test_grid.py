@@ -239,7 +239,9 @@ def test_a_variant_is_its_model_with_something_changed_and_tuned_values_are_read
 def test_a_budget_that_a_suite_does_not_have_is_refused() -> None:
     with pytest.raises(ValueError, match="SUITE=gpu has a budget of its own, which is not doubled"):
         planned("gpu", models=["lstm-doubled"])
-    with pytest.raises(ValueError, match="in SUITE=full parity, reverse has ten times the budget, not copy"):
+    with pytest.raises(
+        ValueError, match="SUITE=full has no budget ten times as large for copy; for parity, reverse it has"
+    ):
         planned_long_range("full", tasks=["copy"], models=["lstm-tenfold"])
 
 

@@ -224,12 +224,17 @@ def write_peers(root: Path, model: str, variant: str, rate: float, *, decoding: 
 
 def repeat(root: Path, processes: int = 3) -> None:
     """The same speed runs in further processes, which are further seeds, one day after another."""
-    for result_file in root.glob("*/speed/*/*/*/seed0/result.json"):
-        for seed in range(1, processes):
-            folder = result_file.parent.with_name(f"seed{seed}")
-            shutil.copytree(result_file.parent, folder, dirs_exist_ok=True)
-            record = json.loads(result_file.read_text(encoding="utf-8"))
-            write_json(folder / "result.json", record | {"seed": seed, "started": f"2026-02-0{seed}T00:00:00+00:00"})
+    for seed in range(1, processes):
+        as_process(root, root, seed)
+
+
+def as_process(root: Path, other: Path, seed: int) -> None:
+    """The first process of another folder as a further one."""
+    for result_file in other.glob("*/speed/*/*/*/seed0/result.json"):
+        folder = root / result_file.parent.relative_to(other).with_name(f"seed{seed}")
+        shutil.copytree(result_file.parent, folder, dirs_exist_ok=True)
+        record = json.loads(result_file.read_text(encoding="utf-8"))
+        write_json(folder / "result.json", record | {"seed": seed, "started": f"2026-02-0{seed}T00:00:00+00:00"})
 
 
 def scaled(cost: Cost, factor: float) -> Cost:
