@@ -77,6 +77,7 @@ def real_text(speed: Speed, task: str) -> Table:
     header += ["source + target tokens/s", "positions/s", "padding"]
     caption = (
         f"Real sentences, {text_title(task)}: the bare training step, and the same batches through the Trainer; "
-        "medians over blocks [quartiles], their ratio with the 95 % intervals of every process over rounds. Other columns: bare step."
+        "medians over blocks [quartiles], their ratio with the 95 % intervals of every process over rounds. Other "
+        "columns: bare step."
     )
     return Table(caption, header, rows)

@@ -48,8 +48,8 @@ def variant_table(speed: Speed) -> list[Block]:
         rows.append([*row, f"{max(compiled):.1f}" if compiled else NONE])
     header = ["model", "variant", *(f"speed at length {n:g}" for n in ends), "memory", "longest compilation (s)"]
     caption = (
-        "Speed of a variant relative to the base of the same model: 2 is twice as fast; intervals hold the 95 % intervals "
-        "of every process over rounds that timed both. Memory relative to the base at the longest length of both."
+        "Speed of a variant relative to the base of the same model: 2 is twice as fast; intervals hold those of every "
+        "process, 95 % over rounds that timed both. Memory relative to the base at the longest length of both."
     )
     return [Table(caption, header, rows, left=2)]
 
