@@ -141,8 +141,8 @@ def long_range(store: Store) -> list[Question]:
             points = {s: p for s, curve in axis.curves.items() for p in curve if p.x == x and p.n >= FEWEST}
             scores = {s: Score(decimal(p.value, 3), over_seeds(p), *standing(known.get(s))) for s, p in points.items()}
             text = f"{title(task)} {at(axis.vary, x)}{beyond}"
-            asked_of = Question(text, scores, metric, slug("task", task), chance=axis.chance_at(x))
-            questions += [asked_of] if scores else []
+            if scores:
+                questions.append(Question(text, scores, metric, slug("task", task), chance=axis.chance_at(x)))
     return questions
 
 

@@ -87,6 +87,8 @@ def about(store: Store, task: str) -> list[Claim]:
 
 
 def loses_less(points: Mapping[System, Point]) -> Rule:
+    """The LSTM's loss minus the Transformer's, as if on two texts: wider than if their losses were paired."""
+
     def measure() -> Finding:
         lstm, transformer = pick(points, LSTM, TRANSFORMER)
         effect = combined((1, lstm), (-1, transformer))

@@ -123,6 +123,7 @@ class Beyond(NamedTuple):
 
 
 def beyond(evidence: Evidence, encoding: str) -> Beyond:
+    """Over all tasks that compare encodings; an under-trained Transformer is replaced by its tenfold run."""
     found = Beyond({}, [], [], [], [])
     for task in tasks_of(evidence.store):
         base, axis = evidence.by_encoding(task).get(encoding), evidence.beyond(task)

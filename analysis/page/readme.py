@@ -215,8 +215,12 @@ def table(known: pd.DataFrame, asked: Question) -> str:
         if not ((measured.metric == row.metric) & (measured.x_name == row.axis) & measured.x.isin(row.xs)).any():
             raise ValueError(f"{RESULTS} has no {row.metric} of {row.task} by {row.axis}")
         cells = [cell(measured, f"{system}{row.variant}", row) for system in asked.systems]
-        guess = cell(measured, next(iter(asked.systems)), row._replace(metric=f"chance: {row.guess}"))
-        lines.append([f"{row.text} (a guess: {guess})" if row.guess else row.text, *cells])
+        text = row.text
+        if row.guess:
+            text += (
+                f" (a guess: {cell(measured, next(iter(asked.systems)), row._replace(metric=f'chance: {row.guess}'))})"
+            )
+        lines.append([text, *cells])
     for mark, meaning in MARKS.items():
         if any(mark in found for line in lines for found in line):
             caption += f";{mark}: {meaning}"

@@ -1,6 +1,7 @@
 """Short generated stories in which who has what is told once, and asked for again and again."""
 
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from random import Random
 from typing import ClassVar, Literal, NamedTuple
@@ -131,7 +132,7 @@ def story(random: Random, length: int, facts: int, *, once: bool = False) -> tup
             sentence, places = fact.question(kind)
             asked_at = place + places[kind]
             alike = sum(getattr(other, kind) == getattr(fact, kind) for other in told)
-            before = reversed([*words, *sentence[: places[kind]]])
+            before = chain(reversed(sentence[: places[kind]]), reversed(words))
             latest = next(word for word in before if word in KINDS[kind]) == getattr(fact, kind)
             known[asked_at] = Asked(asked_at - fact.said[kind], alike / len(told), float(latest))
             fact.said |= {word: place + at for word, at in places.items()}

@@ -18,7 +18,7 @@ class Windows(NamedTuple):
     """Pieces of a text of C + 1 tokens each, (N, C + 1): the first C are read, the last C predicted.
 
     `distances` (N, C) has, for a predicted token that was said before and is asked for again, how many tokens back it
-    was said last, and 0 for every other token; `guesses` (N, C) how often strategies without memory are right there.
+    was said last, and 0 for every other token; `guesses` how often each strategy without memory is right there, (N, C).
     """
 
     tokens: Tokens

@@ -193,9 +193,9 @@ def tenfold_file(folder: Path, task: str, name: str, suite: str) -> Path:
     """The budget of a task's tenfold variants."""
     path = folder / f"{task}.yaml"
     if not path.exists():
-        known = ", ".join(sorted(p.stem for p in folder.glob("*.yaml"))) or "no task"
+        known = ", ".join(sorted(p.stem for p in folder.glob("*.yaml"))) or "none"
         raise ValueError(
-            f"MODELS names {name!r}, but SUITE={suite} has no budget ten times as large for {task}; for {known} it has."
+            f"MODELS names {name!r}, but {task} has no budget of ten times; tasks of SUITE={suite} with one: {known}."
         )
     return path
 
