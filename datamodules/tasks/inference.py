@@ -2,9 +2,9 @@
 
 import zlib
 from collections import Counter, defaultdict
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from random import Random
 from typing import ClassVar, NamedTuple
 
@@ -17,7 +17,8 @@ from datamodules.tasks.task import FIRST, Drawn, Point, Split, Task, at_least
 VARIABLES = "abcdef"
 IN_A_PAIR = 4  # variables in a pair at most; its truth tables have a row for each of their 16 assignments
 RELATIONS = ["equals", "entails", "is entailed by", "negates", "excludes", "covers", "is independent of"]
-WORDS = ["?", "(", ")", "not", "and", "or", *VARIABLES, *RELATIONS]
+OPERATORS = ["not", "and", "or"]
+WORDS = ["?", "(", ")", *OPERATORS, *VARIABLES, *RELATIONS]
 ID = {word: number for number, word in enumerate(WORDS, start=FIRST)}
 TABLES = [sum(1 << row for row in range(16) if row >> variable & 1) for variable in range(IN_A_PAIR)]
 TRUE = (1 << 16) - 1
@@ -29,9 +30,9 @@ PARTS_OF: Mapping[Split, tuple[int, ...]] = {"test": (0,), "val": (1,), "train":
 
 
 class Formula(NamedTuple):
-    """Its words, and its truth table: a bit for each assignment."""
+    """Its words, with spaces between, and its truth table: a bit for each assignment."""
 
-    words: list[str]
+    text: str
     table: int
 
 
@@ -72,11 +73,11 @@ class Inference(Task):
                 related = relations(*(np.array([f.table for f in side]) for side in (first, second)))
                 pairs = [found for r in range(len(RELATIONS)) if len(found := np.argwhere(related == r))]
             p, q = _pair(random, pairs, first, second, PARTS_OF[split])
-            words, answer = [*first[p].words, "?", *second[q].words], int(related[p, q])
+            text, answer = f"{first[p].text} ? {second[q].text}", int(related[p, q])
             if random.random() < 0.5:
-                words, answer = [*second[q].words, "?", *first[p].words], turned(answer)
+                text, answer = f"{second[q].text} ? {first[p].text}", turned(answer)
             names = dict(zip(VARIABLES, random.sample(VARIABLES, len(VARIABLES)), strict=True))
-            sources.append([ID[names.get(word, word)] for word in words])
+            sources.append([ID[names.get(word, word)] for word in text.split()])
             labels[row] = ID[RELATIONS[answer]]
         longest = max(map(len, sources), default=0)
         padded = [source + [PAD] * (longest - len(source)) for source in sources]
@@ -116,23 +117,26 @@ def _counts(source: list[int]) -> tuple[object, ...]:
 def formula(random: Random, operators: int) -> Formula:
     """A random formula with so many operators that is neither always true nor never."""
     while True:
-        found = _formula(random, operators)
-        if found.table not in (0, TRUE):
-            return found
+        text, table = _formula(random.getrandbits, operators)
+        if table not in (0, TRUE):
+            return Formula(text, table)
 
 
-def _formula(random: Random, operators: int) -> Formula:
+def _formula(bits: Callable[[int], int], operators: int) -> tuple[str, int]:
+    """Numbers are drawn as Random.randrange draws them, whose own calls would take most of the time."""
     if not operators:
-        variable = random.randrange(IN_A_PAIR)
-        return Formula([VARIABLES[variable]], TABLES[variable])
-    operator = random.choice(("not", "and", "or"))
-    if operator == "not":
-        inner = _formula(random, operators - 1)
-        return Formula(["(", "not", *inner.words, ")"], TRUE ^ inner.table)
-    left = random.randint(0, operators - 1)
-    a, b = _formula(random, left), _formula(random, operators - 1 - left)
-    table = a.table & b.table if operator == "and" else a.table | b.table
-    return Formula(["(", *a.words, operator, *b.words, ")"], table)
+        while (variable := bits(IN_A_PAIR.bit_length())) >= IN_A_PAIR:
+            pass
+        return VARIABLES[variable], TABLES[variable]
+    while (operator := bits(2)) >= len(OPERATORS):
+        pass
+    if OPERATORS[operator] == "not":
+        inner, table = _formula(bits, operators - 1)
+        return f"( not {inner} )", TRUE ^ table
+    while (left := bits(operators.bit_length())) >= operators:
+        pass
+    (a, p), (b, q) = _formula(bits, left), _formula(bits, operators - 1 - left)
+    return (f"( {a} and {b} )", p & q) if OPERATORS[operator] == "and" else (f"( {a} or {b} )", p | q)
 
 
 def relations(p: NDArray[np.int64], q: NDArray[np.int64]) -> NDArray[np.int64]:
@@ -157,16 +161,17 @@ def _pair(
         related = random.choice(pairs)
         for _ in range(TRIES):
             p, q = random.choice(related)
-            if part(first[p].words, second[q].words) in parts:
+            if part(first[p].text, second[q].text) in parts:
                 return int(p), int(q)
 
 
-def part(first: list[str], second: list[str]) -> int:
+@lru_cache(2**12)  # the same short pairs come again and again
+def part(first: str, second: str) -> int:
     """Which of all `PARTS` a pair belongs to, in whichever order and whatever its variables are called."""
-    return zlib.crc32(min(_renamed([*first, "?", *second]), _renamed([*second, "?", *first])).encode()) % PARTS
+    return zlib.crc32(min(_renamed(f"{first} ? {second}"), _renamed(f"{second} ? {first}")).encode()) % PARTS
 
 
-def _renamed(words: list[str]) -> str:
+def _renamed(text: str) -> str:
     """With variables numbered by their first use."""
     numbers: dict[str, int] = {}
-    return " ".join(str(numbers.setdefault(w, len(numbers))) if w in VARIABLES else w for w in words)
+    return " ".join(str(numbers.setdefault(w, len(numbers))) if w in VARIABLES else w for w in text.split())
