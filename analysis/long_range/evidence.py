@@ -89,10 +89,10 @@ class Evidence:
         return system in known and known[system].unable
 
     def trained_enough(self, task: str, *systems: System) -> tuple[System, ...]:
-        """The systems; where one of them is under-trained, those with ten times the budget if all have mastered it."""
+        """The systems; where one of them fails its control, those with ten times the budget if all can be judged."""
         longer = tuple(map(with_tenfold, systems))
-        enough = all(self.judged(task, system) for system in systems)
-        return longer if not enough and all(self.mastered(task, system) for system in longer) else systems
+        enough = all(self.mastered(task, system) for system in systems)
+        return longer if not enough and all(self.judged(task, system) for system in longer) else systems
 
     def encoding(self, task: str, system: System) -> str:
         """The position encoding of a Transformer, from its variant or its settings; empty for what has none."""

@@ -184,7 +184,7 @@ def compared(
     evidence: Evidence,
     task: str,
     vary: str,
-    systems: tuple[System, System],
+    systems: tuple[System, ...],
     lines: Sequence[Line],
     power: Sequence[Power],
     *,
@@ -193,9 +193,11 @@ def compared(
 ) -> Rule:
     """The first system's accuracy minus the second's at the largest trained value, or at the largest beyond training.
 
-    Whether two are alike is judged where they differ most. A task without a name was not run with both.
+    Whether two are alike is judged where they differ most. A task without a name was not run with both. Where one fails
+    its control, both are judged by their runs of ten times the budget.
     """
     alike = tuple(lines) == within(MARGIN)
+    systems = evidence.trained_enough(task, *systems) if task else systems
 
     def measure() -> Finding:
         if not task:
@@ -204,7 +206,7 @@ def compared(
         ends = {system: axis.farthest(system) if beyond else axis.trained(system)[-1:] for system in systems}
         if alike:
             met = evidence.met_in_training(task, axis)
-            ends = dict(zip(systems, ([point] for point in most_apart(axis, *systems, met)), strict=True))
+            ends = dict(zip(systems, ([point] for point in most_apart(axis, systems, met)), strict=True))
         evidence.require_mastered(task, *systems)
         first, second = (points[-1] for points in ends.values())
         powers = {
@@ -298,8 +300,9 @@ def unseen(axis: Axis, system: System) -> Sequence[Point]:
     return [point for point in axis.curve(system)[-1:] if point.trained is False]
 
 
-def most_apart(axis: Axis, first: System, second: System, met: Collection[float]) -> tuple[Point, Point]:
+def most_apart(axis: Axis, systems: tuple[System, ...], met: Collection[float]) -> tuple[Point, Point]:
     """The points of two systems at the value `met` in training where they differ most; of equal ones at the weakest."""
+    first, second = systems
     other = {point.x: point for point in axis.trained(second) if point.x in met}
     pairs = [(point, other[point.x]) for point in axis.trained(first) if point.x in other]
     if not pairs:

@@ -35,6 +35,7 @@ SOFTMAX = "1/√d keeps the softmax from saturating (random queries and keys)"
 COPIES = "No model copies far beyond its training length"
 UNSCALED = "1/√d matters for what is learned (copy, unscaled-d64)"
 PARITY = "LSTMs generalise on parity where Transformers do not"
+STRUCTURE = "The LSTM is ahead of the Transformer on logical structure"
 
 
 def decided(path: Path) -> dict[str, Verdict]:
@@ -176,6 +177,31 @@ def test_ten_times_the_budget_judges_what_the_usual_one_does_not_teach(
     made: dict[str, Any] = {"variant": "tenfold", "control": control, "steps": steps}
     write_long_range(tmp_path, "parity", "transformer", axis_rows({4: 0.6, 32: 0.5, 128: beyond}, "length"), **made)
     assert decided(tmp_path)[PARITY].outcome == outcome
+
+
+@pytest.mark.parametrize(
+    ("controls", "outcome"),
+    [
+        ((1.0, 1.0), SUPPORTED),  # both have learned it now
+        ((1.0, 0.9), SUPPORTED),  # one has not, with as many updates
+        ((0.9, 0.9), SUPPORTED),
+        ((1.0, None), NOT_DECIDED),  # one was not run: no model is compared with another of ten times its budget
+    ],
+)
+def test_two_models_are_compared_after_ten_times_the_budget_if_one_fails_its_control(
+    tmp_path: Path, controls: tuple[float, float | None], outcome: str
+) -> None:
+    equal, ahead = {2: 0.9, 6: 0.7, 12: 0.3}, {2: 1.0, 6: 0.9, 12: 0.8}
+    curves = {"lstm": (equal, ahead), "transformer": (equal, equal)}
+    for (model, both), control in zip(curves.items(), controls, strict=True):
+        usual, longer = (axis_rows(curve, "operators", trained_to=6) for curve in both)
+        write_long_range(tmp_path, "inference", model, usual, variant="encoder-only", control=0.9)
+        if control is not None:
+            made: dict[str, Any] = {"variant": "encoder-only-tenfold", "control": control, "steps": 15000}
+            write_long_range(tmp_path, "inference", model, longer, **made)
+    verdict = decided(tmp_path)[STRUCTURE]
+    assert verdict.outcome == outcome, verdict
+    assert verdict.effect is None or verdict.effect.value == pytest.approx(0.5)
 
 
 @pytest.mark.parametrize(
