@@ -1,5 +1,6 @@
 """The LightningModules compared: one training procedure, a network each."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import zip_longest
 from typing import Any, Protocol, TypeVar, cast
@@ -10,7 +11,12 @@ import torch.distributed as dist
 from torch import Tensor, nn
 
 from models.bahdanau import BahdanauNetwork, BahdanauSettings
+from models.decoder_only.attention import DecoderOnlyAttentionNetwork, DecoderOnlyAttentionSettings
+from models.decoder_only.recurrent import DecoderOnlyRecurrentNetwork, DecoderOnlyRecurrentSettings
+from models.decoder_only.transformer import DecoderOnlyTransformerNetwork, DecoderOnlyTransformerSettings
 from models.embedding import Vocabularies
+from models.encoder_only.recurrent import EncoderOnlyRecurrentNetwork, EncoderOnlyRecurrentSettings
+from models.encoder_only.transformer import EncoderOnlyTransformerNetwork, EncoderOnlyTransformerSettings
 from models.kernels.cuda_graphs import Replays
 from models.loss import Loss, evaluate, masked_loss, scored_logits, scored_loss
 from models.lstm import LSTMNetwork, LSTMSettings
@@ -19,6 +25,7 @@ from models.schedules import Schedule, learning_rate_factor
 from models.transformer import TransformerNetwork, TransformerSettings
 
 Row = TypeVar("Row")
+Settings = TypeVar("Settings")
 
 
 class Batch(Protocol):
@@ -187,70 +194,90 @@ def gather_interleaved(part: list[Row]) -> list[Row]:
     return [row for rows in zip_longest(*parts) for row in rows if row is not None]
 
 
-class LSTMSeq2Seq(Seq2SeqModule):
-    """Encoder-decoder without attention.
+class BuiltModule(Seq2SeqModule):
+    """A network that is built for the vocabularies of the data.
 
     Args:
+        build: The network's class.
+        network: Its sizes and variants.
         source_vocabulary: Size of the source's vocabulary; taken from the data.
         target_vocabulary: Size of the target's; taken from the data.
         shared_vocabulary: Whether source and target share their ids; taken from the data.
-        network: Size and variants.
         optimisation: How it is trained.
     """
 
     def __init__(
         self,
+        build: Callable[[Vocabularies, Settings], Network],
+        network: Settings,
         source_vocabulary: int,
         target_vocabulary: int,
         shared_vocabulary: bool = False,
-        network: LSTMSettings = LSTMSettings(),  # noqa: B008, never modified
-        optimisation: Optimisation = Optimisation(),  # noqa: B008
+        optimisation: Optimisation = Optimisation(),  # noqa: B008, never modified
     ) -> None:
         vocabularies = Vocabularies(source_vocabulary, target_vocabulary, shared_vocabulary)
-        super().__init__(LSTMNetwork(vocabularies, network), optimisation)
+        super().__init__(build(vocabularies, network), optimisation)
 
 
-class BahdanauSeq2Seq(Seq2SeqModule):
-    """Encoder-decoder with additive attention.
+class LSTMSeq2Seq(BuiltModule):
+    """Encoder-decoder without attention (Sutskever et al. 2014)."""
 
-    Args:
-        source_vocabulary: Size of the source's vocabulary; taken from the data.
-        target_vocabulary: Size of the target's; taken from the data.
-        shared_vocabulary: Whether source and target share their ids; taken from the data.
-        network: Size and routing.
-        optimisation: How it is trained.
-    """
+    def __init__(self, network: LSTMSettings = LSTMSettings(), **common: Any) -> None:  # noqa: B008
+        super().__init__(LSTMNetwork, network, **common)
+
+
+class BahdanauSeq2Seq(BuiltModule):
+    """Encoder-decoder with additive attention (Bahdanau et al. 2015)."""
+
+    def __init__(self, network: BahdanauSettings = BahdanauSettings(), **common: Any) -> None:  # noqa: B008
+        super().__init__(BahdanauNetwork, network, **common)
+
+
+class TransformerSeq2Seq(BuiltModule):
+    """Encoder-decoder without recurrence (Vaswani et al. 2017)."""
+
+    def __init__(self, network: TransformerSettings = TransformerSettings(), **common: Any) -> None:  # noqa: B008
+        super().__init__(TransformerNetwork, network, **common)
+
+
+class DecoderOnlyTransformer(BuiltModule):
+    """Source and target as one stream, without recurrence."""
 
     def __init__(
         self,
-        source_vocabulary: int,
-        target_vocabulary: int,
-        shared_vocabulary: bool = False,
-        network: BahdanauSettings = BahdanauSettings(),  # noqa: B008
-        optimisation: Optimisation = Optimisation(),  # noqa: B008
+        network: DecoderOnlyTransformerSettings = DecoderOnlyTransformerSettings(),  # noqa: B008
+        **common: Any,
     ) -> None:
-        vocabularies = Vocabularies(source_vocabulary, target_vocabulary, shared_vocabulary)
-        super().__init__(BahdanauNetwork(vocabularies, network), optimisation)
+        super().__init__(DecoderOnlyTransformerNetwork, network, **common)
 
 
-class TransformerSeq2Seq(Seq2SeqModule):
-    """Encoder-decoder without recurrence.
+class DecoderOnlyRecurrent(BuiltModule):
+    """Source and target as one stream, by recurrence alone."""
 
-    Args:
-        source_vocabulary: Size of the source's vocabulary; taken from the data.
-        target_vocabulary: Size of the target's; taken from the data.
-        shared_vocabulary: Whether source and target share their ids; taken from the data.
-        network: Size and variants.
-        optimisation: How it is trained.
-    """
+    def __init__(self, network: DecoderOnlyRecurrentSettings = DecoderOnlyRecurrentSettings(), **common: Any) -> None:  # noqa: B008
+        super().__init__(DecoderOnlyRecurrentNetwork, network, **common)
+
+
+class DecoderOnlyAttention(BuiltModule):
+    """Source and target as one stream, by an LSTM that attends to its own past."""
+
+    def __init__(self, network: DecoderOnlyAttentionSettings = DecoderOnlyAttentionSettings(), **common: Any) -> None:  # noqa: B008
+        super().__init__(DecoderOnlyAttentionNetwork, network, **common)
+
+
+class EncoderOnlyTransformer(BuiltModule):
+    """A state for each source token by self-attention, read at a place."""
 
     def __init__(
         self,
-        source_vocabulary: int,
-        target_vocabulary: int,
-        shared_vocabulary: bool = False,
-        network: TransformerSettings = TransformerSettings(),  # noqa: B008
-        optimisation: Optimisation = Optimisation(),  # noqa: B008
+        network: EncoderOnlyTransformerSettings = EncoderOnlyTransformerSettings(),  # noqa: B008
+        **common: Any,
     ) -> None:
-        vocabularies = Vocabularies(source_vocabulary, target_vocabulary, shared_vocabulary)
-        super().__init__(TransformerNetwork(vocabularies, network), optimisation)
+        super().__init__(EncoderOnlyTransformerNetwork, network, **common)
+
+
+class EncoderOnlyRecurrent(BuiltModule):
+    """A state for each source token by recurrence in both directions, read at a place."""
+
+    def __init__(self, network: EncoderOnlyRecurrentSettings = EncoderOnlyRecurrentSettings(), **common: Any) -> None:  # noqa: B008
+        super().__init__(EncoderOnlyRecurrentNetwork, network, **common)

@@ -29,14 +29,14 @@ def module(
     kind: str, vocabulary: int = TARGET_VOCABULARY, width: int = 16, dropout: float = 0.1, **optimisation: Any
 ) -> Seq2SeqModule:
     torch.manual_seed(0)
-    trained = Optimisation(**optimisation)
+    sizes = {"source_vocabulary": vocabulary, "target_vocabulary": vocabulary, "shared_vocabulary": True}
+    common: dict[str, Any] = {**sizes, "optimisation": Optimisation(**optimisation)}
     if kind == "lstm":
-        settings = LSTMSettings(width, width, dropout=dropout)
-        return LSTMSeq2Seq(vocabulary, vocabulary, True, settings, trained)
+        return LSTMSeq2Seq(LSTMSettings(width, width, dropout=dropout), **common)
     if kind == "bahdanau":
-        return BahdanauSeq2Seq(vocabulary, vocabulary, True, BahdanauSettings(width, width, dropout=dropout), trained)
+        return BahdanauSeq2Seq(BahdanauSettings(width, width, dropout=dropout), **common)
     sized = TransformerSettings(width, 4, 2 * width, dropout, encoder_layers=2, decoder_layers=2)
-    return TransformerSeq2Seq(vocabulary, vocabulary, True, sized, trained)
+    return TransformerSeq2Seq(sized, **common)
 
 
 def batch(source_lengths: tuple[int, ...] = (3, 4), target_lengths: tuple[int, ...] = (5, 2), seed: int = 0) -> Batch:

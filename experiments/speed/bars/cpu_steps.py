@@ -87,7 +87,7 @@ def bare_parts(vocabulary: int, precision: str, batches: Sequence[Batch]) -> Wor
 
 
 def our_lstm(data: TranslationData) -> LSTMSeq2Seq:
-    return LSTMSeq2Seq(*sizes.vocabulary(data), LSTM, sizes.OPTIMISATION)
+    return LSTMSeq2Seq(LSTM, **sizes.common(data))
 
 
 def lstm_rows(data: TranslationData, rounds: int) -> Iterator[Row]:

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from functools import partial
 
 import torch
-from jsonargparse import auto_cli
 
 from datamodules import TranslationData
+from experiments.launch import command_line
 from experiments.speed.bars.bar import Bar, Row, conclude, printed
 from experiments.speed.flops import count, matmul_peak
 from experiments.speed.loops import configured, counted_blocks, interleave
@@ -101,8 +101,8 @@ def attention_over_lstm(device: torch.device, sizes: Sizes) -> Iterator[Row]:
     """Step of the attention decoder, context into the cell, over that of cuDNN's LSTM; seconds until it is captured."""
     V, size = sizes.vocabulary, (sizes.width, sizes.width, 1)
     modules: dict[str, Seq2SeqModule] = {
-        "bahdanau": BahdanauSeq2Seq(V, V, True, BahdanauSettings(*size)),
-        "lstm": LSTMSeq2Seq(V, V, True, LSTMSettings(*size)),
+        "bahdanau": BahdanauSeq2Seq(BahdanauSettings(*size), **joint(V)),
+        "lstm": LSTMSeq2Seq(LSTMSettings(*size), **joint(V)),
     }
     batch, ready, prepared = random_batch(sizes.rows[0], 50, 50, V, device), 0.0, {}
     for name, module in modules.items():
@@ -119,11 +119,15 @@ def attention_over_lstm(device: torch.device, sizes: Sizes) -> Iterator[Row]:
     yield Row(Bar("seconds until the LSTM + attention step is captured", "≤", 30, how), [ready])
 
 
+def joint(vocabulary: int) -> dict[str, int]:
+    return {"source_vocabulary": vocabulary, "target_vocabulary": vocabulary, "shared_vocabulary": True}
+
+
 def base_share(device: torch.device, sizes: Sizes) -> Iterator[Row]:
     """FLOP/s of a step of the Transformer base (Vaswani et al. 2017, table 3) over those of a large product."""
     (_, rows), length, D = sizes.rows, 128, sizes.width
     base = TransformerSettings(width=D, heads=8, feed_forward=4 * D, encoder_layers=6, decoder_layers=6, dropout=0.1)
-    module = TransformerSeq2Seq(sizes.vocabulary, sizes.vocabulary, True, base)
+    module = TransformerSeq2Seq(base, **joint(sizes.vocabulary))
     flops = rows * count(module.network, length, length).forward_backward
     step = Step(module, System("transformer-bf16-compiled"), device)
     batch = random_batch(rows, length, length, sizes.vocabulary, device)
@@ -165,4 +169,4 @@ def decoding(module: Seq2SeqModule, data: TranslationData, device: torch.device)
 
 
 if __name__ == "__main__":
-    auto_cli(main)
+    command_line.run(main)

@@ -1,5 +1,7 @@
 """The compared systems and what is equal for all: sizes, data, optimisation, search."""
 
+from typing import Any
+
 from datamodules import TranslationData
 from datamodules.corpora import Corpus
 from datamodules.tokenizer import TokenizerSettings
@@ -55,16 +57,21 @@ def network(model: str, dropout: float) -> TransformerSettings | BahdanauSetting
     return transformer(dropout) if model == "transformer" else bahdanau(dropout)
 
 
-def vocabulary(data: TranslationData) -> tuple[int, int, bool]:
-    """The first arguments of our modules."""
-    return data.source_vocab_size, data.target_vocab_size, data.shared_vocabulary
+def common(data: TranslationData) -> dict[str, Any]:
+    """The arguments of our modules but for their sizes."""
+    return {
+        "source_vocabulary": data.source_vocab_size,
+        "target_vocabulary": data.target_vocab_size,
+        "shared_vocabulary": data.shared_vocabulary,
+        "optimisation": OPTIMISATION,
+    }
 
 
 def build(model: str, dropout: float, data: TranslationData) -> Seq2SeqModule:
     """Our module."""
     if model == "transformer":
-        return TransformerSeq2Seq(*vocabulary(data), transformer(dropout), OPTIMISATION)
-    return BahdanauSeq2Seq(*vocabulary(data), bahdanau(dropout), OPTIMISATION)
+        return TransformerSeq2Seq(transformer(dropout), **common(data))
+    return BahdanauSeq2Seq(bahdanau(dropout), **common(data))
 
 
 def multi30k() -> TranslationData:

@@ -33,7 +33,7 @@ def batches(data: TranslationData) -> list[Batch]:
 
 def test_the_bare_parts_are_those_of_our_lstm(data: TranslationData) -> None:
     """Same recurrent weights, same projection: only what surrounds them differs."""
-    ours = LSTMSeq2Seq(*sizes.vocabulary(data), SMALL, sizes.OPTIMISATION).network
+    ours = LSTMSeq2Seq(SMALL, **sizes.common(data)).network
     bare = BareLSTM(data.target_vocab_size, SMALL)
 
     def recurrent(network: nn.Module) -> list[list[torch.Size]]:
@@ -79,4 +79,4 @@ def test_the_trainers_ratio_is_bare_seconds_over_trainer_seconds(
     """The first rounds warm up."""
     seconds = {"bare": [9.0] * cpu_steps.WARM_UP + [2.0, 3.0], "trainer": [1.0] * cpu_steps.WARM_UP + [4.0, 4.0]}
     monkeypatch.setattr(cpu_steps, "interleave", lambda *_: SimpleNamespace(seconds=seconds))
-    assert trainer_ratio(LSTMSeq2Seq(*sizes.vocabulary(data)), System("lstm"), data, 2, 2) == [0.5, 0.75]
+    assert trainer_ratio(LSTMSeq2Seq(**sizes.common(data)), System("lstm"), data, 2, 2) == [0.5, 0.75]

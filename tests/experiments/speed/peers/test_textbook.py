@@ -77,9 +77,10 @@ def test_they_are_as_large_as_ours() -> None:
     def size(network: nn.Module) -> int:
         return sum(p.numel() for p in network.parameters())
 
+    joint = {"source_vocabulary": 6000, "target_vocabulary": 6000, "shared_vocabulary": True}
     pairs = [
-        (TorchTransformer(6000, sizes.transformer(0.3)), TransformerSeq2Seq(6000, 6000, True, sizes.transformer(0.3))),
-        (TextbookBahdanau(6000, sizes.bahdanau(0.3)), BahdanauSeq2Seq(6000, 6000, True, sizes.bahdanau(0.3))),
+        (TorchTransformer(6000, sizes.transformer(0.3)), TransformerSeq2Seq(sizes.transformer(0.3), **joint)),
+        (TextbookBahdanau(6000, sizes.bahdanau(0.3)), BahdanauSeq2Seq(sizes.bahdanau(0.3), **joint)),
     ]
     for theirs, ours in pairs:
         assert size(theirs) == pytest.approx(size(ours), rel=0.01)
