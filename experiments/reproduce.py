@@ -19,15 +19,15 @@ from typing import Any, NamedTuple
 
 import torch
 from filelock import FileLock, Timeout
-from jsonargparse import auto_cli
 
+from experiments.launch import command_line
 from experiments.launch.local import Limits, run_all
 from experiments.launch.provenance import cpu_facts, machine, versions
 from experiments.planning.grid import Planned, plan_bleu, plan_tasks
 from experiments.planning.parser import build_parser, identity
 from experiments.record.keys import HISTORY
 from experiments.record.read import read_history, read_json, read_result, read_translations
-from experiments.record.write import write_atomically
+from experiments.record.write import as_lines, write_atomically
 from experiments.training.run_folder import settings_of
 
 SUITE = "reproduce"
@@ -310,17 +310,5 @@ def read_reference(file: Path) -> dict[str, Any]:
         ) from error
 
 
-def as_lines(value: Any, levels: int) -> str:
-    """JSON with a line for each entry of the outer `levels`, so that a change of a number can be read."""
-    if not levels or not value or not isinstance(value, dict | list):
-        return json.dumps(value, ensure_ascii=False)
-    if isinstance(value, dict):
-        entries = [f"{json.dumps(name)}: {as_lines(entry, levels - 1)}" for name, entry in value.items()]
-    else:
-        entries = [as_lines(entry, levels - 1) for entry in value]
-    left, right = "{}" if isinstance(value, dict) else "[]"
-    return "\n".join([left, ",\n".join(entries), right])
-
-
 if __name__ == "__main__":
-    auto_cli(main, as_positional=False)
+    command_line.run(main)

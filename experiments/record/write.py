@@ -95,6 +95,18 @@ def write_failure(key: RunKey, error: str, trace: str) -> None:
     write_atomically(key.folder / FAILURE, json.dumps(record, indent=1, ensure_ascii=False) + "\n")
 
 
+def as_lines(value: Any, levels: int) -> str:
+    """JSON with a line for each entry of the outer `levels`, so that a change of a number can be read."""
+    if not levels or not value or not isinstance(value, dict | list):
+        return json.dumps(value, ensure_ascii=False, allow_nan=False)
+    if isinstance(value, dict):
+        entries = [f"{json.dumps(name)}: {as_lines(entry, levels - 1)}" for name, entry in value.items()]
+    else:
+        entries = [as_lines(entry, levels - 1) for entry in value]
+    left, right = "{}" if isinstance(value, dict) else "[]"
+    return "\n".join([left, ",\n".join(entries), right])
+
+
 def write_rows(path: Path, rows: Iterable[Mapping[str, Any]]) -> None:
     """Write one JSON object a line."""
     write_atomically(path, "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows))

@@ -7,7 +7,6 @@ best, to configs/EXPERIMENT/SUITE/tuned/TASK/MODEL.json, from which the publishe
 take their values.
 """
 
-import json
 import math
 import os
 import shutil
@@ -18,9 +17,10 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal
 
-from jsonargparse import ArgumentError, auto_cli
+from jsonargparse import ArgumentError
 from jsonargparse.typing import PositiveInt
 
+from experiments.launch import command_line
 from experiments.launch.exit_codes import BUSY, mistake
 from experiments.launch.finished import finished
 from experiments.launch.local import Limits, jobs_at_once, run_all
@@ -39,7 +39,7 @@ from experiments.planning.yaml_files import one_sentence
 from experiments.record.keys import TUNING
 from experiments.record.read import read_failure, read_history, read_json, read_result
 from experiments.record.schema import Trials
-from experiments.record.write import write_atomically
+from experiments.record.write import as_lines, write_atomically
 from experiments.tuning.space import SEED, SPACES, Range, points
 
 SHARE = 0.25  # of the published run's steps
@@ -255,9 +255,7 @@ def write_tuned(one: Search, rows: Sequence[Row], best: Row) -> None:
         "share_of_steps": one.share,
         "date": max(row["date"] for row in rows if "date" in row),
     }
-    each = ",\n  ".join(json.dumps(row, ensure_ascii=False, allow_nan=False) for row in rows)  # a line for each trial
-    text = json.dumps(record, indent=1, ensure_ascii=False).removesuffix("\n}")
-    write_atomically(one.tuned, f'{text},\n "trials": [\n  {each}\n ]\n}}\n')
+    write_atomically(one.tuned, as_lines({**record, "trials": list(rows)}, 2) + "\n")
 
 
 def unequal(found: Sequence[Search]) -> list[str]:
@@ -315,4 +313,4 @@ def main(
 
 
 if __name__ == "__main__":
-    auto_cli(main, as_positional=False)
+    command_line.run(main)

@@ -23,8 +23,8 @@ from datamodules.tokenizer import TokenizerSettings
 from experiments.planning.grid import Planned
 from experiments.record.keys import RunKey, digest
 from experiments.record.read import is_finished, read_failure, read_result
-from experiments.record.write import write_failure
-from experiments.reproduce import as_lines, machine_type, read_reference
+from experiments.record.write import as_lines, write_failure
+from experiments.reproduce import machine_type, read_reference
 from experiments.speed.cost import throughput
 from experiments.tracking import logger as tracking
 from experiments.tracking import publish as mirror
