@@ -1,6 +1,7 @@
 # Every user command is a target here. `make` alone prints help.
 
-SUITE ?= quick
+# Not from the environment, where it would be forgotten: full takes hours
+SUITE := quick
 MODELS ?=
 TASKS ?=
 SEEDS ?=
@@ -41,7 +42,7 @@ HELP_MODELS := rnn gru lstm bahdanau transformer, or variants; empty: those of t
 HELP_TASKS := of long-range, language or speed, for example copy recall; empty: those of the suite
 HELP_SEEDS := for example 0 1 2; empty: those of the suite
 HELP_DIRECTION := source-target, for example de-en; empty: that of the suite
-HELP_DEVICES := of one run; empty: in translation all GPUs, else one
+HELP_DEVICES := of one run; empty: in translation all GPUs, else one; of plan: 8
 HELP_PRECISION := 32-true | bf16-mixed; empty: that of the suite
 HELP_JOBS := runs at once; empty: one per core (8 at most), but bleu in full one
 HELP_DATA_DIR := folder of downloaded corpora

@@ -82,8 +82,10 @@ class Store:
         """Whether there is a run of an experiment, finished or not."""
         return any(run.experiment == experiment for run in self.runs)
 
-    def finished(self, experiment: str) -> list[Run]:
-        return [run for run in self.runs if run.experiment == experiment and run.status == "finished"]
+    def finished(self, experiment: str, task: str | None = None, system: System | None = None) -> list[Run]:
+        """Of an experiment, of one of its tasks if given, of one system if given."""
+        found = [run for run in self.runs if run.experiment == experiment and run.status == "finished"]
+        return [run for run in found if task in (None, run.task) and system in (None, run.system)]
 
     def rows(self, experiment: str, **where: str) -> pd.DataFrame:
         """The measurements of an experiment where other columns have these values."""
@@ -98,11 +100,11 @@ class Store:
         Characters take the place of one that is not installed here: then recorded numbers are not met, and a problem
         says so.
         """
-        runs = (run for run in self.finished("bleu") if run.task == task)
+        runs = self.finished("bleu", task)
         name = next((tokeniser_in(run.record["signatures"]) for run in runs), USUAL)
         if is_installed(name):
             return name
-        missing = f"sacreBLEU's {name} is not installed here, so that intervals of {task} count characters: see README."
+        missing = f"sacreBLEU's {name} is not installed: intervals of {task} count characters (docs/own-text.md)."
         if missing not in self.problems:
             self.problems.append(missing)
         return CHARACTERS
@@ -175,7 +177,7 @@ def read_store(root: Path, suite: str, records: Path | None = None, experiment: 
         present = sorted(p.name for p in root.glob("*") if p.is_dir())
         raise FileNotFoundError(
             f"{root / suite} holds no runs (suites there: {', '.join(present) or 'none'}); "
-            f"make some first, for example with `make bleu SUITE={suite}`."
+            "make some first, for example with `make quick`."
         )
     runs, copied = without_copies(runs)
     problems += copied

@@ -14,7 +14,7 @@ from typing import NamedTuple
 import yaml
 from rich.console import Console, Group
 from rich.live import Live
-from rich.table import Table
+from rich.table import Column, Table
 from rich.text import Text
 
 from experiments.record.read import checked, read_failure, read_json, read_result
@@ -184,22 +184,24 @@ def view(suite: Path, now: float, height: int | None = None) -> Group:
         words.append(f"about {duration(max(sum(known) / max(1, counts['running']), *known))} left")
     elif left:
         words.append("time left not known yet")
-    table = Table(box=None, pad_edge=False, header_style="dim")
-    for name in ("run", "status", "step", "train/loss", "validation", "time"):
-        table.add_column(name, no_wrap=name != "run")
     ranked = sorted(runs, key=lambda run: list(STYLES).index(run.status))
     notes = [f"{name_of(run)}: {run.note}" for run in ranked if run.status in ("failed", "unreadable")]
     room = len(ranked) if height is None else max(0, height - len(notes) - len(problems) - 3)
-    for run in ranked[:room]:
-        table.add_row(*cells(run, left.get(run.folder)))
+    rows = [cells(run, left.get(run.folder)) for run in ranked[:room]]
+    names = ("run", "status", "step", "train/loss", "validation", "time")
+    kept = [i for i in range(len(names)) if i < 2 or any(row[i].plain for row in rows)]
+    table = Table(*(Column(names[i], no_wrap=i > 0) for i in kept), box=None, pad_edge=False, header_style="dim")
+    for row in rows:
+        table.add_row(*(row[i] for i in kept))
     more = [f"and {len(ranked) - room} more runs"] if len(ranked) > room else []
     below = (one_line(text, "yellow") for text in [*more, *notes, *problems])
     return Group(one_line(", ".join(words), "bold"), table, *below)
 
 
 def name_of(run: RunStatus) -> str:
-    _, task, model, variant, seed = run.folder.parts[-5:]
-    return f"{model}{'' if variant == 'base' else f'-{variant}'} {seed} {task}"
+    experiment, task, model, variant, seed = run.folder.parts[-5:]
+    name = f"{model}{'' if variant == 'base' else f'-{variant}'} {seed} {task}"
+    return f"{name}, inspection" if experiment == "inspection" else name
 
 
 def cells(run: RunStatus, left: float | None) -> list[Text]:
@@ -250,7 +252,7 @@ def main(arguments: list[str] | None = None) -> None:
         present = sorted(path.name for path in options.runs.glob("*") if path.is_dir())
         sys.exit(
             f"There is no suite {options.suite!r} in {options.runs} (there: {visible(', '.join(present)) or 'none'}); "
-            f"start one first, for example with `make bleu SUITE={options.suite or 'quick'}`."
+            "start one first, for example with `make quick`."
         )
     if sys.stdin.isatty() and sys.stdout.isatty() and not console.is_dumb_terminal:
         follow(suite, console)

@@ -58,6 +58,12 @@ def numbers(text: str) -> list[int]:
     return list(dict.fromkeys(map(int, words)))
 
 
+def devices(text: str) -> str:
+    if text != "auto" and not (text.isascii() and text.isdecimal() and int(text)):
+        raise argparse.ArgumentTypeError(f"{text!r} is neither auto nor a whole number from 1")
+    return text
+
+
 def parser() -> argparse.ArgumentParser:
     made = Parser(prog="python -m experiments.suite", description=__doc__, allow_abbrev=False)
     made.add_argument("stages", nargs="+", choices=(*EXPERIMENTS, *MODULES), metavar="STAGE", help="%(choices)s")
@@ -66,7 +72,7 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--models", type=str.split, default=[], help="MODELS: model configurations")
     made.add_argument("--seeds", type=numbers, default=[], help="SEEDS, for example '0 1 2'")
     made.add_argument("--direction", default="", help="DIRECTION of translation as source-target, for example en-de")
-    made.add_argument("--devices", help="DEVICES of each run")
+    made.add_argument("--devices", type=devices, help="DEVICES of each run")
     made.add_argument("--precision", choices=PRECISIONS, help="PRECISION of training (default: the suite's)")
     made.add_argument(
         "--jobs", type=PositiveInt, help="JOBS: runs at once (default: one, of the small experiments one a core)"

@@ -9,19 +9,21 @@ from pathlib import Path
 from typing import cast
 
 import torch
-from jsonargparse import auto_cli
 from torch import Tensor
 
 from datamodules.batch import SPECIAL_TOKENS, UNK
 from datamodules.language.data import LanguageData
 from datamodules.language.text import Text
+from experiments.launch import command_line
 from experiments.planning.grid import read_suite
+from experiments.record.system_errors import ending_in_a_sentence
 from experiments.record.text import visible
 from experiments.training.environment import quiet
 from experiments.training.trained_run import find_runs, load_module
 from models.network import Network
 
 
+@ending_in_a_sentence()
 def main(
     prompt: str,
     suite: str = "quick",
@@ -53,7 +55,11 @@ def main(
         refusals, runs = [], find_runs(Path(root), [suite], "language")
         prompt = unicodedata.normalize("NFC", prompt)  # as texts are
         for folder in runs:
-            module, loaded, _ = load_module(folder)
+            try:
+                module, loaded, _ = load_module(folder)
+            except (FileNotFoundError, ValueError) as error:
+                refusals.append(str(error))
+                continue
             data = cast(LanguageData, loaded)
             task, model, variant, number = folder.parts[-4:]
             if unknown := unknown_in(prompt, data.text):
@@ -67,10 +73,10 @@ def main(
             print("\n".join(f"  {visible(line)}" for line in text.split("\n")), flush=True)
         said = "; ".join(dict.fromkeys(refusals))
         if len(refusals) == len(runs):
-            raise ValueError(f"no trained text knows PROMPT: {said}.")
+            raise ValueError(f"no trained model can continue PROMPT: {said}.")
         if said:
             print(visible(f"left out: {said}"), file=sys.stderr)
-    except (FileNotFoundError, ValueError) as error:
+    except ValueError as error:
         raise SystemExit(f"error: {visible(str(error))}") from None
 
 
@@ -109,4 +115,4 @@ def drawn(logits: Tensor, top_p: float, generator: torch.Generator) -> int:
 
 
 if __name__ == "__main__":
-    auto_cli(main, as_positional=True)
+    command_line.run(main, positional=True)

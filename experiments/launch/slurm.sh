@@ -19,7 +19,7 @@
 #SBATCH --requeue
 
 export OMP_NUM_THREADS=${SLURM_CPUS_PER_TASK:-1}
-export DATA_DIR=${DATA_DIR:-data}      # <- folder of the corpora: make data, where there is a network
+export DATA_DIR=${DATA_DIR:-data}      # <- folder of the corpora; paper: see its common.yaml
 export WANDB_MODE=${WANDB_MODE:-offline} # compute nodes often have no network: make sync later, where there is one
 
 srun --kill-on-bad-exit=1 .venv/bin/python -m experiments.run "$@" \

@@ -79,9 +79,10 @@ def read_suite(name: str) -> dict[str, Any]:
     Raises:
         ValueError: If there is no such suite, or its file is not plain YAML.
     """
-    path = EXPERIMENTS / "suites" / f"{name}.yaml"
+    suites = EXPERIMENTS / "suites"
+    path = suites / f"{name}.yaml"
     if not path.exists():
-        known = ", ".join(sorted(p.stem for p in path.parent.glob("*.yaml")))
+        known = ", ".join(sorted(p.stem for p in suites.glob("*.yaml")))
         raise ValueError(f"SUITE is {name!r}, but {path} does not exist; the suites are {known}.")
     return read_yaml(path)
 

@@ -29,13 +29,17 @@ RECORDS, ARCHIVES, RUNS = "records", "*/*.tar.xz", "*/*/*/*/seed*"
 
 
 def run_folders(root: Path, suite: str, records: Path | None = None) -> dict[str, Path]:
-    """The folder of each run by EXPERIMENT/TASK/MODEL/VARIANT/SEED; an archived one counts where `root` has none.
+    """The folder of each run by EXPERIMENT/TASK/MODEL/VARIANT/SEED; an archived one until `root` has finished it.
 
     Raises:
         ValueError: An archive cannot be read.
     """
     places = [*([unpacked(records)] if records and any(records.glob(ARCHIVES)) else []), root]
-    found = {"/".join(path.parts[-5:]): path for place in places for path in (place / suite).glob(RUNS)}
+    found: dict[str, Path] = {}
+    for path in (path for place in places for path in (place / suite).glob(RUNS)):
+        name = "/".join(path.parts[-5:])
+        if name not in found or (path / RESULT).exists():
+            found[name] = path
     return {name: found[name] for name in sorted(found, key=lambda name: name.split("/"))}
 
 

@@ -1,6 +1,8 @@
 """Errors of the operating system, such as a full disk, in one sentence with the remedy where there is one."""
 
 import errno
+import os
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -26,8 +28,12 @@ def system_error(error: OSError) -> str:
 
 @contextmanager
 def ending_in_a_sentence() -> Iterator[None]:
-    """A program that cannot read or write ends with one sentence and not with a traceback."""
+    """A program that cannot read or write ends with a sentence, not with a traceback; before `| head` with none."""
     try:
         yield
+        sys.stdout.flush()
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # what is left to write goes nowhere
+        raise SystemExit(0) from None
     except OSError as error:
         raise SystemExit(f"error: {system_error(error)}") from error

@@ -4,8 +4,7 @@ from experiments.training.environment import restart_to_keep_memory
 
 if __name__ == "__main__":
     restart_to_keep_memory("experiments.speed")
-    from jsonargparse import auto_cli
-
+    from experiments.launch import command_line
     from experiments.speed.suite import main
 
-    auto_cli(main)
+    command_line.run(main)

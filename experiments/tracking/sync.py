@@ -11,8 +11,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import wandb
-from jsonargparse import auto_cli
 
+from experiments.launch import command_line
 from experiments.record.keys import TUNING
 from experiments.tracking.logger import is_mirrored, publish_record, quiet
 
@@ -125,4 +125,4 @@ def upload(folder: Path) -> bool:
 
 
 if __name__ == "__main__":
-    auto_cli(main)
+    command_line.run(main)

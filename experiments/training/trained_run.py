@@ -17,7 +17,7 @@ from datamodules import TranslationData
 from experiments.launch.provenance import provenance
 from experiments.planning.parser import build_parser, instantiate, with_tokenizers
 from experiments.planning.yaml_files import one_sentence, read_yaml
-from experiments.record.keys import TOKENIZERS, Measurement, RunKey
+from experiments.record.keys import RESULT, TOKENIZERS, Measurement, RunKey
 from experiments.record.read import finished_runs
 from experiments.record.write import write_result
 from experiments.training.callbacks import Clock, LaunchTogether
@@ -141,10 +141,11 @@ def load_module(folder: Path) -> tuple[Seq2SeqModule, TranslationData, Decoding]
             configuration does not describe a run.
     """
     use_equal_kernels()
-    config_file, checkpoint = folder / "config.yaml", folder / "checkpoints" / BEST
+    config_file, checkpoint, result = folder / "config.yaml", folder / "checkpoints" / BEST, folder / RESULT
     for path in (config_file, checkpoint):
         if not path.exists():
-            raise FileNotFoundError(f"{path} is not there: train this run first.")
+            remedy = f"delete {result} and train this run again" if result.exists() else "train this run first"
+            raise FileNotFoundError(f"{path} is not there: {remedy}.")
     parser = build_parser()
     try:
         built = instantiate(parser, with_tokenizers(parser.parse_object(read_yaml(config_file)), folder / TOKENIZERS))

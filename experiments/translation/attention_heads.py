@@ -10,10 +10,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import torch
-from jsonargparse import auto_cli
 from torch import Tensor
 
 from datamodules import TranslationData
+from experiments.launch import command_line
+from experiments.launch.exit_codes import FAILED
 from experiments.launch.provenance import provenance
 from experiments.launch.receipts import of_stage
 from experiments.record.keys import ATTENTION, WORD_COUNTS, Measurement, config_hash
@@ -41,8 +42,9 @@ def main(suite: str = "quick", root: str = "runs") -> None:
     """
     quiet()
     receipt = of_stage("inspect", suite, root)
-    if measure_each(suite, root, inspect_run):
-        receipt.write()
+    if not measure_each(suite, root, inspect_run):
+        raise SystemExit(FAILED)
+    receipt.write()
 
 
 def inspect_run(folder: Path) -> str:
@@ -139,4 +141,4 @@ def near_diagonal(T: int, S: int) -> Tensor:
 
 
 if __name__ == "__main__":
-    auto_cli(main, as_positional=False)
+    command_line.run(main)

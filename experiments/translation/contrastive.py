@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import NamedTuple, TypeAlias
 
 import torch
-from jsonargparse import auto_cli
 from torch.nn import functional as F
 
 from datamodules import TranslationData
@@ -21,6 +20,8 @@ from datamodules.batch import IGNORE
 from datamodules.contrast.pairs import ContrastPair, contrast_pairs
 from datamodules.sampler import TokenBucketBatchSampler
 from datamodules.translation import TranslationExamples
+from experiments.launch import command_line
+from experiments.launch.exit_codes import FAILED
 from experiments.launch.provenance import provenance
 from experiments.launch.receipts import of_stage
 from experiments.record.keys import Measurement, config_hash
@@ -78,8 +79,9 @@ def main(suite: str = "quick", root: str = "runs") -> None:
     """
     quiet()
     receipt = of_stage("contrastive", suite, root)
-    if measure_each(suite, root, score_run):
-        receipt.write()
+    if not measure_each(suite, root, score_run):
+        raise SystemExit(FAILED)
+    receipt.write()
 
 
 def score_run(folder: Path) -> str:
@@ -208,4 +210,4 @@ def as_row(scored: Scored) -> Pair:
 
 
 if __name__ == "__main__":
-    auto_cli(main, as_positional=False)
+    command_line.run(main)

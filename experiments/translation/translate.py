@@ -7,10 +7,11 @@ import sys
 from pathlib import Path
 
 import torch
-from jsonargparse import auto_cli
+from jsonargparse.typing import PositiveInt
 
 from datamodules.batch import EOS
 from datamodules.text_files import tidied
+from experiments.launch import command_line
 from experiments.launch.exit_codes import mistake
 from experiments.planning.grid import read_suite
 from experiments.record.system_errors import ending_in_a_sentence
@@ -20,7 +21,7 @@ from experiments.training.trained_run import find_runs, load_module
 from models.search import search
 
 
-def main(text: str, suite: str = "", n_best: int = 1, root: str = "runs") -> None:
+def main(text: str, suite: str = "", n_best: PositiveInt = 1, root: str = "runs") -> None:
     """Translate with every trained model of a suite.
 
     Args:
@@ -54,9 +55,13 @@ def translations(text: str, runs: list[Path], n_best: int) -> list[str]:
         raise ValueError('TEXT is empty; write make translate TEXT="A man is riding a bike."')
     if any("\ud800" <= character <= "\udfff" for character in text):
         raise ValueError("TEXT is not UTF-8: convert it with iconv.")
-    lines = [f"source  {text}"]
+    lines, refusals = [f"source  {text}"], []
     for folder in runs:
-        module, data, decoding = load_module(folder)
+        try:
+            module, data, decoding = load_module(folder)
+        except (FileNotFoundError, ValueError) as error:
+            refusals.append(f"left out: {error}")
+            continue
         source = torch.tensor([[*data.source_tokenizer.encode(tidied(text)), EOS]])
         task, model, variant, seed = folder.parts[-4:]
         name = f"{task} {model}" + ("" if variant == "base" else f" {variant}") + f" {seed}"
@@ -67,8 +72,10 @@ def translations(text: str, runs: list[Path], n_best: int) -> list[str]:
             lines.append(f"{name}  {hypothesis}  (score {found.score:.3f}, log P {found.log_prob:.2f})")
     if sys.stderr.isatty():
         print("\033[K", end="", file=sys.stderr)
-    return lines
+    if len(refusals) == len(runs):
+        raise ValueError(" ".join(refusals))
+    return lines + refusals
 
 
 if __name__ == "__main__":
-    auto_cli(main, as_positional=True)
+    command_line.run(main, positional=True)

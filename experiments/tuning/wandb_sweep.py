@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any, Literal
 
 import wandb
-from jsonargparse import auto_cli
 
+from experiments.launch import command_line
 from experiments.launch.exit_codes import mistake
 from experiments.planning.grid import EXPERIMENTS
 from experiments.record.keys import TUNING
@@ -106,4 +106,4 @@ def log_in() -> bool:
 
 
 if __name__ == "__main__":
-    auto_cli(main, as_positional=False)
+    command_line.run(main)

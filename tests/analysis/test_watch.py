@@ -210,7 +210,7 @@ def test_a_view_fits_into_the_terminal_and_counts_what_it_leaves_out(width: int,
 @pytest.mark.parametrize("name", ["quikc", ""])
 def test_a_suite_that_is_not_there_is_one_sentence(name: str, suite: Path) -> None:
     finish(folder_of(suite, "lstm"), NOW)
-    with pytest.raises(SystemExit, match=rf"^There is no suite '{name}' in .*there: quick.*make bleu SUITE=.*`\.$"):
+    with pytest.raises(SystemExit, match=rf"^There is no suite '{name}' in .*there: quick.*make quick`\.$"):
         main(["--suite", name, "--runs", str(suite.parent)])
 
 

@@ -95,7 +95,7 @@ def test_the_readme_is_a_page_that_begins_with_commands_and_leads_to_every_other
 def test_make_commands_name_targets_and_variables_that_exist() -> None:
     makefile = (ROOT / "Makefile").read_text()
     targets = set(re.findall(r"^([a-z-]+):", makefile, re.MULTILINE))
-    variables = set(re.findall(r"^([A-Z_]+) \?=", makefile, re.MULTILINE))
+    variables = set(re.findall(r"^([A-Z_]+) [?:]=", makefile, re.MULTILINE))
     calls = [shlex.split(command)[1:] for command in commands() if command.startswith("make ")]
     assert len(calls) > 10
     for words in calls:

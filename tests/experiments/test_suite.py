@@ -74,6 +74,7 @@ def test_precisions_are_those_of_the_trainer_and_a_seed_counts_once(ran: list[Pl
         ("language --tasks copy", ["TASKS", "'copy'", "make long-range SUITE=quick TASKS=copy"]),
         ("long-range --tasks stories", ["TASKS", "'stories'", "make language SUITE=quick TASKS=stories"]),
         ("long-range --models lstm-huge", ["MODELS", "'lstm-huge'", "lstm", "transformer"]),
+        *((f"bleu --devices {text}", ["DEVICES", f"'{text}'"]) for text in ("x", "0", "1.5")),
         *((f"bleu --jobs {text}", ["JOBS", f"'{text}'"]) for text in ("many", "0", "-1")),
         *((f"bleu --timeout {text}", ["TIMEOUT", f"'{text}'"]) for text in ("-1", "hour", "inf", "nan", "0")),
         ("bleu --launcher slurm", ["LAUNCHER", "'slurm'", "local", "ray"]),

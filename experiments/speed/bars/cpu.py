@@ -7,8 +7,8 @@ import os
 from itertools import chain
 
 import torch
-from jsonargparse import auto_cli
 
+from experiments.launch import command_line
 from experiments.record.keys import BLOCKS
 from experiments.record.read import read_rows
 from experiments.record.schema import Block
@@ -83,4 +83,4 @@ def rates(suite: str, model: str, variant: str, root: str) -> dict[str, list[flo
 
 if __name__ == "__main__":
     restart_to_keep_memory("experiments.speed.bars.cpu")
-    auto_cli(main)
+    command_line.run(main)

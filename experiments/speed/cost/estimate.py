@@ -9,9 +9,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from jsonargparse import auto_cli
 from jsonargparse.typing import PositiveFloat, PositiveInt
 
+from experiments.launch import command_line
 from experiments.planning.grid import EXPERIMENTS, Planned, models_in, plan_bleu, row_of
 from experiments.speed.cost.recipe import Recipe, read_recipe
 from experiments.speed.cost.throughput import (
@@ -216,4 +216,4 @@ def wrapped(label: str, text: str) -> str:
 
 
 if __name__ == "__main__":
-    auto_cli(main)
+    command_line.run(main)

@@ -13,10 +13,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from jsonargparse import auto_cli
 
 from datamodules import TranslationData
-from experiments.launch import receipts
+from experiments.launch import command_line, receipts
 from experiments.launch.provenance import machine
 from experiments.speed.peers import sizes
 from experiments.speed.peers.installation import ENVIRONMENT, CannotInstall, build_environment
@@ -300,4 +299,4 @@ def signatures(model: str, variant: str, found: Measured) -> dict[str, str]:
 
 
 if __name__ == "__main__":
-    auto_cli(main, as_positional=True)
+    command_line.run(main, positional=True)

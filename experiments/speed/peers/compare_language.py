@@ -8,8 +8,8 @@ import sys
 from pathlib import Path
 
 import numpy as np
-from jsonargparse import auto_cli
 
+from experiments.launch import command_line
 from experiments.speed.peers.compare import Measured, Plan, peers_task, started, train
 from experiments.speed.peers.installation import ENVIRONMENT, CannotInstall, build_environment
 from experiments.speed.peers.protocol import WorkerFailed
@@ -81,4 +81,4 @@ def rows_of(variant: str, found: Measured) -> Rows:
 
 
 if __name__ == "__main__":
-    auto_cli(main, as_positional=True)
+    command_line.run(main, positional=True)

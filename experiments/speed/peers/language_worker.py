@@ -7,10 +7,11 @@ import os
 
 import lightning as L
 import torch
-from jsonargparse import Namespace, auto_cli
+from jsonargparse import Namespace
 from torch import nn
 
 from datamodules import LanguageData
+from experiments.launch import command_line
 from experiments.planning.grid import plan_tasks
 from experiments.planning.parser import build_parser, instantiate
 from experiments.speed.peers.language_models import GPT2, PlainLSTM, TextbookLSTM
@@ -56,4 +57,4 @@ def of_equal_size(size: Namespace, variant: str, data: LanguageData) -> nn.Modul
 
 
 if __name__ == "__main__":
-    auto_cli(main, as_positional=True)
+    command_line.run(main, positional=True)

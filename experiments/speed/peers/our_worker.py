@@ -8,11 +8,11 @@ from typing import Any
 
 import lightning as L
 import torch
-from jsonargparse import auto_cli
 from lightning.pytorch.callbacks import Callback
 
 from datamodules import TranslationData
 from datamodules.batch import Batch
+from experiments.launch import command_line
 from experiments.speed.loops import counted, train_only
 from experiments.speed.peers import sizes
 from experiments.speed.peers.protocol import BlockTimer, WorkerChannel
@@ -127,4 +127,4 @@ def endless(data: TranslationData) -> Iterator[Batch]:
 
 
 if __name__ == "__main__":
-    auto_cli(main, as_positional=True)
+    command_line.run(main, positional=True)

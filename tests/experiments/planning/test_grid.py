@@ -240,7 +240,7 @@ def test_a_budget_that_a_suite_does_not_have_is_refused() -> None:
     with pytest.raises(ValueError, match="SUITE=gpu has a budget of its own, which is not doubled"):
         planned("gpu", models=["lstm-doubled"])
     with pytest.raises(
-        ValueError, match="copy has no budget of ten times; tasks of SUITE=full with one: parity, reverse"
+        ValueError, match="copy has no budget of ten times; tasks of SUITE=full with one: inference, parity, reverse"
     ):
         planned_long_range("full", tasks=["copy"], models=["lstm-tenfold"])
 

@@ -70,8 +70,11 @@ def test_new_seeds_are_added_and_a_run_replaces_its_record(tmp_path: Path) -> No
     found = run_folders(tmp_path / "nowhere", "quick", records)
     assert list(found) == names
     assert [contents(found[name]) for name in names[1:]] == [contents(again), contents(new)]
+    (tmp_path / "runs/quick/bleu/multi30k/gru/base/seed0").mkdir(parents=True)  # it broke off
     found = run_folders(tmp_path / "runs", "quick", records)
     assert [found[name] for name in names[1:]] == [again, new]
+    assert (found[names[0]] / "result.json").exists()
+    assert written(tmp_path)[1] == []
 
 
 @pytest.mark.parametrize("harm", ["cut", "emptied", "not one", "changed", "of a path outside"])

@@ -1,5 +1,8 @@
 import errno
 import os
+import shlex
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,6 +14,16 @@ from experiments.record import archives, write
 from experiments.record.system_errors import ending_in_a_sentence
 from tests.support.fakes.runs import write_suite
 from tests.support.fuzz.analysis import empty_pictures
+
+
+def test_a_reader_that_stops_reading_is_no_error() -> None:
+    program = (
+        "from experiments.record.system_errors import ending_in_a_sentence\n"
+        "with ending_in_a_sentence():\n    for _ in range(100_000): print('a line')\n"
+    )
+    command = f'{shlex.quote(sys.executable)} -c {shlex.quote(program)} | head -1; exit "${{PIPESTATUS[0]}}"'
+    ended = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=False)
+    assert (ended.returncode, ended.stdout, ended.stderr) == (0, "a line\n", "")
 
 
 @pytest.mark.parametrize(

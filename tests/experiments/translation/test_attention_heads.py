@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from sacrebleu.tokenizers.tokenizer_13a import Tokenizer13a
 from torch import Tensor
 
+from experiments.launch.exit_codes import FAILED
 from experiments.training.trained_run import load_module
 from experiments.translation import attention_heads as inspection
 from experiments.translation.attention_heads import head_values, main
@@ -177,7 +178,8 @@ def test_a_retrained_model_is_inspected_again(inspected: Path, capsys: pytest.Ca
 def test_a_run_without_its_hypotheses_is_skipped(store: Path, capsys: pytest.CaptureFixture[str]) -> None:
     folder = tiny_key(store, "lstm").folder
     (folder / "hypotheses" / "unseen.jsonl").unlink()
-    main("tiny", str(store / "runs"))
+    with pytest.raises(SystemExit, match=f"{FAILED}"):
+        main("tiny", str(store / "runs"))
     said = capsys.readouterr()
     assert said.err.startswith(f"skipped {folder}: ")
     assert said.err.endswith(f"delete {folder}/result.json and train this run again.\n")

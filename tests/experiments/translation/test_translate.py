@@ -1,4 +1,5 @@
 import re
+import shutil
 from pathlib import Path
 
 import pytest
@@ -37,6 +38,20 @@ def test_every_model_has_a_line_with_its_translation_and_score(root: Path, capsy
         hypothesis = data.target_tokenizer.decode(best.tokens)
         score = f"(score {best.score:.3f}, log P {best.log_prob:.2f})"
         assert re.sub(r" +", " ", line) == re.sub(r" +", " ", f"files-en-de {model} seed0 {hypothesis} {score}")
+
+
+def test_a_model_without_its_weights_is_left_out(
+    root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    copied = Path(shutil.copytree(root, tmp_path / "runs"))
+    first, second = (tiny_key(tmp_path, model).folder / "checkpoints" / "best.ckpt" for model in MODELS)
+    first.unlink()
+    main(TEXT, suite="tiny", root=str(copied))
+    _, translated, said = capsys.readouterr().out.splitlines()
+    assert MODELS[1] in translated
+    assert re.fullmatch(rf"left out: {first} is not there: delete .*result.json and train this run again\.", said)
+    second.unlink()
+    assert "best.ckpt is not there" in refused(TEXT, copied, suite="tiny")
 
 
 def test_n_best_hypotheses_come_best_first(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
