@@ -49,7 +49,10 @@ def method(store: Store, legend: Legend) -> Section:
     versions = {name: [*dict.fromkeys(str(r.record["versions"].get(name)) for r in done)] for name in VERSIONS}
     rows.append(["versions", ", ".join(f"{name} {' or '.join(found)}" for name, found in versions.items() if found)])
     rows.append(["commit", ", ".join(dict.fromkeys(commit(run) for run in done)) or NONE])
-    targets = dict.fromkeys(TARGETS.get(run.experiment, run.experiment) for run in store.runs)
+    targets = dict.fromkeys(
+        "speed-peers" if run.task.startswith("peers-") else TARGETS.get(run.experiment, run.experiment)
+        for run in store.runs
+    )
     rows.append(["regenerate with", Code(f"make {' '.join(targets)} report SUITE={store.suite}")])
     table = Table("The appendix lists every setting, every run and its command.", ["", ""], rows, left=2, wrap=True)
     return Section("method", "How it was made", [legend, table], short="Method")

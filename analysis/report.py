@@ -104,7 +104,7 @@ def build(store: Store, others: Sequence[Store] = ()) -> Page:
         "Translation": translation(store, look, results),
         "Long range": long_range_sections(store, look),
         "Language models": language_section.build(store, look) if store.ran(language_evidence.EXPERIMENT) else [],
-        "Speed": [speed_section.build(speed, quality if speed is own else []) for speed in speeds] if timed else [],
+        "Speed": [speed_section.build(store, each, quality if each is own else []) for each in speeds] if timed else [],
     }
     answers = [translation_answer.answer(store, look, results), long_range_answer.answer(store, look)]
     opening = Section("answers", "", [Answers([*answers, speed_answer.answer(store, speeds)])], short="Answers")
@@ -131,11 +131,13 @@ def build(store: Store, others: Sequence[Store] = ()) -> Page:
     if store.suite == "smoke":
         opening.blocks.insert(0, Notice(SMOKE))
     appendix = [Group(slug("appendix", title), title, sections) for title, sections in groups.items() if sections]
-    return Page(TITLE, store.suite, provenance.facts(store), screens, appendix)
+    elsewhere = [f"times {speed.place} from SUITE={speed.store.suite}" for speed in speeds if speed.store is not store]
+    return Page(TITLE, store.suite, " · ".join([provenance.facts(store), *elsewhere]), screens, appendix)
 
 
 def translation(store: Store, look: Look, results: list[bleu.TestSet]) -> list[Section]:
     found: list[Section] = []
+    look = look.among(run.system for run in store.finished(bleu.EXPERIMENT))
     if store.ran(bleu.EXPERIMENT):
         found += [bleu.build(store, look, results), learning_curves.build(store, look)]
         found += [*sentences.build(store, look, results), *examples.build(store)]

@@ -14,6 +14,7 @@ from analysis.long_range.wording import at, title
 from analysis.page.blocks import Best, Section, SectionLink, Table, Weak
 from analysis.page.labels import NONE, decimal, label, ordered, slug, whole
 from analysis.page.prose import PROSE
+from analysis.speed.rules import FRESH
 from analysis.speed.runs import Median, Speed
 from analysis.speed.units import RATE, memory, milliseconds
 from analysis.statistics.intervals import Interval
@@ -193,6 +194,8 @@ def fast(speed: Speed) -> list[Question]:
 def asked(
     speed: Speed, text: str, medians: Mapping[System, Median], show: Callable[[float], str], metric: str
 ) -> Question:
+    """With fewer processes than a claim asks for none is best."""
+    few = len(speed.processes) < FRESH.at
     measured = {system: median for system, median in medians.items() if not math.isnan(median.value)}
-    scores = {s: Score(show(median.value), Interval(*median)) for s, median in measured.items()}
+    scores = {s: Score(show(m.value), Interval(*(m._replace(low=math.nan) if few else m))) for s, m in measured.items()}
     return Question(speed.here(text), scores, metric, speed.name)

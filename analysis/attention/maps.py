@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from matplotlib.colors import LinearSegmentedColormap
 
-from analysis.attention.words import joined
+from analysis.attention.words import SPECIAL, joined
 from analysis.page.blocks import Block, Explorer, Figures
 from analysis.page.canvas import Figure, finish, panel
 from analysis.page.labels import counted, label, slug
@@ -64,7 +64,7 @@ def blocks(
     one = next(iter(found.values()))
     sentences = [
         {
-            "name": f"{i} of {test_set}, {counted(len(sentence['source'] or sentence['target']), 'word', 'words')}",
+            "name": f"{i} of {test_set}, {counted(len(spoken(sentence)), 'word', 'words')}",
             "models": [side(look, system, mine[test_set, i], shown[system]) for system, mine in found.items()],
         }
         for (test_set, i), sentence in one.items()
@@ -72,6 +72,11 @@ def blocks(
     names, place = [figure.name for figure in still], list(one).index(first)
     explored = Explorer(f"explorer-{slug(task)}", f"{caption}; {SEEING}", sentences, place, names)
     return [Figures(f"{caption}; {SHADES}.", still, chart=False), explored]
+
+
+def spoken(sentence: Mapping[str, Any]) -> list[str]:
+    """The words of a sentence, without where it begins and ends."""
+    return [word for word in sentence["source"] or sentence["target"] if word not in SPECIAL]
 
 
 def one_map(look: Look, task: str, system: System, sentence: Mapping[str, Any], shown: tuple[str, int]) -> Figure:

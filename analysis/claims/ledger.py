@@ -78,7 +78,7 @@ def repeats(store: Store, claim: Claim) -> int:
     experiment, task, _ = claim.needs
     if claim.repeats is not None:
         return claim.repeats
-    return len({run.seed for run in store.finished(experiment) if task in ("", run.task)})
+    return len({run.seed for run in store.finished(experiment, task or None)})
 
 
 def effect_text(effect: Interval | None) -> str:

@@ -181,10 +181,9 @@ class StillLearning:
 
     def curves(self, system: System) -> Iterator[tuple[int, pd.DataFrame]]:
         """The validated quantity of each seed over its steps."""
-        for run in self.store.finished(self.learning.experiment):
-            if (run.task, run.system) == (self.task, system):
-                history = self.store.history(run)
-                yield run.seed, history[history["metric"] == self.learning.metric].sort_values("step")
+        for run in self.store.finished(self.learning.experiment, self.task, system):
+            history = self.store.history(run)
+            yield run.seed, history[history["metric"] == self.learning.metric].sort_values("step")
 
 
 class Finding(NamedTuple):

@@ -153,7 +153,7 @@ def looks_back(sentences: Sentences) -> tuple[str, int]:
 
 
 def learning(store: Store, look: Look, task: str) -> list[Block]:
-    runs = [run for run in store.finished(EXPERIMENT) if run.task == task and run.variant == "base"]
+    runs = [run for run in store.finished(EXPERIMENT, task) if run.variant == "base"]
     found = lines(store, runs, "val/loss")
     if not found:
         return []

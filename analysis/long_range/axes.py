@@ -158,7 +158,7 @@ def few(store: Store) -> dict[str, int]:
 
 
 def systems_of(store: Store, task: str) -> list[System]:
-    return ordered(run.system for run in store.finished(EXPERIMENT) if run.task == task)
+    return ordered(run.system for run in store.finished(EXPERIMENT, task))
 
 
 def rows_of(store: Store, task: str, metric: str, system: System | None = None, **where: str) -> pd.DataFrame:

@@ -38,7 +38,7 @@ class Evidence:
 
     def met_in_training(self, task: str, axis: Axis) -> set[float]:
         """The values of an axis that training had; all up to the largest where its grids were not recorded."""
-        runs = [run for run in self.store.finished(EXPERIMENT) if run.task == task]
+        runs = self.store.finished(EXPERIMENT, task)
         grids = next((run.record["held_equal"].get("trained on") for run in runs), None)
         if not grids:
             return {point.x for point in axis.points if point.trained}
@@ -72,7 +72,7 @@ class Evidence:
 
     def trials(self, task: str, system: System) -> list[Any]:
         """The trials that the values of a system were chosen from, empty if it was not tuned."""
-        runs = [run for run in self.store.finished(EXPERIMENT) if (run.task, run.system) == (task, system)]
+        runs = self.store.finished(EXPERIMENT, task, system)
         record = self.store.trials(runs[0]) if runs else None
         return record["trials"] if record else []
 
@@ -98,7 +98,7 @@ class Evidence:
         """The position encoding of a Transformer, from its variant or its settings; empty for what has none."""
         if system.model != "transformer" or system.variant in POSITIONS:
             return system.variant if system.model == "transformer" else ""
-        runs = [run for run in self.store.finished(EXPERIMENT) if (run.task, run.system) == (task, system)]
+        runs = self.store.finished(EXPERIMENT, task, system)
         settings = runs[0].record.get("model_settings", {}) if runs else {}
         return str(settings.get("init_args", {}).get("network", {}).get("positions", ""))
 

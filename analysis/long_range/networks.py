@@ -70,7 +70,7 @@ def shown(value: Any) -> str:
 
 def table(store: Store, task: str, systems: Sequence[System]) -> Table | None:
     """The settings of each system of a task, or None if no run recorded them."""
-    runs = {s: [r for r in store.finished(EXPERIMENT) if (r.task, r.system) == (task, s)] for s in systems}
+    runs = {system: store.finished(EXPERIMENT, task, system) for system in systems}
     runs = {system: [run for run in seeds if part(run, "network")] for system, seeds in runs.items()}
     recorded = [run for seeds in runs.values() for run in seeds]
     if not recorded:

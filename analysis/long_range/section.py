@@ -170,7 +170,7 @@ def belongs(model: str, group: str, system: System) -> bool:
 
 
 def learning_curves(store: Store, look: Look, task: str) -> list[Block]:
-    runs = [run for run in store.finished(EXPERIMENT) if run.task == task and run.variant == "base"]
+    runs = [run for run in store.finished(EXPERIMENT, task) if run.variant == "base"]
     figures = []
     for metric, what in LEARNING.items():
         found = lines(store, runs, metric)

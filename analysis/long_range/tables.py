@@ -7,7 +7,7 @@ from analysis.long_range.axes import Axis, Control, reach, rows_of, share_of
 from analysis.long_range.wording import heading, is_kind_of, most, settings
 from analysis.page.blocks import Table
 from analysis.page.curves import Point
-from analysis.page.labels import NONE, decimal, duration, label, span, together, whole, with_span
+from analysis.page.labels import NONE, decimal, label, shortest, span, together, whole, with_span
 from analysis.statistics.intervals import t_interval
 from analysis.store import Store, System
 from experiments.record.metrics import MASTERED
@@ -117,12 +117,12 @@ def control_table(store: Store, task: str, systems: Sequence[System], controls: 
             row[2:] = [settings(control.setting), with_span(control.interval, 3), ", ".join(each), ", ".join(steps)]
         for metric in ("parameters", "parameters_without_embeddings", "steps"):
             row.append(whole(mean_of(store, task, system, metric)))
-        rows.append([*row, duration(mean_of(store, task, system, "train_seconds"))])
+        rows.append([*row, shortest(rows_of(store, task, "train_seconds", system)["value"])])
     flagged = {i for i, system in enumerate(systems) if system not in controls or controls[system].under_trained}
     caption = (
         f"Control: an easy setting of the same training. A model below {MASTERED} there was not trained enough for "
-        "its failures to mean anything. Seeds are in brackets; sizes, steps and times are means over seeds, and times "
-        "compare only on the same machine and threads."
+        "its failures to mean anything. Seeds are in brackets; sizes and steps are means over seeds, times those of "
+        "the fastest seed, which compare only on the same machine and threads."
     )
     return Table(caption, header, rows, left=3, flagged=frozenset(flagged))
 

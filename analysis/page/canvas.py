@@ -37,6 +37,7 @@ PAD = 0.05  # inches around a panel
 PNG_DPI = 160
 CHANCE_COLOUR = "#8A8A8A"
 LINE = 11.5  # points of a line of text
+LEGEND = 3  # its lines that a panel has room for; it is taller by any more
 CHARACTER, GAP = 0.045, 0.03  # of the width of the axes: a digit under a mark, and what is left free beside it
 # A group of marks of one style; the groups of the match: the group's attributes, the marks, their style
 ALIKE = re.compile(r'<g((?:(?! style=)[^>])*)>\n(<use [^>]*?( style="[^"]*")/>\n(?:<use [^>]*\3/>\n)*)</g>')
@@ -46,7 +47,8 @@ ALIKE = re.compile(r'<g((?:(?! style=)[^>])*)>\n(<use [^>]*?( style="[^"]*")/>\n
 class Figure:
     """One figure, rendered on demand: `name` is its file name and the prefix of its ids, `description` its numbers.
 
-    A figure that may `grow` is as large as its labels need; any other keeps the size of its panel.
+    A figure that may `grow` is as large as its labels need; any other keeps the size of its panel, or is taller by a
+    long legend.
     """
 
     name: str
@@ -98,15 +100,15 @@ class Line:
     y: Sequence[float]
 
 
-def lines(store: Store, runs: Iterable[Run], metric: str, axis: str = "step") -> list[Line]:
-    """The course of a metric in each run that recorded it, by step or by seconds; models in the order of tables."""
+def lines(store: Store, runs: Iterable[Run], metric: str) -> list[Line]:
+    """The course of a metric in each run that recorded it, by step; models in the order of tables."""
     found, runs = [], list(runs)
     places = ordered({run.system for run in runs})
     for run in sorted(runs, key=lambda run: (places.index(run.system), run.seed)):
         history = store.history(run)
-        points = history[history["metric"] == metric].sort_values(axis)
+        points = history[history["metric"] == metric].sort_values("step")
         if len(points):
-            found.append(Line(run.system, points[axis].tolist(), points["value"].tolist()))
+            found.append(Line(run.system, points["step"].tolist(), points["value"].tolist()))
     return found
 
 
@@ -211,8 +213,9 @@ def label_lines(
     too_high = max(0.0, lowest - 1.05)
     for system, y in placed.items():
         colour, place = look.colour(system), (1.07, y - too_high)
-        line = {"arrowstyle": "-", "color": colour, "linewidth": 0.8, "shrinkA": 0, "shrinkB": 0}
-        axes.annotate("", ends[system], place, "data", "axes fraction", line)
+        # Not to be taken for the curve, which may end before others do
+        line = {"color": CHANCE_COLOUR, "linestyle": ":", "linewidth": 0.8, "shrinkA": 0, "shrinkB": 0}
+        axes.annotate("", ends[system], place, "data", "axes fraction", {"arrowstyle": "-", **line})
         axes.plot(
             *([part] for part in place), look.marker(system), color=colour, transform=axes.transAxes, clip_on=False
         )
@@ -246,6 +249,7 @@ def fit(canvas: Canvas, *, grow: bool) -> None:
     right, top = outside.p1 - inside.p1 + pad
     top += legends
     width, height = canvas.bbox.size
+    height += max(0.0, legends - LEGEND * LINE * canvas.dpi / 72)
     if grow:
         width, height = inside.width + left + right, inside.height + bottom + top
     canvas.set_size_inches(width / canvas.dpi, height / canvas.dpi)

@@ -77,6 +77,11 @@ def duration(seconds: float) -> str:
     return f"{hours} h {minutes:02d} min" if hours else f"{minutes} min {rest:02d} s"
 
 
+def shortest(seconds: Iterable[float]) -> str:
+    """The shortest time: a longer one may be that of a slower machine, or of one with other work."""
+    return duration(min((each for each in seconds if not math.isnan(each)), default=math.nan))
+
+
 def together(text: str) -> str:
     """Words between which no line breaks."""
     return text.replace(" ", "\N{NO-BREAK SPACE}")

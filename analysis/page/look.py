@@ -1,6 +1,7 @@
 """How each system is drawn: its colour, marker and dashes, the same in every figure and in the legend."""
 
 from collections.abc import Iterable
+from copy import copy
 
 from analysis.page.labels import MODELS, NAMES, ordered
 from analysis.store import System
@@ -29,6 +30,12 @@ class Look:
         others = [m for m in dict.fromkeys(s.model for s in self.systems) if m not in NAMES]
         self._colours = COLOURS | {m: FURTHER_COLOURS[i % len(FURTHER_COLOURS)] for i, m in enumerate(others)}
         self._markers = MARKERS | {m: FURTHER_MARKERS[i % len(FURTHER_MARKERS)] for i, m in enumerate(others)}
+
+    def among(self, systems: Iterable[System]) -> "Look":
+        """The same colours and markers where only these are drawn, so that few share a dash."""
+        look = copy(self)
+        look.systems = ordered(systems)
+        return look
 
     def colour(self, system: System) -> str:
         return self._colours[system.model]

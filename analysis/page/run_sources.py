@@ -27,6 +27,6 @@ def commit(run: Run) -> str:
 
 def chosen(store: Store, experiment: str, task: str) -> dict[System, Run]:
     """One run a model: the first seed that all have, or else each model's own first."""
-    table = by_system(run for run in store.finished(experiment) if run.task == task)
+    table = by_system(store.finished(experiment, task))
     common = first_common_seed(table.values()) if table else None
     return {s: table[s][min(table[s]) if common is None else common] for s in ordered(table)}

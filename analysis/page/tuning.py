@@ -8,7 +8,7 @@ from typing import Any
 
 from analysis.page.blocks import Block, Listing, Notice, Paragraph, Section, Table
 from analysis.page.labels import NONE, label, listing, ordered, together
-from analysis.store import Run, Store, System
+from analysis.store import Run, Store, System, number
 
 Record = dict[str, Any]
 EXPERIMENTS = ("bleu", "long-range", "language")  # that are tuned
@@ -114,7 +114,7 @@ def row(one: Tuned) -> list[str]:
         f"{len(record['trials'])} ({outcomes})",
         ", ".join(f"{name.replace('_', ' ')} {value:g}" for name, value in chosen["values"].items()),
         score(chosen),
-        together(f"{record['steps']} ({100 * record['share_of_steps']:.0f} %)"),
+        together(f"{record['steps']} ({100 * record['steps'] / number(one.runs[0], 'steps'):.0f} %)"),
         "; ".join(in_words(trial, chosen) for trial in record["trials"]),
     ]
 

@@ -24,8 +24,8 @@ def answer(store: Store, speeds: Sequence[Speed]) -> Answer:
     text = " ".join(filter(None, map(in_words, speeds))) or "No answer: nothing was timed."
     caption = (
         "Every batch has the same number of tokens: longer means fewer sentences; a flat line, that a token costs "
+        "the same at any length. Bars: quartiles, of several processes the lowest and the highest."
     )
-    caption += "the same at any length."
     charts = [chart for chart in map(figure, speeds) if chart]
     return Answer(QUESTION, text, charts, caption if charts else "")
 

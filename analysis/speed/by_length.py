@@ -9,7 +9,7 @@ from analysis.page.look import Look
 from analysis.speed.figures import MEMORY, OPERATIONS, STEP_TIME, drawn
 from analysis.speed.runs import Speed
 from analysis.speed.scaling_laws import Crossing, crossings, power_law, upper_half
-from analysis.speed.units import RATE, memory, operations, percent, times, with_quartiles
+from analysis.speed.units import QUARTILES, RATE, memory, operations, percent, times, with_quartiles
 from analysis.store import System
 
 COSTS = {"step_seconds": "step time", "peak_memory": "memory", "flops_per_step": "FLOPs"}
@@ -36,7 +36,7 @@ def blocks(speed: Speed, look: Look) -> list[Block]:
         "after another on ever fewer rows: this is the cost of sequential computation."
     )
     caption = (
-        "Medians over blocks with quartiles, both axes logarithmic; thin dotted lines are power laws fitted to the "
+        f"{QUARTILES}; both axes are logarithmic, thin dotted lines power laws fitted to the "
         "longer half of the lengths, rings where two models cross, crosses at the top lengths that ran out of memory."
     )
     found: list[Block] = [Heading("By length"), Paragraph(reading)]
@@ -91,8 +91,8 @@ def tables(speed: Speed, systems: Sequence[System]) -> list[Block]:
     times_taken = ["model", "length", "forward (ms)", "forward + backward (ms)", "step (ms)", "target tokens/s"]
     work_done = ["model", "length", "positions/s", "FLOP/s", "share of matmul peak", "peak memory"]
     clock = (
-        "Time at a fixed number of tokens per batch: medians over blocks [quartiles]. A step is forward, backward, "
-        "clipping and the optimiser's update."
+        f"Time at a fixed number of tokens per batch. {QUARTILES}. A step is forward, backward, clipping and the "
+        "optimiser's update."
     )
     work = (
         "Work of the same steps. Positions count source and target with padding; operations are counted from the "

@@ -63,9 +63,8 @@ def machine_table(speed: Speed) -> Table:
         ["PyTorch", str(record["versions"].get("torch", NONE))],
     ]
     if speed.again:
-        rows.append(
-            ["processes", f"{len(speed.processes)}: medians of them all, quartiles the lowest and highest of any"]
-        )
+        tasks = list(dict.fromkeys(task for each in speed.again for task in each.tasks))
+        rows.append(["processes", f"{len(speed.processes)} ({listing(tasks)}), else one"])
     for precision, peak in peaks(speed).items():
         rows.append([f"matmul peak, {precision_name(precision)}", operations(peak, "/s")])
     return Table("Measured on, with the matmul peak of the same runs.", ["", "value"], rows, left=2)

@@ -130,7 +130,7 @@ def to_quality(quality: Quality, speed: Speed, look: Look) -> list[Block]:
         name = f"speed-quality-{quality.task}"
         title = "Validation BLEU by computed operations"
         drawn = learning_curve(name, title, look, lines, "training FLOPs", "validation BLEU")
-        blocks.append(Figures("One line per run; see Learning curves for tokens.", [drawn]))
+        blocks.append(Figures("One line per run; Learning curves has the same by step.", [drawn]))
     return [*blocks, quality_table(quality, speed)]
 
 
@@ -157,7 +157,8 @@ def quality_table(quality: Quality, speed: Speed) -> Table:
     caption = (
         "Until validation BLEU first reached a level (straight lines between validations; means over seeds; times are "
         "of training alone, at the target tokens/s measured through the Trainer on real sentences). Levels are 50, 75, "
-        f"90 and 100 % of the best of the weakest model, and the best of the second weakest. Best: {bests}."
+        "90 and 100 % of the best of the weakest model, and the best of the second weakest, rounded down to tenths. "
+        f"Best: {bests}."
     )
     header = ["model", "BLEU", "training time", "over fastest", "target tokens", "operations"]
     return Table(caption, header, rows)

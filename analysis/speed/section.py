@@ -3,7 +3,7 @@
 import math
 from collections.abc import Sequence
 
-from analysis.page.blocks import Block, Figures, Heading, Notice, Section, Table
+from analysis.page.blocks import Block, Figures, Heading, Notice, Paragraph, Section, Table
 from analysis.page.labels import NONE, label, listing, together, whole
 from analysis.page.look import Look
 from analysis.page.run_sources import behind
@@ -11,16 +11,19 @@ from analysis.speed import by_length, decoding, devices, machine, peers, variant
 from analysis.speed.figures import MEMORY, THROUGHPUT, drawn
 from analysis.speed.quality import Quality, to_quality
 from analysis.speed.runs import EXPERIMENT, Speed, ratio
-from analysis.speed.units import RATE, percent, rounded, text_title, times, with_quartiles
+from analysis.speed.units import QUARTILES, RATE, percent, rounded, text_title, times, with_quartiles
+from analysis.store import Store
 
 
-def build(speed: Speed, found: Sequence[Quality]) -> Section:
-    title = f"Speed {speed.place}".rstrip()
-    section = Section(speed.name, title, sources=behind(speed.store, EXPERIMENT))
+def build(store: Store, speed: Speed, found: Sequence[Quality]) -> Section:
+    """Of the suite reported, or of another one on another kind of machine, whose runs have numbers of its own."""
+    title, own = f"Speed {speed.place}".rstrip(), speed.store is store
+    section = Section(speed.name, title, sources=behind(store, EXPERIMENT) if own else [])
     if not speed.runs:
         section.blocks.append(Notice("No speed run has finished yet."))
         return section
     look = Look(system for _, system in speed.runs)
+    section.blocks += [] if own else [Paragraph(f"The report of SUITE={speed.store.suite} lists these runs.")]
     section.blocks += machine.blocks(speed)
     section.blocks += [*by_length.blocks(speed, look), *variants.blocks(speed)]
     for task in ("width", "batch"):
@@ -43,7 +46,7 @@ def sweep(speed: Speed, look: Look, task: str) -> list[Block]:
     if not systems:
         return []
     figures = drawn(speed, look, task, systems, (THROUGHPUT, MEMORY))
-    shown: list[Block] = [Figures("Medians over blocks with quartiles, where recorded.", figures)]
+    shown: list[Block] = [Figures(f"{QUARTILES}, where recorded.", figures)]
     return [Heading(f"By {task}"), *(shown if figures else []), sweep_table(speed, task)]
 
 
@@ -76,8 +79,7 @@ def real_text(speed: Speed, task: str) -> Table:
     header = ["model", "target tokens/s, bare step", "through the Trainer", "Trainer to bare"]
     header += ["source + target tokens/s", "positions/s", "padding"]
     caption = (
-        f"Real sentences, {text_title(task)}: the bare training step, and the same batches through the Trainer; "
-        "medians over blocks [quartiles], their ratio with the 95 % intervals of every process over rounds. Other "
-        "columns: bare step."
+        f"Real sentences, {text_title(task)}: the bare training step, and the same batches through the Trainer. "
+        f"{QUARTILES}; ratios hold the 95 % intervals of every process over rounds. Other columns: bare step."
     )
     return Table(caption, header, rows)

@@ -7,6 +7,7 @@ from analysis.speed.runs import Median
 from analysis.statistics.intervals import Interval
 
 RATE = "target_tokens_per_second"
+QUARTILES = "Medians over blocks with quartiles, of several processes the lowest and the highest"
 
 
 def rounded(value: float) -> str:

@@ -34,7 +34,7 @@ def variant_table(speed: Speed) -> list[Block]:
     others = [s for s in speed.systems("length") if s.variant != "base"]
     pairs = [(s, System(s.model, "base")) for s in others if ("length", System(s.model, "base")) in speed.runs]
     shared = {(s, b): common_lengths(speed, s, b) for s, b in pairs}
-    ends = few(sorted({x for xs in shared.values() for x in xs}))
+    ends = sorted({*few(sorted({x for xs in shared.values() for x in xs})), *(max(xs) for xs in shared.values() if xs)})
     if not ends:
         return []
     rows = []

@@ -96,7 +96,7 @@ def build(store: Store, look: Look) -> list[Section]:
 
 def reservations(store: Store, task: str, runs: dict[System, Run]) -> list[Block]:
     """Models that were not inspected, or were trained again since."""
-    trained = {(run.system, run.seed): run for run in store.finished(TRANSLATION) if run.task == task}
+    trained = {(run.system, run.seed): run for run in store.finished(TRANSLATION, task)}
     again = f"make inspect SUITE={store.suite}"
     blocks: list[Block] = []
     absent = [label(system) for system in ordered(system for system, _ in trained) if system not in runs]

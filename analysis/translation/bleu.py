@@ -9,7 +9,7 @@ import pandas as pd
 
 from analysis.page.blocks import Block, Figures, Heading, Notice, Paragraph, Section, Table
 from analysis.page.canvas import Figure
-from analysis.page.labels import NONE, decimal, duration, label, ordered, span, whole, with_span
+from analysis.page.labels import NONE, decimal, label, ordered, shortest, span, whole, with_span
 from analysis.page.look import Look
 from analysis.page.prose import PROSE
 from analysis.page.run_sources import behind
@@ -256,12 +256,12 @@ def cost_table(systems: dict[System, Seeds]) -> Table:
     rows = []
     for system, seeds in systems.items():
         counts = [whole(mean_of(seeds.values(), metric)) for metric in counted]
-        cost = duration(mean_of(seeds.values(), "train_seconds"))
+        cost = shortest(number(run, "train_seconds") for run in seeds.values())
         threads = dict.fromkeys(str(run.record["machine"].get("threads")) for run in seeds.values())
         rows.append([label(system), *counts, cost, " or ".join(sorted(threads, key=lambda n: (len(n), n)))])
     caption = (
-        "Size of each model and cost of its training with validation, means over seeds. Times compare only on "
-        "the same machine and threads; target tokens/s are in the section Speed."
+        "Size of each model and cost of its training, means over seeds. Times are those of the fastest seed, which "
+        "compare only on the same machine and threads; target tokens/s are in the section Speed."
     )
     return Table(caption, header, rows)
 
@@ -274,7 +274,10 @@ def selection_table(systems: dict[System, Seeds], test_sets: list[str]) -> Table
         runs = seeds.values()
         row = [label(system), whole(mean_of(runs, "best_step")), decimal(mean_of(runs, "val_loss"), 3)]
         row += [decimal(mean_of(runs, metric)) for metric in ("val_bleu", "val_bleu_unaveraged")]
-        row += [duration(mean_of(runs, "decode_seconds", test_set)) for test_set in test_sets]
+        row += [shortest(number(run, "decode_seconds", test_set) for run in runs) for test_set in test_sets]
         rows.append(row)
-    caption = "The checkpoint tested, its score on the validation set, and the time to translate each test set."
+    caption = (
+        "The checkpoint tested, its score on the validation set, and the time to translate each test set, that of the "
+        "fastest seed."
+    )
     return Table(caption, header, rows)

@@ -34,7 +34,8 @@ def by_bin(
             plot_intervals(axes, look, system, list(curve), [found.interval for found in curve.values()])
             dots = [(place, value) for place, found in curve.items() if len(found.seeds) > 1 for value in found.seeds]
             plot_seeds(axes, look, system, dots)
-        axes.set_xticks(range(len(bins)), [f"{words}\nn={n}" for words, n in bins.items()])
+        size = "xx-small" if len(bins) > 6 else None  # so that they do not touch
+        axes.set_xticks(range(len(bins)), [f"{words}\nn={n}" for words, n in bins.items()], fontsize=size)
         axes.set(xlabel=x_label, ylabel=y_label, title=title)
         axes.set_ylim(0, top)
         add_legend(axes)

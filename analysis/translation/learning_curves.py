@@ -1,4 +1,4 @@
-"""Learning curves: validation loss and BLEU by step and by time."""
+"""Learning curves: validation loss and BLEU by step; by time they would compare machines."""
 
 from analysis.page.blocks import Figures, Heading, Paragraph, Section
 from analysis.page.canvas import Figure, learning_curve, lines
@@ -9,7 +9,6 @@ from analysis.store import Store
 from analysis.translation.bleu import EXPERIMENT, systems_of
 
 METRICS = {"val/loss": "validation loss", "val/bleu": "validation BLEU"}
-AXES = {"step": "step", "seconds": "training time (s)"}
 
 
 def build(store: Store, look: Look) -> Section:
@@ -30,10 +29,9 @@ def panels(store: Store, look: Look, task: str) -> list[Figure]:
     runs = [run for seeds in systems_of(store.finished(EXPERIMENT), task).values() for run in seeds.values()]
     figures = []
     for metric, quantity in METRICS.items():
-        for axis, unit in AXES.items():
-            found = lines(store, runs, metric, axis)
-            if found:
-                name = f"curve-{task}-{metric.replace('/', '-')}-{axis}"
-                title = f"{quantity[0].upper()}{quantity[1:]} by {unit.partition(' (')[0]}"
-                figures.append(learning_curve(name, title, look, found, unit, quantity))
+        found = lines(store, runs, metric)
+        if found:
+            name = f"curve-{task}-{metric.replace('/', '-')}"
+            title = f"{quantity[0].upper()}{quantity[1:]} by step"
+            figures.append(learning_curve(name, title, look, found, "step", quantity))
     return figures

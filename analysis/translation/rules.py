@@ -183,7 +183,7 @@ def statistics_of(store: Store, task: str, test_set: str, *systems: System) -> d
 
 def translations(store: Store, task: str, test_set: str, system: System) -> dict[int, pd.DataFrame]:
     """The translations of each seed that has a BLEU on a test set; a seed without hypotheses is left out."""
-    runs = [run for run in store.finished(EXPERIMENT) if (run.task, run.system) == (task, system)]
+    runs = store.finished(EXPERIMENT, task, system)
     runs = [run for run in runs if not np.isnan(number(run, "bleu", test_set))]
     frames = {run.seed: store.translations(run, test_set) for run in runs}
     return {seed: frame for seed, frame in frames.items() if frame is not None}

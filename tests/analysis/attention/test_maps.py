@@ -71,8 +71,9 @@ def test_every_sentence_has_every_map_of_every_model() -> None:
     block = made()
     assert len(block.sentences) == SOURCE_SENTENCES
     for i, sentence in enumerate(block.sentences):
-        tokens = len(sentences("bahdanau")[i]["source_tokens"])
-        assert sentence["name"] == f"{7 * i} of test2016, {tokens} words"
+        *words, end = sentences("bahdanau")[i]["source_tokens"]
+        assert end == "</s>"
+        assert sentence["name"] == f"{7 * i} of test2016, {len(words)} words"
         assert [model["label"] for model in sentence["models"]] == ["LSTM + attention", "Transformer"]
         for name, model in zip(MODELS, sentence["models"], strict=True):
             recorded = sentences(name)[i]

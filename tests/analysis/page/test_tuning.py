@@ -54,7 +54,7 @@ def test_every_trial_is_in_the_table_and_one_paragraph_says_how_it_was_done(tmp_
     write(tmp_path, "lstm", trials_of(4), variant="hidden64")
     first, second = rows(tmp_path)
     assert first[:3] == ["copy", "LSTM", "5 (2 finished, 1 pruned, 1 diverged, 1 failed)"]
-    assert first[3:6] == ["learning rate 0.004, initialisation scale 1.5", "2.051", "450 (25 %)"]
+    assert first[3:6] == ["learning rate 0.004, initialisation scale 1.5", "2.051", "450 (30 %)"]
     assert first[6].split("; ") == [
         "0.004 × 1.5: 2.051 (chosen)",
         "0.00284 × 0.891: 2.104",

@@ -147,3 +147,14 @@ def test_operations_are_compared_above_the_width(tmp_path: Path) -> None:
     assert decided(tmp_path / "short")[FEWER].reason == "not run: no length above the width 128"
     assert decided(tmp_path / "none")[FEWER].tested is False
     assert "above width 128: 0.50 at 256" in decided(tmp_path / "long")[FEWER].reason
+    for model, flops in (("lstm", lambda n: 300.0), ("transformer", lambda n: n)):
+        fake.write_length(tmp_path / "once", model, lambda n: 1.0, flops=flops)
+    assert decided(tmp_path / "once")[FEWER].outcome == CONTRADICTED  # at one length above the width it does more
+
+
+def test_the_model_with_the_fewest_seeds_gives_the_power(tmp_path: Path) -> None:
+    for model, tokens, seeds in (("bahdanau", 2000.0, 3), ("transformer", 1000.0, 2)):
+        for seed in range(seeds):
+            fake.write_curve(tmp_path, model, [(tokens, 40.0)], seed, **SIZE)
+        fake.write_cost(tmp_path, model, 1.0)
+    assert decided(tmp_path)[OPERATIONS].outcome == CANNOT_TELL

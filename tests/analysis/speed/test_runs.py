@@ -76,11 +76,19 @@ def test_a_round_that_was_slow_for_one_widens_the_ratio(tmp_path: Path) -> None:
 def test_a_process_in_which_all_was_different_widens_the_ratio(tmp_path: Path) -> None:
     """Its rounds agree with each other: pooled with those of two other processes they would be outvoted."""
     for folder, rate in ((tmp_path, 3000.0), (tmp_path / "other", 2000.0)):
-        write_text(folder, "lstm", 1000.0, 1000.0, noise=(0.0, 0.0, 0.0))
-        write_text(folder, "transformer", rate, rate, noise=(0.0, 0.0, 0.0))
-    repeat(tmp_path, 2)
-    as_process(tmp_path, tmp_path / "other", 2)
+        write_text(folder, "lstm", 1000.0, 1000.0, noise=(0.0,) * 7)
+        write_text(folder, "transformer", rate, rate, noise=(0.0,) * 7)
+    repeat(tmp_path, 4)
+    as_process(tmp_path, tmp_path / "other", 4)
     assert ratio(*rates(read(tmp_path))) == pytest.approx((3, 2, 3))
+
+
+def test_quartiles_of_several_processes_are_the_outermost(tmp_path: Path) -> None:
+    write_length(tmp_path, "lstm", lambda n: 1.0)
+    write_length(tmp_path / "other", "lstm", lambda n: 9.0)
+    as_process(tmp_path, tmp_path / "other", 1)
+    median = read(tmp_path).median("length", LSTM, "step_seconds", "length", 16)
+    assert median == pytest.approx((5.0, 0.985, 9 * 1.015))
 
 
 def test_growth_is_between_lengths_that_all_were_measured_at(tmp_path: Path) -> None:

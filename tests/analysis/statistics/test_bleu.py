@@ -50,6 +50,14 @@ def test_summed_statistics_give_the_corpus_bleu_of_sacrebleu(pairs: list[tuple[s
     assert bleu_of(sums) == pytest.approx(corpus_bleu(hypotheses, references))
 
 
+def test_two_systems_are_compared_by_the_tokeniser_asked_for() -> None:
+    def of(texts: list[str]) -> float:
+        return BLEU(tokenize="char").corpus_score(texts, [REFERENCES]).score
+
+    difference = compare_bleu(BAD, GOOD, REFERENCES, "char").difference
+    assert difference.value == pytest.approx(of(GOOD) - of(BAD))
+
+
 def test_a_bootstrap_sample_is_a_corpus_of_the_drawn_sentences() -> None:
     counts = resampled_counts(len(REFERENCES), samples=3)
     assert counts.sum(axis=1).tolist() == [len(REFERENCES)] * 3
