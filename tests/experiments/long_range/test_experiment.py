@@ -1,6 +1,7 @@
 import json
 import math
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, cast
 
 import lightning as L
@@ -104,7 +105,8 @@ def test_the_probe_reads_the_subject_from_the_subject_on() -> None:
     batch = data.examples("test", point, 400)
     settings = LSTMSettings(embedding=32, hidden=32, bidirectional=False, dropout=0.0)
     torch.manual_seed(0)
-    network = LSTMSeq2Seq(task.source_vocab_size, task.target_vocab_size, False, settings).network
+    sizes = {"source_vocabulary": task.source_vocab_size, "target_vocabulary": task.target_vocab_size}
+    network = LSTMSeq2Seq(settings, **sizes).network
     rows = subject_probe(network, task, batch, "trained")
     accuracy = {row.x: row.value for row in rows if row.metric == "probe_accuracy"}
     assert list(accuracy) == [0, 1, 2, 3]
@@ -235,10 +237,33 @@ def test_validation_measures_the_control(folder: Path) -> None:
     assert [row["step"] for row in rows if row["metric"] == "val/token_accuracy"] == [2, 4]
 
 
+def test_shares_of_examples_give_accuracy_error_and_exact_match(monkeypatch: pytest.MonkeyPatch) -> None:
+    data = copies(test_examples=4)
+    sizes = {"source_vocabulary": data.source_vocab_size, "target_vocabulary": data.target_vocab_size}
+    module = LSTMSeq2Seq(LSTMSettings(hidden=4, embedding=4), **sizes)
+    shares = torch.tensor([1.0, 0.75, 0.5, 0.75], dtype=torch.double)
+    monkeypatch.setattr(long_range, "right_share", lambda *_: shares)
+    run: Any = SimpleNamespace(data=data, module=module)
+    rows = {m.metric: m.value for m in long_range.at_point(run, data.test[0], 3, {"length": 3})}
+    assert (rows["token_accuracy"], rows["exact_match"]) == (0.75, 0.25)
+    assert rows["token_accuracy_error"] == pytest.approx(math.sqrt(1 / 24) / 2)
+
+
+def test_what_is_measured_is_the_checkpoint_that_was_chosen(tmp_path: Path) -> None:
+    """The worst by validation loss, which is not the last."""
+    folder = tiny(tmp_path, "recall", "lstm", "--trainer.monitor=val/loss", "--trainer.monitor_mode=max")
+    rows = read_json(folder / "result.json")["measurements"]
+    found = {row["metric"]: row["value"] for row in rows if row["x_name"] == ""}
+    losses = {r["step"]: r["value"] for r in read_lines(folder / "metrics.jsonl") if r["metric"] == "val/loss"}
+    assert found["best_step"] == max(losses, key=lambda step: losses[step]) < max(losses)
+    assert found["val_loss"] == pytest.approx(losses[found["best_step"]], rel=1e-5)
+
+
 def test_the_first_mastery_is_remembered(monkeypatch: pytest.MonkeyPatch) -> None:
     data = copies(test_examples=4)
     control = ControlAccuracy(data)
-    module = LSTMSeq2Seq(data.source_vocab_size, data.target_vocab_size, True, LSTMSettings(hidden=4, embedding=4))
+    sizes = {"source_vocabulary": data.source_vocab_size, "target_vocabulary": data.target_vocab_size}
+    module = LSTMSeq2Seq(LSTMSettings(hidden=4, embedding=4), shared_vocabulary=True, **sizes)
     logged: list[float] = []
     monkeypatch.setattr(module, "log", lambda name, value, **_: logged.append(value))
     shares = iter([0.5, 0.99, 0.2, 1.0])

@@ -1,11 +1,13 @@
+from contextlib import nullcontext
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import torch
 
 from datamodules.batch import IGNORE, PAD, Batch
-from experiments.speed.loops import InterleavedSteps
-from experiments.speed.systems import random_batch
+from experiments.speed.loops import InterleavedSteps, rows_of
+from experiments.speed.systems import System, random_batch
 
 CPU = torch.device("cpu")
 
@@ -21,6 +23,16 @@ class FakeStep:
     def step(self, batch: Batch) -> None:
         self.now += 2.0
         self.order.append("bare")
+
+
+def test_rates_are_of_the_blocks_after_the_warm_up_and_padding_is_what_is_no_token() -> None:
+    step = SimpleNamespace(one_by_one=nullcontext, step=lambda batch: None, system=System("lstm"), mode="eager")
+    timed: Any = SimpleNamespace(steps=2, step=step, last=None, tokens=[(1, 1, 2), (30, 20, 100), (30, 20, 100)])
+    timed.seconds = {"bare": [9.0, 2.0, 2.0], "trainer": [9.0, 4.0, 4.0]}
+    found = {(m.metric, m.x): m.value for m in rows_of(timed, 1).measurements}
+    assert found["target_tokens_per_second", "bare"] == 15
+    assert found["step_seconds", "trainer"] == 2
+    assert found["padding_share", "bare"] == 0.5
 
 
 def test_each_goes_first_every_other_time_and_neither_pays_for_the_other(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -15,9 +15,10 @@ import torch
 from analysis.store import read_store
 from experiments.planning.grid import EXPERIMENTS
 from experiments.record.keys import config_hash
-from experiments.speed import loops, suite, systems
+from experiments.speed import decoding, loops, suite, systems
 from experiments.speed.decoding import searching
-from experiments.speed.settings import Clock, Precision, Settings, Sweep
+from experiments.speed.flops import count
+from experiments.speed.settings import Clock, Decode, Precision, Settings, Sweep
 from experiments.speed.suite import main, read_settings
 from experiments.speed.sweep import run_sweep
 from experiments.speed.systems import System, build
@@ -25,6 +26,7 @@ from tests.support.fakes.captures import run_again
 from tests.support.tiny_runs import read_json, read_lines
 
 TASKS = "length decoding"
+CPU = torch.device("cpu")
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -90,6 +92,24 @@ def test_rates_follow_from_times_and_shapes(runs: Path) -> None:
         assert rate * seconds[x] == pytest.approx(values(result, "flops_per_step")[x])
     assert values(result, "sequential_steps") == {2: 4, 4: 8, 8: 16}
     assert result["signatures"]["recurrent kernel"] == "oneDNN layer"
+
+
+def test_operations_and_positions_are_of_all_rows() -> None:
+    settings = replace(read_settings("smoke"), clock=Clock(1, 0.001), vocabulary=50)
+    found, _ = run_sweep("batch", Sweep(["lstm"], [3], tokens=12, length=4), settings, CPU)
+    rows = {m.metric: m.value for m in found["lstm"].measurements}
+    assert rows["flops_per_step"] == 3 * count(build(settings.models["lstm"], 50).network, 4, 4).forward_backward
+    assert rows["positions_per_second"] == pytest.approx(2 * rows["target_tokens_per_second"])
+
+
+def test_decoding_is_timed_for_one_token_of_each_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A made-up search takes two seconds for each token that it adds to all."""
+    monkeypatch.setattr(decoding, "alternate", lambda runs, *_: {key: [2.0 * key[3]] for key in runs})
+    asked = Decode(["lstm"], [4, 8], [1, 2], length=4, batch=3)
+    found, _ = decoding.run_decoding(asked, replace(read_settings("smoke"), vocabulary=50), CPU)
+    rows = {(m.metric, m.x_name, m.x): m.value for m in found["lstm"].measurements}
+    assert rows["greedy_seconds_per_token", "length", 8] == rows["greedy_seconds_per_token", "batch", 2] == 2
+    assert rows["greedy_tokens_per_second", "batch", 2] == 1
 
 
 def test_a_timed_search_writes_as_many_tokens_as_asked() -> None:

@@ -41,7 +41,7 @@ def test_a_random_batch_is_shifted_and_has_no_padding_and_no_special_tokens() ->
     assert torch.equal(batch.source, random_batch(3, 4, 5, 50, CPU).source)
 
 
-def test_a_step_is_one_of_training() -> None:
+def test_a_step_is_one_of_training(monkeypatch: pytest.MonkeyPatch) -> None:
     torch.manual_seed(0)
     module = build(SMOKE.models["lstm"], 50)
     step = Step(module, System("lstm"), CPU)
@@ -50,9 +50,14 @@ def test_a_step_is_one_of_training() -> None:
     before = [p.detach().clone() for p in module.parameters()]
     step.forward(batch)
     assert all(torch.equal(a, b) for a, b in zip(before, module.parameters(), strict=True))
+    assert module.training
     for _ in range(60):
         step.step(batch)
     assert float(step.forward(batch).detach()) < first - 0.5
+    monkeypatch.setattr(systems, "CLIP", 0.01)
+    step.step(batch)
+    gradients = torch.cat([p.grad.flatten() for p in module.parameters() if p.grad is not None])
+    assert float(gradients.norm()) == pytest.approx(0.01, rel=1e-3)
 
 
 def test_a_captured_step_is_the_same_and_can_be_launched_one_by_one(monkeypatch: pytest.MonkeyPatch) -> None:
