@@ -42,7 +42,7 @@ def main(root: str = "runs") -> None:
     except KeyboardInterrupt:
         print("\ninterrupted; the same command continues from here", file=sys.stderr)
         raise SystemExit(130) from None
-    print(f"uploaded {len(waiting) - len(failed)} of {len(waiting)} runs")
+    print(f"uploaded {len(waiting) - len(failed)} of {len(waiting)} runs and parts of runs")
     if failed:
         raise SystemExit("not uploaded, try again later: " + ", ".join(map(str, failed)))
 
@@ -53,7 +53,9 @@ def check_login(waiting: int) -> None:
     except wandb.Error as error:
         raise SystemExit(f"W&B does not take the login, nothing was uploaded: {first_line(error)}") from None
     if not logged_in:
-        raise SystemExit(f"{waiting} runs wait; log in first: .venv/bin/python -m wandb login, then make sync")
+        raise SystemExit(
+            f"{waiting} runs or parts of runs wait; log in first: .venv/bin/python -m wandb login, then make sync"
+        )
 
 
 def first_line(error: Exception) -> str:

@@ -3,7 +3,9 @@ from pathlib import Path
 import pytest
 
 from analysis.claims.verdict import CANNOT_TELL, CONTRADICTED, NOT_DECIDED, SUPPORTED, Verdict, judged
-from analysis.language.claims import all_claims
+from analysis.language.claims import all_claims, combined
+from analysis.page.curves import Point
+from analysis.statistics.intervals import Interval
 from analysis.store import read_store
 from tests.support.fakes.language import write_characters, write_stories
 from tests.support.fakes.runs import write_run
@@ -14,6 +16,13 @@ MODELS = ("lstm", "bahdanau", "transformer")
 
 def named(values: Three) -> dict[str, float]:
     return dict(zip(MODELS, values, strict=True))
+
+
+def test_quantities_are_combined_as_if_independent_until_all_seeds_are_held() -> None:
+    point = Point(1, Interval(1.0, 0.7, 1.4), {0: 1.0}, 100)
+    assert combined((1, point), (-1, point)) == pytest.approx((0, -0.5, 0.5))
+    apart = Point(1, Interval(1.0, 0.7, 1.4), {0: 0.2, 1: 1.8}, 100)
+    assert combined((1, apart), (-1, apart)) == pytest.approx((0, -1.6, 1.6))
 
 
 def verdicts(root: Path) -> list[Verdict]:

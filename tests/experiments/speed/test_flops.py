@@ -3,6 +3,7 @@
 import pytest
 import torch
 
+from experiments.speed import flops
 from experiments.speed.flops import count
 from models.bahdanau import BahdanauNetwork, BahdanauSettings
 from models.embedding import Vocabularies
@@ -53,6 +54,13 @@ def test_other_cells_have_three_gates_or_one_where_the_lstm_has_four(cell: str) 
         return (counted.forward - bridge - T * (2 * H * E + 2 * E * V)) / gates
 
     assert recurrence(cell, 3 if cell == "gru" else 1) == recurrence("lstm", 4)
+
+
+def test_the_peak_is_that_of_the_fastest_block_of_any_size(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(flops, "PEAK_SIZES", {"cpu": (4, 8)})
+    blocks = iter([[2.0, 1.0, 4.0], [64.0, 32.0]])
+    monkeypatch.setattr(flops, "alternate", lambda *_: {"product": next(blocks)})
+    assert flops.matmul_peak("32-true", torch.device("cpu")) == 2 * 4**3
 
 
 def test_counting_leaves_the_network_as_it_was() -> None:

@@ -1,10 +1,12 @@
 """Interleaving, blocks and memory errors: counted, never timed."""
 
+import gc
+
 import pytest
 import torch
 
 from experiments.speed import timing
-from experiments.speed.timing import alternate, fits
+from experiments.speed.timing import Spread, alternate, fits, spread
 
 CPU = torch.device("cpu")
 
@@ -33,6 +35,15 @@ def test_warming_up_ends_when_a_call_takes_as_long_as_the_one_before_or_after_so
     monkeypatch.setattr(timing, "block", lambda run, calls, device: left.pop(0))
     assert timing.warm_up(lambda: None, CPU) == shortest
     assert len(left) == len(times) - number
+
+
+def test_no_collection_of_garbage_is_timed_and_a_spread_has_its_quartiles(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(timing, "warm_up", lambda run, device: 1.0)
+    collected: list[bool] = []
+    alternate({"a": lambda: collected.append(gc.isenabled())}, rounds=2, seconds=1.0)
+    assert collected == [False, False]
+    assert gc.isenabled()
+    assert spread([5.0, 1.0, 2.0, 4.0, 3.0]) == Spread(3, 2, 4, 5)
 
 
 def test_a_lack_of_memory_is_distinguished_from_other_errors() -> None:

@@ -70,7 +70,8 @@ def test_without_a_login_it_says_how_many_wait_and_asks_nothing(tmp_path: Path, 
     offline_run(tmp_path, 1, 1)
     offline_run(tmp_path, 2, 2)
     with pytest.raises(
-        SystemExit, match=r"^2 runs wait; log in first: .venv/bin/python -m wandb login, then make sync$"
+        SystemExit,
+        match=r"^2 runs or parts of runs wait; log in first: .venv/bin/python -m wandb login, then make sync$",
     ):
         main(str(tmp_path))
     assert not uploaded
@@ -86,7 +87,7 @@ def test_every_run_is_uploaded_once_and_the_oldest_first(
     assert uploaded == [older, newer]
     said = capsys.readouterr().out.splitlines()
     assert said[0].startswith(f"[1/2] {older.relative_to(tmp_path)}  uploaded  about ")
-    assert said[1:] == [f"[2/2] {newer.relative_to(tmp_path)}  uploaded", "uploaded 2 of 2 runs"]
+    assert said[1:] == [f"[2/2] {newer.relative_to(tmp_path)}  uploaded", "uploaded 2 of 2 runs and parts of runs"]
     main(str(tmp_path))
     assert uploaded == [older, newer]
     assert capsys.readouterr().out == f"nothing to upload under {tmp_path}\n"
