@@ -58,12 +58,18 @@ class Figure:
     grow: bool = False
 
     @cached_property
+    def fitted(self) -> Canvas:
+        """The canvas with room for labels and legend, made once: what it had before is gone then."""
+        with styled():
+            fit(self.canvas, grow=self.grow)
+        return self.canvas
+
+    @cached_property
     def svg(self) -> str:
         """The page's text colour, ids of its own, title and description for screen readers."""
         buffer, name = io.StringIO(), self.name
         with styled():
-            fit(self.canvas, grow=self.grow)
-            FigureCanvasSVG(self.canvas).print_svg(buffer)
+            FigureCanvasSVG(self.fitted).print_svg(buffer)
         svg = re.sub(r"<metadata>.*?</metadata>", "", buffer.getvalue(), flags=re.DOTALL)
         svg = svg[svg.index("<svg") :].replace(INK, "currentColor")
         svg = without_ballast(re.sub(r"'DejaVu Sans'[^;\"]*", "system-ui, sans-serif", svg))
@@ -84,8 +90,7 @@ class Figure:
     def png(self) -> bytes:
         buffer = io.BytesIO()
         with styled():
-            fit(self.canvas, grow=self.grow)
-            FigureCanvasAgg(self.canvas).print_figure(
+            FigureCanvasAgg(self.fitted).print_figure(
                 buffer, format="png", dpi=PNG_DPI, facecolor="white", metadata={"Software": None}
             )
         return buffer.getvalue()

@@ -4,6 +4,7 @@ import itertools
 import re
 import struct
 import xml.etree.ElementTree as ET
+from collections.abc import Sequence
 
 import numpy as np
 import pytest
@@ -20,9 +21,14 @@ SYSTEMS = [System(model, "base") for model in ("transformer", "lstm", "bahdanau"
 SVG = "{http://www.w3.org/2000/svg}"
 
 
-def curve(name: str = "curve") -> Figure:
-    lines = [Line(s, [100, 200], [3.0, 2.0]) for s in SYSTEMS for _ in range(2)]
-    return learning_curve(name, "Validation loss", Look(SYSTEMS), lines, "step", "validation loss")
+def curve(name: str = "curve", systems: Sequence[System] = SYSTEMS) -> Figure:
+    lines = [Line(s, [100, 200], [3.0, 2.0]) for s in systems for _ in range(2)]
+    return learning_curve(name, "Validation loss", Look(systems), lines, "step", "validation loss")
+
+
+def crowded() -> Figure:
+    """One with a legend of eight lines."""
+    return curve(systems=[System("lstm", f"a variant of many words {number}") for number in range(8)])
 
 
 def grown() -> Figure:
@@ -81,11 +87,23 @@ def test_figures_of_one_page_share_no_id() -> None:
     assert not {*ids[0]} & {*ids[1]}
 
 
-def test_a_png_has_the_proportions_of_its_figure() -> None:
-    figure = curve()
+@pytest.mark.parametrize("figure", [curve(), crowded()])
+def test_a_png_has_the_proportions_of_its_figure(figure: Figure) -> None:
     assert figure.png[:4] == b"\x89PNG"
     width, height = struct.unpack(">II", figure.png[16:24])
     assert width / height == pytest.approx(size(figure)[0] / size(figure)[1], rel=0.01)
+
+
+def test_a_long_legend_takes_no_room_from_the_curves() -> None:
+    few, many = (figure.fitted.axes[0].bbox.height for figure in (curve(), crowded()))
+    assert many > 0.9 * few
+
+
+def test_few_share_a_dash_where_only_they_are_drawn() -> None:
+    variants = [System("lstm", name) for name in ("base", "a", "b", "c", "doubled")]
+    every, drawn = Look(variants), (variants[0], variants[-1])
+    assert len({every.dash(system) for system in drawn}) == 1
+    assert len({every.among(drawn).dash(system) for system in drawn}) == 2
 
 
 def test_colours_are_constant_whoever_else_is_there() -> None:
