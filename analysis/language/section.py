@@ -20,8 +20,8 @@ from analysis.language.evidence import (
 )
 from analysis.page.blocks import Block, Figures, Heading, Notice, Paragraph, Section, Table
 from analysis.page.canvas import Figure, learning_curve, lines
-from analysis.page.curves import Curves, by_x
-from analysis.page.labels import NONE, decimal, duration, label, slug, whole, with_span
+from analysis.page.curves import Curves, Point, by_x
+from analysis.page.labels import NONE, decimal, label, shortest, slug, whole, with_span
 from analysis.page.look import Look
 from analysis.page.run_sources import behind, chosen
 from analysis.store import Store
@@ -55,21 +55,20 @@ def section(store: Store, look: Look, task: str) -> Section:
 def losses(store: Store, task: str, unit: str) -> Table:
     """Loss in every unit, and what it cost."""
     one = unit[:-1]
-    columns: dict[str, tuple[str, Callable[[float], str]]] = {
-        "bits": (f"bits per {one}", lambda value: decimal(value, 3)),
-        "perplexity": ("perplexity", lambda value: decimal(value, 2)),
-        "val_loss": ("validation loss", lambda value: decimal(value, 3)),
-        "parameters": ("parameters", whole),
-        "train_seconds": ("training time", duration),
-        "target_tokens_per_second": (f"{unit}/s", whole),
+    columns: dict[str, tuple[str, Callable[[Point], str]]] = {
+        "bits": (f"bits per {one}", lambda point: decimal(point.value, 3)),
+        "perplexity": ("perplexity", lambda point: decimal(point.value, 2)),
+        "val_loss": ("validation loss", lambda point: decimal(point.value, 3)),
+        "parameters": ("parameters", lambda point: whole(point.value)),
+        "train_seconds": ("training time", lambda point: shortest(point.seeds.values())),
     }
     found = {metric: overall(store, task, metric) for metric in columns}
     rows = []
     for system, loss in overall(store, task, "loss").items():
         points = [(found[metric].get(system), show) for metric, (_, show) in columns.items()]
-        rows.append([label(system), with_span(loss.interval, 3), *(show(p.value) if p else NONE for p, show in points)])
+        rows.append([label(system), with_span(loss.interval, 3), *(show(p) if p else NONE for p, show in points)])
     header = ["model", f"loss, nats per {one}", *(name for name, _ in columns.values())]
-    return Table("On the test text: means over seeds.", header, rows)
+    return Table("On the test text: means over seeds, the time that of the fastest.", header, rows)
 
 
 def along(
