@@ -95,13 +95,13 @@ data: $(INSTALLED) ## Download Multi30k, Tatoeba and Shakespeare into DATA_DIR a
 	@$(PY) -m datamodules.download --data_dir "$(DATA_DIR)"
 
 full: SUITE := full
-full: $(INSTALLED) ## Every experiment of the reference comparison (16 h on 2 cores)
+full: $(INSTALLED) ## Every experiment of the reference comparison (18 h on 2 cores)
 	@$(EVERYTHING)
 
 bleu: $(INSTALLED) ## Translation quality (smoke 1 min, quick 4 min, full 8 h on 2 cores)
 	@$(STAGES) bleu report $(OF_SUITE)$(TRAINING)
 
-long-range: $(INSTALLED) ## How far back and how much each model remembers (smoke 1 min, quick 3 min, full 5 h on 2 cores)
+long-range: $(INSTALLED) ## How far back and how much each model remembers (smoke 1 min, quick 3 min, full 7 h on 2 cores)
 	@$(STAGES) long-range contrastive report $(OF_SUITE)$(TRAINING)
 
 language: $(INSTALLED) ## What language models gain from a long context (smoke 1 min, quick 90 s, full 3 h on 2 cores)

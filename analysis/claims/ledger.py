@@ -20,7 +20,7 @@ from analysis.claims.verdict import (
 from analysis.page.blocks import Block, ClaimRow, Claims, FigureLink, Figures, Paragraph, Section
 from analysis.page.labels import NONE, counted, decimal, listing, with_span
 from analysis.statistics.intervals import Interval
-from analysis.store import Store
+from analysis.store import Store, by_system
 
 READING = (
     "An interval decides, never a mean. Cannot tell here: this measurement could not have shown either outcome. Open a "
@@ -74,11 +74,13 @@ def one_line(store: Store, claim: Claim, verdict: Verdict, reading: str, drawn: 
 
 
 def repeats(store: Store, claim: Claim) -> int:
-    """How many seeds, or processes, the measurements come from that a claim needs."""
+    """How many seeds, or processes, the measurements of a claim come from: the fewest of any model on its task."""
     experiment, task, _ = claim.needs
     if claim.repeats is not None:
         return claim.repeats
-    return len({run.seed for run in store.finished(experiment, task or None)})
+    if not task:
+        return len({run.seed for run in store.finished(experiment)})
+    return min(map(len, by_system(store.finished(experiment, task)).values()), default=0)
 
 
 def effect_text(effect: Interval | None) -> str:

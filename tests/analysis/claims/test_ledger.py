@@ -156,6 +156,16 @@ def test_a_claim_is_a_line_that_unfolds_to_its_rule_its_reason_and_what_would_ch
     assert details["What would change the verdict"] == "A measurement in which the number of GPUs is at least 2."
 
 
+def test_repeats_are_those_of_the_model_with_the_fewest(tmp_path: Path) -> None:
+    for model, seeds in (("lstm", 3), ("bahdanau", 2)):
+        for seed in range(seeds):
+            write_long_range(tmp_path, "copy", model, axis_rows({4: 1.0, 32: 0.3}, "length"), seed=seed)
+    blocks = lists_of(section_of(read_store(tmp_path, "quick"), []))
+    text = "One fixed vector must hold everything: the LSTM alone fails as copies grow"
+    (repeats,) = (row.repeats for block in blocks for row in block.rows if row.text == text)
+    assert repeats == "2"
+
+
 def test_what_was_not_run_is_folded_and_counted(nothing: Store) -> None:
     (untested,) = lists_of(section_of(nothing, []))
     assert untested.fold
