@@ -118,6 +118,18 @@ def finished_here(runs: Sequence[Planned]) -> list[bool]:
         return finished.finished(runs)
 
 
+WORST = ("--trainer.monitor=val/loss", "--trainer.monitor_mode=max")
+
+
+def assert_measured_at_its_worst(folder: Path) -> None:
+    """With `WORST` the checkpoint that is kept, the worst by validation loss, is not the last: it was measured."""
+    rows = read_json(folder / "result.json")["measurements"]
+    found = {row["metric"]: row["value"] for row in rows if row["x_name"] == ""}
+    losses = {r["step"]: r["value"] for r in read_lines(folder / "metrics.jsonl") if r["metric"] == "val/loss"}
+    assert found["best_step"] == max(losses, key=lambda step: losses[step]) < max(losses)
+    assert found["val_loss"] == pytest.approx(losses[found["best_step"]], rel=1e-5)
+
+
 def before(patch: pytest.MonkeyPatch, hook: str, action: Callable[[L.Trainer], None], callback: type = Clock) -> None:
     """Do something first when a callback's hook is called."""
     original = getattr(callback, hook)

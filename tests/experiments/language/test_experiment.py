@@ -10,7 +10,7 @@ from experiments.planning.grid import plan_tasks
 from experiments.record.read import read_attention
 from experiments.run import main
 from tests.support.refusals import refusal
-from tests.support.tiny_runs import finished_here, measured
+from tests.support.tiny_runs import WORST, assert_measured_at_its_worst, finished_here, measured
 
 LOSSES = np.tile(np.arange(1.0, 21), (4, 1)) + np.array([[-0.5], [0.5], [-0.5], [0.5]])
 
@@ -64,6 +64,13 @@ def test_a_run_on_stories(model: str, tmp_path: Path) -> None:
         for heads in map(np.array, record["maps"].values()):
             assert not heads[:, *np.triu_indices(40, 1)].any()  # no word sees a later one
             assert np.abs(heads.sum(-1) - 1).max() < 0.03
+
+
+def test_what_is_measured_is_the_checkpoint_that_was_chosen(tmp_path: Path) -> None:
+    settings = ["--trainer.accelerator=cpu", *WORST]
+    (planned,) = plan_tasks("language", "smoke", ["stories"], ["lstm"], [0], str(tmp_path), settings)
+    main(planned.arguments)
+    assert_measured_at_its_worst(planned.key.folder)
 
 
 def test_a_run_on_a_text_file_is_finished_until_the_file_is_edited(tmp_path: Path) -> None:

@@ -250,13 +250,7 @@ def test_shares_of_examples_give_accuracy_error_and_exact_match(monkeypatch: pyt
 
 
 def test_what_is_measured_is_the_checkpoint_that_was_chosen(tmp_path: Path) -> None:
-    """The worst by validation loss, which is not the last."""
-    folder = tiny(tmp_path, "recall", "lstm", "--trainer.monitor=val/loss", "--trainer.monitor_mode=max")
-    rows = read_json(folder / "result.json")["measurements"]
-    found = {row["metric"]: row["value"] for row in rows if row["x_name"] == ""}
-    losses = {r["step"]: r["value"] for r in read_lines(folder / "metrics.jsonl") if r["metric"] == "val/loss"}
-    assert found["best_step"] == max(losses, key=lambda step: losses[step]) < max(losses)
-    assert found["val_loss"] == pytest.approx(losses[found["best_step"]], rel=1e-5)
+    tiny_runs.assert_measured_at_its_worst(tiny(tmp_path, "recall", "lstm", *tiny_runs.WORST))
 
 
 def test_the_first_mastery_is_remembered(monkeypatch: pytest.MonkeyPatch) -> None:
